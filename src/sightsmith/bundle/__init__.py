@@ -1,0 +1,1 @@
+"""The folder a trained model lives in: manifest, weights, witnesses, model card."""

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, settings, names, pictures and files. Imports nothing of ours."""

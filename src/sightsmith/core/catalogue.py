@@ -1,0 +1,41 @@
+"""A catalogue lists a folder of modules without importing them: the file name is the registry."""
+
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.names import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The modules of one package, by file name.
+
+    Attributes:
+        package: full name of the package whose files are the entries.
+        noun: what one entry is called in messages, such as "net" or "backend".
+    """
+
+    package: str
+    noun: str
+
+    def names(self) -> list[str]:
+        """Return the names of the entries, sorted, none of them imported."""
+        path = import_module(self.package).__path__
+        return sorted(found.name for found in pkgutil.iter_modules(path) if not found.ispkg and found.name[0] != "_")
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is an entry of that name (`fashion-mnist` is the file fashion_mnist.py)."""
+        return isinstance(name, str) and name.replace("-", "_") in self.names()
+
+    def module(self, name: str) -> ModuleType:
+        """Import one entry.
+
+        Raises:
+            SettingsError: there is no such entry; the message names the nearest ones.
+        """
+        if name not in self:
+            raise SettingsError(f"unknown {self.noun} {name!r}. {did_you_mean(name, self.names())}")
+        return import_module(f"{self.package}.{name.replace('-', '_')}")

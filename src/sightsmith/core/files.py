@@ -1,0 +1,117 @@
+"""Writing files whole or not at all, hashing them, and unpacking archives safely."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from sightsmith.core.errors import BundleError, OutputExistsError
+
+_MAX_ARCHIVE_BYTES = 16 * 2**30
+_MAX_ARCHIVE_FILES = 10_000
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary sibling folder to fill, and rename it to `path` when the block ends well.
+
+    Raises:
+        OutputExistsError: `path` exists and `overwrite` is false.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    partial.chmod(0o777 & ~_umask())
+    try:
+        yield partial
+        replace_folder(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def replace_folder(fresh: Path, path: Path) -> None:
+    """Move `fresh` to `path`; what stood there goes only once the new one is in place."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    if path.exists() or path.is_symlink():
+        path.rename(old)
+    fresh.rename(path)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling path to write, and rename it to `path` when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    partial.chmod(0o666 & ~_umask())
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    with new_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise where something stands at `path` and nobody said that it may go."""
+    if Path(path).exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unzip(archive: Path, folder: Path) -> None:
+    """Unpack a zip archive into an existing folder.
+
+    Raises:
+        BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = zipped.infolist()
+            _check_members(archive, members)
+            zipped.extractall(folder)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
+
+
+def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > _MAX_ARCHIVE_FILES or sum(member.file_size for member in members) > _MAX_ARCHIVE_BYTES:
+        raise BundleError(
+            f"{archive}: an archive may hold {_MAX_ARCHIVE_FILES:,} files and {_MAX_ARCHIVE_BYTES >> 30} GiB unpacked; "
+            "this one holds more. Unpack it yourself if you trust it."
+        )
+    for member in members:
+        name = member.filename.replace("\\", "/")
+        is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name or is_link:
+            raise BundleError(
+                f"{archive}: member {member.filename!r} would be written outside the folder. "
+                "This is not a bundle made by Sightsmith; do not trust it."
+            )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

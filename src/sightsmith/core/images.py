@@ -1,0 +1,195 @@
+"""Decoding a picture, bounded, in one way everywhere: EXIF orientation, colour modes, bit depths.
+
+JPEG is decoded at a reduced scale where a smaller picture is asked for, which is most of the speed of loading
+photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of the size).
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+
+from sightsmith.core.errors import PictureError
+
+Picture = Path | str | bytes | NDArray[np.generic] | Image.Image
+"""A reference to a picture, decoded late: a path, encoded bytes, an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+"""Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
+
+MAX_PIXELS = 50_000_000
+"""Bound on width × height of a picture, checked before its pixels are decoded."""
+
+_ORIENTATION = 0x0112
+_WHITE = (255, 255, 255)
+
+
+def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture to an upright RGB or grey (mode L) image.
+
+    Transparency is laid over white; 16-bit grey keeps its upper byte.
+
+    Args:
+        picture: the reference.
+        near: both sides of the result need not be larger than this; a JPEG may then be decoded smaller than it
+            is, but never below it on its shorter side.
+        max_pixels: bound on width × height.
+
+    Raises:
+        PictureError: not a picture, not a known format, damaged, or over the bound.
+    """
+    name = describe(picture)
+    if isinstance(picture, np.ndarray):
+        return _to_plain(_from_array(picture, name))
+    if isinstance(picture, Image.Image):
+        return _to_plain(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what matters is raised below
+        try:
+            return _decode_file(picture, name, near, max_pixels)
+        except PictureError:
+            raise
+        except FileNotFoundError:
+            raise PictureError(f"{name}: no such file.") from None
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError) as error:
+            raise PictureError(f"{name}: {_reason(picture, error)}") from error
+
+
+def picture_size(picture: Picture) -> tuple[int, int]:
+    """Return (width, height) in pixels, upright, without decoding the pixels of an encoded picture.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    if isinstance(picture, np.ndarray):
+        return picture.shape[1], picture.shape[0]
+    if isinstance(picture, Image.Image):
+        return picture.size
+    name = describe(picture)
+    try:
+        with _open(picture, name) as image:
+            width, height = image.size
+            return (height, width) if _orientation(image) >= 5 else (width, height)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise PictureError(f"{name}: {_reason(picture, error)}") from error
+
+
+def describe(picture: Picture) -> str:
+    """Return what to call a picture in a message."""
+    if isinstance(picture, (str, Path)):
+        return printable(str(picture))
+    if isinstance(picture, bytes):
+        return f"picture of {len(picture):,} bytes"
+    if isinstance(picture, np.ndarray):
+        return f"array of shape {picture.shape} and type {picture.dtype}"
+    return f"{picture.mode} picture of {picture.width}×{picture.height}"
+
+
+def printable(name: str) -> str:
+    """Return a file name with bytes that are not UTF-8 shown as escapes, so that it can be printed and stored."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_pixels: int) -> Image.Image:
+    with _open(picture, name) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise PictureError(
+                f"{name}: a picture may have {max_pixels / 1e6:g} million pixels, this one has "
+                f"{width}×{height} = {width * height / 1e6:,.1f} million. Make it smaller."
+            )
+        if near is not None and image.format == "JPEG":
+            image.draft(None, (near, near))
+        image.load()
+        return _to_plain(image)
+
+
+def _open(picture: Path | str | bytes, name: str) -> Image.Image:
+    if isinstance(picture, bytes):
+        if not picture:
+            raise PictureError(f"{name}: nothing in it (zero bytes).")
+        source: io.BytesIO | Path = io.BytesIO(picture)
+    else:
+        source = Path(picture)
+        if source.is_dir():
+            raise PictureError(f"{name}: a folder, not a picture.")
+        if source.exists() and source.stat().st_size == 0:
+            raise PictureError(f"{name}: an empty file (zero bytes). Copy it again or delete it.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(source, formats=FORMATS)
+
+
+def _to_plain(image: Image.Image) -> Image.Image:
+    turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
+    mode = turned.mode
+    if mode in {"RGB", "L"}:
+        return turned
+    if mode.startswith("I"):
+        return _from_deep_grey(turned)
+    if mode == "F":
+        raise PictureError(
+            f"{describe(image)}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel."
+        )
+    if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in turned.info:
+        return _over_white(turned.convert("RGBA"))
+    return turned.convert("L" if mode == "1" else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    paper = Image.new("RGB", image.size, _WHITE)
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    values_HW = np.asarray(image)
+    lowest, highest = int(values_HW.min()), int(values_HW.max())
+    if lowest < 0 or highest > 0xFFFF:
+        raise PictureError(
+            f"{describe(image)}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits."
+        )
+    return Image.fromarray((values_HW.astype(np.uint16) >> 8).astype(np.uint8))
+
+
+def _from_array(array: NDArray[np.generic], name: str) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in {2, 3} or (array.ndim == 3 and array.shape[2] not in {3, 4}) or 0 in array.shape:
+        raise PictureError(f"{name}: a picture is (height, width) or (height, width, 1|3|4), none of them 0.")
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise PictureError(
+            f"{name}: pixels must be uint8 (0…255) or uint16. For floats in 0…1 pass (255 * array).astype('uint8')."
+        )
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _reason(picture: Path | str | bytes, error: Exception) -> str:
+    size = len(picture) if isinstance(picture, bytes) else Path(picture).stat().st_size
+    text = str(error)
+    if isinstance(error, PermissionError):
+        return "this user may not read it. Change its permissions."
+    if "cannot identify" in text:
+        return f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
+    if isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
+        return f"truncated or damaged ({size:,} bytes: {text}). Export it again or delete it."
+    return f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+
+
+# A picture cut short is an error, not a picture with a grey half.
+if ImageFile.LOAD_TRUNCATED_IMAGES:  # pragma: no cover - only where another library switched it on first
+    warnings.warn("another library lets Pillow accept truncated pictures; Sightsmith cannot refuse them", stacklevel=2)

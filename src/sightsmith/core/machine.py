@@ -1,0 +1,77 @@
+"""What the machine has, read without torch: cores, memory, processor features."""
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The machine, as far as speed depends on it."""
+
+    cores: int
+    """Cores this process may use: its affinity and its cgroup's quota, whichever is less."""
+    memory: int
+    """Bytes of memory free for use now."""
+    processor: str
+    """The processor's own name."""
+    bf16: bool
+    """The processor multiplies bfloat16 itself (AMX or AVX512-BF16)."""
+    amx: bool
+    """The processor has Intel's matrix tiles."""
+
+    def __str__(self) -> str:
+        """Describe the machine in a line."""
+        features = ", ".join(name for name, has in (("AMX", self.amx), ("bf16", self.bf16)) if has) or "no bf16"
+        return f"{self.processor}, {self.cores} cores ({features}), {self.memory / 2**30:.1f} GiB free"
+
+
+@cache
+def look() -> Machine:
+    """Look at the machine once."""
+    info = _read("/proc/cpuinfo")
+    flags = set(_after(info, "flags").split())
+    amx = {"amx_tile", "amx_bf16"} <= flags
+    return Machine(
+        cores=usable_cores(),
+        memory=free_memory(),
+        processor=_after(info, "model name") or platform.processor() or platform.machine(),
+        bf16=amx or "avx512_bf16" in flags,
+        amx=amx,
+    )
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, at least 1."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        count = min(count, max(1, round(int(quota[0]) / int(quota[1]))))
+    return max(1, count)
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that can be taken now without swapping."""
+    available = _after(_read("/proc/meminfo"), "MemAvailable").split()
+    free = int(available[0]) * 1024 if available else 2 * 2**30
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if limit.isdigit() and used.isdigit():
+        free = min(free, max(0, int(limit) - int(used)))
+    return free
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _after(text: str, key: str) -> str:
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""

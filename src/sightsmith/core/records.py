@@ -1,0 +1,29 @@
+"""The records that flow from one part to the next."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sightsmith.core.images import Picture
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture and what is known of it.
+
+    Attributes:
+        key: name of the sample, unique in its source and the same on every machine (a relative path, or
+            `train/00042` where a file holds many pictures).
+        picture: the reference, decoded late.
+        target: what the task learns from it; for classification the class's index. None where unknown.
+        group: samples of one group (person, video, patient) never straddle two splits.
+        split: the split that the source itself puts it in, or None where it leaves that open.
+    """
+
+    key: str
+    picture: Picture
+    target: Any = None
+    group: str | None = None
+    split: Split | None = None

@@ -1,0 +1,97 @@
+"""Settings are frozen dataclasses; this reads them from mappings and TOML, and writes them back.
+
+One declaration is the flag, the TOML key, the Python argument and its help. Values are checked and converted by
+pydantic; unknown keys are refused with the nearest name.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.names import did_you_mean
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
+    """Make an instance of a settings dataclass from a mapping (TOML, JSON, or strings of a command line).
+
+    Args:
+        cls: the dataclass.
+        raw: the values by key; `-` in a key counts as `_`.
+        where: what to call the mapping in messages, such as `run.toml`.
+
+    Raises:
+        SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    hints = get_type_hints(cls, include_extras=True)
+    values: dict[str, Any] = {}
+    for given, value in raw.items():
+        key = given.replace("-", "_")
+        if key not in fields:
+            raise SettingsError(f"{where}: unknown key {given!r}. {did_you_mean(key, fields)}")
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise SettingsError(f"{where}: {', '.join(missing)} must be given")
+    return cls(**values)
+
+
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """Return a settings dataclass as a mapping that TOML can hold: paths become strings, None is left out."""
+    return {
+        field.name: _plain(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
+        if getattr(settings, field.name) is not None
+    }
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        SettingsError: there is none, or it is not TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file. --print-config writes one to start from.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+
+
+def to_toml(settings: Any) -> str:
+    """Return a settings dataclass as TOML that `read_toml` and `from_mapping` turn back into it."""
+    import tomli_w
+
+    return tomli_w.dumps(to_mapping(settings))
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise SettingsError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}") from None
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_mapping(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return value

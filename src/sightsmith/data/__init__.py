@@ -1,0 +1,1 @@
+"""From files on a disk to batches: sources, the gate, splits, augmentation, loading."""

@@ -1,0 +1,1 @@
+"""Measuring a model: metrics, the report, the comparison of runs."""

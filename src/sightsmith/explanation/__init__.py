@@ -1,0 +1,1 @@
+"""Showing why a model answered as it did, and judging the explanation."""

@@ -1,0 +1,1 @@
+"""Running a bundle: backends, and the predictor in front of them."""

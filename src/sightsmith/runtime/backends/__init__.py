@@ -1,0 +1,5 @@
+"""One backend is one file."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)

@@ -1,0 +1,1 @@
+"""Fitting a task's net: the loop, its callbacks, checkpoints and resuming."""
