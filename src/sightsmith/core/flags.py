@@ -1,0 +1,76 @@
+"""Settings dataclasses as command-line flags: every field becomes a flag, its docstring the flag's help.
+
+A flag that is not given stays None, so that a TOML file may speak between the defaults and the flags.
+"""
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Mapping
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import Parameter
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the docstring below each field of a dataclass, in one line each."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    docs: dict[str, str] = {}
+    if not isinstance(body, ast.ClassDef):
+        return docs
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            docs[field.target.id] = " ".join(below.value.value.split())
+    return docs
+
+
+def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
+    """Return a dataclass for cyclopts with one optional flag a field of the settings dataclass `cls`.
+
+    Args:
+        cls: the settings dataclass.
+        leave_out: fields that are arguments of the verb rather than flags.
+    """
+    hints, docs = get_type_hints(cls), field_docs(cls)
+    flags = []
+    for field in dataclasses.fields(cls):
+        if field.name in leave_out:
+            continue
+        help_text = docs.get(field.name, "") + _default_text(field)
+        annotated = Annotated[hints[field.name] | None, Parameter(help=help_text, show_default=False)]  # type: ignore[valid-type]
+        flags.append((field.name, annotated, dataclasses.field(default=None)))
+    made = dataclasses.make_dataclass(f"{cls.__name__}Flags", flags, frozen=True, kw_only=True)
+    return Parameter(name="*")(made)
+
+
+def given(flags: Any) -> dict[str, Any]:
+    """Return the flags that were given, by field."""
+    values = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over` on top; tables (nested mappings) are merged key by key."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _default_text(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING or field.default is None or field.default == "":
+        return ""
+    value = (
+        {True: "yes", False: "no"}.get(field.default, field.default)
+        if isinstance(field.default, bool)
+        else field.default
+    )
+    return f" [default: {value}]"
