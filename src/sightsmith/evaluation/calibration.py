@@ -1,0 +1,127 @@
+"""Whether a classifier's probabilities can be believed: reliability, proper scores, temperature scaling.
+
+Papers: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599 (expected calibration
+error, temperature scaling); Brier, "Verification of forecasts expressed in terms of probability", 1950.
+
+Shapes: N samples, K classes, M bins.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.evaluation.metrics import Floats, Integers, check
+
+BINS = 15
+_TINY = 1e-12
+"""Floor on a probability before its logarithm, so that one confident mistake does not make the mean infinite."""
+_COLDEST, _HOTTEST = 0.01, 100.0
+"""Bounds of the temperature searched."""
+_STEPS = 60
+"""Golden-section steps: the bracket, 9.2 wide in log T, shrinks by 0.618 each, to below 1e-11."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """How often answers of a given confidence are right.
+
+    Attributes:
+        confidence_M: mean probability of the answers in each bin; NaN in an empty one.
+        accuracy_M: share of right answers in each bin; NaN in an empty one.
+        count_M: answers in each bin.
+    """
+
+    confidence_M: Floats
+    accuracy_M: Floats
+    count_M: Integers
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error in 0…1: mean |accuracy − confidence| over bins, weighted by their counts."""
+        gap_M = np.abs(self.accuracy_M - self.confidence_M)
+        return float(np.nansum(gap_M * self.count_M) / self.count_M.sum())
+
+
+def reliability(probabilities_NK: Floats, targets_N: Integers, bins: int = BINS) -> Reliability:
+    """Sort answers by confidence (the largest probability) into bins of equal width.
+
+    Bin m holds confidences in ((m-1)/M, m/M], as in the paper; a confidence of 0 falls in the first.
+    """
+    check(probabilities_NK, targets_N)
+    confidence_N = probabilities_NK.max(axis=1).astype(np.float64)
+    right_N = probabilities_NK.argmax(axis=1) == targets_N
+    bin_N = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence_N, side="left") - 1, 0, bins - 1)
+    count_M = np.bincount(bin_N, minlength=bins)
+    some_M = np.where(count_M > 0, count_M, np.nan)
+    return Reliability(
+        confidence_M=np.bincount(bin_N, weights=confidence_N, minlength=bins) / some_M,
+        accuracy_M=np.bincount(bin_N, weights=right_N, minlength=bins) / some_M,
+        count_M=count_M,
+    )
+
+
+def nll(probabilities_NK: Floats, targets_N: Integers) -> float:
+    """Return the mean negative log-likelihood of the targets, in nats, ≥ 0."""
+    check(probabilities_NK, targets_N)
+    own_N = probabilities_NK[np.arange(len(targets_N)), targets_N].astype(np.float64)
+    return float(-np.log(np.maximum(own_N, _TINY)).mean())
+
+
+def brier(probabilities_NK: Floats, targets_N: Integers) -> float:
+    """Return Brier's score: the mean over samples of the squared distance to the one-hot target, in 0…2."""
+    check(probabilities_NK, targets_N)
+    probabilities_NK = probabilities_NK.astype(np.float64)
+    own_N = probabilities_NK[np.arange(len(targets_N)), targets_N]
+    return float(((probabilities_NK**2).sum(axis=1) - 2 * own_N + 1).mean())
+
+
+def log_probabilities(probabilities_NK: Floats) -> NDArray[np.float64]:
+    """Return the logarithm of probabilities, floored, for `fit_temperature` and `at_temperature`."""
+    return np.log(np.maximum(probabilities_NK.astype(np.float64), _TINY))
+
+
+def at_temperature(logits_NK: Floats, temperature: float) -> NDArray[np.float64]:
+    """Return softmax(logits / temperature), (N, K). Log-probabilities do as well as logits."""
+    scaled_NK = logits_NK.astype(np.float64) / temperature
+    raised_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
+    return raised_NK / raised_NK.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(logits_NK: Floats, targets_N: Integers) -> float:
+    """Return the temperature in 0.01…100 that makes the targets most likely under softmax(logits / T).
+
+    The loss is convex in 1/T, so it has one valley in log T, and golden-section search finds its floor. Fit it on
+    the validation split: fitted and judged on the same samples it flatters itself.
+
+    Args:
+        logits_NK: logits, or log-probabilities (they differ by a constant a row, which softmax ignores).
+        targets_N: index of the right class.
+    """
+    check(logits_NK, targets_N)
+    rows_N = np.arange(len(targets_N))
+    logits_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
+    own_N = logits_NK[rows_N, targets_N]
+
+    def loss(log_temperature: float) -> float:
+        scale = np.exp(-log_temperature)
+        return float((np.log(np.exp(logits_NK * scale).sum(axis=1)) - own_N * scale).mean())
+
+    return float(np.exp(_golden_section(loss, np.log(_COLDEST), np.log(_HOTTEST))))
+
+
+def _golden_section(function: Callable[[float], float], low: float, high: float) -> float:
+    ratio = (5**0.5 - 1) / 2
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    at_left, at_right = function(left), function(right)
+    for _ in range(_STEPS):
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - ratio * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + ratio * (high - low)
+            at_right = function(right)
+    return (low + high) / 2
