@@ -133,7 +133,7 @@ def test_temperature_scaling_recovers_the_temperature(true_temperature: float) -
 
 
 def test_temperature_never_changes_the_answer() -> None:
-    probabilities_NK, targets_N = answers(3, 200, 6)
+    probabilities_NK, _targets_N = answers(3, 200, 6)
     cooled_NK = calibration.at_temperature(calibration.log_probabilities(probabilities_NK), 0.4)
     assert (cooled_NK.argmax(axis=1) == probabilities_NK.argmax(axis=1)).all()
 
