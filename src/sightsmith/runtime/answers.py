@@ -1,0 +1,81 @@
+"""Writing predictions as they come: JSON lines, CSV, or text for reading."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.files import new_file, refuse_existing
+
+Form = Literal["jsonl", "csv", "text"]
+
+
+class HasJson(Protocol):
+    """What every prediction can do."""
+
+    def to_json(self, top: int) -> Any:
+        """Return the prediction as plain JSON."""
+        ...
+
+
+class Writer:
+    """Writes one line a picture."""
+
+    def __init__(self, stream: TextIO, form: Form, top: int) -> None:
+        self._stream, self._form, self._top = stream, form, top
+        self._csv = csv.writer(stream, lineterminator="\n")
+        if form == "csv":
+            self._csv.writerow(["picture", "rank", "label", "score", "error"])
+
+    def write(self, name: str, prediction: HasJson | None, error: str | None = None) -> None:
+        """Write the prediction of one picture, or why there is none."""
+        labels = [] if prediction is None else prediction.to_json(self._top)
+        getattr(self, f"_write_{self._form}")(name, labels, error)
+
+    def _write_jsonl(self, name: str, labels: Any, error: str | None) -> None:
+        answer = {"picture": name, "error": error} if error else {"picture": name, "labels": labels}
+        self._stream.write(json.dumps(answer, ensure_ascii=False) + "\n")
+
+    def _write_csv(self, name: str, labels: Any, error: str | None) -> None:
+        if error:
+            self._csv.writerow([name, "", "", "", error])
+        for rank, row in enumerate(labels, 1):
+            self._csv.writerow([name, rank, row["label"], f"{row['score']:.6f}", ""])
+
+    def _write_text(self, name: str, labels: Any, error: str | None) -> None:
+        if not error:  # errors are told on standard error
+            said = "  ".join(f"{row['label']} {row['score']:.1%}" for row in labels)
+            self._stream.write(f"{name}: {said}\n")
+
+
+@contextmanager
+def open_writer(out: Path | None, form: Form | None, top: int, *, overwrite: bool = False) -> Iterator[Writer]:
+    """Open a writer on a file (whole or not at all) or on standard output.
+
+    Args:
+        out: the file; None is standard output.
+        form: None takes it from the file's ending; on standard output text for a terminal, else JSON lines.
+        top: how many labels a picture.
+        overwrite: replace an existing file.
+    """
+    form = form or _form_of(out)
+    if out is None:
+        yield Writer(sys.stdout, form, top)
+        sys.stdout.flush()
+        return
+    refuse_existing(out, overwrite=overwrite)
+    with new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        yield Writer(stream, form, top)
+
+
+def _form_of(out: Path | None) -> Form:
+    if out is None:
+        return "text" if sys.stdout.isatty() else "jsonl"
+    forms: dict[str, Form] = {".jsonl": "jsonl", ".csv": "csv", ".txt": "text"}
+    if out.suffix.lower() not in forms:
+        raise SettingsError(f"{out}: name it .jsonl, .csv or .txt, or say which with --as.")
+    return forms[out.suffix.lower()]

@@ -1,0 +1,107 @@
+"""From what somebody typed (files, folders, patterns, `-`, URLs) to the pictures it means, one by one.
+
+What cannot be found or fetched is an item with an error, so that one bad name does not stop the rest and is still
+reported.
+"""
+
+import glob
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightsmith.core.errors import PictureError
+from sightsmith.core.images import EXTENSIONS, Picture, printable
+
+MAX_FETCH = 20 * 2**20
+"""Bytes taken from one URL, and from standard input, at the most."""
+
+_FETCH_SECONDS = 20.0
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture asked for: its name, and the picture or why there is none."""
+
+    name: str
+    picture: Picture | None
+    error: str | None = None
+
+
+def gather(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
+    """Yield the pictures that the inputs mean, folders in sorted order.
+
+    Args:
+        inputs: files, folders (walked to the bottom), patterns such as `*.jpg`, `-` for standard input (one
+            picture, or one path a line), and URLs.
+        urls: fetch http and https addresses; otherwise they are errors.
+    """
+    for given in inputs:
+        if given == "-":
+            yield from _standard_input(urls=urls)
+        elif given.startswith(("http://", "https://")):
+            yield _url(given) if urls else _refused(given)
+        else:
+            yield from _paths(given)
+
+
+def _paths(given: str) -> Iterator[Item]:
+    path = Path(given)
+    if path.is_dir():
+        yield from _folder(path)
+    elif path.exists() or not glob.has_magic(given):
+        error = None if path.exists() else f"{printable(given)}: no such file."
+        yield Item(printable(given), None if error else path, error)
+    else:
+        found = sorted(glob.glob(given, recursive=True))
+        if not found:
+            yield Item(printable(given), None, f"{printable(given)}: no file matches this pattern.")
+        for name in found:
+            yield from _paths(name)
+
+
+def _folder(folder: Path) -> Iterator[Item]:
+    empty = True
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if Path(name).suffix.lower() in EXTENSIONS:
+                empty = False
+                path = Path(parent, name)
+                yield Item(printable(str(path)), path)
+    if empty:
+        shown = printable(str(folder))
+        yield Item(shown, None, f"{shown}: no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
+
+
+def _standard_input(*, urls: bool) -> Iterator[Item]:
+    head = sys.stdin.buffer.peek(8)[:8]  # type: ignore[attr-defined]  # standard input is a BufferedReader
+    if head.startswith(_MAGIC):
+        data = sys.stdin.buffer.read(MAX_FETCH + 1)
+        too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
+        yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)
+        return
+    for line in sys.stdin.buffer:
+        name = os.fsdecode(line).strip()
+        if name and name != "-":
+            yield from gather([name], urls=urls)
+
+
+def _refused(url: str) -> Item:
+    return Item(url, None, f"{url}: addresses are not fetched unless you say --urls.")
+
+
+def _url(url: str) -> Item:
+    request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310  # http(s) only, see gather
+    try:
+        with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310
+            data = answer.read(MAX_FETCH + 1)
+        if len(data) > MAX_FETCH:
+            raise PictureError(f"{url}: more than {MAX_FETCH >> 20} MiB.")
+    except (OSError, urllib.error.URLError, ValueError, PictureError) as error:
+        return Item(url, None, f"{url}: not fetched ({error}).")
+    return Item(url, data)

@@ -1,0 +1,98 @@
+"""Files are written whole or not at all, and archives cannot escape."""
+
+import stat
+import zipfile
+
+import pytest
+
+from sightsmith.core.errors import BundleError, OutputExistsError
+from sightsmith.core.files import new_file, new_folder, sha256, unzip, write_text
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with new_folder(tmp_path / "deep" / "out") as partial:
+        (partial / "a.txt").write_text("a")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert (tmp_path / "deep" / "out" / "a.txt").read_text() == "a"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+
+
+def test_a_failed_folder_leaves_nothing_and_the_old_one_stays(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+    with pytest.raises(RuntimeError), new_folder(out, overwrite=True) as partial:
+        (partial / "new.txt").write_text("new")
+        raise RuntimeError("stop")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["old.txt"]
+
+
+def test_an_existing_folder_is_refused_or_replaced(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+    with pytest.raises(OutputExistsError, match="exists already.*--overwrite"), new_folder(out):
+        pytest.fail("the block must not run")
+    with new_folder(out, overwrite=True) as partial:
+        (partial / "new.txt").write_text("new")
+    assert [path.name for path in out.iterdir()] == ["new.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failed_file_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), new_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError("stop")
+    assert path.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_files_are_readable_by_others_as_the_umask_says(tmp_path):
+    write_text(tmp_path / "a.txt", "a")
+    plain = tmp_path / "b.txt"
+    plain.write_text("b")
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_sha256_is_the_known_one(tmp_path):
+    write_text(tmp_path / "a", "abc")
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "a\\..\\..\\evil", "C:evil"])
+def test_an_archive_cannot_write_outside(tmp_path, name):
+    archive = tmp_path / "bad.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr(name, "x")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BundleError, match="outside the folder"):
+        unzip(archive, tmp_path / "in")
+    assert not list((tmp_path / "in").iterdir())
+
+
+def test_a_link_in_an_archive_is_refused(tmp_path):
+    archive = tmp_path / "link.zip"
+    member = zipfile.ZipInfo("link")
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr(member, "/etc/passwd")
+    with pytest.raises(BundleError, match="outside the folder"):
+        unzip(archive, tmp_path)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in range(10_001):
+            zipped.writestr(str(number), "")
+    with pytest.raises(BundleError, match="10,000 files"):
+        unzip(archive, tmp_path)
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04nothing")
+    with pytest.raises(BundleError, match=r"bad\.zip: not a whole zip"):
+        unzip(tmp_path / "bad.zip", tmp_path)

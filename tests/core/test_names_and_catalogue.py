@@ -1,0 +1,57 @@
+"""Names: the nearest one is suggested, and a folder's files are its entries."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.names import did_you_mean, nearest
+
+
+def test_the_nearest_names_come_first():
+    assert nearest("resnet81", ["vgg16", "resnet18", "resnet50"])[0] == "resnet18"
+    assert nearest("Fashion-MNST", ["fashion_mnist", "mnist"])[0] == "fashion_mnist"
+
+
+def test_all_options_are_named_where_none_is_near():
+    assert did_you_mean("zzz", ["b", "a"]) == "There is: a, b."
+    assert did_you_mean("zzz", []) == "There is none."
+
+
+CORE = Catalogue("sightsmith.core", "part")
+
+
+def test_entries_are_the_files():
+    assert {"errors", "catalogue", "images"} <= set(CORE.names())
+    assert "errors" in CORE
+    assert CORE.module("errors").__name__ == "sightsmith.core.errors"
+
+
+def test_an_unknown_entry_is_refused_with_a_suggestion():
+    with pytest.raises(SettingsError, match=r"unknown part 'imagse'. Did you mean 'images'"):
+        CORE.module("imagse")
+    with pytest.raises(SettingsError, match="unknown part"):
+        CORE.module("__init__")
+
+
+def test_a_folder_elsewhere_on_the_path_adds_entries(tmp_path):
+    (tmp_path / "sightsmith" / "nets").mkdir(parents=True)
+    (tmp_path / "sightsmith" / "nets" / "mynet.py").write_text("PAPER = 'mine'")
+    code = (
+        "from sightsmith.core.catalogue import Catalogue\n"
+        "nets = Catalogue('sightsmith.nets', 'net')\n"
+        "print(nets.module('mynet').PAPER, 'smallcnn' in nets)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["mine", "True"]
+
+
+@pytest.mark.parametrize("module", ["sightsmith", "sightsmith.core.images", "sightsmith.core.flags"])
+def test_the_core_imports_no_torch(module):
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'openvino', 'sklearn', 'fastapi'}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
