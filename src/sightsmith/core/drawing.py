@@ -1,0 +1,55 @@
+"""Small drawings under a picture: names with bars."""
+
+from functools import cache
+
+from PIL import Image, ImageDraw, ImageFont
+
+_PAPER, _INK, _BAR, _TRACK = (255, 255, 255), (33, 37, 41), (47, 111, 237), (233, 236, 239)
+_WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc", "DejaVuSans.ttf")
+"""Fonts of the usual systems with more than Latin letters; the first one found is used for names that need it."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def bars_below(image: Image.Image, rows: list[tuple[str, float]]) -> Image.Image:
+    """Return an RGB picture at least 240 pixels wide with a line for each (name, share in 0…1) below it."""
+    scale = max(1.0, 240 / image.width)
+    shown = image.resize((round(image.width * scale), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
+    line = max(18, min(48, shown.width // 18))
+    paper = Image.new("RGB", (shown.width, shown.height + line * len(rows) + line // 3), _PAPER)
+    paper.paste(shown, (0, 0))
+    draw = ImageDraw.Draw(paper)
+    for place, (name, share) in enumerate(rows):
+        _draw_row(draw, shown.height + line // 4 + place * line, shown.width, line, name, share)
+    return paper
+
+
+def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, name: str, share: float) -> None:
+    margin, middle = line // 4, width * 9 // 20
+    font = _font(name.isascii(), line * 5 // 8)
+    draw.text((margin, top), _fit(draw, name, font, middle - 2 * margin), fill=_INK, font=font)
+    number = f"{share:.1%}"
+    end = width - margin - round(draw.textlength("100.0%", font=font)) - margin
+    low, high = top + line // 6, top + line * 2 // 3
+    draw.rectangle((middle, low, end, high), fill=_TRACK)
+    draw.rectangle((middle, low, middle + round((end - middle) * min(1.0, max(0.0, share))), high), fill=_BAR)
+    draw.text((end + margin, top), number, fill=_INK, font=font)
+
+
+def _fit(draw: ImageDraw.ImageDraw, name: str, font: Font, width: int) -> str:
+    shown = name.replace("\n", " ")
+    if draw.textlength(shown, font=font) <= width:
+        return shown
+    while shown and draw.textlength(shown + "…", font=font) > width:
+        shown = shown[:-1]
+    return shown + "…"
+
+
+@cache
+def _font(plain: bool, size: int) -> Font:
+    for name in () if plain else _WIDE_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)

@@ -1,0 +1,160 @@
+"""What a classifier answers: a score for each class, and where on the picture the evidence for it lies.
+
+Shapes: N pictures, K classes, H and W a picture's height and width, h and w those of the class map.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsmith.core.drawing import bars_below
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.images import Picture, decode
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.resampling import resample
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Outputs of the graph by name; the first axis is the picture."""
+
+METRIC = "accuracy"
+"""What `measure` returns."""
+
+TOLERANCES: dict[str, dict[str, float]] = {
+    "fp32": {"probabilities": 1e-3, "class_map": 1e-2},
+    "bf16": {"probabilities": 5e-2, "class_map": 1e-1},
+}
+"""By precision, the largest allowed `differences` of each output from what the trained model gave."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """The classes of one picture.
+
+    Attributes:
+        classes: names of the classes, in the order of the scores.
+        scores_K: probability of each class, in 0…1, sum 1.
+        class_map_Khw: each class's evidence (logit) at each position of the net's input, or None where not asked for.
+    """
+
+    classes: tuple[str, ...]
+    scores_K: NDArray[np.float32]
+    class_map_Khw: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is one score a class."""
+        if self.scores_K.shape != (len(self.classes),):
+            raise ValueError(f"{len(self.classes)} classes need as many scores, got shape {self.scores_K.shape}")
+        if self.class_map_Khw is not None and self.class_map_Khw.shape[:1] != (len(self.classes),):
+            raise ValueError(f"{len(self.classes)} classes need as many maps, got shape {self.class_map_Khw.shape}")
+
+    @property
+    def index(self) -> int:
+        """Index of the class with the highest score."""
+        return int(self.scores_K.argmax())
+
+    @property
+    def label(self) -> str:
+        """Name of the class with the highest score."""
+        return self.classes[self.index]
+
+    @property
+    def score(self) -> float:
+        """The highest score, in 0…1."""
+        return float(self.scores_K.max())
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the names and scores of the `k` best classes, best first; equal scores in the order of the classes."""
+        order = np.argsort(-self.scores_K, kind="stable")[: max(0, k)]
+        return [(self.classes[i], float(self.scores_K[i])) for i in order]
+
+    def to_json(self, top: int = 5) -> list[dict[str, Any]]:
+        """Return the `top` best classes as `[{"label": …, "score": …}]`, best first, scores to 6 decimals."""
+        return [{"label": label, "score": round(score, 6)} for label, score in self.top(top)]
+
+    def draw(self, picture: Picture, top: int = 5) -> Image.Image:
+        """Return the picture with its best classes as bars below it."""
+        return bars_below(decode(picture).convert("RGB"), self.top(top))
+
+    def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Say how strongly each pixel of the original picture speaks for a class.
+
+        The evidence is taken relative to the mean of all classes (softmax ignores what they share); what speaks
+        against the class, and what the net did not see, is 0.
+
+        Args:
+            class_index: which class, 0…K-1.
+            preprocessing: how the picture became the net's input.
+            size: (width, height) of the upright original in pixels.
+
+        Returns:
+            (H, W) float32 in 0…1, 1 at the strongest place; all 0 where no place speaks for the class.
+
+        Raises:
+            SettingsError: the prediction has no class map, or there is no such class.
+        """
+        if self.class_map_Khw is None:
+            raise SettingsError("this prediction has no class map. Ask for it: predict(…, outputs=('class_map',)).")
+        if not 0 <= class_index < len(self.classes):
+            raise SettingsError(f"class_index must be 0…{len(self.classes) - 1}, got {class_index}")
+        maps_Khw = self.class_map_Khw.astype(np.float32)
+        evidence_hw = maps_Khw[class_index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
+        heat_HW = np.maximum(resample(evidence_hw, preprocessing.box(*size), size), 0)
+        highest = float(heat_HW.max(initial=0))
+        return (heat_HW / np.float32(highest)).astype(np.float32) if highest > 1e-6 else np.zeros_like(heat_HW)
+
+
+PREDICTION = Labels
+
+
+def from_outputs(outputs: Arrays, classes: Sequence[str]) -> list[Labels]:
+    """Make the predictions of N pictures from `probabilities` (N, K) and, where present, `class_map` (N, K, h, w)."""
+    names = tuple(classes)
+    maps = outputs.get("class_map")
+    return [
+        Labels(names, scores_K, None if maps is None else maps[n])
+        for n, scores_K in enumerate(outputs["probabilities"])
+    ]
+
+
+def differences(expected: Arrays, got: Arrays) -> dict[str, float]:
+    """Return the largest difference of each output.
+
+    `probabilities` is absolute, in 0…1. `class_map` is the root mean square of the difference of a picture's maps,
+    relative to the root mean square of the expected ones.
+    """
+    worst = {}
+    for name in got:
+        gap = np.asarray(got[name], np.float64) - np.asarray(expected[name], np.float64)
+        worst[name] = float(np.abs(gap).max(initial=0)) if name == "probabilities" else _relative(gap, expected[name])
+    return worst
+
+
+def same_answers(expected: Arrays, got: Arrays, tolerance: float = 0.0) -> float:
+    """Return the share of pictures with the same best class, in 0…1.
+
+    Args:
+        expected: outputs with `probabilities` (N, K).
+        got: the other outputs of the same pictures.
+        tolerance: classes whose expected probabilities differ by no more than this count as equally good.
+    """
+    before_NK, after_NK = np.asarray(expected["probabilities"]), np.asarray(got["probabilities"])
+    if not len(before_NK):
+        return 1.0
+    chosen_N1 = after_NK.argmax(axis=1, keepdims=True)
+    lost_N = before_NK.max(axis=1) - np.take_along_axis(before_NK, chosen_N1, axis=1)[:, 0]
+    return float((lost_N <= tolerance).mean())
+
+
+def measure(outputs: Arrays, targets: Sequence[int]) -> float:
+    """Return the accuracy of `probabilities` (N, K) against N class indices, in 0…1."""
+    return float((np.asarray(outputs["probabilities"]).argmax(axis=1) == np.asarray(targets)).mean())
+
+
+def _relative(gap: NDArray[np.float64], expected: NDArray[Any]) -> float:
+    axes = tuple(range(1, gap.ndim))
+    size_N = np.sqrt(np.square(np.asarray(expected, np.float64)).mean(axis=axes))
+    return float((np.sqrt(np.square(gap).mean(axis=axes)) / np.maximum(size_N, 1e-6)).max(initial=0))
