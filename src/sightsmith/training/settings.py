@@ -1,0 +1,171 @@
+"""Everything that `train` can be told; each field is a flag, a TOML key and a Python argument, and its text the help.
+
+A number left at None, or a word left at "auto", is chosen from the data and the machine, and the choice is printed
+with its reason before training starts (training/choices.py). This module imports no torch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sightsmith.core.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """What to train on, what to train, how, and where to put it."""
+
+    # What to train on
+    data: str
+    """Where the pictures are: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""
+    format: str | None = None
+    """Format of the data; detected from the path where not given."""
+    group_by: str | None = None
+    """What makes a group (person, video, patient) that no two splits may share: a column of the table, or a pattern
+    with one capture group that is matched against file names."""
+    val_fraction: float = 0.1
+    """Share of the pictures held back to watch training, where the data brings no such split, in (0, 0.5]."""
+    test_fraction: float = 0.2
+    """Share of the pictures held back for the final test, where the data brings no such split, in [0, 0.5]."""
+    folds: int = 0
+    """Cross-validation: cut the data into this many folds (0 = off, else 2…100) and validate on fold `fold`."""
+    fold: int = 0
+    """Which of the `folds` validates, from 0."""
+    max_bad: float = 0.01
+    """Share of unusable pictures above which training stops instead of skipping them, in [0, 1]."""
+    balanced: bool = False
+    """Show every class equally often, however many pictures it has."""
+
+    # What to train
+    out: Path
+    """Folder that the bundle is written to."""
+    model: str = "auto"
+    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones."""
+    net: dict[str, Any] = field(default_factory=dict)
+    """Settings of the net, by name."""
+    task: dict[str, Any] = field(default_factory=dict)
+    """Settings of the task: label smoothing, mixing, class weights."""
+    weights: str = "auto"
+    """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained where they are published."""
+    size: int | None = None
+    """Side of the net's input in pixels, 4…4096; auto: the pictures' own size up to 64, else what the net expects."""
+    resize: Literal["crop", "squash", "letterbox"] = "crop"
+    """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad."""
+    colour: Literal["auto", "rgb", "grey"] = "auto"
+    """Channels of the input. auto: grey where all pictures looked at are grey and the weights are not pretrained."""
+
+    # How to train
+    epochs: int | None = None
+    """Passes over the training pictures, 1…100,000; auto: from their number."""
+    batch_size: int | None = None
+    """Pictures in a step, 2…65,536; auto: from the number of pictures and their size."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """Optimiser."""
+    lr: float | Literal["find"] | None = None
+    """Peak learning rate, > 0; find: sweep for it first; auto: from the optimiser, batch and weights."""
+    weight_decay: float | None = None
+    """Weight decay of weights (biases and norms have none), ≥ 0; auto: 0.05 for adamw, 5e-4 for sgd."""
+    momentum: float = 0.9
+    """Momentum of sgd, in [0, 1)."""
+    nesterov: bool = True
+    """Nesterov's form of the momentum of sgd."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
+    warmup_epochs: float | None = None
+    """Epochs during which the learning rate climbs from 0, ≥ 0; auto: a tenth of all, at most 5."""
+    augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
+    """How training pictures are varied. light: flip, and shift (up to 64 pixels) or random crop; trivial, rand: light
+    and TrivialAugment or RandAugment; auto: light."""
+    flip: Literal["auto", "none", "horizontal", "both"] = "auto"
+    """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
+    shift: float | None = None
+    """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
+    crop_share: float | None = None
+    """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels, 0.25
+    for larger ones."""
+    erase: float = 0.0
+    """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
+    ema: float = 0.999
+    """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off."""
+    clip: float = 1.0
+    """Largest norm of the gradient, longer ones are shortened; 0 turns it off."""
+    accumulate: int = 1
+    """Batches whose gradients make one step, 1…10,000."""
+    freeze_epochs: int = 0
+    """Epochs that train the head alone, before the whole net is trained, ≥ 0."""
+    patience: int = 0
+    """Stop after this many epochs without a better validation score; 0 turns it off."""
+    seed: int = 0
+    """Seed of the splits, the weights, the order and every variation, 0…2³²−1."""
+    deterministic: bool = False
+    """Use only operations that give the same bits every time, some of them slower."""
+
+    # On what
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, mps. One that is asked for and absent is an error."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the net. auto: bf16 (autocast) where the device multiplies it itself, else fp32."""
+    workers: int | None = None
+    """Processes that decode pictures, 0…256; auto: the cores, none where the pictures are in memory."""
+    cache: Literal["off", "ram"] = "off"
+    """ram: decode every training picture once, a little larger than needed, and keep it in memory if it fits."""
+
+    # What to keep
+    logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
+    """Where curves go besides metrics.csv, which is always written."""
+    witnesses: int = 8
+    """Real pictures stored in the bundle with the answers they must give, 1…64."""
+    overwrite: bool = False
+    """Replace what stands at `out`."""
+    resume: bool = False
+    """Go on from the last checkpoint of an interrupted training into the same `out`."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise SettingsError(f"train: {name} must be in {low:g}…{high:g}, got {value!r}")
+        for name, rule, wrong in self._wrong():
+            if wrong:
+                raise SettingsError(f"train: {name} must be {rule}, got {getattr(self, name)!r}")
+
+    def _wrong(self) -> Iterable[tuple[str, str, bool]]:
+        """Yield (setting, rule, whether it is broken) for the rules that are not plain ranges."""
+        yield "folds", "0 (off) or 2…100", self.folds == 1
+        yield "fold", "less than folds", self.fold >= max(1, self.folds)
+        yield "val_fraction", "> 0: validation picks the weights that are kept", self.val_fraction == 0
+        yield "crop_share", "> 0", self.crop_share == 0
+        yield "ema", "< 1", self.ema == 1
+        yield "momentum", "< 1", self.momentum == 1
+        yield "nesterov", "off where momentum is 0", self.nesterov and self.momentum == 0
+        yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
+        yield "model", "a name; `models` lists them", not self.model
+        yield "freeze_epochs", "less than epochs", self.epochs is not None and self.freeze_epochs >= self.epochs
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "val_fraction": (0, 0.5),
+    "test_fraction": (0, 0.5),
+    "folds": (0, 100),
+    "fold": (0, 99),
+    "max_bad": (0, 1),
+    "size": (4, 4096),
+    "epochs": (1, 100_000),
+    "batch_size": (2, 65_536),
+    "weight_decay": (0, 100),
+    "momentum": (0, 1),
+    "warmup_epochs": (0, 1000),
+    "shift": (0, 0.5),
+    "crop_share": (0, 1),
+    "erase": (0, 1),
+    "ema": (0, 1),
+    "clip": (0, 1e6),
+    "accumulate": (1, 10_000),
+    "freeze_epochs": (0, 100_000),
+    "patience": (0, 100_000),
+    "seed": (0, 2**32 - 1),
+    "workers": (0, 256),
+    "witnesses": (1, 64),
+}
