@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 .PHONY: run install test lint bench browser clean
 
 run: $(INSTALLED)
-	@$(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) --quiet
+	@$(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) >/dev/null || { $(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) | tail -1; exit 2; }
 	@test -f $(BUNDLE)/manifest.json || $(BIN)/sightsmith train digits --out $(BUNDLE) --resume-if-possible
 	@test -f $(BUNDLE)/report/evaluation.html || $(BIN)/sightsmith evaluate $(BUNDLE)
 	@test -d $(BUNDLE)/backends/openvino || $(BIN)/sightsmith export $(BUNDLE) --to openvino --prove

@@ -1,0 +1,372 @@
+"""The command line: one function a verb. It parses, calls and prints; the work is elsewhere.
+
+Heavy parts are imported inside the verb that needs them, so that help and errors are quick.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from sightsmith import __version__
+from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.flags import flags_of, given, merged
+from sightsmith.core.settings import from_mapping, read_toml, to_toml
+from sightsmith.serving.settings import ServeSettings
+from sightsmith.training.settings import TrainSettings
+
+app = App(
+    name="sightsmith",
+    help="From a folder of pictures to a vision model that people can trust, behind an API.",
+    version=__version__,
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=()),
+)
+_LOOK = Group("Look", sort_key=1)
+_MAKE = Group("Make", sort_key=2)
+_USE = Group("Use", sort_key=3)
+
+TrainFlags = flags_of(TrainSettings, leave_out=("data",))
+ServeFlags = flags_of(ServeSettings)
+
+Backend = Annotated[str, Parameter(help="Backend: auto, or one that `doctor` lists. [default: auto]", show_default=False)]
+Precision = Annotated[str, Parameter(help="auto, bf16 or fp32. [default: auto]", show_default=False)]
+Overwrite = Annotated[bool, Parameter(help="Replace what stands at the output's place.", negative=())]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=())]
+
+
+@app.command(group=_LOOK)
+def check(
+    data: str,
+    /,
+    *,
+    format: str | None = None,  # noqa: A002  # the flag's name
+    group_by: str | None = None,
+    html: Path | None = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check pictures before training: what is broken, doubled, contradictory, leaking or out of balance.
+
+    Args:
+        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        format: Read the data as this format instead of detecting it.
+        group_by: Table column or regular expression on the path that names the group of a picture.
+        html: Write a page with the pictures concerned.
+        strict: Exit with 1 on warnings too.
+    """
+    from sightsmith import model
+
+    report = model.check(data, format=format, group_by=group_by, html=html, overwrite=overwrite)
+    print(_json(report.to_json()) if as_json else report.to_text())
+    if html:
+        _say(f"Page: {html}")
+    return int(report.failed(strict))
+
+
+@app.command(group=_MAKE)
+def train(
+    data: str | None = None,
+    /,
+    *,
+    config: Path | None = None,
+    print_config: Annotated[bool, Parameter(negative=())] = False,
+    settings: TrainFlags = TrainFlags(),  # type: ignore[valid-type]
+) -> int:
+    """Train a classifier on pictures and write it as a bundle.
+
+    Settings of the net are given as --net.NAME VALUE (`sightsmith models NET` lists them), settings of the task as
+    --task.NAME VALUE (`sightsmith models --task classify`).
+
+    Args:
+        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        config: TOML file with settings; flags win over it.
+        print_config: Print the resolved settings as TOML, and do nothing else.
+    """
+    raw = read_toml(config) if config else {}
+    over = given(settings) | ({"data": data} if data else {})
+    resolved = from_mapping(TrainSettings, merged(raw, over), where=str(config or "train"))
+    if print_config:
+        print(to_toml(resolved), end="")
+        return 0
+    from sightsmith.training.fit import train as fit
+
+    result = fit(resolved)
+    _say(f"Next: sightsmith evaluate {result.bundle}    sightsmith export {result.bundle} --to openvino")
+    print(result.bundle)
+    return 0
+
+
+@app.command(group=_LOOK)
+def evaluate(
+    bundle: Path,
+    /,
+    *,
+    data: str | None = None,
+    split: Literal["train", "val", "test"] = "test",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+    report: Path | None = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure a model on pictures it has not seen, and write a report with pictures.
+
+    Args:
+        bundle: The model.
+        data: Other data with the same classes; all of it, or its `split` where it has splits. Without it, the
+            model's own data.
+        split: Which split.
+        report: Where the page goes; by default into the bundle's report folder.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, backend=backend, precision=precision) as loaded:
+        done = loaded.evaluate(data=data, split=split, report=report, overwrite=overwrite)
+    print(_json(done.to_json()) if as_json else done.to_text())
+    for name, why in done.skipped:
+        _say(f"skipped {name}: {why}")
+    _say(f"Report: {done.report}")
+    return int(bool(done.skipped))
+
+
+@app.command(group=_LOOK)
+def compare(
+    bundles: Annotated[list[Path], Parameter(consume_multiple=True)],
+    /,
+    *,
+    html: Path | None = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> int:
+    """Put evaluated models side by side: metrics with the uncertainty of their difference, size, speed.
+
+    Args:
+        bundles: Two models or more, each evaluated on the same split.
+        html: Write a page.
+    """
+    from sightsmith import model
+
+    done = model.compare(bundles, html=html, overwrite=overwrite)
+    print(_json(done.to_json()) if as_json else done.to_text())
+    return 0
+
+
+@app.command(group=_USE)
+def predict(
+    bundle: Path,
+    pictures: Annotated[list[str], Parameter(consume_multiple=True, allow_leading_hyphen=True)],
+    /,
+    *,
+    top: int = 5,
+    out: Path | None = None,
+    form: Annotated[Literal["jsonl", "csv", "text"] | None, Parameter(name="--as")] = None,
+    urls: Annotated[bool, Parameter(negative=())] = False,
+    batch: int | None = None,
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+    overwrite: Overwrite = False,
+) -> int:
+    """Predict files, folders, patterns, or what comes on standard input (`-`).
+
+    Pictures that cannot be read are reported and skipped; the exit code is then 1.
+
+    Args:
+        bundle: The model.
+        pictures: Files, folders, patterns such as 'more/*.jpg', `-`, or addresses with --urls.
+        top: How many labels a picture.
+        out: Write to a file (.jsonl, .csv, .txt) instead of standard output.
+        form: Form of the answers. By default text on a terminal, else JSON lines.
+        urls: Fetch http and https addresses.
+        batch: Pictures a batch; by default what suits the backend.
+    """
+    from sightsmith import model
+
+    if top < 1:
+        raise SettingsError(f"--top must be at least 1, got {top}.")
+    with model.load(bundle, backend=backend, precision=precision) as loaded:
+        failed = loaded.predict_to(pictures, out=out, form=form, top=top, urls=urls, batch=batch, overwrite=overwrite)
+    for why in failed:
+        _say(f"skipped {why}")
+    return int(bool(failed))
+
+
+@app.command(group=_LOOK)
+def explain(
+    bundle: Path,
+    picture: str,
+    /,
+    *,
+    method: str = "class_map",
+    label: str | None = None,
+    out: Path | None = None,
+    sanity: Annotated[bool, Parameter(negative=())] = False,
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+    overwrite: Overwrite = False,
+) -> int:
+    """Show which parts of a picture speak for a class: an overlay (PNG) and the raw map (NPY).
+
+    Args:
+        bundle: The model.
+        picture: The picture.
+        method: class_map, occlusion (any backend); gradcam, integrated_gradients, attention (torch).
+        label: The class; by default the predicted one.
+        out: Where the overlay goes; the raw map stands beside it. By default PICTURE.METHOD.png here.
+        sanity: Score the map too: deletion and insertion, against a random map.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, backend=backend, precision=precision) as loaded:
+        done = loaded.explain(picture, method=method, label=label, sanity=sanity)
+    target = out or Path(f"{Path(picture).stem}.{method}.png")
+    for path in done.save(target, overwrite=overwrite):
+        _say(f"Wrote {path}")
+    print(_json(done.to_json()))
+    return 0
+
+
+@app.command(group=_MAKE)
+def export(
+    bundle: Path,
+    /,
+    *,
+    to: Annotated[list[str], Parameter(consume_multiple=True)],
+    prove: Annotated[str | None, Parameter(help="Compare the accuracy too, on DATA or on `test`, the own split.")] = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Compile a model for a backend and prove that it answers alike; beyond the tolerance nothing is written.
+
+    Args:
+        bundle: The model.
+        to: One backend or more: openvino, onnx.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, backend="torch") as loaded:
+        for name in to:
+            print(loaded.export(name, prove=prove, overwrite=overwrite).to_text())
+    return 0
+
+
+@app.command(group=_USE)
+def serve(
+    bundles: Annotated[list[str], Parameter(consume_multiple=True)],
+    /,
+    *,
+    settings: ServeFlags = ServeFlags(),  # type: ignore[valid-type]
+) -> int:
+    """Put models behind HTTP, with a page to try them.
+
+    Args:
+        bundles: The models, each as PATH or NAME=PATH.
+    """
+    from sightsmith import model
+
+    model.serve(bundles, **given(settings))
+    return 0
+
+
+@app.command(group=_LOOK)
+def models(
+    name: str | None = None,
+    /,
+    *,
+    search: str | None = None,
+    task: str | None = None,
+    limit: int = 50,
+    as_json: AsJson = False,
+) -> int:
+    """List the nets that `train --model` takes, or show one with its settings.
+
+    Args:
+        name: Show this net: settings, paper, licence.
+        search: Only names that contain this, or match it as a pattern (`resnet*`).
+        task: Show the settings of a task, such as classify.
+        limit: How many names at the most.
+    """
+    from sightsmith import listing
+
+    shown = listing.task(task) if task else listing.net(name) if name else listing.nets(search, limit)
+    print(_json(shown.to_json()) if as_json else shown.to_text())
+    return 0
+
+
+@app.command(group=_LOOK)
+def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson = False) -> int:
+    """Show the machine, the precision chosen on it and why, the backends and the versions.
+
+    Args:
+        port: Also tell whether a service could listen on this port.
+        host: The address of that port.
+    """
+    from sightsmith import listing
+
+    found = listing.doctor(host, port)
+    print(_json(found.to_json()) if as_json else found.to_text())
+    return int(found.failed)
+
+
+@app.command(group=_LOOK)
+def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
+    """Show what a bundle says of itself.
+
+    Args:
+        bundle: The model.
+    """
+    from sightsmith.bundle.store import Bundle, inspect_text
+
+    with Bundle.open(bundle, verify=False) as opened:
+        print(_json(opened.manifest.to_json()) if as_json else inspect_text(opened))
+    return 0
+
+
+@app.command(group=_LOOK)
+def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision = "auto") -> int:
+    """Check every byte of a bundle, and that it still answers its witnesses.
+
+    Args:
+        bundle: The model.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, backend=backend, precision=precision) as loaded:
+        proof = loaded.replay()
+    print(f"{bundle}: every file is as it was written. {proof}")
+    return 0
+
+
+def main() -> None:
+    """Run the command line; what a person can put right is told in a line, without a traceback."""
+    try:
+        code = app(exit_on_error=False, print_error=False, result_action="return_value")
+    except SightsmithError as error:
+        code = _fail(str(error), error.exit_code)
+    except CycloptsError as error:
+        code = _fail(f"{error} See `sightsmith --help`.", 2)
+    except KeyboardInterrupt:
+        code = _fail("stopped.", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> int:
+    _say(f"error: {message}")
+    return code
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main()
