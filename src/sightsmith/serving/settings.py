@@ -1,0 +1,60 @@
+"""What can be set about a service."""
+
+from dataclasses import dataclass
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.limits import MAX_PIXELS
+
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "port": (0, 65535, "0 takes any free one"),
+    "threads": (0, 4096, "0 uses every core"),
+    "max_upload": (1, 2**31, "bytes"),
+    "max_pixels": (1, 2**31, "pixels"),
+    "upload_seconds": (0.1, 3600, "seconds"),
+    "queue": (1, 100_000, "pictures"),
+    "batch": (1, 1024, "pictures"),
+    "batch_wait": (0, 1000, "milliseconds"),
+    "recheck": (0.1, 86_400, "seconds"),
+    "drain": (0, 3600, "seconds"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """Settings of the service."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets other machines in."""
+    port: int = 8000
+    """Port to listen on; 0 takes any free one."""
+    backend: str = "auto"
+    """What runs the model, such as openvino; auto takes the fastest that is here."""
+    precision: str = "auto"
+    """Precision of the backend, such as bf16 or fp32; auto takes the fastest on this machine."""
+    threads: int = 0
+    """Threads of the backend; 0 uses every core."""
+    max_upload: int = 20_000_000
+    """Bound on the bytes of one request."""
+    max_pixels: int = MAX_PIXELS
+    """Bound on width × height of one picture, checked before its pixels are decoded."""
+    upload_seconds: float = 60.0
+    """Bound on the time that one request may take to arrive, in seconds."""
+    queue: int = 64
+    """Pictures that may be under way in one model at once; more are answered 503 with Retry-After."""
+    batch: int = 16
+    """Most pictures that one run of the model takes."""
+    batch_wait: float = 3.0
+    """Milliseconds that a picture waits for others that are being decoded; alone, it never waits."""
+    recheck: float = 30.0
+    """Seconds between two replays of the witnesses in the live model."""
+    drain: float = 30.0
+    """Seconds that requests under way have to end after SIGTERM or SIGINT."""
+    examples: bool = False
+    """Offer the witnesses' pictures on the page to try; they are real pictures of the model's data."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, (low, high, note) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"serve: {name} must be in {low:g}…{high:g} ({note}), got {value!r}")
