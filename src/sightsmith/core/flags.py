@@ -47,6 +47,7 @@ def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
         annotated = Annotated[hints[field.name] | None, Parameter(help=help_text, show_default=False)]  # type: ignore[valid-type]
         flags.append((field.name, annotated, dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Flags", flags, frozen=True, kw_only=True)
+    made.__module__ = cls.__module__  # cyclopts takes a class of the module `types` for a builtin
     return Parameter(name="*")(made)
 
 

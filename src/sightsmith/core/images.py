@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from sightsmith.core.errors import PictureError
+from sightsmith.core.limits import MAX_PIXELS
 
 Picture = Path | str | bytes | NDArray[np.generic] | Image.Image
 """A reference to a picture, decoded late: a path, encoded bytes, an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
@@ -23,9 +24,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-
-MAX_PIXELS = 50_000_000
-"""Bound on width × height of a picture, checked before its pixels are decoded."""
 
 _ORIENTATION = 0x0112
 _WHITE = (255, 255, 255)

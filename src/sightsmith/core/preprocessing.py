@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import MAX_PIXELS, Picture, decode
+from sightsmith.core.images import Picture, decode
+from sightsmith.core.limits import MAX_PIXELS
 from sightsmith.core.settings import from_mapping
 
 Box = tuple[float, float, float, float]
