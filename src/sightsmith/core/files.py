@@ -1,10 +1,12 @@
 """Writing files whole or not at all, hashing them, and unpacking archives safely."""
 
 import hashlib
+import lzma
 import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -91,7 +93,7 @@ def unzip(archive: Path, folder: Path) -> None:
             members = zipped.infolist()
             _check_members(archive, members)
             zipped.extractall(folder)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
 
 

@@ -1,0 +1,58 @@
+"""Telling in a page what a bundle is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sightsmith.bundle.store import Bundle
+
+
+def inspect_text(bundle: Bundle) -> str:
+    """Return what a bundle is, for people: net, classes, input, metrics, exports, files and their size."""
+    manifest = bundle.manifest
+    size = sum((bundle.folder / name).stat().st_size for name in manifest.files)
+    rows = [
+        ("bundle", f"{bundle.path} ({len(manifest.files)} files, {size / 2**20:.1f} MiB, schema {manifest.schema})"),
+        ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
+        ("task", manifest.task.name),
+        ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
+        ("weights from", _joined(manifest.weights.origin, manifest.weights.licence)),
+        ("input", _input(bundle)),
+        ("classes", f"{len(manifest.classes)}: {_shortened(manifest.classes)}"),
+        ("outputs", ", ".join(manifest.outputs)),
+        ("temperature", f"{manifest.temperature:.4g}"),
+        ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),
+        *(("metrics", line) for line in _numbers(manifest.metrics)),
+        *(("export", _export(name, entry)) for name, entry in manifest.backends.items()),
+        ("definition", manifest.definition),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows if value)
+
+
+def _input(bundle: Bundle) -> str:
+    spec = bundle.manifest.preprocessing
+    return f"{spec.width}×{spec.height} {spec.colour}, resized by {spec.resize}"
+
+
+def _export(name: str, entry: Mapping[str, Any]) -> str:
+    return f"{name} ({', '.join(entry.get('precisions', {})) or 'no precision proved'})"
+
+
+def _paper(paper: str) -> str:
+    return f" ({paper})" if paper else ""
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _shortened(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def _numbers(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    lines = [f"{prefix}{name} {value:.4g}" for name, value in values.items() if isinstance(value, float)]
+    for name, value in values.items():
+        if isinstance(value, Mapping) and name != "intervals":
+            lines += _numbers(value, f"{prefix}{name}: " if name != "metrics" else prefix)
+    return lines

@@ -1,0 +1,352 @@
+"""Opening, writing and extending bundles; a bundle is a folder or its zip archive.
+
+```
+manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/  backends/NAME/
+```
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from sightsmith.bundle import witnesses as witness_files
+from sightsmith.bundle.card import model_card
+from sightsmith.bundle.draft import BundleDraft
+from sightsmith.bundle.manifest import Manifest, definition_digest
+from sightsmith.bundle.witnesses import Witnesses
+from sightsmith.core.errors import BundleError
+from sightsmith.core.files import new_file, new_folder, refuse_existing, sha256, unzip
+
+MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES = (
+    "manifest.json",
+    "weights.safetensors",
+    "README.md",
+    "splits.json",
+    "witnesses",
+)
+Content = bytes | str | Path
+"""What to put into a file: bytes, text (UTF-8), or a file to copy."""
+
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class Bundle:
+    """An opened bundle.
+
+    Attributes:
+        path: the folder or archive that was opened.
+        folder: where its files lie; a temporary folder for an archive, removed at `close` and at exit.
+        manifest: what it says of itself.
+    """
+
+    def __init__(self, path: Path, folder: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.folder = folder
+        self.manifest = manifest
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True) if self.zipped else None
+
+    @classmethod
+    def open(cls, path: Path | str, verify: bool = True) -> Self:
+        """Open a bundle.
+
+        Args:
+            path: a folder, or a .zip archive of one.
+            verify: compare every file with its SHA-256 in the manifest.
+
+        Raises:
+            BundleError: there is none, it is damaged or changed, or it is from a newer version.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise BundleError(f"{path}: no such bundle. `sightsmith train … --out {path}` makes one.")
+        bundle = cls(path, path, _read_manifest(path, path)) if path.is_dir() else cls._unpack(path)
+        if verify:
+            problems = _problems(bundle)
+            if problems:
+                bundle.close()
+                raise BundleError(_first_of(path, problems))
+        return bundle
+
+    @classmethod
+    def _unpack(cls, path: Path) -> Self:
+        top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
+        try:
+            unzip(path, top)
+            folder = _lift(top)
+            return cls(path, folder, _read_manifest(folder, path))
+        except BaseException:
+            shutil.rmtree(top, ignore_errors=True)
+            raise
+
+    @property
+    def zipped(self) -> bool:
+        """Whether the bundle is an archive."""
+        return self.folder != self.path
+
+    def file(self, relative: str) -> Path:
+        """Return the path of a file of the bundle.
+
+        Raises:
+            BundleError: the bundle has no such file.
+        """
+        if relative not in self.manifest.files:
+            raise BundleError(f"{self.path}: has no file {relative!r}")
+        return self.folder / relative
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return the net's parameters and buffers by name."""
+        try:
+            return load_file(self.file(WEIGHTS))
+        except (SafetensorError, OSError) as error:
+            raise BundleError(f"{self.path}: {WEIGHTS} cannot be read ({error}). Copy the bundle again.") from error
+
+    def witnesses(self) -> Witnesses:
+        """Return the witnesses, their outputs in the manifest's order."""
+        found = witness_files.load(self.folder / WITNESSES)
+        missing = [name for name in self.manifest.outputs if name not in found.outputs]
+        if missing:
+            raise BundleError(f"{self.path}: the witnesses lack the output {missing[0]!r}. Copy the bundle again.")
+        ordered = {name: found.outputs[name] for name in self.manifest.outputs}
+        return Witnesses(found.pictures, found.pixels_NHWC, ordered)
+
+    def splits(self) -> dict[str, Any]:
+        """Return the content of splits.json: which sample was in which split."""
+        return json.loads(self.file(SPLITS).read_text(encoding="utf-8"))
+
+    def close(self) -> None:
+        """Remove what an archive was unpacked to; a folder stays as it is. Closing twice does no harm."""
+        if self._remove is not None:
+            self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r}, {self.manifest.net.name}, {len(self.manifest.classes)} classes)"
+
+
+def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) -> Bundle:
+    """Write a bundle whole or not at all.
+
+    Args:
+        path: folder to make, or the .zip archive.
+        draft: what goes into it.
+        overwrite: replace what stands there.
+
+    Raises:
+        OutputExistsError: something stands there and `overwrite` is false.
+        BundleError: the draft contradicts itself.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite=overwrite)
+    if path.suffix == ".zip":
+        with tempfile.TemporaryDirectory(prefix="sightsmith-") as temporary:
+            folder = Path(temporary) / path.stem
+            folder.mkdir()
+            _fill(folder, draft)
+            _zip(folder, path)
+    else:
+        with new_folder(path, overwrite=overwrite) as folder:
+            _fill(folder, draft)
+    return Bundle.open(path, verify=False)
+
+
+def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[str] = (), **changes: Any) -> Bundle:
+    """Add files to a bundle, or replace them, and change entries of its manifest; all of it or nothing.
+
+    The model card is written again from the new manifest.
+
+    Args:
+        bundle: the bundle; it is replaced on the disk.
+        files: content by path relative to the bundle, such as `report/index.html`.
+        remove: prefixes of paths to remove first, such as `backends/openvino/`.
+        changes: entries of the manifest to replace, such as `metrics` or `backends`.
+
+    Returns:
+        The bundle as it is now.
+
+    Raises:
+        BundleError: a path leads out of the bundle, or would replace what a bundle is made of.
+    """
+    for relative in files:
+        _check_relative(relative)
+    gone = tuple(remove)
+    kept = [name for name in bundle.manifest.files if not (gone and name.startswith(gone)) and name not in files]
+    with tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=bundle.path.parent) as temporary:
+        folder = Path(temporary) / "bundle"
+        folder.mkdir()
+        for name in kept:
+            _link(bundle.folder / name, folder / name)
+        for name, content in files.items():
+            _put(folder / name, content)
+        digests = {name: bundle.manifest.files[name] for name in kept if name != CARD}
+        _write_manifest(folder, bundle.manifest, changes, digests)
+        if bundle.zipped:
+            _zip(folder, bundle.path)
+        else:
+            _move_into_place(folder, bundle.path)
+    return Bundle.open(bundle.path, verify=False)
+
+
+def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
+    """Write a bundle as a zip archive; equal bundles give equal archives."""
+    refuse_existing(Path(path), overwrite=overwrite)
+    _zip(bundle.folder, Path(path))
+    return Path(path)
+
+
+def verify(bundle: Bundle) -> list[str]:
+    """Return everything that is wrong with a bundle's files, in words; nothing where all is well."""
+    problems = _problems(bundle)
+    if not problems:
+        try:
+            bundle.witnesses()
+            bundle.weights()
+            bundle.splits()
+        except (BundleError, ValueError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def _problems(bundle: Bundle) -> list[str]:
+    manifest, listed = bundle.manifest, bundle.manifest.files
+    present = _files_of(bundle.folder)
+    found = [f"{name}: listed in the manifest but missing" for name in listed if name not in present]
+    found += [f"{name}: not listed in the manifest" for name in sorted(present - listed.keys() - {MANIFEST})]
+    found += [
+        f"{name}: changed after it was written (its SHA-256 does not match)"
+        for name, digest in listed.items()
+        if name in present and sha256(bundle.folder / name) != digest
+    ]
+    definition = definition_digest(
+        manifest.preprocessing, manifest.classes, manifest.kind, manifest.outputs, manifest.temperature
+    )
+    if definition != manifest.definition:
+        found.append(f"{MANIFEST}: preprocessing, classes, outputs or temperature do not match their digest")
+    found += [f"{name}: a bundle needs this file" for name in (WEIGHTS, SPLITS) if name not in listed]
+    return found
+
+
+def _first_of(path: Path, problems: list[str]) -> str:
+    more = f" (and {len(problems) - 3} more problems)" if len(problems) > 3 else ""
+    return (
+        f"{path}: {'; '.join(problems[:3])}{more}. Do not trust this bundle: "
+        "copy it again from where it was made. `sightsmith verify` lists everything."
+    )
+
+
+def _files_of(folder: Path) -> set[str]:
+    """Return the files by relative path; what starts with a dot (.git, .DS_Store) belongs to other tools."""
+    found = set()
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        place = Path(top).relative_to(folder)
+        found |= {(place / name).as_posix() for name in names if not name.startswith(".")}
+    return found
+
+
+def _read_manifest(folder: Path, path: Path) -> Manifest:
+    try:
+        text = (folder / MANIFEST).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.") from None
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path}: {MANIFEST} is not UTF-8 text ({error}). Copy the bundle again.") from error
+    try:
+        return Manifest.from_text(text)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _lift(top: Path) -> Path:
+    """Make the bundle's files the content of `top`, where the archive holds them in one folder; return `top`."""
+    inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    if (top / MANIFEST).exists() or len(inside) != 1 or not inside[0].is_dir():
+        return top
+    inner = inside[0].rename(top / ".inner")
+    for path in inner.iterdir():
+        path.rename(top / path.name)
+    return top
+
+
+def _fill(folder: Path, draft: BundleDraft) -> None:
+    draft.check()
+    arrays = {name: np.asarray(draft.weights[name], order="C") for name in sorted(draft.weights)}
+    save_file(arrays, folder / WEIGHTS)
+    _put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+    witness_files.save(draft.witnesses, folder / WITNESSES)
+    for name, content in draft.files.items():
+        _check_relative(name)
+        _put(folder / name, content)
+    _write_manifest(folder, draft.manifest(), {}, {})
+
+
+def _write_manifest(folder: Path, manifest: Manifest, changes: Mapping[str, Any], digests: Mapping[str, str]) -> None:
+    raw = {**manifest.to_json(), **changes}
+    changed = Manifest.from_json(raw)
+    (folder / CARD).unlink(missing_ok=True)
+    _put(folder / CARD, model_card(changed))
+    names = sorted(_files_of(folder) - {MANIFEST})
+    raw["files"] = {name: digests.get(name) or sha256(folder / name) for name in names}
+    (folder / MANIFEST).write_text(Manifest.from_json(raw).to_text(), encoding="utf-8", newline="\n")
+
+
+def _check_relative(name: str) -> None:
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith("/") or any(part.startswith(".") or not part for part in parts) or ":" in name:
+        raise BundleError(f"{name!r}: files of a bundle have relative paths without `..` and hidden names")
+    if parts[0] in {MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES}:
+        raise BundleError(f"{name!r}: this file is the bundle's own. Put additions under report/ or backends/.")
+
+
+def _put(path: Path, content: Content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Path):
+        shutil.copyfile(content, path)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8", newline="\n")
+    else:
+        path.write_bytes(content)
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name, which costs no time or space; copy where the disk cannot."""
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _move_into_place(fresh: Path, path: Path) -> None:
+    with new_folder(path, overwrite=True) as partial:
+        for entry in fresh.iterdir():
+            entry.rename(partial / entry.name)
+        for entry in path.iterdir():
+            if entry.name.startswith(".") and entry.is_dir():  # .git and the like are not ours to drop
+                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=_link)
+            elif entry.name.startswith("."):
+                _link(entry, partial / entry.name)
+
+
+def _zip(folder: Path, archive: Path) -> None:
+    with new_file(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as zipped:
+        for name in sorted(_files_of(folder)):
+            info = zipfile.ZipInfo(name, _ZIP_DATE)
+            info.external_attr = 0o644 << 16
+            with (folder / name).open("rb") as source, zipped.open(info, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
