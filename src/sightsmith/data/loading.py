@@ -1,0 +1,251 @@
+"""Batches for training and evaluation: deterministic, resumable at any step, bounded in memory.
+
+The order of an epoch and every random choice in it are functions of (seed, epoch, step, picture), so a training that
+was killed goes on with the same batches, and workers change nothing but the speed.
+
+Shapes: N pictures, B in a batch, H height, W width, C channels.
+"""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sightsmith.core.errors import DataError, PictureError, SettingsError
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation, vary_batch
+from sightsmith.data.pixels import Fetcher
+
+_PREFETCH = 3
+"""Batches that each worker keeps ready."""
+
+
+class Order:
+    """Which pictures make which batch of which epoch.
+
+    Args:
+        count: how many pictures there are; at least 1.
+        batch_size: pictures in a batch, for each of `world` processes.
+        seed: of the order.
+        shuffle: a new order each epoch, and full batches only: the last is filled up from the start of the epoch's
+            order. Otherwise the order is 0…count-1 and the last batch may be short.
+        targets_N: with shuffle, class indices: each class is then shown equally often.
+        rank: which process this is, 0…world-1.
+        world: how many processes share the pictures.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        seed: int = 0,
+        *,
+        shuffle: bool = True,
+        targets_N: NDArray[np.int64] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if count < 1 or batch_size < 1 or not 0 <= rank < world:
+            raise SettingsError(
+                f"batches need at least 1 picture, a batch size of at least 1 and a rank below the world's size; "
+                f"got {count} pictures, batch size {batch_size}, rank {rank} of {world}"
+            )
+        self.batch_size, self.epoch = batch_size, 0
+        self._count, self._seed, self._shuffle = count, seed, shuffle
+        self._targets_N, self._rank, self._world = targets_N, rank, world
+
+    def __len__(self) -> int:
+        """Return how many batches an epoch has for this process."""
+        return -(-self._count // (self.batch_size * self._world))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, counted from 0."""
+        self.epoch = epoch
+
+    def batches(self, start: int = 0) -> Iterator[NDArray[np.int64]]:
+        """Yield the positions of each batch of the epoch from batch `start` on."""
+        order = self._order()[self._rank :: self._world]
+        for step in range(start, len(self)):
+            yield order[step * self.batch_size : (step + 1) * self.batch_size]
+
+    def _order(self) -> NDArray[np.int64]:
+        if not self._shuffle:
+            return np.arange(self._count)
+        rng = np.random.default_rng((self._seed, self.epoch))
+        order = rng.permutation(self._count) if self._targets_N is None else _balanced(self._targets_N, rng)
+        return np.resize(order, len(self) * self.batch_size * self._world)
+
+
+def _balanced(targets_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return N positions in random order, equally many of each class; a small class's pictures come again."""
+    classes = np.unique(targets_N)
+    each = -(-len(targets_N) // len(classes))
+    drawn = [np.resize(rng.permutation(np.flatnonzero(targets_N == one)), each) for one in classes]
+    return rng.permutation(np.concatenate(drawn))[: len(targets_N)]
+
+
+class Loader:
+    """An epoch of batches `(images_BCHW, targets_B)`: normalised floats and class indices, on the device.
+
+    Pixels travel to the device as bytes and are varied and normalised there, a batch at a time. Lightning finds here
+    what it needs to resume inside an epoch: `sampler.set_epoch`, `state_dict` and `load_state_dict`.
+
+    Args:
+        fetcher: gives pixels.
+        targets_N: class index of each picture.
+        order: which pictures make which batch.
+        preprocessing: holds the mean and standard deviation.
+        vary: what is varied on whole batches; None for evaluation.
+        seed: of the variations.
+        device: where batches go.
+        workers: processes that fetch; 0 fetches in this one.
+        channels_last: lay the images out channels last.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        targets_N: NDArray[np.int64],
+        order: Order,
+        preprocessing: Preprocessing,
+        *,
+        vary: Augmentation | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        workers: int = 0,
+        channels_last: bool = True,
+    ) -> None:
+        self.sampler = order
+        self.device = torch.device(device)
+        self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N, dtype=np.int64))
+        self._vary, self._seed = vary, seed
+        self._generator = torch.Generator()
+        self._channels_last = channels_last
+        mean_C, std_C = np.array(preprocessing.mean), np.array(preprocessing.std)
+        self._scale_C = torch.tensor(1 / (255 * std_C), dtype=torch.float32, device=self.device)
+        self._offset_C = torch.tensor(-mean_C / std_C, dtype=torch.float32, device=self.device)
+        self._start = self._given = 0
+        self._workers = _worker_loader(fetcher, order, workers, self.device) if workers else None
+
+    def __len__(self) -> int:
+        """Return how many batches an epoch has."""
+        return len(self.sampler)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches of the epoch have been given out."""
+        return {"given": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next epoch start after the batches that were given out already."""
+        self._start = int(state["given"])
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of the epoch.
+
+        Raises:
+            DataError: a picture cannot be decoded any more.
+        """
+        start, self._start = self._start, 0
+        for step, (positions, pixels_BHWC) in enumerate(self._fetched(start), start):
+            images_BCHW = self._finish(pixels_BHWC, step)
+            targets_B = self._targets_N[torch.from_numpy(positions)].to(self.device, non_blocking=True)
+            self._given = step + 1
+            yield images_BCHW, targets_B
+
+    def _fetched(self, start: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        if self._workers is None:
+            for positions in self.sampler.batches(start):
+                yield positions, _fetch(self._fetcher, positions, self.sampler.epoch)
+            return
+        feed: _Feed = self._workers.batch_sampler  # type: ignore[assignment]
+        feed.start = start
+        for positions, pixels_BHWC in zip(self.sampler.batches(start), self._workers, strict=True):
+            if isinstance(pixels_BHWC, str):
+                raise DataError(pixels_BHWC)
+            yield positions, pixels_BHWC
+
+    def _finish(self, pixels_BHWC: Tensor, step: int) -> Tensor:
+        pixels_BHWC = pixels_BHWC.to(self.device, non_blocking=True)
+        if self._vary is not None:
+            self._generator.manual_seed(step_seed(self._seed, self.sampler.epoch, step))
+            pixels_BHWC = vary_batch(pixels_BHWC, self._vary, self._generator)
+        images_BCHW = torch.addcmul(self._offset_C, pixels_BHWC, self._scale_C).permute(0, 3, 1, 2)
+        return images_BCHW if self._channels_last else images_BCHW.contiguous()
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """Return the seed of everything random in one step of training, in 0…2⁶³-1."""
+    words = np.random.SeedSequence((seed, epoch, step)).generate_state(2)
+    return (int(words[0]) << 32 | int(words[1])) & (2**63 - 1)
+
+
+def _fetch(fetcher: Fetcher, positions: NDArray[np.int64], epoch: int) -> Tensor:
+    try:
+        return torch.from_numpy(fetcher.fetch(positions, epoch))
+    except PictureError as error:
+        raise DataError(_changed(error)) from error
+
+
+def _changed(error: PictureError) -> str:
+    return f"{error} It could be read when training started. Put it back, then go on with --resume."
+
+
+class _Feed:
+    """The batches of an epoch as (epoch, positions), for workers."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.start = 0
+
+    def __iter__(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        epoch = self._order.epoch
+        return ((epoch, positions) for positions in self._order.batches(self.start))
+
+    def __len__(self) -> int:
+        return len(self._order) - self.start
+
+
+class _Fetching(Dataset[Any]):
+    """What a worker runs: whole batches, and errors as text (an exception would lose its type and its message)."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> Tensor | str:
+        epoch, positions = item
+        try:
+            return torch.from_numpy(self._fetcher.fetch(positions, epoch))
+        except PictureError as error:
+            return _changed(error)
+
+
+def _worker_loader(fetcher: Fetcher, order: Order, workers: int, device: torch.device) -> DataLoader[Any]:
+    return DataLoader(
+        _Fetching(fetcher),
+        batch_sampler=_Feed(order),  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=_same,
+        worker_init_fn=_start_worker,
+        persistent_workers=True,
+        prefetch_factor=_PREFETCH,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # so that starting workers draws nothing from the global generator
+        multiprocessing_context=multiprocessing.get_context("fork") if sys.platform == "linux" else None,
+    )
+
+
+def _same(batch: Tensor | str) -> Tensor | str:
+    return batch
+
+
+def _start_worker(worker: int) -> None:  # noqa: ARG001
+    """Leave signals to the main process, which finishes its step, saves, and then ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
