@@ -22,16 +22,16 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _front(manifest: Manifest) -> str:
-    tags = json.dumps(["image-classification", "sightsmith", manifest.net.name], ensure_ascii=False)
+    tags = json.dumps(["image-classification", "sightsmith", manifest.net["name"]], ensure_ascii=False)
     return f"---\nlibrary_name: sightsmith\npipeline_tag: image-classification\ntags: {tags}\n---"
 
 
 def _summary(manifest: Manifest) -> str:
     shape = "×".join(str(side) for side in manifest.preprocessing.shape)
     return (
-        f"# {_cell(manifest.name)}\n\nA `{manifest.net.name}` trained for `{manifest.task.name}` on "
-        f"{len(manifest.classes)} classes; input {shape} (height × width × channels). Made {manifest.created} with Sightsmith "
-        f"{manifest.versions.get('sightsmith', 'of an unknown version')}."
+        f"# {_cell(manifest.name)}\n\nA `{manifest.net['name']}` trained for `{manifest.task['name']}` on "
+        f"{len(manifest.classes)} classes; input {shape} (height × width × channels). Made {manifest.created} with "
+        f"Sightsmith {manifest.versions.get('sightsmith', 'of an unknown version')}."
     )
 
 
@@ -89,9 +89,9 @@ def _metric_table(values: Mapping[str, Any]) -> str:
 def _training(manifest: Manifest) -> Iterator[str]:
     yield "## Training"
     rows = [
-        ("weights it started from", manifest.weights.origin),
-        ("paper", manifest.net.paper or "none recorded"),
-        *_rows(manifest.net.settings, "net."),
+        ("weights it started from", manifest.weights["origin"]),
+        ("paper", manifest.net["paper"] or "none recorded"),
+        *_rows(manifest.net["settings"], "net."),
         *_rows(manifest.training),
     ]
     yield _table(("what", "value"), rows)
@@ -107,8 +107,8 @@ def _backends(manifest: Manifest) -> Iterator[str]:
 def _licences(manifest: Manifest) -> Iterator[str]:
     yield "## Licences"
     rows = [
-        ("code of the net", manifest.net.licence or "not recorded"),
-        ("weights it started from", manifest.weights.licence or "not recorded"),
+        ("code of the net", manifest.net["licence"] or "not recorded"),
+        ("weights it started from", manifest.weights["licence"] or "not recorded"),
         ("data", manifest.data.get("licence") or "not recorded"),
     ]
     yield _table(("of", "licence"), rows)

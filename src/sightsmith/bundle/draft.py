@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightsmith.bundle.manifest import Manifest, NetRecord, TaskRecord, WeightsRecord, definition_digest
+from sightsmith.bundle.manifest import Manifest, definition_digest, plain
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
 from sightsmith.core.preprocessing import Preprocessing
@@ -34,9 +34,12 @@ class BundleDraft:
     """Everything that `write_bundle` needs; the fields mean what they mean in the manifest."""
 
     name: str
-    task: TaskRecord
-    net: NetRecord
-    weights_record: WeightsRecord
+    task: Mapping[str, Any]
+    """`name` and `settings`."""
+    net: Mapping[str, Any]
+    """`name`, `settings`, `paper`, `licence`, and what else is worth knowing, such as `parameters`."""
+    weights_record: Mapping[str, Any]
+    """`origin`, `licence` and `sha256` of the weights that training started from."""
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     kind: str
@@ -82,9 +85,9 @@ class BundleDraft:
         return Manifest(
             name=self.name,
             created=self.created,
-            task=self.task,
-            net=self.net,
-            weights=self.weights_record,
+            task=plain(self.task),
+            net=plain(self.net),
+            weights=plain(self.weights_record),
             preprocessing=self.preprocessing,
             classes=self.classes,
             kind=self.kind,
@@ -93,8 +96,8 @@ class BundleDraft:
             definition=definition_digest(
                 self.preprocessing, self.classes, self.kind, self.outputs, float(self.temperature)
             ),
-            data=dict(self.data),
-            metrics=dict(self.metrics),
-            training=dict(self.training),
-            versions=dict(self.versions),
+            data=plain(self.data),
+            metrics=plain(self.metrics),
+            training=plain(self.training),
+            versions=plain(self.versions),
         )

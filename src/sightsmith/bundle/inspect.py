@@ -13,9 +13,9 @@ def inspect_text(bundle: Bundle) -> str:
     rows = [
         ("bundle", f"{bundle.path} ({len(manifest.files)} files, {size / 2**20:.1f} MiB, schema {manifest.schema})"),
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
-        ("task", manifest.task.name),
-        ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
-        ("weights from", _joined(manifest.weights.origin, manifest.weights.licence)),
+        ("task", manifest.task["name"]),
+        ("net", f"{manifest.net['name']}{_paper(manifest.net['paper'])}"),
+        ("weights from", _joined(manifest.weights["origin"], manifest.weights["licence"])),
         ("input", _input(bundle)),
         ("classes", f"{len(manifest.classes)}: {_shortened(manifest.classes)}"),
         ("outputs", ", ".join(manifest.outputs)),

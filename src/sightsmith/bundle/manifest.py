@@ -18,31 +18,12 @@ SCHEMA = 1
 """Version of the manifest's form that this version of Sightsmith writes, and the newest it reads."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRecord:
-    """Which task the net was trained for: the file's name in tasks/ and the settings it ran with."""
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetRecord:
-    """Which net it is: name and settings that build it again, its paper, and the licence of its code."""
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    paper: str = ""
-    licence: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsRecord:
-    """Where the weights that training started from came from; `sha256` is empty where they were drawn at random."""
-
-    origin: str
-    licence: str = ""
-    sha256: str = ""
+_KEYS = {
+    "task": ("name", "settings"),
+    "net": ("name", "settings", "paper", "licence"),
+    "weights": ("origin", "licence"),
+}
+"""Keys that the objects of the manifest must have; they may have more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +34,12 @@ class Manifest:
     name: str
     created: str
     """When it was made, ISO 8601 in UTC."""
-    task: TaskRecord
-    net: NetRecord
-    weights: WeightsRecord
+    task: dict[str, Any]
+    """`name` (a file's name in tasks/) and `settings`."""
+    net: dict[str, Any]
+    """`name` and `settings` that build it again, `paper`, `licence` of its code."""
+    weights: dict[str, Any]
+    """`origin` and `licence` of the weights that training started from, and their `sha256` where they had a file."""
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     kind: str
@@ -90,8 +74,8 @@ class Manifest:
         _check_schema(raw.get("schema"))
         values = dict(raw)
         try:
-            for key, part in (("task", TaskRecord), ("net", NetRecord), ("weights", WeightsRecord)):
-                values[key] = from_mapping(part, _object(raw, key), where=f"manifest.json: {key}")
+            for key, wanted in _KEYS.items():
+                _object(raw, key, wanted)
             values["preprocessing"] = Preprocessing.from_json(_object(raw, "preprocessing"))
             return from_mapping(cls, values, where="manifest.json")
         except SettingsError as error:
@@ -163,10 +147,10 @@ def _check_schema(schema: object) -> None:
         )
 
 
-def _object(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _object(raw: Mapping[str, Any], key: str, wanted: tuple[str, ...] = ()) -> dict[str, Any]:
     value = raw.get(key)
-    if not isinstance(value, dict):
-        raise SettingsError(f"manifest.json: {key} must be an object, got {value!r}")
+    if not isinstance(value, dict) or not value.keys() >= set(wanted):
+        raise SettingsError(f"manifest.json: {key} must be an object with {', '.join(wanted) or 'keys'}, got {value!r}")
     return value
 
 

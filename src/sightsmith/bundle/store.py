@@ -136,7 +136,7 @@ class Bundle:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Bundle({str(self.path)!r}, {self.manifest.net.name}, {len(self.manifest.classes)} classes)"
+        return f"Bundle({str(self.path)!r}, {self.manifest.net['name']}, {len(self.manifest.classes)} classes)"
 
 
 def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) -> Bundle:

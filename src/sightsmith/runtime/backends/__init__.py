@@ -1,5 +1,21 @@
-"""One backend is one file."""
+"""One backend is one file; the file name is the backend's name.
+
+A backend's file has:
+
+- `RANK`: the lower, the sooner it is picked where several can run;
+- `EXPORTED`: whether it needs files of its own in the bundle (`compile` makes them), or runs from the weights;
+- `missing() -> str | None`: why it cannot run here and what to install, or None;
+- `precisions() -> tuple[str, ...]`: what it computes in on this machine, best first;
+- `compile(onnx_file, folder)`: from the exported graph to its own files, where `EXPORTED`;
+- `load(bundle, folder, precision, threads) -> Session`: `folder` holds its files; threads 0 is as many as are usable.
+
+Importing one is quick and imports no third-party package that may be missing.
+"""
 
 from pkgutil import extend_path
 
+from sightsmith.core.catalogue import Catalogue
+
 __path__ = extend_path(__path__, __name__)
+
+BACKENDS = Catalogue("sightsmith.runtime.backends", "backend")

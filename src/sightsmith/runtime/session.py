@@ -1,0 +1,80 @@
+"""A model loaded by a backend and ready to answer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import SettingsError
+
+INPUT = "pixels"
+"""Name of the exported graph's one input, (N, H, W, C) uint8."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Session(ABC):
+    """A loaded model; safe to use from several threads.
+
+    Attributes:
+        precision: what it computes in, such as "bf16".
+        shape: (H, W, C) of its input.
+        outputs: names of what it can answer, in the graph's order.
+    """
+
+    def __init__(self, precision: str, shape: tuple[int, int, int], outputs: tuple[str, ...]) -> None:
+        self.precision, self.shape, self.outputs = precision, shape, outputs
+
+    def run(self, pixels_NHWC: NDArray[np.uint8], outputs: Sequence[str] = ()) -> Arrays:
+        """Answer one batch.
+
+        Args:
+            pixels_NHWC: (N, H, W, C) uint8, N ≥ 1 as the caller likes.
+            outputs: which outputs; all where empty. Only these are computed where the backend can.
+
+        Returns:
+            float32 by name, first axis N.
+
+        Raises:
+            SettingsError: the pixels have another shape or type, or there is no such output.
+        """
+        self.check(pixels_NHWC)
+        return self._run(pixels_NHWC, self.chosen(outputs))
+
+    def stream(self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()) -> Iterator[Arrays]:
+        """Answer many batches, in order, keeping the device busy while the next ones are made.
+
+        Args:
+            batches: as `run` takes; read only a few ahead of what was answered.
+            outputs: as `run` takes.
+        """
+        names = self.chosen(outputs)
+        for pixels_NHWC in batches:
+            self.check(pixels_NHWC)
+            yield self._run(pixels_NHWC, names)
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say in a few words what computes, such as `OpenVINO 2026.4, bf16, 2 threads`."""
+
+    @abstractmethod
+    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+        """Answer one checked batch."""
+
+    def check(self, pixels_NHWC: NDArray[np.uint8]) -> None:
+        """Raise SettingsError where an array cannot be this model's input."""
+        if pixels_NHWC.dtype != np.uint8 or pixels_NHWC.shape[1:] != self.shape or len(pixels_NHWC) == 0:
+            wanted = ", ".join(map(str, self.shape))
+            raise SettingsError(
+                f"pixels must be (N, {wanted}) uint8 with N ≥ 1, got {pixels_NHWC.shape} {pixels_NHWC.dtype}. "
+                "Preprocessing.apply makes one picture's; numpy.stack makes a batch."
+            )
+
+    def chosen(self, outputs: Sequence[str]) -> tuple[str, ...]:
+        """Return the asked outputs in the graph's order, all where none is asked."""
+        unknown = [name for name in outputs if name not in self.outputs]
+        if unknown:
+            raise SettingsError(f"this model has no output {unknown[0]!r}; it has {', '.join(self.outputs)}")
+        return tuple(name for name in self.outputs if name in outputs or not outputs)
