@@ -1,0 +1,291 @@
+"""A source: pictures on a disk, or a data set known by name, as an index of samples.
+
+One on-disk format is one file of `data/sources/`; this picks the file by name, by `--format`, or by looking.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.images import EXTENSIONS, printable
+from sightsmith.core.names import did_you_mean
+from sightsmith.core.records import Sample
+
+CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
+"""The formats: `data/sources/NAME.py`."""
+
+Severity = Literal["error", "warning", "info"]
+
+_LISTED = 5
+"""Pictures named in a problem's text; its JSON names all."""
+_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong, or worth knowing, about the data.
+
+    Attributes:
+        code: short name of the rule, such as "unreadable"; the same in every version.
+        severity: error: the data is wrong; warning: it may be; info: worth knowing.
+        message: the thing, the rule, the value and the way out.
+        groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
+        notes: what is to say of each group, or empty.
+        lost: how many pictures never became samples because of this (a file or row that is left out).
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    groups: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    lost: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all samples concerned."""
+        return tuple(key for group in self.groups for key in group)
+
+    def to_text(self, listed: int = _LISTED) -> str:
+        """Return the message and the first few groups, a line each."""
+        lines = [f"{self.severity}: {self.message} [{self.code}]"]
+        notes = self.notes or ("",) * len(self.groups)
+        for group, note in list(zip(self.groups, notes, strict=True))[:listed]:
+            shown = " = ".join(group[:3]) + (f" = … ({len(group)} in all)" if len(group) > 3 else "")
+            lines.append(f"    {shown}{': ' if note else ''}{note}")
+        if len(self.groups) > listed:
+            lines.append(f"    and {len(self.groups) - listed:,} more")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "keys": list(self.keys),
+            "groups": [list(group) for group in self.groups],
+            "notes": list(self.notes),
+            "lost": self.lost,
+        }
+
+
+def problem_of_each(
+    code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
+) -> tuple[Problem, ...]:
+    """Return one problem that names each (key, note) of `found`, or none where there is nothing to name."""
+    if not found:
+        return ()
+    groups = tuple((key,) for key, _ in found)
+    notes = tuple(note for _, note in found)
+    count = len(found) if lost else 0
+    return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An index of samples.
+
+    Attributes:
+        format: name of the file in `data/sources/` that made it.
+        location: the path or name it was opened by.
+        classes: names of the classes; a sample's target is a position in it.
+        samples: the index, in the order of the source.
+        problems: what was found while listing.
+        licence: licence of the data where it is known.
+    """
+
+    format: str
+    location: str
+    classes: tuple[str, ...]
+    samples: Sequence[Sample]
+    problems: tuple[Problem, ...] = ()
+    licence: str | None = None
+
+    def targets(self) -> NDArray[np.int64]:
+        """Return (N,) the class's index of each sample, -1 where it has none."""
+        return np.array([-1 if sample.target is None else sample.target for sample in self.samples], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """How to open a source."""
+
+    format: str | None = None
+    """Format of the data, such as "folder" or "table"; found by looking where not given."""
+    group_by: str | None = None
+    """What belongs together and must not straddle two splits: a column of a table, or a regular expression with
+    one group, searched in each sample's key (its path): `^(\\d+/\\d+)_` for 3/00002_00006.ppm."""
+
+
+def open_source(location: str | Path, options: SourceOptions = SourceOptions()) -> Source:
+    """Open data by name or by path.
+
+    A string without a path separator that is a known name ("digits", "mnist" …) opens that data set, even where
+    a folder of that name stands beside it; write `./digits` for the folder. With `format` it is always a path.
+
+    Raises:
+        DataError: nothing there, no format fits, or the data cannot be used.
+        SettingsError: an unknown format, or `group_by` is neither a column nor a pattern with one group.
+    """
+    named = _by_name(location) if options.format is None else None
+    if named is not None:
+        source = named.open_source(str(location), options)
+        return replace(source, problems=(*source.problems, *_shadowed(str(location))))
+    path = Path(location)
+    if not path.exists():
+        raise DataError(_nothing_there(location))
+    module = CATALOGUE.module(options.format) if options.format else _detect(path)
+    return module.open_source(str(location), options)
+
+
+def build_source(
+    *,
+    format: str,  # noqa: A002 - the field's name
+    location: str,
+    classes: Sequence[str],
+    samples: Sequence[Sample],
+    options: SourceOptions,
+    problems: Sequence[Problem] = (),
+    licence: str | None = None,
+) -> Source:
+    """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
+
+    Raises:
+        DataError: there is no sample, or the pattern of `group_by` fits none.
+        SettingsError: `group_by` is not a regular expression with one group.
+    """
+    if not samples:
+        reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
+        raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
+    problems = tuple(problems)
+    samples = _unique(samples)
+    if options.group_by is not None:
+        samples, strays = _grouped(samples, options.group_by)
+        problems += strays
+    return Source(
+        format=format,
+        location=printable(location),
+        classes=tuple(classes),
+        samples=tuple(samples),
+        problems=problems,
+        licence=licence,
+    )
+
+
+def known_names() -> list[str]:
+    """Return the names that open a data set without a path."""
+    return sorted(name for entry in CATALOGUE.names() for name in getattr(CATALOGUE.module(entry), "NAMES", ()))
+
+
+def _by_name(location: str | Path) -> ModuleType | None:
+    if isinstance(location, Path) or location not in CATALOGUE:
+        return None
+    module = CATALOGUE.module(location)
+    spelt = location.replace("_", "-")
+    return module if spelt in getattr(module, "NAMES", ()) else None
+
+
+def _shadowed(name: str) -> tuple[Problem, ...]:
+    if not Path(name).exists():
+        return ()
+    message = f"{name!r} opened the data set of that name; for the folder or file beside it write './{name}'."
+    return (Problem(code="name-and-path", severity="info", message=message),)
+
+
+def _nothing_there(location: str | Path) -> str:
+    message = f"{printable(str(location))}: no such file or folder"
+    if isinstance(location, str) and "/" not in location and "\\" not in location:
+        return f"{message}, and no data set of that name. {did_you_mean(location, known_names())}"
+    whole = Path(location)
+    parent = next(folder for folder in (*whole.parents, Path()) if folder.exists())
+    nearby = [entry.name for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
+    missing = whole.relative_to(parent).parts[0] if parent != Path() else whole.parts[0]
+    return f"{message}. In {printable(str(parent))}: {did_you_mean(printable(missing), map(printable, nearby))}"
+
+
+def _detect(path: Path) -> ModuleType:
+    modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
+    fitting = [module for module in modules if module.detect(path)]
+    special = [module for module in fitting if not getattr(module, "GENERAL", False)]
+    chosen = special or fitting
+    names = [module.__name__.rpartition(".")[2] for module in chosen]
+    if len(chosen) > 1:
+        raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format {names[0]}.")
+    if not chosen:
+        raise DataError(f"{printable(str(path))}: {_no_format(path)}")
+    return chosen[0]
+
+
+def _no_format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in _ARCHIVES:
+        return "an archive. Unpack it and point at the folder."
+    if suffix in EXTENSIONS:
+        return "one picture, not a data set. Point at a folder that has one folder of pictures per class."
+    return (
+        f"in no format known here ({', '.join(CATALOGUE.names())}). Point at a folder that has one folder of "
+        "pictures per class, or at a CSV table with the columns path and label."
+    )
+
+
+def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Tell samples of one key apart by `#2`, `#3` …: a table may name one file twice."""
+    if len({sample.key for sample in samples}) == len(samples):
+        return samples
+    seen: dict[str, int] = {}
+    taken = {sample.key for sample in samples}
+    told_apart = []
+    for sample in samples:
+        seen[sample.key] = count = seen.get(sample.key, 0) + 1
+        key = sample.key
+        while count > 1 and key in taken:
+            key = f"{sample.key}#{count}"
+            count += 1
+        taken.add(key)
+        told_apart.append(sample if key == sample.key else replace(sample, key=key))
+    return told_apart
+
+
+def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
+    pattern, which = _pattern(group_by)
+    grouped, strays = [], []
+    for sample in samples:
+        match = pattern.search(sample.key)
+        group = match.group(which) if match else None
+        if group is None:
+            strays.append((sample.key, ""))
+        grouped.append(replace(sample, group=group))
+    if len(strays) == len(grouped):
+        raise DataError(
+            f"group_by: the pattern {group_by!r} fits none of the {len(grouped):,} pictures, the first of which is "
+            f"{grouped[0].key!r}. Write a pattern that fits such names, with the part that names the group in (…)."
+        )
+    message = (
+        f"{len(strays):,} of {len(grouped):,} pictures do not fit the pattern {group_by!r}; each counts as a group of "
+        "its own. Widen the pattern if they belong together."
+    )
+    return grouped, problem_of_each("no-group", "warning", message, strays)
+
+
+def _pattern(group_by: str) -> tuple[re.Pattern[str], int | str]:
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise SettingsError(f"group_by: {group_by!r} is not a regular expression: {error}") from None
+    if "group" in pattern.groupindex:
+        return pattern, "group"
+    if pattern.groups != 1:
+        raise SettingsError(
+            f"group_by: a pattern needs one part in (…), which names the group; {group_by!r} has {pattern.groups}. "
+            r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone."
+        )
+    return pattern, 1

@@ -1,0 +1,50 @@
+"""MNIST's format: idx files of pictures and labels, gzipped or plain.
+
+A folder with `train-images-idx3-ubyte[.gz]`, `train-labels-idx1-ubyte[.gz]`, `t10k-images-…`, or one file of
+pictures with its labels beside it. A file `classes.txt` beside them names the classes, a line each; without it a
+class is called by its number.
+"""
+
+from pathlib import Path
+
+from sightsmith.core.errors import DataError
+from sightsmith.data.source import Source, SourceOptions, build_source
+from sightsmith.data.sources.parts.arrays import array_samples
+from sightsmith.data.sources.parts.idx_files import IMAGES, find_idx, read_sets
+
+NAMES: tuple[str, ...] = ()
+
+
+def detect(path: Path) -> bool:
+    """Tell whether this is a file of pictures in idx, or a folder that has one."""
+    if path.is_dir():
+        return bool(find_idx(path))
+    return IMAGES.match(path.name) is not None
+
+
+def open_source(location: str, options: SourceOptions) -> Source:
+    """Read the arrays.
+
+    Raises:
+        DataError: no such files, or one is wrong.
+    """
+    path = Path(location)
+    images = find_idx(path) if path.is_dir() else {_set_of(path): path}
+    if not images:
+        raise DataError(f"{location}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it.")
+    classes, samples = array_samples(read_sets(images), _names(path if path.is_dir() else path.parent))
+    return build_source(format="idx", location=location, classes=classes, samples=samples, options=options)
+
+
+def _set_of(path: Path) -> str:
+    match = IMAGES.match(path.name)
+    if match is None:
+        raise DataError(f"{path}: not named like an idx file of pictures, such as train-images-idx3-ubyte.gz.")
+    return match["set"]
+
+
+def _names(folder: Path) -> list[str] | None:
+    file = folder / "classes.txt"
+    if not file.exists():
+        return None
+    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]

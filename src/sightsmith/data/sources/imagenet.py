@@ -1,0 +1,169 @@
+"""ImageNet's layouts, and `imagenet` by name from the cache folder.
+
+```
+ROOT/train/n01440764/….JPEG      ROOT/val/n01440764/….JPEG, or flat ROOT/val/….JPEG with a table of labels
+ROOT/ILSVRC/Data/CLS-LOC/train   as Kaggle packs it
+ROOT/n01440764_tench.JPEG        flat, the WordNet id in the name
+```
+Names of the classes come from `classes.csv` (index,wnid,name), `LOC_synset_mapping.txt` or `words.txt` in ROOT; a
+list keeps its order, which is that of the classes of pretrained nets, and its classes without pictures. Without one
+the sorted WordNet ids are the names. The table of labels is any of `LOC_val_solution.csv`, `val_labels.csv|.txt` or
+`val_annotations.txt` in ROOT or val: the file's name, then its WordNet id.
+"""
+
+import csv
+import os
+import re
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.images import printable
+from sightsmith.core.records import Sample, Split
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.sources.parts.download import cache_folder
+from sightsmith.data.sources.parts.listing import Listing, list_pictures
+from sightsmith.data.sources.parts.names import natural, split_named
+
+NAMES: tuple[str, ...] = ("imagenet",)
+
+_LICENCE = "ImageNet terms: non-commercial research and education"
+_WNID = re.compile(r"n\d{8}")
+_FLAT = re.compile(r"(n\d{8})_.*\.jpe?g", re.IGNORECASE)
+_LABEL = re.compile(r"(?P<file>[^\s,;]+)[\s,;]+(?P<wnid>n\d{8})\b")
+_TABLES = ("LOC_val_solution.csv", "val_labels.csv", "val_labels.txt", "val_annotations.txt")
+_KAGGLE = "ILSVRC/Data/CLS-LOC"
+_LOOKED_AT = 200
+
+
+def detect(path: Path) -> bool:
+    """Tell whether a folder has train/WNID folders, or files called WNID_name.jpg."""
+    if not path.is_dir():
+        return False
+    train = _base(path) / "train"
+    with os.scandir(path) as entries:
+        if any(_FLAT.fullmatch(entry.name) for entry in islice(entries, _LOOKED_AT)):
+            return True
+    if not train.is_dir():
+        return False
+    with os.scandir(train) as entries:
+        return any(_WNID.fullmatch(entry.name) for entry in islice(entries, _LOOKED_AT))
+
+
+def open_source(location: str, options: SourceOptions) -> Source:
+    """List the pictures.
+
+    Raises:
+        DataError: not such a layout, or (by name) nothing in the cache folder.
+    """
+    root = Path(location)
+    if location in NAMES and options.format is None:
+        root = cache_folder("imagenet")
+        _require(root)
+    base = _base(root)
+    listing = list_pictures(str(base))
+    found, problems = _find(base, root, listing)
+    wnids, names = _classes(root, {wnid for wnid, _, _ in found})
+    index_of = {wnid: index for index, wnid in enumerate(wnids)}
+    unnamed = [(printable(key), wnid) for wnid, key, _ in found if wnid not in index_of]
+    samples = [
+        Sample(printable(key), os.path.join(base, key), index_of[wnid], None, split)  # noqa: PTH118 - memory
+        for wnid, key, split in sorted(found, key=lambda entry: natural(entry[1]))
+        if wnid in index_of
+    ]
+    message = f"{len(unnamed):,} pictures have a WordNet id that the list of classes lacks. Complete the list."
+    problems += problem_of_each("unknown-class", "error", message, unnamed, lost=True)
+    return build_source(
+        format="imagenet",
+        location=location,
+        classes=names,
+        samples=samples,
+        options=options,
+        problems=(*problems, *listing.problems()),
+        licence=_LICENCE,
+    )
+
+
+Found = list[tuple[str, str, Split | None]]
+"""(WordNet id, path below the base, split) of each picture."""
+
+
+def _base(root: Path) -> Path:
+    return root / _KAGGLE if (root / _KAGGLE).is_dir() else root
+
+
+def _require(root: Path) -> None:
+    if not root.is_dir() or not detect(root):
+        raise DataError(
+            "imagenet: cannot be downloaded without an account. Get ILSVRC2012 from https://image-net.org/download or "
+            "https://www.kaggle.com/c/imagenet-object-localization-challenge, unpack it so that "
+            f"{root}/train/n01440764/ exists (a link will do), and run again; or give the folder's path instead of the "
+            "name."
+        )
+
+
+def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Problem, ...]]:
+    found: Found = []
+    stray: list[tuple[str, str]] = []
+    labels = _labels(base, root)
+    for folder, files in listing.pictures.items():
+        top, _, rest = folder.partition("/")
+        split = split_named(top)
+        inner = rest.partition("/")[0] if split else top
+        for file in files:
+            key = f"{folder}/{file}" if folder else file
+            wnid = inner if _WNID.fullmatch(inner) else _wnid_of(file, split, labels)
+            if wnid is None:
+                stray.append((printable(key), ""))
+            else:
+                found.append((wnid, key, split))
+    message = (
+        f"{len(stray):,} pictures have no label and are left out. Move them into folders named by WordNet id, or add "
+        f"a table of labels ({', '.join(_TABLES)}); the pictures of ILSVRC's test set have none."
+    )
+    return found, problem_of_each("no-label", "warning", message, sorted(stray))
+
+
+def _wnid_of(file: str, split: Split | None, labels: dict[str, str]) -> str | None:
+    flat = _FLAT.fullmatch(file)
+    if flat and split != "val":
+        return flat[1]
+    return labels.get(file.rpartition(".")[0])
+
+
+def _labels(base: Path, root: Path) -> dict[str, str]:
+    """Return the WordNet id by name of the file without its extension, from the first table there is."""
+    for folder in (root, base, base / "val"):
+        for name in _TABLES:
+            table = folder / name
+            if table.is_file():
+                matches = map(_LABEL.match, table.read_text(encoding="utf-8-sig").splitlines())
+                return {Path(match["file"]).stem: match["wnid"] for match in matches if match}
+    return {}
+
+
+def _classes(root: Path, present: set[str]) -> tuple[list[str], list[str]]:
+    """Return the WordNet ids in the order of the classes, and their names, each unique."""
+    listed = _listed(root, present)
+    wnids = list(listed) or sorted(present)
+    names = [listed.get(wnid, wnid) for wnid in wnids]
+    counts = Counter(names)
+    return wnids, [name if counts[name] == 1 else f"{name} ({wnid})" for wnid, name in zip(wnids, names, strict=True)]
+
+
+def _listed(root: Path, present: set[str]) -> dict[str, str]:
+    if (root / "classes.csv").is_file():
+        with (root / "classes.csv").open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if not rows or not {"wnid", "name"} <= rows[0].keys():
+            raise DataError(f"{root / 'classes.csv'}: needs the columns index, wnid and name.")
+        return {row["wnid"]: row["name"] for row in rows}
+    if (root / "LOC_synset_mapping.txt").is_file():
+        lines = (root / "LOC_synset_mapping.txt").read_text(encoding="utf-8").splitlines()
+        return {wnid: name.strip() for wnid, _, name in (line.partition(" ") for line in lines) if name}
+    if (root / "words.txt").is_file():  # all of WordNet, so it gives names but not the list of classes
+        lines = (root / "words.txt").read_text(encoding="utf-8").splitlines()
+        words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+        return {wnid: words.get(wnid, wnid) for wnid in sorted(present)}
+    return {}

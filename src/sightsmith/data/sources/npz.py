@@ -1,0 +1,77 @@
+"""NumPy archives: MedMNIST's keys (`train_images`, `train_labels`, `val_…`, `test_…`), or `images` and `labels`.
+
+An array of strings `classes` names the classes; without it a class is called by its number. Arrays of Python
+objects are never read, since they are pickles.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.records import SPLITS, Split
+from sightsmith.data.source import Source, SourceOptions, build_source
+from sightsmith.data.sources.parts.arrays import Part, array_samples, check_part
+
+NAMES: tuple[str, ...] = ()
+
+
+def detect(path: Path) -> bool:
+    """Tell whether this is an archive, or a folder whose only data is one."""
+    return path.suffix.lower() == ".npz" if path.is_file() else _inside(path) is not None
+
+
+def open_source(location: str, options: SourceOptions) -> Source:
+    """Read the arrays.
+
+    Raises:
+        DataError: not such an archive, an array is missing or wrong, or it holds Python objects.
+    """
+    path = Path(location)
+    file = _inside(path) if path.is_dir() else path
+    if file is None:
+        raise DataError(f"{location}: one .npz file in it is needed. Point at the file.")
+    arrays = _read(file)
+    sets: list[tuple[Split | None, str]] = [*((split, f"{split}_") for split in SPLITS), (None, "")]
+    parts: dict[Split | None, Part] = {
+        split: _part(file, arrays, prefix) for split, prefix in sets if f"{prefix}images" in arrays
+    }
+    if not parts:
+        raise DataError(
+            f"{file}: needs the arrays train_images and train_labels (val_…, test_…) or images and labels; "
+            f"it has {', '.join(arrays) or 'none'}."
+        )
+    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    classes, samples = array_samples(parts, names)
+    return build_source(format="npz", location=location, classes=classes, samples=samples, options=options)
+
+
+def _inside(folder: Path) -> Path | None:
+    if not folder.is_dir():
+        return None
+    entries = list(folder.iterdir())
+    archives = [entry for entry in entries if entry.suffix.lower() == ".npz"]
+    return archives[0] if len(archives) == 1 and not any(entry.is_dir() for entry in entries) else None
+
+
+def _read(file: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "pickle" in str(error).lower():
+            raise DataError(
+                f"{file}: holds Python objects or is no .npz archive; only arrays of numbers and strings are read. "
+                "Save it again with np.savez and plain arrays."
+            ) from error
+        raise DataError(f"{file}: damaged ({error}). Download it again.") from error
+    except (zipfile.BadZipFile, EOFError, OSError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"{file}: not a whole .npz archive ({error}). Download it again.") from error
+
+
+def _part(file: Path, arrays: dict[str, NDArray[np.generic]], prefix: str) -> Part:
+    if f"{prefix}labels" not in arrays:
+        raise DataError(f"{file}: has {prefix}images but no {prefix}labels; it has {', '.join(arrays)}.")
+    return check_part(arrays[f"{prefix}images"], arrays[f"{prefix}labels"], f"{file} ({prefix}images)")

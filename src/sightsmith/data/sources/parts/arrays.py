@@ -1,0 +1,101 @@
+"""Samples of data sets that hold all pictures in a few arrays.
+
+Shapes: N pictures, H height, W width, C channels (1, 3 or 4).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.records import Sample, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The pictures of one split.
+
+    Attributes:
+        pictures: (N, H, W) or (N, H, W, C), uint8 or uint16.
+        labels_N: integers.
+        name: what to call the arrays in messages.
+    """
+
+    pictures: NDArray[np.generic]
+    labels_N: NDArray[np.integer]
+    name: str
+
+
+def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name: str) -> Part:
+    """Check the shapes and types of two arrays that belong together.
+
+    Args:
+        pictures: the pictures.
+        labels: one label a picture, (N,) or (N, 1).
+        name: what to call them in messages.
+
+    Raises:
+        DataError: a wrong shape or type, or the counts differ.
+    """
+    if pictures.ndim not in {3, 4} or (pictures.ndim == 4 and pictures.shape[3] not in {1, 3, 4}):
+        raise DataError(
+            f"{name}: pictures must be (count, height, width) or (count, height, width, 1|3|4), got {pictures.shape}. "
+            "Volumes and channels-first arrays must be turned first."
+        )
+    if pictures.dtype not in (np.uint8, np.uint16):
+        raise DataError(
+            f"{name}: pixels must be uint8 (0…255) or uint16, got {pictures.dtype}. "
+            "For floats in 0…1 save (255 * array).astype('uint8')."
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"{name}: classification needs one label a picture, got labels of shape {labels.shape}.")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{name}: labels must be integers, got {labels.dtype}. Number the classes from 0.")
+    if len(pictures) != len(labels):
+        raise DataError(
+            f"{name}: {len(pictures):,} pictures but {len(labels):,} labels. The files do not belong together."
+        )
+    return Part(pictures, labels.astype(np.int64), name)
+
+
+def array_samples(
+    parts: Mapping[Split | None, Part], names: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], list[Sample]]:
+    """Return the classes and samples of some arrays; a picture is a view, so nothing is copied.
+
+    Args:
+        parts: the arrays by split; None where the data has no splits.
+        names: name of class 0, 1, …; without it the labels found are the names.
+
+    Raises:
+        DataError: a label has no name.
+    """
+    values = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
+    if names is not None:
+        _check_labels(parts, len(names))
+        classes, index_of = tuple(names), {index: index for index in range(len(names))}
+    else:
+        classes = tuple(str(value) for value in values)
+        index_of = {int(value): index for index, value in enumerate(values)}
+    samples = []
+    for split, part in parts.items():
+        prefix = split or "all"
+        samples += [
+            Sample(f"{prefix}/{place:05d}", picture, index_of[label], None, split)
+            for place, (picture, label) in enumerate(zip(part.pictures, part.labels_N.tolist(), strict=True))
+        ]
+    return classes, samples
+
+
+def _check_labels(parts: Mapping[Split | None, Part], count: int) -> None:
+    for part in parts.values():
+        if part.labels_N.size and not 0 <= part.labels_N.min() <= part.labels_N.max() < count:
+            wrong = part.labels_N[(part.labels_N < 0) | (part.labels_N >= count)][0]
+            raise DataError(
+                f"{part.name}: label {wrong} has no name; there are names for 0…{count - 1}. "
+                "Correct the labels or the list of classes."
+            )

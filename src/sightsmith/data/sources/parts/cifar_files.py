@@ -1,0 +1,83 @@
+"""Reading the binary version of CIFAR-10 and CIFAR-100 (https://www.cs.toronto.edu/~kriz/cifar.html).
+
+A record is one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 3 × 32 × 32 bytes: the red, green
+and blue planes. The "python version" is a pickle, which can run any code when it is read, and is refused.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.records import Split
+from sightsmith.data.sources.parts.arrays import Part
+
+PIXELS = 3 * 32 * 32
+
+
+def find_folder(path: Path) -> Path | None:
+    """Return the folder that holds the files: the path itself or the folder of the archive inside it."""
+    for folder in (path, path / "cifar-10-batches-bin", path / "cifar-100-binary"):
+        if folder.is_dir() and (_batches(folder) or _is_100(folder)):
+            return folder
+    return None
+
+
+def is_pickled(path: Path) -> bool:
+    """Tell whether this is the pickled "python version"."""
+    folders = (path, path / "cifar-10-batches-py", path / "cifar-100-python")
+    return any((folder / "batches.meta").is_file() or _pickled_100(folder) for folder in folders)
+
+
+def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None]:
+    """Read all pictures and the names of the classes, None where the list of names is missing.
+
+    Raises:
+        DataError: a file is cut short.
+    """
+    fine = _is_100(folder)
+    files: dict[Split, list[Path]] = {"train": _batches(folder), "test": [folder / "test_batch.bin"]}
+    if fine:
+        files = {"train": [folder / "train.bin"], "test": [folder / "test.bin"]}
+    parts: dict[Split | None, Part] = {}
+    for split, paths in files.items():
+        present = [path for path in paths if path.exists()]
+        if present:
+            parts[split] = _read(present, label_bytes=2 if fine else 1)
+    return parts, _names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
+
+
+def _read(files: list[Path], label_bytes: int) -> Part:
+    record = label_bytes + PIXELS
+    read = []
+    for file in files:
+        data = np.fromfile(file, dtype=np.uint8)
+        if not data.size or data.size % record:
+            raise DataError(
+                f"{file}: {data.size:,} bytes are no whole number of records of {record:,} bytes. Download it again."
+            )
+        read.append(data.reshape(-1, record))
+    records = np.concatenate(read)
+    planes_NCHW = records[:, label_bytes:].reshape(-1, 3, 32, 32)
+    pictures_NHWC = np.ascontiguousarray(planes_NCHW.transpose(0, 2, 3, 1))
+    return Part(pictures_NHWC, records[:, label_bytes - 1].astype(np.int64), str(files[0]))
+
+
+def _names(file: Path) -> list[str] | None:
+    if not file.exists():
+        return None
+    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _batches(folder: Path) -> list[Path]:
+    return sorted(folder.glob("data_batch_*.bin"))
+
+
+def _is_100(folder: Path) -> bool:
+    return (folder / "train.bin").is_file() and (
+        (folder / "fine_label_names.txt").is_file() or (folder / "test.bin").is_file()
+    )
+
+
+def _pickled_100(folder: Path) -> bool:
+    return (folder / "meta").is_file() and (folder / "train").is_file() and (folder / "test").is_file()

@@ -1,0 +1,142 @@
+"""Listing the pictures below a folder: fast, safe against links that lead back, and losing nothing unsaid."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from sightsmith.core.images import EXTENSIONS, printable
+from sightsmith.data.source import Problem, problem_of_each
+
+_OTHER_PICTURES = frozenset(
+    {".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", ".svg", ".raw", ".cr2", ".nef", ".arw", ".dng", ".exr"}
+)
+_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_DEPTH = 64
+
+
+@dataclass(slots=True)
+class Listing:
+    """What lies below a folder; every path is relative to it, with `/`, as the system gives it.
+
+    Attributes:
+        pictures: names of the picture files of each folder that has any.
+        leaves: folders without folders in them.
+        others: files that are not pictures.
+        unsupported: pictures in formats that are not decoded here.
+        hidden: hidden files and folders, and those that systems leave behind.
+        loops: links that lead back to a folder above them.
+        closed: folders that may not be read.
+    """
+
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    leaves: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    unsupported: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what was left out, named."""
+        return (
+            *problem_of_each(
+                "unsupported-format",
+                "error",
+                f"{len(self.unsupported):,} pictures are in a format that is not read here "
+                f"({_by_suffix(self.unsupported)}). Convert them to JPEG or PNG.",
+                _named(self.unsupported),
+                lost=True,
+            ),
+            *problem_of_each(
+                "closed-folder",
+                "error",
+                f"{len(self.closed):,} folders may not be read by this user. Change their permissions.",
+                _named(self.closed),
+            ),
+            *problem_of_each(
+                "link-loop",
+                "warning",
+                f"{len(self.loops):,} links lead back to a folder above them and are not followed. Remove them.",
+                _named(self.loops),
+            ),
+            *problem_of_each(
+                "not-a-picture",
+                "info",
+                f"{len(self.others):,} files are not pictures and are left out ({_by_suffix(self.others)}).",
+                _named(self.others),
+            ),
+            *problem_of_each(
+                "hidden",
+                "info",
+                f"{len(self.hidden):,} hidden files or folders are left out.",
+                _named(self.hidden),
+            ),
+        )
+
+
+def list_pictures(root: str) -> Listing:
+    """List everything below `root`, links followed, no file opened."""
+    listing = Listing()
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        full = os.path.join(root, folder) if folder else root  # noqa: PTH118 - names that are not UTF-8, and speed
+        here = _identity(full)
+        if here in above or len(above) > _DEPTH:
+            listing.loops.append(folder)
+            continue
+        folders = _list_one(full, folder, listing)
+        if folders is None:
+            continue
+        if not folders:
+            listing.leaves.append(folder)
+        pending += [(name, above | {here}) for name in folders]
+    return listing
+
+
+def _list_one(full: str, folder: str, listing: Listing) -> list[str] | None:
+    prefix = f"{folder}/" if folder else ""
+    folders: list[str] = []
+    pictures: list[str] = []
+    try:
+        entries = os.scandir(full)
+    except OSError:
+        listing.closed.append(folder)
+        return None
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if name[0] == "." or name.lower() in _SYSTEM:
+                listing.hidden.append(prefix + name)
+            elif entry.is_dir():
+                folders.append(prefix + name)
+            else:
+                _sort_in(name, prefix, pictures, listing)
+    if pictures:
+        listing.pictures[folder] = pictures
+    return folders
+
+
+def _sort_in(name: str, prefix: str, pictures: list[str], listing: Listing) -> None:
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for every file
+    if suffix in EXTENSIONS:
+        pictures.append(name)
+    elif suffix in _OTHER_PICTURES:
+        listing.unsupported.append(prefix + name)
+    else:
+        listing.others.append(prefix + name)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
+
+
+def _named(paths: list[str]) -> list[tuple[str, str]]:
+    return [(printable(path), "") for path in sorted(paths)]
+
+
+def _by_suffix(paths: list[str]) -> str:
+    counts = Counter(printable(PurePosixPath(path).suffix.lower()) or "no extension" for path in paths)
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(6))
