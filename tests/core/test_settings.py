@@ -38,7 +38,7 @@ class Example:
 
 
 @given(
-    st.builds(
+    settings=st.builds(
         Example,
         data=st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"))),
         epochs=st.one_of(st.just("auto"), st.integers(-(2**60), 2**60)),
@@ -82,7 +82,7 @@ def test_a_missing_or_broken_toml_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match="no such file"):
         read_toml(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("a = ")
-    with pytest.raises(SettingsError, match=r"bad.toml: not valid TOML.*line 1"):
+    with pytest.raises(SettingsError, match=r"bad.toml: not valid TOML: Invalid value"):
         read_toml(tmp_path / "bad.toml")
 
 

@@ -57,7 +57,7 @@ def _paths(given: str) -> Iterator[Item]:
         error = None if path.exists() else f"{printable(given)}: no such file."
         yield Item(printable(given), None if error else path, error)
     else:
-        found = sorted(glob.glob(given, recursive=True))
+        found = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  # a pattern may be absolute
         if not found:
             yield Item(printable(given), None, f"{printable(given)}: no file matches this pattern.")
         for name in found:

@@ -1,0 +1,153 @@
+"""What was typed becomes pictures, and predictions become lines."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.runtime.answers import open_writer
+from sightsmith.runtime.gather import MAX_FETCH, gather
+
+
+def png(value: int = 7) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), value, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("b/2.png", "b/1.PNG", "a.png"):
+        (tmp_path / name).write_bytes(png())
+    (tmp_path / "b" / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def names(items, base):
+    return [os.path.relpath(item.name, base) for item in items]
+
+
+def test_a_folder_is_walked_in_order_and_only_its_pictures(folder):
+    assert names(gather([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png"]
+
+
+def test_patterns_and_files_keep_the_order_asked_for(folder):
+    found = gather([str(folder / "b" / "*.png"), str(folder / "a.png")])
+    assert names(found, folder) == ["b/2.png", "a.png"]
+
+
+@pytest.mark.parametrize("given", ["none.png", "none*.png", "b/empty"])
+def test_what_is_not_there_is_an_item_with_an_error(folder, given):
+    (folder / "b" / "empty").mkdir()
+    (item,) = gather([str(folder / given)])
+    assert item.picture is None
+    assert given in item.error
+
+
+def test_a_name_that_is_not_utf8_is_read_and_printable(folder):
+    Path(os.fsdecode(os.fsencode(folder) + b"/b/caf\xe9.png")).write_bytes(png())
+    found = [item for item in gather([str(folder / "b")]) if "caf" in item.name]
+    assert found[0].name.encode("utf-8").endswith(b"caf\\udce9.png")
+    assert found[0].picture.exists()
+
+
+def piped(data: bytes) -> list[str]:
+    code = (
+        "from sightsmith.runtime.gather import gather\n"
+        "for item in gather(['-']): print(item.name, type(item.picture).__name__, item.error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
+    return done.stdout.decode().splitlines()
+
+
+def test_standard_input_is_a_picture_or_a_list_of_paths(folder):
+    assert piped(png()) == ["- bytes None"]
+    path = str(folder / "a.png")
+    assert piped(f"{path}\n\n{path}\n".encode()) == [f"{path} PosixPath None"] * 2
+    assert piped(b"\x89PNG" + b"x" * MAX_FETCH)[0].startswith("- NoneType standard input: more than 20 MiB")
+
+
+class _Pictures(BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = self.path == "/ok.png"
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(png() if found else b"")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def site():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pictures) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_addresses_are_fetched_only_when_asked(site):
+    (refused,) = gather([f"{site}/ok.png"])
+    assert refused.picture is None
+    assert "--urls" in refused.error
+    fetched, missing = gather([f"{site}/ok.png", f"{site}/none.png"], urls=True)
+    assert fetched.picture == png()
+    assert "404" in missing.error
+
+
+class Answer:
+    def to_json(self, top):
+        return [{"label": "a,b", "score": 0.75}, {"label": "c", "score": 0.25}][:top]
+
+
+def test_json_lines(tmp_path):
+    with open_writer(tmp_path / "o.jsonl", None, 1) as writer:
+        writer.write("é.png", Answer())
+        writer.write("bad.png", None, "bad.png: broken")
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
+    assert lines == [
+        {"picture": "é.png", "labels": [{"label": "a,b", "score": 0.75}]},
+        {"picture": "bad.png", "error": "bad.png: broken"},
+    ]
+
+
+def test_csv(tmp_path):
+    with open_writer(tmp_path / "o.csv", None, 5) as writer:
+        writer.write("x.png", Answer())
+        writer.write("bad.png", None, "broken")
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text("utf-8").splitlines()))
+    assert [(row["picture"], row["rank"], row["label"], row["error"]) for row in rows] == [
+        ("x.png", "1", "a,b", ""),
+        ("x.png", "2", "c", ""),
+        ("bad.png", "", "", "broken"),
+    ]
+
+
+def test_text_on_standard_output(capsys):
+    with open_writer(None, "text", 2) as writer:
+        writer.write("x.png", Answer())
+    assert capsys.readouterr().out == "x.png: a,b 75.0%  c 25.0%\n"
+
+
+def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
+    out = tmp_path / "o.csv"
+    with pytest.raises(RuntimeError), open_writer(out, None, 1) as writer:
+        writer.write("x.png", Answer())
+        raise RuntimeError("stop")
+    assert not list(tmp_path.iterdir())
+    out.write_text("mine")
+    with pytest.raises(OutputExistsError), open_writer(out, None, 1):
+        pytest.fail("the block must not run")
+    with pytest.raises(SettingsError, match="--as"), open_writer(tmp_path / "o.xls", None, 1):
+        pytest.fail("the block must not run")
