@@ -1,0 +1,118 @@
+"""What a reader should know before the numbers: plain sentences, each by a stated rule.
+
+Shapes: K classes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sightsmith.evaluation.record import ClassFigures, Evaluation
+
+_WIDE = 0.05
+"""Half-width of the accuracy's interval from which the test set is called small."""
+_UNCALIBRATED = 0.03
+"""Expected calibration error from which the probabilities are called off."""
+_WEAK = 0.1
+"""Distance of a class's recall below the mean from which it is named."""
+_FREQUENT = 0.05
+"""Share of a class given to one other class from which the pair is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One sentence, and whether it is a warning."""
+
+    level: Literal["note", "warning"]
+    text: str
+
+
+def findings(evaluation: Evaluation) -> list[Finding]:
+    """Return what stands out, warnings first."""
+    found = [
+        *_left_out(evaluation),
+        *_certainty(evaluation),
+        *_weakest(evaluation),
+        *_confusion(evaluation),
+        *_calibration(evaluation),
+    ]
+    return sorted(found, key=lambda one: one.level != "warning")
+
+
+def baseline(evaluation: Evaluation) -> tuple[str, float]:
+    """Return the most frequent class and the accuracy of always answering it."""
+    most = max(evaluation.per_class, key=lambda one: one.support)
+    return most.name, most.support / evaluation.counts["evaluated"]
+
+
+def _left_out(evaluation: Evaluation) -> list[Finding]:
+    found = []
+    if evaluation.skipped:
+        found.append(_warning(f"{len(evaluation.skipped):,} pictures could not be read and are not in the figures."))
+    if evaluation.absent:
+        names = ", ".join(evaluation.absent[:8]) + (" …" if len(evaluation.absent) > 8 else "")
+        found.append(
+            _warning(f"No sample of {len(evaluation.absent)} classes ({names}): averages are over the others.")
+        )
+    return found
+
+
+def _certainty(evaluation: Evaluation) -> list[Finding]:
+    span = evaluation.intervals["accuracy"]
+    half = (span.high - span.low) / 2
+    name, share = baseline(evaluation)
+    found = []
+    if half >= _WIDE:
+        found.append(
+            _warning(
+                f"{evaluation.counts['evaluated']:,} pictures leave the accuracy uncertain by "
+                f"±{half * 100:.1f} points; four times as many would halve that."
+            )
+        )
+    if span.low <= share:
+        found.append(_warning(f"Not shown to be better than always answering “{name}” ({share:.1%} right)."))
+    return found
+
+
+def _weakest(evaluation: Evaluation) -> list[Finding]:
+    known: list[tuple[float, ClassFigures]] = [
+        (one.recall, one) for one in evaluation.per_class if one.recall is not None
+    ]
+    recall, weakest = min(known, key=lambda pair: pair[0])
+    mean = evaluation.overall["balanced_accuracy"] or 0.0
+    if recall > mean - _WEAK:
+        return []
+    return [
+        _note(f"Weakest class: “{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%}).")
+    ]
+
+
+def _confusion(evaluation: Evaluation) -> list[Finding]:
+    most = evaluation.confusions(1)
+    if not most:
+        return []
+    target, answer, count = most[0]
+    support = next(one.support for one in evaluation.per_class if one.name == target)
+    if count < 2 or count / support < _FREQUENT:
+        return []
+    return [_note(f"Most frequent confusion: “{target}” taken for “{answer}”, {count:,} of {support:,}.")]
+
+
+def _calibration(evaluation: Evaluation) -> list[Finding]:
+    figures = evaluation.calibration
+    if figures.ece < _UNCALIBRATED:
+        return [_note(f"Probabilities can be taken at their word: off by {figures.ece * 100:.1f} points on average.")]
+    sure = "too sure of itself" if figures.best_temperature > 1 else "less sure than it could be"
+    return [
+        _warning(
+            f"The model is {sure}: its probabilities are off by {figures.ece * 100:.1f} points on average; "
+            f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}."
+        )
+    ]
+
+
+def _warning(text: str) -> Finding:
+    return Finding(level="warning", text=text)
+
+
+def _note(text: str) -> Finding:
+    return Finding(level="note", text=text)
