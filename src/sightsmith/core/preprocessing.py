@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the upright original; may reach outside it (letterbox)."""
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_SPARE = 2
+_SPARE = 1.5
 """A JPEG is decoded at no less than this many times the size asked for, then reduced with antialiasing."""
 
 
