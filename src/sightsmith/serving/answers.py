@@ -1,0 +1,125 @@
+"""The shapes of the service's answers, as its documentation shows them."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Failure(BaseModel):
+    """Every answer of status 400 and above."""
+
+    error: str = Field(description="What is wrong and what to do about it.")
+
+
+class LabelScore(BaseModel):
+    """One class of a picture."""
+
+    label: str = Field(description="Name of the class.")
+    score: float = Field(description="Its probability, 0…1.")
+
+
+class ClassMap(BaseModel):
+    """Where the evidence for one class lies."""
+
+    label: str = Field(description="The class explained.")
+    box: list[float] = Field(
+        description="[left, top, right, bottom] of what the model saw, in pixels of the upright picture."
+    )
+    values: list[list[float]] = Field(description="Evidence (logit) over that box, rows from the top.")
+
+
+class Explained(BaseModel):
+    """The answer to `?explain=true`."""
+
+    labels: list[LabelScore] = Field(description="The best classes, best first.")
+    heatmap: str = Field(
+        description="PNG with transparency in base64, to lay over the upright picture; longest side at most 512 pixels."
+    )
+    map: ClassMap
+
+
+class ModelLine(BaseModel):
+    """A model in the list."""
+
+    name: str
+    ready: bool = Field(description="Its witnesses are answered right by the live model.")
+    kind: str = Field(description="Kind of answer, such as labels.")
+    classes: int = Field(description="How many classes it knows.")
+    explains: bool = Field(description="It takes ?explain=true.")
+
+
+class Limits(BaseModel):
+    """What a request may carry."""
+
+    bytes: int
+    pixels: int
+
+
+class ModelList(BaseModel):
+    """Every model served here."""
+
+    models: list[ModelLine]
+    limits: Limits
+
+
+class Input(BaseModel):
+    """What the model sees of a picture."""
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+
+
+class Load(BaseModel):
+    """What the model has done since the service started."""
+
+    pictures: int = Field(description="Pictures answered.")
+    runs: int = Field(description="Runs of the model; fewer than pictures where requests came together.")
+    largest: int = Field(description="Most pictures in one run.")
+
+
+class ModelFacts(BaseModel):
+    """One model."""
+
+    name: str
+    ready: bool
+    reason: str = Field(description="Why it is not ready; empty where it is.")
+    checked: str | None = Field(description="When its witnesses were last replayed, UTC.")
+    task: str
+    kind: str
+    net: str
+    classes: list[str]
+    input: Input
+    explains: bool
+    backend: str = Field(description="What runs it, and why.")
+    created: str
+    definition: str = Field(description="SHA-256 of preprocessing, classes, kind, outputs and temperature.")
+    metrics: dict[str, Any]
+    licences: dict[str, str | None]
+    load: Load
+    examples: int = Field(description="Pictures to try at /v1/models/{name}/examples/0, 1, …")
+    card: str = Field(description="The model card, Markdown.")
+    card_html: str = Field(description="The model card, HTML.")
+
+
+class ReadyLine(BaseModel):
+    """Whether one model is ready."""
+
+    ready: bool
+    reason: str
+    checked: str | None
+
+
+class Ready(BaseModel):
+    """Whether the service is ready."""
+
+    ready: bool
+    models: dict[str, ReadyLine]
+    error: str | None = Field(default=None, description="Which models are not ready and why.")
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: bool

@@ -1,0 +1,82 @@
+"""Refusals of the service, and how any failure becomes `{"error": message}`."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from sightsmith.core.errors import SightsmithError
+from sightsmith.core.names import did_you_mean
+
+UNREAD = (408, 413, 415, 503)
+"""Refusals that may leave part of the request unread; the connection closes after them."""
+
+
+class RefusalError(SightsmithError):
+    """The service does not do what was asked; `status` and the message say why."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def busy(message: str, seconds: int = 1) -> RefusalError:
+    """Return the refusal of a request that may succeed when it is sent again later."""
+    return RefusalError(503, message, {"Retry-After": str(seconds)})
+
+
+def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: str) -> None:
+    """Raise where a key was given that means nothing here.
+
+    Raises:
+        RefusalError: 400, with the nearest known keys.
+    """
+    for key in given:
+        if key not in known:
+            raise RefusalError(400, f"unknown {noun} {key!r}. {did_you_mean(key, known)}")
+
+
+def handle_failures(app: FastAPI) -> None:
+    """Make every failure of the app a JSON answer with an `error`."""
+    app.add_exception_handler(SightsmithError, _expected)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _bug)
+
+
+def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    closing = {"Connection": "close"} if status in UNREAD else {}
+    return JSONResponse({"error": message}, status, headers={**closing, **(headers or {})})
+
+
+def _expected(_request: Request, error: Exception) -> JSONResponse:
+    headers = error.headers if isinstance(error, RefusalError) else None
+    return _answer(getattr(error, "status", 400), str(error), headers)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = f"there is no {request.url.path!r} here. / is the page, /docs lists the rest."
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        message = f"{request.method} is not for {request.url.path!r}; use {allowed}."
+    return _answer(error.status_code, message, error.headers)
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    place, name = str(first["loc"][0]), ".".join(str(part) for part in first["loc"][1:])
+    reason = str(first["msg"])
+    return _answer(400, f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {first.get('input')!r}")
+
+
+def _bug(_request: Request, _error: Exception) -> JSONResponse:
+    return _answer(500, "a fault of the service, not of your request; its log has the details.")

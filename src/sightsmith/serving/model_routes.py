@@ -1,0 +1,81 @@
+"""`GET /v1/models`, `GET /v1/models/{name}` and its examples."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from sightsmith.serving.answers import Failure, Input, Limits, Load, ModelFacts, ModelLine, ModelList
+from sightsmith.serving.card import to_html
+from sightsmith.serving.failures import RefusalError
+from sightsmith.serving.lookup import known_query, registry_of
+from sightsmith.serving.served import ServedModel
+
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}
+_SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"RIFF", "image/webp"), (b"BM", "image/bmp"))
+
+router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[Depends(known_query)])
+
+
+@router.get("", summary="List the models")
+async def models(request: Request) -> ModelList:
+    """Answer with every model served here and what a request may carry."""
+    registry = registry_of(request)
+    limits = Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
+    return ModelList(models=[_line(model) for model in registry.models.values()], limits=limits)
+
+
+@router.get("/{name}", summary="Show a model", responses=_UNKNOWN)
+async def model(request: Request, name: str) -> ModelFacts:
+    """Answer with a model's facts and its card."""
+    return _facts(registry_of(request).model(name))
+
+
+@router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
+async def example(request: Request, name: str, index: int) -> Response:
+    """Answer with one of the model's example pictures, where the service offers them."""
+    pictures = registry_of(request).model(name).examples
+    if not 0 <= index < len(pictures):
+        raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")
+    picture = pictures[index]
+    kind = next((kind for start, kind in _SIGNATURES if picture.startswith(start)), "application/octet-stream")
+    return Response(picture, media_type=kind)
+
+
+def _line(model: ServedModel) -> ModelLine:
+    return ModelLine(
+        name=model.name,
+        ready=model.health.ready,
+        kind=model.manifest.kind,
+        classes=len(model.classes),
+        explains=model.explains,
+    )
+
+
+def _facts(model: ServedModel) -> ModelFacts:
+    manifest, load, shown = model.manifest, model.batcher.load, model.preprocessing
+    return ModelFacts(
+        name=model.name,
+        ready=model.health.ready,
+        reason=model.health.reason,
+        checked=model.health.checked,
+        task=manifest.task["name"],
+        kind=manifest.kind,
+        net=manifest.net["name"],
+        classes=list(model.classes),
+        input=Input(height=shown.height, width=shown.width, channels=shown.channels, resize=shown.resize),
+        explains=model.explains,
+        backend=model.predictor.why,
+        created=manifest.created,
+        definition=manifest.definition,
+        metrics=dict(manifest.metrics),
+        licences={
+            "net": manifest.net.get("licence"),
+            "weights": manifest.weights.get("licence"),
+            "data": manifest.data.get("licence"),
+        },
+        load=Load(pictures=load.pictures, runs=load.runs, largest=load.largest),
+        examples=len(model.examples),
+        card=model.card,
+        card_html=to_html(model.card),
+    )

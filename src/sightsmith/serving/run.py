@@ -1,0 +1,167 @@
+"""Starting the service and ending it well."""
+
+import asyncio
+import errno
+import shlex
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from importlib.metadata import version
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.machine import usable_cores
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.serving.app import create_app
+from sightsmith.serving.lookup import Registry
+from sightsmith.serving.names import Bundles, asked_names, check_name
+from sightsmith.serving.served import ServedModel
+from sightsmith.serving.settings import ServeSettings
+
+_DEFAULTS = ServeSettings()
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_BACKLOG = 2048
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to show for them
+
+
+class PortTakenError(SightsmithError):
+    """Something else listens at the address already."""
+
+
+class _Stopped(Exception):  # noqa: N818 - how a signal leaves whatever the main thread is doing; not an error
+    """SIGTERM or SIGINT came."""
+
+
+def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
+    """Serve models over HTTP until SIGTERM or SIGINT; requests under way are answered first.
+
+    Args:
+        bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
+            keeps its own.
+        settings: everything else.
+
+    Raises:
+        PortTakenError: the address is in use; no model has been loaded then.
+        BundleError: a bundle is missing, damaged or tampered with.
+        ProofError: a model does not answer its witnesses as it did when trained.
+        SettingsError: a setting, name or address is out of the question.
+    """
+    begun = time.monotonic()
+    asked = asked_names(bundles)
+    with _ending_quietly(), _bind(settings.host, settings.port) as listening:
+        predictors: dict[str, Predictor] = {}
+        for name, path in asked:
+            predictor = Predictor.open(
+                path, backend=settings.backend, precision=settings.precision, threads=settings.threads
+            )
+            predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
+        asyncio.run(_serve(predictors, settings, listening, begun))
+
+
+async def _serve(
+    predictors: dict[str, Predictor], settings: ServeSettings, listening: socket.socket, begun: float
+) -> None:
+    async with AsyncExitStack() as stack:
+        decoders = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
+        stack.callback(decoders.shutdown)
+        models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
+        for model in models.values():
+            stack.push_async_callback(model.stop)
+            await model.start()
+        app = create_app(Registry(models, settings, decoders), version("sightsmith"))
+        server = _Server(app, settings, lambda: _announce(models, settings.host, listening, begun))
+        await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it listens."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings, listens: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=max(1, round(settings.drain)),
+            )
+        )
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then tell."""
+        await super().startup(sockets=sockets)
+        self._listens()
+
+
+@contextmanager
+def _ending_quietly() -> Iterator[None]:
+    """Let SIGTERM and SIGINT leave the block, without a traceback, at any moment of it.
+
+    While the server runs uvicorn has its own handlers; when it has drained it puts these back and sends itself the
+    signal once more, which then leaves the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    try:
+        yield
+    except _Stopped:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the address now, so that a taken one is known before a model is loaded."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise SettingsError(f"serve: host {host!r} cannot be resolved ({error.strerror}).") from None
+    family, _, _, _, address = found[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        # With SO_REUSEADDR two sockets may be bound to one address until one of them listens.
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _bind_failure(host, port, error) from None
+    return listening
+
+
+def _bind_failure(host: str, port: int, error: OSError) -> SightsmithError:
+    if error.errno == errno.EADDRINUSE:
+        return PortTakenError(
+            f"port {port} of {host} is taken: something else listens there. "
+            f"End it, or give another one: --port {port + 1 if port < 65535 else 0} (0 takes any free one)."
+        )
+    if error.errno == errno.EACCES:
+        return SettingsError(f"serve: this user may not listen on port {port} of {host}. Give one above 1023.")
+    return SettingsError(f"serve: cannot listen on port {port} of {host}: {error.strerror}.")
+
+
+def _announce(models: dict[str, ServedModel], host: str, listening: socket.socket, begun: float) -> None:
+    shown = _ANYWHERE.get(host, host)
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}"
+    for model in models.values():
+        print(f"{model.name}: {model.manifest.net['name']}, {len(model.classes)} classes. {model.predictor.why}")
+    first = next(iter(models.values()))
+    print(f"Ready after {time.monotonic() - begun:.1f} s at {address} (API: {address}/docs). Ctrl+C ends it.")
+    print(f"Try: curl -F file=@{shlex.quote(str(first.sample))} {address}/v1/models/{first.name}/predict", flush=True)

@@ -1,0 +1,159 @@
+"""One model of the service: its predictor, its batches, its health."""
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import ProofError, SightsmithError
+from sightsmith.core.images import EXTENSIONS
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.predictions import KINDS
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.serving.batching import Batcher
+from sightsmith.serving.failures import busy
+from sightsmith.serving.settings import ServeSettings
+
+log = logging.getLogger("sightsmith.serving")
+
+Pixels = NDArray[np.uint8]
+Prediction = Any
+_CLASS_MAP = "class_map"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a model answers its witnesses right, and when that was last seen."""
+
+    ready: bool
+    reason: str
+    checked: str | None
+
+
+class ServedModel:
+    """A model that answers requests."""
+
+    def __init__(self, name: str, predictor: Predictor, decoders: Executor, settings: ServeSettings) -> None:
+        self.name, self.predictor, self.settings = name, predictor, settings
+        self.manifest = predictor.bundle.manifest
+        self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
+        self.examples = predictor.bundle.witnesses().pictures if settings.examples else ()
+        self.health = Health(False, "its witnesses have not been replayed yet", None)
+        self.under_way = 0
+        self._max_pixels = settings.max_pixels
+        self.batcher: Batcher[Pixels, Prediction] = Batcher(
+            self._decode, self._run, decoders, batch=settings.batch, wait=settings.batch_wait / 1000
+        )
+        self._checks: asyncio.Task[None] | None = None
+
+    @property
+    def sample(self) -> Path:
+        """A picture's file to show in a command: one of the witnesses, where the bundle is a folder."""
+        bundle = self.predictor.bundle
+        pictures = (bundle.folder / name for name in bundle.manifest.files if name.startswith("witnesses/"))
+        found = next((path for path in pictures if path.suffix in EXTENSIONS), None)
+        return Path("picture.jpg") if bundle.zipped or found is None else found
+
+    @property
+    def explains(self) -> bool:
+        """The graph has a class map."""
+        return _CLASS_MAP in self.manifest.outputs
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.manifest.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a picture becomes the model's input."""
+        return self.manifest.preprocessing
+
+    async def start(self) -> None:
+        """Begin to work in the running event loop: replay the witnesses, then go on replaying them.
+
+        Raises:
+            ProofError: the model does not give the answers that its bundle promises.
+        """
+        self.batcher.start()
+        await self.check()
+        if not self.health.ready:
+            raise ProofError(f"model {self.name!r} is not served: {self.health.reason}")
+        self._checks = asyncio.create_task(self._keep_checking(), name=f"health of {self.name}")
+
+    async def stop(self) -> None:
+        """Stop checking and working."""
+        if self._checks is not None:
+            self._checks.cancel()
+            await asyncio.gather(self._checks, return_exceptions=True)
+        await self.batcher.stop()
+
+    async def check(self) -> None:
+        """Replay the witnesses in the live model and note the outcome."""
+        was = self.health.ready
+        try:
+            proof = await self.batcher.in_model_thread(self.predictor.replay)
+            reason = "" if proof.ok else f"it does not answer as it did when trained: {'; '.join(proof.problems())}"
+        except Exception as error:  # a check that cannot be made means not ready, whatever stopped it
+            reason = f"its witnesses cannot be replayed: {error}"
+            if not isinstance(error, SightsmithError):
+                log.exception("replaying the witnesses of %s failed", self.name)
+        self.health = Health(not reason, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+        if was and reason:
+            log.error("model %s is not ready any more: %s", self.name, reason)
+
+    def enter(self) -> "_Place":
+        """Return a context that holds one of the model's places while a request is under way.
+
+        Raises:
+            RefusalError: 503, the model is not ready or has no place free.
+        """
+        if not self.health.ready:
+            raise busy(
+                f"model {self.name!r} is not ready: {self.health.reason}", seconds=round(self.settings.recheck) or 1
+            )
+        if self.under_way >= self.settings.queue:
+            raise busy(
+                f"model {self.name!r} has {self.under_way} pictures under way, all it takes. Send it again later."
+            )
+        return _Place(self)
+
+    async def predict(self, picture: bytes, *, explain: bool) -> Prediction:
+        """Return the prediction of one encoded picture.
+
+        Raises:
+            PictureError: it cannot be decoded or is too large.
+        """
+        return await self.batcher.answer(picture, explain=explain)
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.recheck)
+            await self.check()
+
+    def _decode(self, picture: bytes) -> Pixels:
+        return self.predictor.preprocessing.apply(picture, max_pixels=self._max_pixels)
+
+    def _run(self, pixels: list[Pixels], explain: bool) -> list[Prediction]:
+        needed = (self.manifest.outputs[0], _CLASS_MAP) if explain else self.manifest.outputs[:1]
+        arrays = self.predictor.run(np.stack(pixels), needed)
+        return list(KINDS.module(self.manifest.kind).from_outputs(arrays, self.classes))
+
+
+class _Place:
+    """One of a model's places."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._model.under_way += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._model.under_way -= 1

@@ -1,0 +1,332 @@
+// The page: choose a model and a picture, see its classes and where the evidence lies.
+// Talks to the same routes as any other client; see /docs.
+
+const $ = (id) => document.getElementById(id);
+const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat();
+const TINY = 200; // pictures with no side above this are shown enlarged, pixel by pixel
+const HEALTH_EVERY = 10_000; // milliseconds
+
+const state = {
+  models: [],
+  limits: { bytes: Infinity, pixels: Infinity },
+  facts: null,
+  file: null, // what is shown now, a File or Blob
+  heats: new Map(), // label -> address of its heat map, for the picture shown now
+  chosen: null, // label whose heat map is shown
+  request: null, // AbortController of the request under way
+};
+
+class Refused extends Error {}
+
+async function call(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The service does not answer. Is it still running?");
+  }
+  const body = await answer.json().catch(() => ({ error: `The service answered ${answer.status}, not JSON.` }));
+  if (!answer.ok) throw new Refused(body.error ?? `The service answered ${answer.status}.`);
+  return body;
+}
+
+const modelPath = (name) => `/v1/models/${encodeURIComponent(name)}`;
+
+// --- models -----------------------------------------------------------------------------------------------------
+
+async function start() {
+  const { models, limits } = await call("/v1/models");
+  state.models = models;
+  state.limits = limits;
+  $("limits").textContent = `JPEG, PNG, WebP, BMP, TIFF · up to ${whole.format(Math.floor(limits.bytes / 1e6))} MB`;
+  $("models").replaceChildren(...models.map(({ name }) => new Option(name, name)));
+  $("picker").hidden = models.length < 2;
+  const asked = decodeURIComponent(location.hash.slice(1));
+  await useModel(models.some(({ name }) => name === asked) ? asked : models[0].name);
+}
+
+async function useModel(name) {
+  $("models").value = name;
+  state.facts = await call(modelPath(name));
+  const { net, classes, input, explains, card_html: card } = state.facts;
+  $("facts").textContent = [
+    name,
+    net,
+    `${whole.format(classes.length)} classes`,
+    `sees ${input.width} × ${input.height} ${input.channels === 1 ? "grey" : "colour"} pixels`,
+  ].join(" · ");
+  $("heat-tools").hidden = !explains;
+  // Made by the service from Markdown with raw HTML switched off.
+  $("card").innerHTML = card;
+  showExamples();
+  showCommand();
+  if (state.file) await predict();
+}
+
+function showExamples() {
+  const { name, examples } = state.facts;
+  $("examples").hidden = examples === 0;
+  $("example-list").replaceChildren(
+    ...Array.from({ length: Math.min(examples, 8) }, (_, index) => {
+      const image = Object.assign(new Image(), { src: `${modelPath(name)}/examples/${index}`, alt: `Example ${index + 1}` });
+      const button = Object.assign(document.createElement("button"), { type: "button" });
+      button.setAttribute("aria-pressed", "false");
+      button.append(image);
+      button.addEventListener("click", async () => {
+        const answer = await fetch(image.src).catch(() => null);
+        if (!answer?.ok) return fail("This example cannot be fetched. Is the service still running?");
+        await choose(await answer.blob());
+        button.setAttribute("aria-pressed", "true");
+      });
+      const item = document.createElement("li");
+      item.append(button);
+      return item;
+    }),
+  );
+}
+
+async function showHealth() {
+  const pill = $("health");
+  let text = "Not reachable";
+  let ready = false;
+  try {
+    const answer = await fetch("/readyz");
+    const body = await answer.json();
+    ready = answer.ok;
+    text = ready ? "Ready" : "Not ready";
+    pill.title = body.error ?? "Every model answers its witnesses as it did when trained";
+  } catch {
+    pill.title = "The service does not answer";
+  }
+  pill.classList.toggle("good", ready);
+  pill.classList.toggle("bad", !ready);
+  if (pill.lastElementChild.textContent !== text) pill.lastElementChild.textContent = text;
+}
+
+// --- the picture ------------------------------------------------------------------------------------------------
+
+async function choose(file) {
+  for (const button of document.querySelectorAll(".examples button")) button.setAttribute("aria-pressed", "false");
+  if (file.size > state.limits.bytes) {
+    return fail(`This file has ${whole.format(file.size)} bytes; the service takes ${whole.format(state.limits.bytes)}.`);
+  }
+  state.file = file;
+  state.chosen = null;
+  showPicture(file);
+  showCommand();
+  await predict();
+}
+
+function showPicture(file) {
+  const picture = $("picture");
+  URL.revokeObjectURL(picture.src);
+  dropHeats();
+  $("drop").hidden = true;
+  $("shown").hidden = false;
+  $("tools").hidden = false;
+  $("layers").hidden = false;
+  $("no-preview").hidden = true;
+  picture.removeAttribute("width");
+  picture.classList.remove("tiny");
+  picture.src = URL.createObjectURL(file);
+}
+
+$("picture").addEventListener("load", () => {
+  const picture = $("picture");
+  const longest = Math.max(picture.naturalWidth, picture.naturalHeight);
+  if (longest > TINY) return;
+  picture.classList.add("tiny");
+  picture.width = Math.round((picture.naturalWidth / longest) * 320);
+});
+$("picture").addEventListener("error", () => {
+  $("layers").hidden = true;
+  $("no-preview").hidden = false;
+});
+
+function dropHeats() {
+  for (const address of state.heats.values()) URL.revokeObjectURL(address);
+  state.heats.clear();
+  $("heat").hidden = true;
+  $("heat").removeAttribute("src");
+}
+
+// --- the answer -------------------------------------------------------------------------------------------------
+
+const wantsHeat = () => state.facts.explains && $("heat-on").checked;
+
+async function ask(query) {
+  state.request?.abort();
+  const request = (state.request = new AbortController());
+  const type = state.file.type.startsWith("image/") ? state.file.type : "application/octet-stream";
+  $("answer").setAttribute("aria-busy", "true");
+  try {
+    return await call(`${modelPath(state.facts.name)}/predict?${new URLSearchParams(query)}`, {
+      method: "POST",
+      body: state.file,
+      headers: { "Content-Type": type },
+      signal: request.signal,
+    });
+  } finally {
+    if (state.request === request) $("answer").setAttribute("aria-busy", "false");
+  }
+}
+
+async function predict() {
+  dropHeats();
+  const explain = wantsHeat();
+  const start = performance.now();
+  await orFail(async () => {
+    const answer = await ask(explain ? { explain } : {});
+    const labels = explain ? answer.labels : answer;
+    state.chosen = labels[0].label;
+    showLabels(labels);
+    $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
+    if (explain) await keepHeat(answer);
+  });
+}
+
+async function explain(label) {
+  state.chosen = label;
+  showChosen();
+  if (!state.heats.has(label)) await orFail(async () => keepHeat(await ask({ explain: true, label })));
+  showHeat();
+}
+
+async function keepHeat({ heatmap, map }) {
+  const bytes = Uint8Array.from(atob(heatmap), (letter) => letter.charCodeAt(0));
+  state.heats.set(map.label, URL.createObjectURL(new Blob([bytes], { type: "image/png" })));
+  showHeat();
+}
+
+function showHeat() {
+  const address = state.heats.get(state.chosen);
+  const shown = wantsHeat() && address !== undefined;
+  const heat = $("heat");
+  heat.hidden = !shown;
+  if (shown) {
+    heat.src = address;
+    heat.alt = `Where the evidence for ${state.chosen} lies`;
+    heat.style.opacity = $("opacity").value / 100;
+  }
+  $("opacity").disabled = !wantsHeat();
+  showChosen();
+}
+
+function showLabels(labels) {
+  $("failure").hidden = true;
+  $("empty").hidden = true;
+  $("result").hidden = false;
+  $("best-label").textContent = labels[0].label;
+  $("best-score").textContent = percent.format(labels[0].score);
+  $("bars").replaceChildren(...labels.map(bar));
+  showChosen();
+}
+
+function bar({ label, score }) {
+  const row = document.createElement(state.facts.explains ? "button" : "div");
+  row.className = "class";
+  row.dataset.label = label;
+  const name = Object.assign(document.createElement("span"), { className: "name", textContent: label });
+  const value = Object.assign(document.createElement("span"), { className: "value", textContent: percent.format(score) });
+  const track = Object.assign(document.createElement("span"), { className: "track" });
+  const fill = Object.assign(document.createElement("span"), { className: "fill" });
+  fill.style.width = `${score * 100}%`;
+  track.append(fill);
+  row.append(name, value, track);
+  if (state.facts.explains) {
+    row.type = "button";
+    row.title = `Show where the evidence for ${label} lies`;
+    row.addEventListener("click", () => {
+      $("heat-on").checked = true;
+      explain(label);
+    });
+  }
+  const item = document.createElement("li");
+  item.append(row);
+  return item;
+}
+
+function showChosen() {
+  for (const row of document.querySelectorAll("button.class")) {
+    row.setAttribute("aria-pressed", String(wantsHeat() && row.dataset.label === state.chosen));
+  }
+}
+
+async function orFail(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Refused)) console.error(error);
+    fail(error.message);
+  }
+}
+
+function fail(message) {
+  $("failure").textContent = message;
+  $("failure").hidden = false;
+  $("result").hidden = true;
+  $("empty").hidden = true;
+}
+
+// --- the command ------------------------------------------------------------------------------------------------
+
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+function showCommand() {
+  const file = state.file?.name ?? "picture.jpg";
+  $("curl").textContent = `curl -F ${quoted(`file=@${file}`)} ${location.origin}${modelPath(state.facts.name)}/predict`;
+}
+
+async function copy() {
+  const code = $("curl");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    // Without HTTPS a browser has no clipboard for pages: select the line, so that one key copies it.
+    getSelection().selectAllChildren(code);
+    $("copy").textContent = "Selected";
+    return;
+  }
+  $("copy").textContent = "Copied";
+  setTimeout(() => ($("copy").textContent = "Copy"), 1600);
+}
+
+// --- what people do ---------------------------------------------------------------------------------------------
+
+$("file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  if (file) choose(file);
+  target.value = ""; // so that the same file may be chosen again
+});
+$("another").addEventListener("click", () => $("file").click());
+$("copy").addEventListener("click", copy);
+$("models").addEventListener("change", ({ target }) => {
+  history.replaceState(null, "", `#${encodeURIComponent(target.value)}`);
+  orFail(() => useModel(target.value));
+});
+$("heat-on").addEventListener("change", () => (wantsHeat() && state.chosen ? explain(state.chosen) : showHeat()));
+$("opacity").addEventListener("input", () => ($("heat").style.opacity = $("opacity").value / 100));
+
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("stage").classList.add("over");
+});
+addEventListener("dragleave", ({ relatedTarget }) => relatedTarget ?? $("stage").classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("stage").classList.remove("over");
+  const [file] = event.dataTransfer.files;
+  if (file) choose(file);
+  else fail("Drop a picture's file; a link or text cannot be read here.");
+});
+addEventListener("paste", ({ clipboardData }) => {
+  const [file] = clipboardData.files;
+  if (file) choose(file);
+});
+
+showHealth();
+setInterval(() => document.hidden || showHealth(), HEALTH_EVERY);
+orFail(start);
