@@ -103,10 +103,10 @@ def confusion_chart(confusion_KK: NDArray[np.integer], classes: Sequence[str]) -
     count = len(classes)
     if count > MAX_MATRIX:
         raise ValueError(f"a confusion matrix is drawn for at most {MAX_MATRIX} classes, got {count}")
-    cell = max(14.0, min(56.0, 620 / count))
+    cell = max(13.0, min(54.0, 580 / count))
     names = [shorten(name) for name in classes]
     room = max(len(name) for name in names) * _TEXT + 12
-    upright = max(len(name) for name in names) * _TEXT <= cell - 2
+    upright = max(len(name) for name in names) * _TEXT <= cell - 8
     left, top = room + 16, 22 + (18 if upright else room)
     parts = [_text(left + cell * count / 2, 12, "answer", "middle", "label")]
     parts.append(_text(10, top + cell * count / 2, "target", "middle", "label", turn=-90))
@@ -125,8 +125,8 @@ def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:
     """Cut a long name in the middle, where names of a kind differ least."""
     if len(name) <= letters:
         return name
-    head = (letters - 1 + 1) // 2
-    return f"{name[:head]}…{name[-(letters - 1 - head) :]}"
+    tail = (letters - 1) // 2
+    return f"{name[: letters - 1 - tail]}…{name[-tail:]}"
 
 
 def nice_steps(low: float, high: float, about: int = 5) -> list[float]:
@@ -155,7 +155,7 @@ def _cells(
             _tag("title", title),
         ]
         if cell >= _NUMBERS_FROM:
-            css = "number strong" if shade > 0.55 else "number"
+            css = "number strong" if shade > 0.7 else "number"
             size = min(12.0, cell / (0.62 * len(str(count)) + 0.5))
             inner.append(_text(x + cell / 2, y + cell / 2 + size * 0.36, str(count), "middle", css, font_size=size))
         parts.append(_tag("g", *inner))
@@ -237,7 +237,7 @@ def _padded(values: Sequence[float], pad: float, high: float | None = None) -> t
 
 def _number(value: float, percent: bool, *, exact: bool = False) -> str:
     if percent:
-        return f"{value:.2%}" if exact else f"{value * 100:.3g} %"
+        return f"{value:.2%}" if exact else f"{value * 100:.4g}%"
     return f"{value:.4g}" if exact else f"{value:g}"
 
 
@@ -267,7 +267,7 @@ def _short(value: str | float) -> str:
 
 def _svg(width: float, height: float, title: str, parts: Sequence[Markup], *, grow: bool = True) -> Markup:
     # a chart may grow to its column; a matrix keeps its cells' size and may only shrink
-    style = f"max-width:{width * 1.4 if grow else width:.0f}px"
+    style = f"max-width:{width * 1.2:.0f}px" if grow else f"width:{width:.0f}px;max-width:100%"
     return _tag(
         "svg",
         _tag("title", title),
@@ -275,5 +275,4 @@ def _svg(width: float, height: float, title: str, parts: Sequence[Markup], *, gr
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         role="img",
         style=style,
-        width="100%",
     )

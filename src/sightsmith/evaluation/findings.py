@@ -47,11 +47,13 @@ def baseline(evaluation: Evaluation) -> tuple[str, float]:
 def _left_out(evaluation: Evaluation) -> list[Finding]:
     found = []
     if evaluation.skipped:
-        found.append(_warning(f"{len(evaluation.skipped):,} pictures could not be read and are not in the figures."))
+        count = len(evaluation.skipped)
+        were = "1 picture could not be read and is" if count == 1 else f"{count:,} pictures could not be read and are"
+        found.append(_warning(f"{were} not in the figures."))
     if evaluation.absent:
         names = ", ".join(evaluation.absent[:8]) + (" …" if len(evaluation.absent) > 8 else "")
         found.append(
-            _warning(f"No sample of {len(evaluation.absent)} classes ({names}): averages are over the others.")
+            _warning(f"Classes without a sample, left out of the averages: {names} ({len(evaluation.absent)}).")
         )
     return found
 

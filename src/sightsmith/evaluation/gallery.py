@@ -106,15 +106,19 @@ def build(
     }
     shown = {name: tuple(cards[at] for at in samples if at in cards) for name, samples in chosen.items()}
     return [
-        Gallery(title=title, explains=explains, cards=shown[name])
-        for name, title, explains in _TITLES
-        if shown[name]
+        Gallery(title=title, explains=explains, cards=shown[name]) for name, title, explains in _TITLES if shown[name]
     ]
 
 
 _TITLES = (
-    ("wrong", "Most confidently wrong", "Look here first: wrong labels in the data, classes that look alike, or a "
-     "model that looks at the wrong place. The heat maps show what speaks for the answer given and for the right one."),
+    (
+        "wrong",
+        "Most confidently wrong",
+        (
+            "Look here first: wrong labels, classes that look alike, or a model that looks at the wrong place. "
+            "The heat maps show what speaks for the answer given and for the right one."
+        ),
+    ),
     ("unsure", "Right, but least sure", "One step from a mistake."),
     ("best", "Right and surest", "The surest of each class in turn: what the model takes the class to be."),
 )
@@ -128,9 +132,10 @@ def _card(
     thumbnail.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     panels = [Panel(caption="picture", uri=data_uri(thumbnail))]
     if labels.class_map_Khw is not None:
+        enlarged = _enlarge(thumbnail)  # a heat map is smooth: drawn at 28×28 it would look like blocks
         for index in dict.fromkeys((answer, target)):
-            heat_HW = labels.heat(index, preprocessing, thumbnail.size)
-            panels.append(Panel(caption=classes[index], uri=data_uri(overlay(thumbnail, heat_HW))))
+            heat_HW = labels.heat(index, preprocessing, enlarged.size)
+            panels.append(Panel(caption=classes[index], uri=data_uri(overlay(enlarged, heat_HW))))
     return Card(
         key=answers.keys[at],
         target=classes[target],
@@ -138,17 +143,26 @@ def _card(
         score=float(answers.scores_NT[at, 0]),
         target_score=float(answers.target_scores_N[at]),
         right=target == answer,
-        small=max(thumbnail.size) <= _SMALL,
+        small=_is_small(thumbnail),
         panels=tuple(panels),
     )
 
 
 def data_uri(image: Image.Image) -> str:
     """Return an image as a `data:` URI: PNG where it is small, else JPEG."""
-    kind, options = ("PNG", {"optimize": True}) if max(image.size) <= _SMALL else ("JPEG", {"quality": _QUALITY})
+    kind, options = ("PNG", {"optimize": True}) if _is_small(image) else ("JPEG", {"quality": _QUALITY})
     file = io.BytesIO()
     image.save(file, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _is_small(image: Image.Image) -> bool:
+    return max(image.size) <= _SMALL
+
+
+def _enlarge(image: Image.Image) -> Image.Image:
+    times = max(1, SIDE // max(image.size))
+    return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
 
 def _in_turn(samples: NDArray[np.intp], targets_N: NDArray[np.int32]) -> NDArray[np.intp]:

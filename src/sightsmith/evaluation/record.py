@@ -189,9 +189,9 @@ class Evaluation:
         lines.append(f"  {'ECE':<18}{self.calibration.ece:.4f}")
         lines.append(f"  {'NLL':<18}{self.calibration.nll:.4f}")
         if self.absent:
-            lines.append(f"  no sample of {len(self.absent)} classes: {', '.join(self.absent[:10])}")
+            lines.append(f"  classes without a sample: {', '.join(self.absent)}")
         if skipped:
-            lines.append(f"  skipped {skipped:,} pictures that cannot be read")
+            lines.append(f"  left out because they cannot be read: {skipped:,}")
         return "\n".join(lines)
 
     def save(self, folder: Path) -> None:

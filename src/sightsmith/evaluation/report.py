@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def report_html(
         "report.html.j2",
         name=evaluation.model["name"],
         evaluation=evaluation,
+        when=f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M} UTC",
         baseline=baseline(evaluation),
         tiles=tiles(evaluation),
         findings=findings(evaluation),
@@ -74,9 +76,7 @@ def page(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    return Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
 def tiles(evaluation: Evaluation) -> list[Tile]:
@@ -91,21 +91,33 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
         if (interval := evaluation.intervals.get(key))
     ]
     shown += [
-        Tile(name=f"Top-{key[3:]} accuracy", value=_share(value), explains=f"right one among the {key[3:]} best answers")
+        Tile(
+            name=f"Top-{key[3:]} accuracy", value=_share(value), explains=f"right one among the {key[3:]} best answers"
+        )
         for key, value in evaluation.overall.items()
         if key.startswith("top")
     ]
     shown.append(
-        Tile(name="AUROC", value=_share(evaluation.overall["macro_auroc"], 2), explains="mean over classes, one against the rest")
+        Tile(
+            name="AUROC",
+            value=_plain(evaluation.overall["macro_auroc"]),
+            explains="mean over classes, one against the rest",
+        )
     )
     shown.append(
-        Tile(name="Calibration error", value=_share(evaluation.calibration.ece, 2), explains="confidence minus accuracy, mean size")
+        Tile(
+            name="Calibration error",
+            value=_share(evaluation.calibration.ece, 2),
+            explains="confidence minus accuracy, mean size",
+        )
     )
     if evaluation.seconds > 0:
         rate = evaluation.counts["asked"] / evaluation.seconds
         shown.append(
             Tile(
-                name="Speed", value=f"{rate:,.0f}/s", explains=f"pictures, decoding included; {duration(evaluation.seconds)} in all"
+                name="Speed",
+                value=f"{rate:,.0f}/s",
+                explains=f"pictures, decoding included; {duration(evaluation.seconds)} in all",
             )
         )
     return shown
@@ -113,23 +125,22 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
 
 def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     """Return the rows of the model's card; what is not known is left out."""
-    preprocessing, data = manifest.preprocessing, manifest.data
+    shown, data = manifest.preprocessing, manifest.data
     rows = [
         ("Name", manifest.name),
         ("Net", _joined(manifest.net["name"], _count(manifest.net.get("parameters"), "parameters"))),
         ("Paper", manifest.net["paper"]),
         ("Licence of the code", manifest.net["licence"]),
         ("Weights start from", _joined(manifest.weights["origin"], manifest.weights["licence"])),
-        (
-            "Input",
-            f"{preprocessing.width}×{preprocessing.height} {preprocessing.colour}, {preprocessing.resize}, "
-            f"{preprocessing.interpolation}",
-        ),
+        ("Input", f"{shown.width}×{shown.height} {shown.colour}, {shown.resize}, {shown.interpolation}"),
         ("Training data", _joined(data.get("location"), _counts(data.get("counts")), data.get("licence"))),
         ("Trained", _joined(manifest.created, _spent(manifest.training.get("seconds")))),
         ("Temperature", f"{manifest.temperature:g}" if manifest.temperature != 1 else ""),
         ("Evaluated with", _joined(evaluation.model.get("backend"), evaluation.model.get("precision"))),
-        ("Evaluated on", _joined(evaluation.data["location"], evaluation.data["split"], f"digest {evaluation.data['digest'][:12]}")),
+        (
+            "Evaluated on",
+            _joined(evaluation.data["location"], evaluation.data["split"], f"digest {evaluation.data['digest'][:12]}"),
+        ),
         ("Machine", evaluation.model.get("machine")),
         ("Definition", manifest.definition),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
@@ -153,9 +164,7 @@ def training_curves(text: str) -> list[tuple[str, Markup]]:
             continue
         part, _, rest = column.partition("_")
         title, name = (rest, part) if part in {"train", "val"} and rest else (column, column)
-        charted.setdefault(title, []).append(
-            charts.Series(name=name, points=points, css="b" if part == "val" else "a")
-        )
+        charted.setdefault(title, []).append(charts.Series(name=name, points=points, css="b" if part == "val" else "a"))
     return [(title.replace("_", " "), charts.line_chart(lines, axis, title)) for title, lines in charted.items()]
 
 
@@ -183,13 +192,15 @@ def _coverage(curve: selective.Coverage) -> Markup:
 
 def _confusions(evaluation: Evaluation, limit: int) -> list[tuple[str, str, int, float]]:
     support = {one.name: one.support for one in evaluation.per_class}
-    return [
-        (target, answer, count, count / support[target]) for target, answer, count in evaluation.confusions(limit)
-    ]
+    return [(target, answer, count, count / support[target]) for target, answer, count in evaluation.confusions(limit)]
 
 
 def _share(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _count(value: Any, noun: str) -> str:

@@ -30,7 +30,6 @@ from sightsmith.evaluation.record import (
     known,
 )
 from sightsmith.evaluation.samples import Chosen
-from sightsmith.predictions.labels import Labels
 from sightsmith.runtime.predictor import Predictor
 
 TOP_KS = (3, 5)
@@ -173,7 +172,9 @@ def _overall(
     probabilities_NK: NDArray[np.float32], targets_N: NDArray[np.int32], each: metrics.PerClass, areas_K: metrics.Floats
 ) -> dict[str, float | None]:
     macro, weighted = metrics.macro(each), metrics.weighted(each)
-    further = {f"top{k}": metrics.top_k(probabilities_NK, targets_N, k) for k in TOP_KS if k < probabilities_NK.shape[1]}
+    further = {
+        f"top{k}": metrics.top_k(probabilities_NK, targets_N, k) for k in TOP_KS if k < probabilities_NK.shape[1]
+    }
     return {
         "accuracy": metrics.accuracy(probabilities_NK, targets_N),
         **further,
@@ -188,9 +189,7 @@ def _overall(
     }
 
 
-def _class_figures(
-    classes: Sequence[str], each: metrics.PerClass, areas_K: metrics.Floats
-) -> tuple[ClassFigures, ...]:
+def _class_figures(classes: Sequence[str], each: metrics.PerClass, areas_K: metrics.Floats) -> tuple[ClassFigures, ...]:
     return tuple(
         ClassFigures(
             name=name,
