@@ -1,0 +1,158 @@
+"""Finding a net by its name and building it: our own files first, then the libraries of published nets."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.names import did_you_mean
+from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NativeInput, NetInfo, SettingInfo, WeightsRecord
+from sightsmith.nets.parts.settings import describe_settings
+from sightsmith.nets.parts.weights import load_weights
+
+__all__ = [
+    "BuiltNet",
+    "NativeInput",
+    "NetInfo",
+    "SettingInfo",
+    "WeightsRecord",
+    "build_net",
+    "describe_net",
+    "net_names",
+    "own_nets",
+]
+
+_FILES = Catalogue("sightsmith.nets", "net")
+_LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
+_THIS = __name__.rpartition(".")[2]
+
+
+def own_nets() -> list[str]:
+    """Return the names of the nets that are files of this folder, none of them imported."""
+    return [name for name in _FILES.names() if name != _THIS]
+
+
+def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
+    """List the nets whose name contains `search`, our own first.
+
+    Args:
+        search: part of a name, or a pattern with `*` and `?`; every net where it is None.
+        limit: how many to return at most.
+    """
+    pattern = (search or "").lower().replace("-", "_")
+    pattern = pattern if set("*?") & set(pattern) else f"*{pattern}*"
+    found: list[NetInfo] = []
+    for name, library in _all_names():
+        if limit is not None and len(found) >= limit:
+            break
+        if fnmatch.fnmatchcase(name.lower(), pattern):
+            found.append(_describe_own(name) if library is None else library.describe(name))
+    return found
+
+
+def describe_net(name: str) -> NetInfo:
+    """Tell all that is known of a net before it is built, its number of parameters included.
+
+    Raises:
+        SettingsError: no net has that name; the message has the nearest ones.
+    """
+    if _is_own(name):
+        return dataclasses.replace(_describe_own(name), parameters=_count_own(name))
+    return _library_of(name).describe(name, count=True)
+
+
+def build_net(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    channels: int,
+    classes: int,
+    height: int,
+    width: int,
+    weights: str = "none",
+) -> BuiltNet:
+    """Build a net for pictures of a size, in training mode.
+
+    Args:
+        name: of a file of this folder, or of a library's net; our own files win.
+        settings: the net's settings by name; the defaults for those left out.
+        channels: 1 (grey) or 3 (RGB).
+        classes: how many, ≥ 1.
+        height: of the input in pixels.
+        width: of the input in pixels.
+        weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
+
+    Raises:
+        SettingsError: an unknown name or setting, or a size that the net cannot take; the message has what would do.
+        DataError: the weights cannot be fetched or read, or are another net's.
+    """
+    if channels not in (1, 3):
+        raise SettingsError(f"{name}: channels must be 1 (grey) or 3 (RGB), got {channels}")
+    if classes < 1:
+        raise SettingsError(f"{name}: a classifier needs at least 1 class, got {classes}")
+    if _is_own(name):
+        return _build_own(name, settings or {}, channels, classes, (height, width), weights)
+    return _library_of(name).build(
+        name, settings or {}, channels=channels, classes=classes, height=height, width=width, weights=weights
+    )
+
+
+def _build_own(
+    name: str, raw: Mapping[str, Any], channels: int, classes: int, size: tuple[int, int], weights: str
+) -> BuiltNet:
+    file = _FILES.module(name)
+    if weights == "pretrained":
+        raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
+    settings = from_mapping(file.Settings, raw, where=name)
+    module = file.build(settings, channels=channels, classes=classes, height=size[0], width=size[1])
+    record = RANDOM_WEIGHTS if weights == "none" else load_weights(module, Path(weights), net=name)
+    return BuiltNet(
+        module=module,
+        name=name.replace("-", "_"),
+        settings=to_mapping(settings),
+        paper=file.PAPER,
+        licence=file.LICENCE,
+        weights=record,
+    )
+
+
+def _describe_own(name: str) -> NetInfo:
+    file = _FILES.module(name)
+    settings = describe_settings(file.Settings)
+    return NetInfo(name=name, library="sightsmith", paper=file.PAPER, licence=file.LICENCE, settings=settings)
+
+
+def _count_own(name: str) -> int:
+    file = _FILES.module(name)
+    with torch.device("meta"):
+        module = file.build(file.Settings(), channels=3, classes=10, height=32, width=32)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _is_own(name: str) -> bool:
+    return name in _FILES and name.replace("-", "_") != _THIS
+
+
+def _library_of(name: str) -> ModuleType:
+    for library in _LIBRARIES.names():
+        module = _LIBRARIES.module(library)
+        if module.knows(name):
+            return module
+    raise SettingsError(f"unknown net {name!r}. {did_you_mean(name, [known for known, _ in _all_names()])}")
+
+
+def _all_names() -> list[tuple[str, ModuleType | None]]:
+    """Return every name with its library, None for our own; a library's net named as one of ours is left out."""
+    own = own_nets()
+    found: list[tuple[str, ModuleType | None]] = [(name, None) for name in own]
+    for library in _LIBRARIES.names():
+        module = _LIBRARIES.module(library)
+        found += [(name, module) for name in module.names() if name not in own]
+    return found

@@ -1,0 +1,71 @@
+"""The base of every net that classifies: one picture in, one logit a class out, and where the evidence lies.
+
+Shapes: B batch, C channels, H W height and width of the input, D features, h w height and width of the last feature
+map, K classes.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from sightsmith.nets.parts.maps import by_position
+
+
+class ClassifierNet(nn.Module):
+    """A classifier made of a backbone (`features`) and a head (`classify`); it knows no task.
+
+    A net gives `features`, `classify` and `head_parts`; the rest follows. Inputs are normalised floats.
+    """
+
+    @abstractmethod
+    def features(self, images_BCHW: Tensor) -> Tensor:
+        """Return the last features, (B, D, h, w) unless the net overrides `class_map` too."""
+
+    @abstractmethod
+    def classify(self, features_BDhw: Tensor) -> Tensor:
+        """Return the logits (B, K) of the last features."""
+
+    @abstractmethod
+    def head_parts(self) -> tuple[str, ...]:
+        """Return the names of the sub-modules that depend on the classes, such as `("head",)`."""
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Return the logits (B, K)."""
+        return self.classify(self.features(images_BCHW))
+
+    def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, K) of `forward` and the class map (B, K, h, w), from one pass of the backbone."""
+        features_BDhw = self.features(images_BCHW)
+        return self.classify(features_BDhw), self.class_map(features_BDhw)
+
+    def class_map(self, features_BDhw: Tensor) -> Tensor:
+        """Return each class's evidence at each position, (B, K, h, w), in logits.
+
+        This is the head applied to every position alone. Under a head of average pooling and one linear layer it is
+        the class activation map (Zhou et al., CVPR 2016, arXiv:1512.04150), and its mean over the positions is the
+        logits.
+        """
+        return by_position(self.classify, features_BDhw)
+
+    def attention(self, images_BCHW: Tensor) -> Tensor | None:  # noqa: ARG002 -- nets that attend override this
+        """Return how much each position is attended to, (B, h, w) ≥ 0 summing to 1, or None for a net without."""
+        return None
+
+    def published(self) -> nn.Module:
+        """Return the module whose parameter names are those of the net's published weights."""
+        return self
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the head: what fine-tuning trains while the backbone is frozen."""
+        names = self.head_parts()
+        return (parameter for name, parameter in self.named_parameters() if _is_in(name, names))
+
+    def backbone_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters that are not the head's."""
+        names = self.head_parts()
+        return (parameter for name, parameter in self.named_parameters() if not _is_in(name, names))
+
+
+def _is_in(parameter: str, modules: tuple[str, ...]) -> bool:
+    return any(parameter.startswith(f"{module}.") for module in modules)

@@ -1,0 +1,64 @@
+"""Fetching published weights once; they stay in the libraries' own caches."""
+
+from pathlib import Path
+from urllib.error import URLError
+
+import httpx
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
+
+from sightsmith.core.errors import DataError
+
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
+    """Return the weights file of a Hugging Face repository, fetching it where it is not in the cache.
+
+    Args:
+        net: the net's name, for messages.
+        repository: such as `timm/resnet18.a1_in1k`.
+        filename: of the file; the usual names are tried where it is None.
+
+    Raises:
+        DataError: it cannot be fetched.
+    """
+    reason: Exception | None = None
+    for candidate in (filename,) if filename else _FILES:
+        try:
+            return Path(hf_hub_download(repository, candidate))
+        except EntryNotFoundError as error:
+            reason = error
+            if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError):
+                break  # the cache lacks it and the hub cannot be asked: another name would fare no better
+        except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError, ValueError) as error:
+            reason = error
+            break
+    raise DataError(_cannot_fetch(net, f"https://huggingface.co/{repository}", reason))
+
+
+def fetch_url(net: str, url: str) -> Path:
+    """Return the file behind an address, fetching it into torch's cache where it is not there.
+
+    Raises:
+        DataError: it cannot be fetched.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), progress=False)
+    except (URLError, OSError, RuntimeError) as error:
+        raise DataError(_cannot_fetch(net, url, error)) from error
+    return path
+
+
+def _cannot_fetch(net: str, where: str, reason: Exception | None) -> str:
+    lines = str(reason).strip().splitlines() or [type(reason).__name__]
+    return (
+        f"{net}: its published weights cannot be fetched from {where} ({lines[0]}). "
+        "Connect to the network, or fetch the file elsewhere and use --weights FILE, or start from random numbers "
+        "with --weights none."
+    )
