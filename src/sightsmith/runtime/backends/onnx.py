@@ -1,0 +1,96 @@
+"""ONNX Runtime: the portable backend, without torch."""
+
+import shutil
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import BackendError
+from sightsmith.core.machine import usable_cores
+from sightsmith.runtime.session import INPUT, Arrays, Session
+
+RANK = 20
+EXPORTED = True
+
+_MODEL = "model.onnx"
+
+
+def missing() -> str | None:
+    """Return why ONNX Runtime cannot run here and what to install, or None."""
+    return None if find_spec("onnxruntime") else "ONNX Runtime is not installed: pip install 'sightsmith[onnx]'"
+
+
+def precisions() -> tuple[str, ...]:
+    """Return fp32, the one precision of ONNX Runtime's processor kernels for this graph."""
+    return ("fp32",)
+
+
+def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
+    """Keep an exported graph as it is; writes `model.onnx`, and `model.onnx.data` for weights above 2 GB."""
+    shutil.copyfile(onnx_file, folder / _MODEL)
+    beside = onnx_file.with_name(onnx_file.name + ".data")
+    if beside.exists():
+        shutil.copyfile(beside, folder / beside.name)
+
+
+def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
+    """Load a bundle's export.
+
+    Raises:
+        BackendError: ONNX Runtime cannot read it.
+    """
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    try:
+        loaded = ort.InferenceSession(str(folder / _MODEL), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if not _is_ort(error):
+            raise
+        raise BackendError(f"onnx: cannot read {folder / _MODEL}: {error}. Export it again.") from error
+    return OnnxSession(loaded, bundle.manifest.preprocessing.shape, bundle.manifest.outputs, precision)
+
+
+class OnnxSession(Session):
+    """A model in ONNX Runtime, whose sessions may be used from several threads."""
+
+    def __init__(self, loaded: Any, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str) -> None:
+        super().__init__(precision, shape, outputs)
+        self._loaded = loaded
+        self._options = _onnxruntime().RunOptions()
+        self._options.only_execute_path_to_fetches = True
+
+    def describe(self) -> str:
+        """Say which ONNX Runtime computes, in what, on how many threads."""
+        threads = self._loaded.get_session_options().intra_op_num_threads
+        return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {threads} threads"
+
+    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+        try:
+            arrays = self._loaded.run(list(outputs), {INPUT: pixels_NHWC}, self._options)
+        except Exception as error:
+            if not _is_ort(error):
+                raise
+            raise BackendError(f"onnx: the model failed: {error}") from error
+        return {name: np.asarray(array, np.float32) for name, array in zip(outputs, arrays, strict=True)}
+
+
+def _is_ort(error: Exception) -> bool:
+    """Tell ONNX Runtime's own errors, which have no common class below Exception, from everything else."""
+    return type(error).__module__.startswith("onnxruntime.")
+
+
+@cache
+def _onnxruntime() -> ModuleType:
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime

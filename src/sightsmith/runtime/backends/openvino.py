@@ -1,0 +1,190 @@
+"""OpenVINO on the processor: the fast backend, without torch.
+
+`run` uses a model compiled for the time of one answer, `stream` one compiled for answers a second; each is compiled
+on first use, with only the outputs that were asked for. Nothing is reported to anybody: OpenVINO's own telemetry is
+kept from loading.
+
+Shapes: N pictures of a batch, H, W, C height, width and channels of the net's input.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import BackendError
+from sightsmith.core.machine import look, usable_cores
+from sightsmith.runtime.session import Arrays, Session
+
+RANK = 10
+EXPORTED = True
+
+_MODEL = "model.xml"
+_TYPES = {"fp32": "f32", "bf16": "bf16"}
+Hint = Literal["LATENCY", "THROUGHPUT"]
+
+
+def missing() -> str | None:
+    """Return why OpenVINO cannot run here and what to install, or None."""
+    return None if find_spec("openvino") else "OpenVINO is not installed: pip install openvino"
+
+
+def precisions() -> tuple[str, ...]:
+    """Return bf16 first where the processor multiplies it (AMX or AVX512-BF16: 2 to 5 times faster), else fp32."""
+    return ("bf16", "fp32") if look().bf16 else ("fp32",)
+
+
+def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
+    """Convert an exported graph; writes `model.xml` and `model.bin`, weights in fp32."""
+    ov = _openvino()
+    try:
+        ov.save_model(_core().read_model(onnx_file), folder / _MODEL, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise BackendError(f"openvino: cannot convert the graph: {_short(error)}") from error
+
+
+def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
+    """Load a bundle's export.
+
+    Raises:
+        BackendError: OpenVINO cannot read it.
+    """
+    try:
+        model = _core().read_model(folder / _MODEL)
+    except RuntimeError as error:
+        raise BackendError(f"openvino: cannot read {folder / _MODEL}: {_short(error)}. Export it again.") from error
+    return OpenVinoSession(model, bundle.manifest.preprocessing.shape, bundle.manifest.outputs, precision, threads)
+
+
+@dataclass(slots=True, eq=False)
+class _Compiled:
+    """A compiled model and the requests that are free to use; `deque` may be shared between threads."""
+
+    model: Any
+    free: deque[Any] = field(default_factory=deque)
+
+    def take(self) -> Any:
+        try:
+            return self.free.pop()
+        except IndexError:
+            return self.model.create_infer_request()
+
+
+class OpenVinoSession(Session):
+    """A model in OpenVINO."""
+
+    def __init__(
+        self, model: Any, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str, threads: int
+    ) -> None:
+        super().__init__(precision, shape, outputs)
+        self._model, self._threads = model, threads
+        self._compiled: dict[tuple[tuple[str, ...], Hint], _Compiled] = {}
+        self._lock = threading.Lock()
+
+    def describe(self) -> str:
+        """Say which OpenVINO computes, in what, on how many threads."""
+        version = _openvino().__version__.split("-")[0]
+        return f"OpenVINO {version}, {self.precision}, {self._threads or usable_cores()} threads"
+
+    def stream(self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()) -> Iterator[Arrays]:
+        """Answer many batches, in order; as many are under way at once as OpenVINO says is best."""
+        names = self.chosen(outputs)
+        compiled = self._get(names, "THROUGHPUT")
+        most = compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        under_way: deque[tuple[Any, NDArray[np.uint8]]] = deque()
+        try:
+            for pixels_NHWC in batches:
+                self.check(pixels_NHWC)
+                if len(under_way) > most:
+                    yield self._answer(compiled, under_way.popleft()[0], names)
+                under_way.append(self._start(compiled, pixels_NHWC))
+            while under_way:
+                yield self._answer(compiled, under_way.popleft()[0], names)
+        finally:
+            for request, _ in under_way:  # the reader stopped early; the pixels must outlive the work on them
+                request.wait()
+
+    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+        compiled = self._get(outputs, "LATENCY")
+        request, _kept = self._start(compiled, pixels_NHWC)
+        return self._answer(compiled, request, outputs)
+
+    def _start(self, compiled: _Compiled, pixels_NHWC: NDArray[np.uint8]) -> tuple[Any, NDArray[np.uint8]]:
+        pixels_NHWC = np.ascontiguousarray(pixels_NHWC)
+        request = compiled.take()
+        request.set_input_tensor(_openvino().Tensor(pixels_NHWC, shared_memory=True))
+        request.start_async()
+        return request, pixels_NHWC
+
+    def _answer(self, compiled: _Compiled, request: Any, outputs: tuple[str, ...]) -> Arrays:
+        try:
+            request.wait()
+        except RuntimeError as error:
+            raise BackendError(f"openvino: the model failed: {_short(error)}") from error
+        arrays = {name: request.get_tensor(name).data.astype(np.float32) for name in outputs}
+        compiled.free.append(request)
+        return arrays
+
+    def _get(self, outputs: tuple[str, ...], hint: Hint) -> _Compiled:
+        with self._lock:
+            if (outputs, hint) not in self._compiled:
+                self._compiled[outputs, hint] = _Compiled(self._compile(outputs, hint))
+            return self._compiled[outputs, hint]
+
+    def _compile(self, outputs: tuple[str, ...], hint: Hint) -> Any:
+        options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": _TYPES[self.precision]}
+        threads = self._threads or usable_cores()
+        if self._threads or threads < (os.cpu_count() or threads):
+            options["INFERENCE_NUM_THREADS"] = threads  # OpenVINO itself does not see a container's quota
+        try:
+            return _core().compile_model(_only(self._model, outputs), "CPU", options)
+        except RuntimeError as error:
+            raise BackendError(f"openvino: cannot compile the model: {_short(error)}") from error
+
+
+def _only(model: Any, outputs: tuple[str, ...]) -> Any:
+    """Return the part of a model that these outputs need."""
+    results = [result for name in outputs for result in model.get_results() if name in result.output(0).get_names()]
+    if len(results) != len(outputs):
+        raise BackendError(f"openvino: the export lacks one of the outputs {', '.join(outputs)}. Export it again.")
+    return _openvino().Model(results, model.get_parameters(), model.get_friendly_name())
+
+
+@cache
+def _core() -> Any:
+    return _openvino().Core()
+
+
+@cache
+def _openvino() -> ModuleType:
+    """Import OpenVINO, but neither its converter, which takes as long again, nor its telemetry.
+
+    Importing `openvino` reports the import to Intel unless `openvino_telemetry` cannot be imported; None in
+    `sys.modules` makes it so, and OpenVINO then takes its own silent stand-in.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None means: do not import
+        converter = "openvino.tools.ovc"
+        sys.modules.setdefault(converter, None)  # type: ignore[arg-type]
+        import openvino
+
+        if sys.modules.get(converter, openvino) is None:
+            del sys.modules[converter]
+        return openvino
+    return sys.modules["openvino"]
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[-3:])[:500]

@@ -1,0 +1,31 @@
+"""PyTorch: the backend that runs a bundle from its weights, without an export. It imports torch when it loads."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.machine import look
+from sightsmith.runtime.session import Session
+
+RANK = 90
+EXPORTED = False
+
+
+def missing() -> str | None:
+    """Return why PyTorch cannot run here and what to install, or None."""
+    absent = [name for name in ("torch", "lightning", "timm") if find_spec(name) is None]
+    return f"{', '.join(absent)} not installed: pip install 'sightsmith[train]'" if absent else None
+
+
+def precisions() -> tuple[str, ...]:
+    """Return bf16 first where the processor or the graphics card multiplies it, else fp32."""
+    from sightsmith.runtime.eager import graphics_bf16
+
+    return ("bf16", "fp32") if look().bf16 or graphics_bf16() else ("fp32",)
+
+
+def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:  # noqa: ARG001 -- as every backend
+    """Build the net again and give it its weights."""
+    from sightsmith.runtime.eager import load_session
+
+    return load_session(bundle, precision, threads)
