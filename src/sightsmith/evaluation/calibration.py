@@ -6,21 +6,19 @@ error, temperature scaling); Brier, "Verification of forecasts expressed in term
 Shapes: N samples, K classes, M bins.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.evaluation.metrics import Floats, Integers, check
+from sightsmith.training.calibrate import fit_temperature
+
+__all__ = ["Reliability", "at_temperature", "brier", "fit_temperature", "log_probabilities", "nll", "reliability"]
 
 BINS = 15
 _TINY = 1e-12
 """Floor on a probability before its logarithm, so that one confident mistake does not make the mean infinite."""
-_COLDEST, _HOTTEST = 0.01, 100.0
-"""Bounds of the temperature searched."""
-_STEPS = 60
-"""Golden-section steps: the bracket, 9.2 wide in log T, shrinks by 0.618 each, to below 1e-11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +76,7 @@ def brier(probabilities_NK: Floats, targets_N: Integers) -> float:
 
 
 def log_probabilities(probabilities_NK: Floats) -> NDArray[np.float64]:
-    """Return the logarithm of probabilities, floored, for `fit_temperature` and `at_temperature`."""
+    """Return the logarithm of probabilities, floored, to scale by a temperature: softmax ignores what a row shares."""
     return np.log(np.maximum(probabilities_NK.astype(np.float64), _TINY))
 
 
@@ -87,41 +85,3 @@ def at_temperature(logits_NK: Floats, temperature: float) -> NDArray[np.float64]
     scaled_NK = logits_NK.astype(np.float64) / temperature
     raised_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
     return raised_NK / raised_NK.sum(axis=1, keepdims=True)
-
-
-def fit_temperature(logits_NK: Floats, targets_N: Integers) -> float:
-    """Return the temperature in 0.01…100 that makes the targets most likely under softmax(logits / T).
-
-    The loss is convex in 1/T, so it has one valley in log T, and golden-section search finds its floor. Fit it on
-    the validation split: fitted and judged on the same samples it flatters itself.
-
-    Args:
-        logits_NK: logits, or log-probabilities (they differ by a constant a row, which softmax ignores).
-        targets_N: index of the right class.
-    """
-    check(logits_NK, targets_N)
-    rows_N = np.arange(len(targets_N))
-    logits_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
-    own_N = logits_NK[rows_N, targets_N]
-
-    def loss(log_temperature: float) -> float:
-        scale = np.exp(-log_temperature)
-        return float((np.log(np.exp(logits_NK * scale).sum(axis=1)) - own_N * scale).mean())
-
-    return float(np.exp(_golden_section(loss, np.log(_COLDEST), np.log(_HOTTEST))))
-
-
-def _golden_section(function: Callable[[float], float], low: float, high: float) -> float:
-    ratio = (5**0.5 - 1) / 2
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = function(left), function(right)
-    for _ in range(_STEPS):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = function(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = function(right)
-    return (low + high) / 2

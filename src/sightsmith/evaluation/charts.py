@@ -114,9 +114,8 @@ def confusion_chart(confusion_KK: NDArray[np.integer], classes: Sequence[str]) -
     for at, name in enumerate(names):
         middle = (at + 0.5) * cell
         parts.append(_text(left - 6, top + middle + 4, name, "end"))
-        turn = {} if upright else {"turn": -90}
         anchor, x = ("middle", left + middle) if upright else ("start", left + middle + 4)
-        parts.append(_text(x, top - 6, name, anchor, **turn))
+        parts.append(_text(x, top - 6, name, anchor, turn=0 if upright else -90))
     parts += _cells(confusion_KK, classes, left, top, cell)
     return _svg(left + cell * count + 8, top + cell * count + 8, "Confusion matrix", parts, grow=False)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.errors import DataError, PictureError
+from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.machine import look
 from sightsmith.core.progress import track
@@ -79,7 +79,7 @@ def evaluate(
         np.stack(gathered.scores),
         np.array([sample.target for sample in gathered.samples], dtype=np.int32),
         [printable(sample.key) for sample in gathered.samples],
-        predictor.bundle.manifest.classes,
+        predictor.classes,
         model=describe_model(predictor),
         data=chosen.to_json(),
         skipped=gathered.skipped,
@@ -145,7 +145,7 @@ def digest(keys: Sequence[str], targets: Sequence[str]) -> str:
 
 def describe_model(predictor: Predictor) -> dict[str, Any]:
     """Return what an evaluation writes down of its model."""
-    manifest = predictor.bundle.manifest
+    manifest = predictor.manifest
     return {
         "name": manifest.name,
         "net": manifest.net["name"],
@@ -160,11 +160,11 @@ def _gather(predictor: Predictor, samples: Sequence[Sample], batch: int | None, 
     gathered = _Gathered()
     outcomes = predictor.predict((sample.picture for sample in samples), batch=batch)
     for sample, outcome in zip(samples, track(outcomes, "Evaluating", len(samples), quiet=quiet), strict=True):
-        if isinstance(outcome, PictureError):
-            gathered.skipped.append(Skipped(key=printable(sample.key), why=str(outcome)))
-        else:
+        if outcome.error is not None:
+            gathered.skipped.append(Skipped(key=printable(sample.key), why=str(outcome.error)))
+        elif outcome.prediction is not None:
             gathered.samples.append(sample)
-            gathered.scores.append(outcome.scores_K)
+            gathered.scores.append(outcome.prediction.scores_K)
     return gathered
 
 

@@ -1,0 +1,133 @@
+"""Which labelled pictures a model is measured on: a stored split of its own data, or other data with its classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import DataError
+from sightsmith.core.names import did_you_mean
+from sightsmith.core.records import SPLITS, Sample, Split
+from sightsmith.data.source import Source, SourceOptions, known_names, open_source
+from sightsmith.data.splits import Splits
+
+_NAMED = 8
+"""Class names listed in a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Samples to measure a model on; their targets are indices of the model's classes.
+
+    Attributes:
+        samples: the samples.
+        location: where they come from.
+        format: the source's format.
+        split: which split, or "all".
+        own: whether they are from the data the model was trained on.
+    """
+
+    samples: Sequence[Sample]
+    location: str
+    format: str
+    split: str
+    own: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what an evaluation writes down of its samples."""
+        return {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
+
+
+def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
+    """Return the samples that training put into a split.
+
+    Raises:
+        DataError: the data is no longer where it was or has changed, or the split has no sample.
+    """
+    data = bundle.manifest.data
+    location = data.get("location")
+    if not location:
+        raise DataError(f"{bundle.path}: does not say what it was trained on. Give other data with --data.")
+    splits = Splits.from_json(bundle.splits())
+    if not splits.counts()[split]:
+        kept = {name: count for name, count in splits.counts().items() if count}
+        raise DataError(
+            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or give other "
+            "data with --data."
+        )
+    try:
+        source = open_source(location, SourceOptions(format=_format_of(data)))
+    except DataError as error:
+        raise DataError(
+            f"{error} The model was trained on it; where it has moved, give the new place with --data."
+        ) from error
+    kept_samples = [source.samples[at] for at in splits.indices(split, source)]
+    return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True)
+
+
+def other_data(source: Source, classes: Sequence[str], split: Split = "test", *, missing_ok: bool = False) -> Chosen:
+    """Return the samples of other data, matched to a model's classes by name.
+
+    Where the source names splits, only its `split` is taken; else everything.
+
+    Args:
+        source: the data.
+        classes: the model's classes.
+        split: which split, where the source has any.
+        missing_ok: accept data without a sample of some of the model's classes; averages then leave them out.
+
+    Raises:
+        DataError: the class names differ, or no sample is left.
+    """
+    _check_classes(source, classes, missing_ok=missing_ok)
+    present = {sample.split for sample in source.samples} & set(SPLITS)
+    if present and split not in present:
+        raise DataError(
+            f"{source.location}: has no {split} split, only {', '.join(sorted(str(name) for name in present))}. "
+            "Name one of them with --split."
+        )
+    samples = [sample for sample in source.samples if not present or sample.split == split]
+    return _chosen(source, samples, classes, split if present else "all", own=False)
+
+
+def _chosen(source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool) -> Chosen:
+    index = {name: at for at, name in enumerate(classes)}
+    matched = tuple(
+        replace(sample, target=index[source.classes[sample.target]]) for sample in samples if sample.target is not None
+    )
+    if not matched:
+        raise DataError(f"{source.location}: no labelled picture to evaluate in {split!r}.")
+    return Chosen(samples=matched, location=source.location, format=source.format, split=split, own=own)
+
+
+def _check_classes(source: Source, classes: Sequence[str], *, missing_ok: bool) -> None:
+    unknown = [name for name in source.classes if name not in classes]
+    missing = [name for name in classes if name not in source.classes]
+    if not unknown and (missing_ok or not missing):
+        return
+    parts = []
+    if unknown:
+        parts.append(f"the model does not know {_listed(unknown)}")
+    if missing:
+        parts.append(f"the data lacks {_listed(missing)}")
+    hint = f" {did_you_mean(unknown[0], classes)}" if unknown else ""
+    way_out = (
+        "Rename the classes of the data as the model names them."
+        if unknown
+        else "Add pictures of them, or allow it: missing_ok=True."
+    )
+    raise DataError(f"{source.location}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _counted(counts: dict[Split, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "no split has any"
+
+
+def _format_of(data: dict[str, Any]) -> str | None:
+    """Return the format to open by: a data set known by name is opened by its name alone."""
+    return None if data["location"] in known_names() else data.get("format")
