@@ -83,13 +83,13 @@ class AttentionNet(ClassifierNet):
         weights_BP, values_BPD = self._attend(features_BDhw)
         height, width = features_BDhw.shape[-2:]
         scaled_BPD = values_BPD * weights_BP[..., None] * (height * width)
-        return self.head(scaled_BPD).transpose(1, 2).unflatten(2, (height, width))
+        return self.head(scaled_BPD).transpose(1, 2).reshape(len(features_BDhw), -1, height, width)
 
     def attention(self, images_BCHW: Tensor) -> Tensor:
         """Return the attention weights, (B, h, w), non-negative and summing to 1."""
         features_BDhw = self.features(images_BCHW)
         weights_BP, _ = self._attend(features_BDhw)
-        return weights_BP.unflatten(1, features_BDhw.shape[-2:])
+        return weights_BP.reshape(-1, *features_BDhw.shape[-2:])
 
     def head_parts(self) -> tuple[str, ...]:
         """Name the linear layer."""

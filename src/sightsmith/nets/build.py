@@ -40,21 +40,17 @@ def own_nets() -> list[str]:
 
 
 def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
-    """List the nets whose name contains `search`, our own first.
+    """List the nets whose name contains `search`: our own, then those whose name starts with it, then the rest.
 
     Args:
         search: part of a name, or a pattern with `*` and `?`; every net where it is None.
         limit: how many to return at most.
     """
-    pattern = (search or "").lower().replace("-", "_")
-    pattern = pattern if set("*?") & set(pattern) else f"*{pattern}*"
-    found: list[NetInfo] = []
-    for name, library in _all_names():
-        if limit is not None and len(found) >= limit:
-            break
-        if fnmatch.fnmatchcase(name.lower(), pattern):
-            found.append(_describe_own(name) if library is None else library.describe(name))
-    return found
+    part = (search or "").lower().replace("-", "_")
+    pattern = part if set("*?") & set(part) else f"*{part}*"
+    found = [(name, library) for name, library in _all_names() if fnmatch.fnmatchcase(name.lower(), pattern)]
+    found.sort(key=lambda one: (one[1] is not None, not one[0].lower().startswith(part)))
+    return [_describe_own(name) if library is None else library.describe(name) for name, library in found[:limit]]
 
 
 def describe_net(name: str) -> NetInfo:

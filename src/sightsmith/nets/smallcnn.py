@@ -92,7 +92,7 @@ class SmallCNN(ClassifierNet):
 
         The dense layer has other weights for every position, so a position cannot be judged alone.
         """
-        weights_EDhw = self.dense.weight.unflatten(1, self.grid)
+        weights_EDhw = self.dense.weight.reshape(-1, *self.grid)
         return by_masking_dense(weights_EDhw, self._after_dense, features_BDhw)
 
     def head_parts(self) -> tuple[str, ...]:

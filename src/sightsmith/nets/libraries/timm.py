@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.files import sha256
+from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
 from sightsmith.nets.parts.classifier import ClassifierNet
@@ -80,9 +81,9 @@ class Layout:
 class TimmNet(ClassifierNet):
     """A timm net with a class map."""
 
-    def __init__(self, net: nn.Module, layout: Layout) -> None:
+    def __init__(self, net: Any, layout: Layout) -> None:
         super().__init__()
-        self.net = net
+        self.net: Any = net
         self.layout = layout
 
     def features(self, images_BCHW: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ class TimmNet(ClassifierNet):
         if self.layout.kind == "last":
             return features.permute(0, 3, 1, 2)
         if self.layout.kind == "tokens":
-            return features[:, self.layout.prefix :].transpose(1, 2).unflatten(2, self.layout.grid)
+            return features[:, self.layout.prefix :].transpose(1, 2).reshape(len(features), -1, *self.layout.grid)
         return features
 
     def _classify_map(self, features_BDhw: Tensor) -> Tensor:
@@ -136,7 +137,7 @@ def names() -> list[str]:
 
 def knows(name: str) -> bool:
     """Tell whether timm has a net of that name, which may end in a name of weights (`resnet18.a1_in1k`)."""
-    return is_model(_bare(name)) and _is_classifier(_bare(name)) and get_pretrained_cfg(_bare(name)) is not None
+    return is_model(_bare(name)) and _is_classifier(_bare(name).partition(".")[0])
 
 
 def describe(name: str, *, count: bool = False) -> NetInfo:
@@ -147,7 +148,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     tagged = [name] if "." in name else _published().get(architecture, [])
     best = f"{architecture}.{config.tag}" if config.tag else ""
     pretrained = tuple(
-        (one, get_pretrained_cfg(one).license or "not stated") for one in sorted(tagged, key=lambda one: one != best)
+        (one, _config(one).license or "not stated") for one in sorted(tagged, key=lambda one: one != best)
     )
     return NetInfo(
         name=name,
@@ -227,7 +228,14 @@ def _published() -> dict[str, list[str]]:
 
 
 def _config(name: str) -> PretrainedCfg:
-    return get_pretrained_cfg(name)
+    try:
+        config = get_pretrained_cfg(name)
+    except RuntimeError:
+        config = None
+    if config is None:
+        near = did_you_mean(name, _published().get(name.partition(".")[0], []))
+        raise SettingsError(f"{name}: timm has no weights of that name. {near}")
+    return config
 
 
 def _names(one_or_more: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
@@ -285,7 +293,7 @@ def _build(
         ) from error
 
 
-def _layout(net: nn.Module, channels: int, height: int, width: int) -> Layout:
+def _layout(net: Any, channels: int, height: int, width: int) -> Layout:
     """Run the net once on an empty picture to learn what its features are and which class map they allow."""
     _check_patches(net, height, width)
     training = net.training
@@ -299,14 +307,14 @@ def _layout(net: nn.Module, channels: int, height: int, width: int) -> Layout:
     return found
 
 
-def _check_patches(net: nn.Module, height: int, width: int) -> None:
+def _check_patches(net: Any, height: int, width: int) -> None:
     """Refuse a size whose right and lower border the net's patches would leave out without a word."""
     patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
         raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
 
 
-def _first_that_works(net: nn.Module, features: Any, height: int, width: int) -> Layout:
+def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layout:
     shape = _shape(net, features, height, width)
     if shape is None:
         return Layout("occlusion")
@@ -324,12 +332,12 @@ def _first_that_works(net: nn.Module, features: Any, height: int, width: int) ->
     return Layout("occlusion")
 
 
-def _needs_whole_map(net: nn.Module) -> bool:
+def _needs_whole_map(net: Any) -> bool:
     """Tell whether the head opens with a convolution larger than a position (VGG)."""
     return getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
 
 
-def _shape(net: nn.Module, features: Any, height: int, width: int) -> Layout | None:
+def _shape(net: Any, features: Any, height: int, width: int) -> Layout | None:
     if not isinstance(features, Tensor) or features.ndim not in (3, 4):
         return None
     if features.ndim == 4:
@@ -356,10 +364,11 @@ def _grid(patches: int, height: int, width: int) -> tuple[int, int] | None:
 
 def _sizes_near(name: str, channels: int, height: int, width: int) -> list[tuple[int, int]]:
     """Return up to three square sizes (h, w) near the one asked for that the net can take, and its native one."""
-    config, side = _config(name), max(height, width)
+    side, native = max(height, width), _native(_config(name))
+    own = (native.height, native.width)
     tried = sorted({math.ceil(side / step) * step for step in _STEPS})
-    found = [(one, one) for one in tried if (one, one) != config.input_size[1:] and _can_take(name, channels, one)]
-    return sorted({*found[:3], tuple(config.input_size[1:])})
+    found = [(one, one) for one in tried if (one, one) != own and _can_take(name, channels, one)]
+    return sorted({*found[:3], own})
 
 
 def _can_take(name: str, channels: int, side: int) -> bool:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from urllib.error import URLError
 
-import httpx
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from sightsmith.core.errors import DataError
 
@@ -28,11 +27,9 @@ def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
     for candidate in (filename,) if filename else _FILES:
         try:
             return Path(hf_hub_download(repository, candidate))
-        except EntryNotFoundError as error:
+        except RemoteEntryNotFoundError as error:
             reason = error
-            if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError):
-                break  # the cache lacks it and the hub cannot be asked: another name would fare no better
-        except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = error
             break
     raise DataError(_cannot_fetch(net, f"https://huggingface.co/{repository}", reason))
