@@ -26,13 +26,11 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.choice import Choice, choose
-from sightsmith.runtime.session import Arrays, Session
+from sightsmith.runtime.session import Arrays, Session, default_batch
 
 Prediction = Any
 """What the bundle's kind of prediction makes, such as `predictions.labels.Labels`."""
 
-_BATCH_BYTES = 8 * 224 * 224 * 3
-_BATCHES = (8, 64)
 _REPLAYED = 16
 
 
@@ -143,7 +141,9 @@ class Predictor:
         """
         if batch is not None and batch < 1:
             raise SettingsError(f"batch must be ≥ 1, got {batch}")
-        return self._predict(iter(pictures), batch or self.default_batch, self._with_first(outputs))
+        return self._predict(
+            iter(pictures), batch or default_batch(self.preprocessing.shape), self._with_first(outputs)
+        )
 
     def predict_one(self, picture: Picture, outputs: Sequence[str] = ()) -> Prediction:
         """Predict one picture.
@@ -177,12 +177,6 @@ class Predictor:
         got = {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
         pixels = pixel_difference(witnesses, self.preprocessing)
         return compare(witnesses.outputs, got, self._tolerance, kind=self.manifest.kind, pixels=pixels)
-
-    @property
-    def default_batch(self) -> int:
-        """Pictures a step where nobody says: 8 of 224×224, more of smaller ones up to 64."""
-        size = int(np.prod(self.preprocessing.shape))
-        return int(np.clip(_BATCH_BYTES // size, *_BATCHES))
 
     def close(self) -> None:
         """Remove what an archive was unpacked to."""

@@ -1,7 +1,7 @@
 """A model loaded by a backend and ready to answer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,14 @@ INPUT = "pixels"
 """Name of the exported graph's one input, (N, H, W, C) uint8."""
 
 Arrays = dict[str, NDArray[Any]]
+
+_BATCH_BYTES = 8 * 224 * 224 * 3
+_BATCHES = (8, 64)
+
+
+def default_batch(shape: tuple[int, int, int]) -> int:
+    """Return how many pictures of (H, W, C) a step takes where nobody says: 8 of 224×224, more of smaller ones."""
+    return int(np.clip(_BATCH_BYTES // int(np.prod(shape)), *_BATCHES))
 
 
 class Session(ABC):
@@ -43,7 +51,9 @@ class Session(ABC):
         self.check(pixels_NHWC)
         return self._run(pixels_NHWC, self.chosen(outputs))
 
-    def stream(self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()) -> Iterator[Arrays]:
+    def stream(
+        self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()
+    ) -> Generator[Arrays, None, None]:
         """Answer many batches, in order, keeping the device busy while the next ones are made.
 
         Args:

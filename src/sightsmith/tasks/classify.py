@@ -39,7 +39,7 @@ class Settings:
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a picture of a rare class weighs more in the loss, by pictures ÷ (classes × pictures of the class)."""
     top_k: int = 5
-    """Validation also counts an answer right when it is among this many best ones, where there are more classes; ≥ 1."""
+    """Validation also counts answers as right that are among this many best, where there are more classes; ≥ 1."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -97,9 +97,9 @@ class Task(LightningModule):
         self.normalise = Normalise(preprocessing)
         self.register_buffer("class_weights_K", _class_weights(settings, classes, class_counts), persistent=False)
         self.class_weights_K: Tensor | None
-        self.accuracy = MulticlassAccuracy(len(classes), average="micro")
+        self.accuracy = MulticlassAccuracy(len(classes), average="micro", validate_args=False)
         self.top_accuracy = (
-            MulticlassAccuracy(len(classes), top_k=settings.top_k, average="micro")
+            MulticlassAccuracy(len(classes), top_k=settings.top_k, average="micro", validate_args=False)
             if 1 < settings.top_k < len(classes)
             else None
         )
@@ -137,10 +137,10 @@ class Task(LightningModule):
         count = len(images_BCHW)
         self.log("val_loss", F.cross_entropy(logits_BK, targets), on_epoch=True, batch_size=count)
         indices_B = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        self.accuracy(logits_BK, indices_B)
+        self.accuracy.update(logits_BK, indices_B)
         self.log("val_accuracy", self.accuracy, on_epoch=True, batch_size=count)
         if self.top_accuracy is not None:
-            self.top_accuracy(logits_BK, indices_B)
+            self.top_accuracy.update(logits_BK, indices_B)
             self.log(f"val_top{self.settings.top_k}_accuracy", self.top_accuracy, on_epoch=True, batch_size=count)
 
     def configure_optimizers(self) -> Any:
@@ -153,13 +153,14 @@ class Task(LightningModule):
             raise TrainingError("the task has no optimiser_factory; set it before fitting")
         return self.optimiser_factory(self)
 
-    def exported(self, temperature: float = 1.0) -> "ExportedClassifier":
+    def exported(self, temperature: float = 1.0, outputs: Sequence[str] = OUTPUTS) -> "ExportedClassifier":
         """Return the net as it is served, in evaluation mode, sharing the weights.
 
         Args:
             temperature: what the logits are divided by before the softmax, > 0.
+            outputs: which of `OUTPUTS` to compute; the first always is.
         """
-        return ExportedClassifier(self.net, self.preprocessing, temperature).eval()
+        return ExportedClassifier(self.net, self.preprocessing, temperature, with_map="class_map" in outputs).eval()
 
     @staticmethod
     def example(rng: np.random.Generator) -> Example:
@@ -183,10 +184,13 @@ class Task(LightningModule):
 
 
 class ExportedClassifier(nn.Module):
-    """From uint8 pictures as `Preprocessing.apply` gives them to the probabilities and the class map."""
+    """From uint8 pictures as `Preprocessing.apply` gives them to the probabilities and, where asked, the class map."""
 
-    def __init__(self, net: ClassifierNet, preprocessing: Preprocessing, temperature: float = 1.0) -> None:
+    def __init__(
+        self, net: ClassifierNet, preprocessing: Preprocessing, temperature: float = 1.0, *, with_map: bool = True
+    ) -> None:
         super().__init__()
+        self.with_map = with_map
         if not temperature > 0:
             raise ValueError(f"temperature must be > 0, got {temperature!r}")
         self.net = net
@@ -194,10 +198,16 @@ class ExportedClassifier(nn.Module):
         self.register_buffer("temperature", torch.tensor(float(temperature)))
         self.temperature: Tensor
 
-    def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the probabilities (N, K) and the class map (N, K, h, w) in logits, both float32."""
-        logits_NK, map_NKhw = self.net.with_map(self.normalise(pixels_NHWC.permute(0, 3, 1, 2)))
-        return torch.softmax(logits_NK.float() / self.temperature, dim=1), map_NKhw.float()
+    def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
+        """Return the probabilities (N, K) and the class map (N, K, h, w) in logits, float32."""
+        images_NCHW = self.normalise(pixels_NHWC.permute(0, 3, 1, 2))
+        if not self.with_map:
+            return (self._probabilities(self.net(images_NCHW)),)
+        logits_NK, map_NKhw = self.net.with_map(images_NCHW)
+        return self._probabilities(logits_NK), map_NKhw.float()
+
+    def _probabilities(self, logits_NK: Tensor) -> Tensor:
+        return torch.softmax(logits_NK.float() / self.temperature, dim=1)
 
 
 def _class_weights(settings: Settings, classes: tuple[str, ...], counts: Sequence[int] | None) -> Tensor | None:

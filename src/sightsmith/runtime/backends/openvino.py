@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -97,7 +97,9 @@ class OpenVinoSession(Session):
         version = _openvino().__version__.split("-")[0]
         return f"OpenVINO {version}, {self.precision}, {self._threads or usable_cores()} threads"
 
-    def stream(self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()) -> Iterator[Arrays]:
+    def stream(
+        self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()
+    ) -> Generator[Arrays, None, None]:
         """Answer many batches, in order; as many are under way at once as OpenVINO says is best."""
         names = self.chosen(outputs)
         compiled = self._get(names, "THROUGHPUT")
