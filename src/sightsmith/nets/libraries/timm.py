@@ -104,7 +104,7 @@ class TimmNet(ClassifierNet):
     def class_map(self, features_BDhw: Tensor) -> Tensor:
         """Return each class's evidence at each position, (B, K, h, w), from features in the net's own layout."""
         method = by_masking if self.layout.method == "masking" else by_position
-        return method(self._classify_map, self._as_map(features_BDhw))
+        return method(self._classify_map, self.as_map(features_BDhw))
 
     def published(self) -> nn.Module:
         """Return timm's own module."""
@@ -114,7 +114,8 @@ class TimmNet(ClassifierNet):
         """Name the classifier, as timm's configuration has it."""
         return tuple(f"net.{name}" for name in _names(self.net.pretrained_cfg.get("classifier")))
 
-    def _as_map(self, features: Tensor) -> Tensor:
+    def as_map(self, features: Tensor) -> Tensor:
+        """Return features in the net's own layout, or their gradient, as (B, D, h, w)."""
         if self.layout.kind == "last":
             return features.permute(0, 3, 1, 2)
         if self.layout.kind == "tokens":

@@ -48,6 +48,10 @@ class ClassifierNet(nn.Module):
         """
         return by_position(self.classify, features_BDhw)
 
+    def as_map(self, features: Tensor) -> Tensor:
+        """Return the last features, or their gradient, laid out as (B, D, h, w)."""
+        return features
+
     def attention(self, images_BCHW: Tensor) -> Tensor | None:  # noqa: ARG002 -- nets that attend override this
         """Return how much each position is attended to, (B, h, w) ≥ 0 summing to 1, or None for a net without."""
         return None

@@ -1,0 +1,40 @@
+"""Integrated gradients: each pixel's share of the rise of the class's score on the way from an empty picture.
+
+Paper: Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv:1703.01365; computed by
+captum (BSD-3-Clause). From a black picture black pixels can have no share, from a white one white pixels; so the way
+is gone from both, and the shares are averaged. The score is the logit above the mean of all logits.
+Shapes: B batch, H W C the input's height, width and channels.
+"""
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+
+from sightsmith.explanation.subject import Subject
+
+NEEDS = "torch"
+UNIT = "share of the logit"
+GRAIN = 1 / 48
+"""Standard deviation, as a share of the longer side, of the blur under which the grainy shares are drawn."""
+
+_STEPS = 32
+_BATCH = 16
+
+
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+    """Return each pixel's share, (H, W), its channels added up."""
+    net = model.net
+    images_BCHW = net.images(pixels_HWC[None])
+    method = IntegratedGradients(lambda images: net.score(images, class_index))
+    shares = [
+        method.attribute(
+            images_BCHW,
+            baselines=net.images(np.full_like(pixels_HWC, level)[None]),
+            n_steps=_STEPS,
+            internal_batch_size=_BATCH,
+        )
+        for level in (0, 255)
+    ]
+    shares_HW: NDArray[np.float32] = torch.stack(shares).mean(dim=0)[0].sum(dim=0).float().detach().numpy()
+    return shares_HW

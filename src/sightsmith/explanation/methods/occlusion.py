@@ -1,0 +1,45 @@
+"""Occlusion: how much less probable the class gets when a window of the picture is hidden; any backend.
+
+Paper: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
+Deviations: the window has the picture's mean colour instead of grey, it slides by half its side and past the edges
+so that every pixel is hidden equally often, and the fall is that of the logarithm of the probability, which still
+moves where the model is sure.
+Shapes: P places of the window, H W C the input's height, width and channels.
+"""
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.explanation.subject import Subject
+
+NEEDS = "any"
+UNIT = "fall of the log-probability, nats"
+
+_WINDOWS = 7
+"""Windows side by side across the longer side."""
+_TINY = 1e-7
+
+
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+    """Return the mean fall over the windows that hide each pixel, (H, W)."""
+    height, width, _ = pixels_HWC.shape
+    side = max(2, round(max(height, width) / _WINDOWS))
+    places = list(product(_starts(height, side), _starts(width, side)))
+    hidden_PHWC = np.repeat(pixels_HWC[None], len(places) + 1, axis=0)
+    mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
+    for one_HWC, (top, left) in zip(hidden_PHWC, places, strict=False):
+        one_HWC[max(0, top) : top + side, max(0, left) : left + side] = mean_C
+    logs_P = np.log(np.maximum(model.probabilities(hidden_PHWC)[:, class_index], _TINY))
+    falls_HW, times_HW = np.zeros((2, height, width), np.float32)
+    for (top, left), log in zip(places, logs_P, strict=False):
+        window = np.s_[max(0, top) : top + side, max(0, left) : left + side]
+        falls_HW[window] += logs_P[-1] - log  # the last input has nothing hidden
+        times_HW[window] += 1
+    return falls_HW / times_HW
+
+
+def _starts(length: int, side: int) -> range:
+    step = max(1, side // 2)
+    return range(step - side, length, step)

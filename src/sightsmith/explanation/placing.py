@@ -1,0 +1,43 @@
+"""From a method's evidence over the net's input to a map over the original picture.
+
+Shapes: h w the evidence's height and width, H W the picture's.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.preprocessing import Box
+from sightsmith.core.resampling import resample
+
+_NOTHING = 1e-9
+"""Evidence below this everywhere is none: the map is empty instead of noise made bright."""
+
+
+def place(raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0) -> NDArray[np.float32]:
+    """Return what speaks for the class over the original picture.
+
+    Args:
+        raw_hw: evidence over the net's input; what is negative speaks against the class and becomes 0.
+        box: the part of the picture that the input shows, in its pixels.
+        size: (width, height) of the upright picture.
+        grain: standard deviation, as a share of the evidence's longer side, to blur it with first.
+
+    Returns:
+        (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere where nothing speaks for
+        the class.
+    """
+    smooth_hw = blur(raw_hw, grain * max(raw_hw.shape)) if grain else raw_hw
+    heat_HW = np.maximum(resample(smooth_hw, box, size), 0)
+    highest = float(heat_HW.max(initial=0))
+    return (heat_HW / highest).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_HW)
+
+
+def blur(values_hw: NDArray[np.floating], radius: float) -> NDArray[np.float32]:
+    """Blur by a Gaussian of that standard deviation, in positions; the edge is continued outwards."""
+    reach = max(1, int(np.ceil(3 * radius)))
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offsets / radius) ** 2)
+    kernel /= kernel.sum()
+    padded = np.pad(values_hw.astype(np.float64), reach, mode="edge")
+    rows = np.apply_along_axis(np.convolve, 0, padded, kernel, "valid")
+    return np.apply_along_axis(np.convolve, 1, rows, kernel, "valid").astype(np.float32)

@@ -1,0 +1,116 @@
+"""What an explanation is: a map over the original picture, the raw evidence behind it, and how it was judged.
+
+Shapes: H and W the picture's height and width, h and w the evidence's.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsmith.core.files import new_file, refuse_existing
+from sightsmith.core.images import Picture
+from sightsmith.core.overlay import overlay
+from sightsmith.core.preprocessing import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sanity:
+    """How well a map tells which parts the model used; the definitions are in `sanity.py`.
+
+    Attributes:
+        deletion: mean probability of the class while the picture is erased, strongest places first; lower is better.
+        insertion: mean probability while it is filled in, strongest places first; higher is better.
+        random_deletion: what maps of random numbers of the same coarseness get.
+        random_insertion: likewise.
+        randomised: rank correlation, -1…1, with the map of the same net with random weights; near 0 is right. None
+            where the method cannot be run on such a net.
+    """
+
+    deletion: float
+    insertion: float
+    random_deletion: float
+    random_insertion: float
+    randomised: float | None = None
+
+    @property
+    def better_than_random(self) -> bool:
+        """Whether the map beats random maps by both scores."""
+        return self.deletion < self.random_deletion and self.insertion > self.random_insertion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explanation:
+    """Why a model gave a class its score.
+
+    Attributes:
+        method: name of the method's file.
+        label: the class that is explained.
+        score: its probability, 0…1.
+        top: the best classes and their probabilities, best first.
+        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 where nothing speaks
+            for the class or the model did not look.
+        raw_hw: float32, the method's own values over the model's input, positive for the class.
+        unit: what those values are.
+        box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
+        picture: the picture.
+        sanity: how the map was judged, where that was asked for.
+    """
+
+    method: str
+    label: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+    map_HW: NDArray[np.float32]
+    raw_hw: NDArray[np.float32]
+    unit: str
+    box: Box
+    picture: Picture
+    sanity: Sanity | None = None
+
+    def overlay(self) -> Image.Image:
+        """Return the picture, upright, with the map laid over it."""
+        return overlay(self.picture, self.map_HW)
+
+    def save(self, target: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+        """Write the overlay (PNG) and, beside it, the raw values (NPY).
+
+        Args:
+            target: where the overlay goes; its ending becomes .png, the raw values' .npy.
+            overwrite: replace what stands there.
+
+        Returns:
+            The two paths.
+
+        Raises:
+            OutputExistsError: one of them exists and `overwrite` is false.
+        """
+        png, npy = Path(target).with_suffix(".png"), Path(target).with_suffix(".npy")
+        for path in (png, npy):
+            refuse_existing(path, overwrite=overwrite)
+        with new_file(png) as partial:
+            self.overlay().save(partial, "PNG")
+        with new_file(npy) as partial, partial.open("wb") as file:
+            np.save(file, self.raw_hw, allow_pickle=False)
+        return png, npy
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the arrays and the picture as plain JSON."""
+        judged = None
+        if self.sanity is not None:
+            judged = {key: None if value is None else round(value, 6) for key, value in asdict(self.sanity).items()}
+            judged["better_than_random"] = self.sanity.better_than_random
+        return {
+            "method": self.method,
+            "label": self.label,
+            "score": round(self.score, 6),
+            "top": [{"label": label, "score": round(score, 6)} for label, score in self.top],
+            "size": [self.map_HW.shape[1], self.map_HW.shape[0]],
+            "raw_shape": list(self.raw_hw.shape),
+            "unit": self.unit,
+            "box": [round(side, 2) for side in self.box],
+            "sanity": judged,
+        }

@@ -1,0 +1,95 @@
+"""Explaining one answer of a model by any method.
+
+Shapes: H and W the picture's height and width, h and w the evidence's.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.core.images import Picture, picture_size
+from sightsmith.core.names import did_you_mean
+from sightsmith.explanation import sanity as checks
+from sightsmith.explanation.placing import place
+from sightsmith.explanation.record import Explanation
+from sightsmith.explanation.subject import Subject
+from sightsmith.runtime.predictor import Predictor
+
+METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
+"""The methods: `explanation/methods/NAME.py`.
+
+A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are), optionally `GRAIN` (how much to
+blur them for drawing, see `placing.place`), and
+`explain(model: Subject, pixels_HWC, class_index) -> raw_hw`: its evidence for the class over the net's input, at any
+resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
+drawing and judging are the same for all and not the method's work.
+"""
+_TOP = 5
+
+
+def explain(
+    model: Predictor | Path | str,
+    picture: Picture,
+    *,
+    method: str = "class_map",
+    label: str | None = None,
+    sanity: bool = False,
+) -> Explanation:
+    """Explain why a model gives a class its score for a picture.
+
+    Args:
+        model: an opened model, or where its bundle lies.
+        picture: the picture.
+        method: name of a file in `explanation/methods/`.
+        label: the class; None takes the predicted one.
+        sanity: judge the map too (`sanity.py`), some hundred passes more.
+
+    Raises:
+        SettingsError: no such method or class, or the method does not fit the net.
+        BackendError: the method needs PyTorch and it is not installed.
+        PictureError: the picture cannot be decoded.
+    """
+    if not isinstance(model, Predictor):
+        with Predictor.open(model) as opened:
+            return explain(opened, picture, method=method, label=label, sanity=sanity)
+    file = _method(method)
+    subject = Subject(model)
+    pixels_HWC = model.preprocessing.apply(picture)
+    answer = model.from_outputs({"probabilities": subject.probabilities(pixels_HWC[None])})[0]
+    index = answer.index if label is None else _index(label, model.classes)
+    raw_hw = np.asarray(file.explain(subject, pixels_HWC, index), dtype=np.float32)
+    size = picture_size(picture)
+    box = model.preprocessing.box(*size)
+    return Explanation(
+        method=method.replace("-", "_"),
+        label=model.classes[index],
+        score=float(answer.scores_K[index]),
+        top=tuple(answer.top(_TOP)),
+        map_HW=place(raw_hw, box, size, getattr(file, "GRAIN", 0.0)),
+        raw_hw=raw_hw,
+        unit=file.UNIT,
+        box=box,
+        picture=picture,
+        sanity=checks.judge(subject, file, pixels_HWC, index, raw_hw) if sanity else None,
+    )
+
+
+def _method(name: str) -> ModuleType:
+    try:
+        return METHODS.module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in {"captum", "torch"}:
+            raise
+        raise BackendError(
+            f"{name} needs {error.name}, which is not installed: pip install 'sightsmith[train]'. class_map and "
+            "occlusion work without it."
+        ) from error
+
+
+def _index(label: str, classes: tuple[str, ...]) -> int:
+    if label not in classes:
+        raise SettingsError(f"the model has no class {label!r}. {did_you_mean(label, classes)}")
+    return classes.index(label)

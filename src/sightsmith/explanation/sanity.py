@@ -1,0 +1,93 @@
+"""Judging an explanation: does the class fade when the places it points at are erased, and return with them first?
+
+Papers: Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
+arXiv:1806.07421 (deletion and insertion); Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018,
+arXiv:1810.03292 (a map that is the same for random weights explains nothing).
+
+Erased pixels get the picture's mean colour; insertion starts from the picture blurred. Both curves are the class's
+probability over the share of pixels changed, in equal steps; the score is their mean (the area under the curve).
+
+Shapes: S steps, H W C the input's height, width and channels, h w the evidence's height and width.
+"""
+
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.resampling import resample
+from sightsmith.explanation.placing import blur
+from sightsmith.explanation.record import Sanity
+from sightsmith.explanation.subject import Subject
+
+_STEPS = 32
+_RANDOM_MAPS = 4
+_BLUR = 1 / 10
+"""Standard deviation of insertion's starting blur, as a share of the longer side."""
+
+
+def judge(
+    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
+) -> Sanity:
+    """Score a map, and random maps of the same coarseness beside it.
+
+    Args:
+        model: the model.
+        method: the method's file.
+        pixels_HWC: the input that was explained.
+        class_index: the class.
+        raw_hw: the method's evidence.
+    """
+    deletion, insertion = scores(model, pixels_HWC, class_index, raw_hw)
+    rng = np.random.default_rng(0)
+    random = [scores(model, pixels_HWC, class_index, rng.random(raw_hw.shape, np.float32)) for _ in range(_RANDOM_MAPS)]
+    random_deletion, random_insertion = np.mean(random, axis=0)
+    return Sanity(
+        deletion=deletion,
+        insertion=insertion,
+        random_deletion=float(random_deletion),
+        random_insertion=float(random_insertion),
+        randomised=randomisation(model, method, pixels_HWC, class_index, raw_hw) if method.NEEDS == "torch" else None,
+    )
+
+
+def scores(
+    model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.floating]
+) -> tuple[float, float]:
+    """Return the deletion score (lower is better) and the insertion score (higher is better), each in 0…1."""
+    order_P = strongest_first(raw_hw, pixels_HWC.shape[:2])
+    mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
+    blank_HWC = np.broadcast_to(mean_C, pixels_HWC.shape)
+    radius = _BLUR * max(pixels_HWC.shape[:2])
+    channels = [blur(pixels_HWC[..., channel], radius) for channel in range(pixels_HWC.shape[2])]
+    blurred_HWC = np.stack(channels, axis=-1).round().astype(np.uint8)
+    steps_SHWC = np.concatenate([_replace(pixels_HWC, blank_HWC, order_P), _replace(blurred_HWC, pixels_HWC, order_P)])
+    curves_2S = model.probabilities(steps_SHWC)[:, class_index].reshape(2, -1)
+    deletion, insertion = curves_2S.mean(axis=1)
+    return float(deletion), float(insertion)
+
+
+def randomisation(
+    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
+) -> float:
+    """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights."""
+    other_hw = method.explain(model.randomised(seed=0), pixels_HWC, class_index)
+    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:
+    """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W)."""
+    height, width = size
+    spread_HW = resample(raw_hw, (0.0, 0.0, float(width), float(height)), (width, height))
+    return np.argsort(-spread_HW.ravel(), kind="stable")
+
+
+def _replace(start_HWC: NDArray[np.uint8], end_HWC: NDArray[np.uint8], order_P: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Return S pictures on the way from one to the other, pixels changing in order; first and last included."""
+    counts = np.linspace(0, len(order_P), _STEPS + 1).round().astype(int)
+    steps_SPC = np.repeat(start_HWC.reshape(1, len(order_P), -1), len(counts), axis=0)
+    end_PC = end_HWC.reshape(len(order_P), -1)
+    for one_PC, count in zip(steps_SPC, counts, strict=True):
+        one_PC[order_P[:count]] = end_PC[order_P[:count]]
+    return steps_SPC.reshape(-1, *start_HWC.shape)
