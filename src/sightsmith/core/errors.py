@@ -26,6 +26,10 @@ class PictureError(DataError):
     status = 422
 
 
+class TooManyPixelsError(PictureError):
+    """One picture is over the bound on its pixels."""
+
+
 class BundleError(SightsmithError):
     """A bundle is missing, damaged, tampered with or from a newer version."""
 

@@ -5,14 +5,17 @@ photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of
 """
 
 import io
+import struct
 import warnings
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
-from sightsmith.core.errors import PictureError
+from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.limits import MAX_PIXELS
 
 Picture = Path | str | bytes | NDArray[np.generic] | Image.Image
@@ -26,6 +29,37 @@ EXTENSIONS = frozenset(
 )
 
 _ORIENTATION = 0x0112
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on files that are damaged, or made to harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before its pixels are decoded.
+
+    Attributes:
+        width: in pixels, upright.
+        height: in pixels, upright.
+        mode: channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …
+    """
+
+    width: int
+    height: int
+    mode: str
 _WHITE = (255, 255, 255)
 
 
@@ -45,19 +79,13 @@ def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_P
     """
     name = describe(picture)
     if isinstance(picture, np.ndarray):
-        return _to_plain(_from_array(picture, name))
-    if isinstance(picture, Image.Image):
-        return _to_plain(picture)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what matters is raised below
-        try:
-            return _decode_file(picture, name, near, max_pixels)
-        except PictureError:
-            raise
-        except FileNotFoundError:
-            raise PictureError(f"{name}: no such file.") from None
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError) as error:
-            raise PictureError(f"{name}: {_reason(picture, error)}") from error
+        return _to_plain(_from_array(picture, name), name)
+    try:
+        if isinstance(picture, Image.Image):
+            return _to_plain(picture, name)
+        return _decode_file(picture, name, near, max_pixels)
+    except _DAMAGE as error:
+        raise _explained(picture, name, error) from error
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -66,17 +94,26 @@ def picture_size(picture: Picture) -> tuple[int, int]:
     Raises:
         PictureError: as `decode`.
     """
+    header = read_header(picture)
+    return header.width, header.height
+
+
+def read_header(picture: Picture) -> Header:
+    """Read a picture's size and mode without decoding the pixels of an encoded picture.
+
+    Raises:
+        PictureError: as `decode`.
+    """
     if isinstance(picture, np.ndarray):
-        return picture.shape[1], picture.shape[0]
+        picture = _from_array(picture, describe(picture))
     if isinstance(picture, Image.Image):
-        return picture.size
+        return _header_of(picture)
     name = describe(picture)
     try:
         with _open(picture, name) as image:
-            width, height = image.size
-            return (height, width) if _orientation(image) >= 5 else (width, height)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise PictureError(f"{name}: {_reason(picture, error)}") from error
+            return _header_of(image)
+    except _DAMAGE as error:
+        raise _explained(picture, name, error) from error
 
 
 def describe(picture: Picture) -> str:
@@ -99,14 +136,14 @@ def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_p
     with _open(picture, name) as image:
         width, height = image.size
         if width * height > max_pixels:
-            raise PictureError(
+            raise TooManyPixelsError(
                 f"{name}: a picture may have {max_pixels / 1e6:g} million pixels, this one has "
                 f"{width}×{height} = {width * height / 1e6:,.1f} million. Make it smaller."
             )
-        if near is not None and image.format == "JPEG":
+        if near is not None and image.format in {"JPEG", "MPO"}:
             image.draft(None, (near, near))
         image.load()
-        return _to_plain(image)
+        return _to_plain(image, name)
 
 
 def _open(picture: Path | str | bytes, name: str) -> Image.Image:
@@ -120,23 +157,27 @@ def _open(picture: Path | str | bytes, name: str) -> Image.Image:
             raise PictureError(f"{name}: a folder, not a picture.")
         if source.exists() and source.stat().st_size == 0:
             raise PictureError(f"{name}: an empty file (zero bytes). Copy it again or delete it.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Image.open(source, formats=FORMATS)
+    return Image.open(source, formats=FORMATS)
 
 
-def _to_plain(image: Image.Image) -> Image.Image:
+def _header_of(image: Image.Image) -> Header:
+    width, height = image.size
+    if _orientation(image) >= 5:
+        width, height = height, width
+    return Header(width, height, image.mode)
+
+
+def _to_plain(image: Image.Image, name: str) -> Image.Image:
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
     mode = turned.mode
-    if mode in {"RGB", "L"}:
+    transparent = "transparency" in turned.info
+    if mode in {"RGB", "L"} and not transparent:
         return turned
     if mode.startswith("I"):
-        return _from_deep_grey(turned)
+        return _from_deep_grey(turned, name)
     if mode == "F":
-        raise PictureError(
-            f"{describe(image)}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel."
-        )
-    if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in turned.info:
+        raise PictureError(f"{name}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel.")
+    if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or transparent:
         return _over_white(turned.convert("RGBA"))
     return turned.convert("L" if mode == "1" else "RGB")
 
@@ -147,12 +188,12 @@ def _over_white(image: Image.Image) -> Image.Image:
     return paper
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
+def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     values_HW = np.asarray(image)
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
         raise PictureError(
-            f"{describe(image)}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits."
+            f"{name}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits."
         )
     return Image.fromarray((values_HW.astype(np.uint16) >> 8).astype(np.uint8))
 
@@ -163,7 +204,7 @@ def _from_array(array: NDArray[np.generic], name: str) -> Image.Image:
     if array.ndim not in {2, 3} or (array.ndim == 3 and array.shape[2] not in {3, 4}) or 0 in array.shape:
         raise PictureError(f"{name}: a picture is (height, width) or (height, width, 1|3|4), none of them 0.")
     if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
+        array = (array.astype(np.uint16) >> 8).astype(np.uint8)
     if array.dtype != np.uint8:
         raise PictureError(
             f"{name}: pixels must be uint8 (0…255) or uint16. For floats in 0…1 pass (255 * array).astype('uint8')."
@@ -176,16 +217,30 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _reason(picture: Path | str | bytes, error: Exception) -> str:
-    size = len(picture) if isinstance(picture, bytes) else Path(picture).stat().st_size
+def _explained(picture: Picture, name: str, error: Exception) -> PictureError:
+    """Return the error that tells a person what is wrong with a file."""
+    if isinstance(error, FileNotFoundError):
+        return PictureError(f"{name}: no such file.")
+    if isinstance(error, Image.DecompressionBombError):
+        return TooManyPixelsError(f"{name}: far more pixels than a picture may have ({error}). Make it smaller.")
+    return PictureError(f"{name}: {_reason(picture, error)}")
+
+
+def _reason(picture: Picture, error: Exception) -> str:
     text = str(error)
     if isinstance(error, PermissionError):
         return "this user may not read it. Change its permissions."
     if "cannot identify" in text:
         return f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
     if isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
-        return f"truncated or damaged ({size:,} bytes: {text}). Export it again or delete it."
+        return f"truncated or damaged ({_bytes_of(picture)}{text}). Export it again or delete it."
     return f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+
+
+def _bytes_of(picture: Picture) -> str:
+    if isinstance(picture, (str, Path)):
+        return f"{Path(picture).stat().st_size:,} bytes: "
+    return f"{len(picture):,} bytes: " if isinstance(picture, bytes) else ""
 
 
 # A picture cut short is an error, not a picture with a grey half.

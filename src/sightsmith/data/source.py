@@ -18,12 +18,14 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import Sample
+from sightsmith.data.settings import SourceOptions as SourceOptions
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
 """The formats: `data/sources/NAME.py`."""
 
 Severity = Literal["error", "warning", "info"]
 
+_DEFAULTS = SourceOptions()
 _LISTED = 5
 """Pictures named in a problem's text; its JSON names all."""
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
@@ -78,6 +80,11 @@ class Problem:
         }
 
 
+def many(count: int, one: str, more: str = "") -> str:
+    """Return such as `1 picture` or `1,200 pictures`; `more` where an s is not enough."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def problem_of_each(
     code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
 ) -> tuple[Problem, ...]:
@@ -115,18 +122,7 @@ class Source:
         return np.array([-1 if sample.target is None else sample.target for sample in self.samples], dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceOptions:
-    """How to open a source."""
-
-    format: str | None = None
-    """Format of the data, such as "folder" or "table"; found by looking where not given."""
-    group_by: str | None = None
-    """What belongs together and must not straddle two splits: a column of a table, or a regular expression with
-    one group, searched in each sample's key (its path): `^(\\d+/\\d+)_` for 3/00002_00006.ppm."""
-
-
-def open_source(location: str | Path, options: SourceOptions = SourceOptions()) -> Source:
+def open_source(location: str | Path, options: SourceOptions = _DEFAULTS) -> Source:
     """Open data by name or by path.
 
     A string without a path separator that is a known name ("digits", "mnist" …) opens that data set, even where

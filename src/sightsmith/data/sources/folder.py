@@ -14,7 +14,7 @@ from pathlib import Path
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
 
@@ -102,7 +102,7 @@ def _folders(listing: Listing, *, with_splits: bool) -> tuple[dict[str, tuple[Sp
         elif not split:
             strays += [(printable(f"{folder}/{file}"), "") for file in listing.pictures.get(folder, ())]
     message = (
-        f"{len(strays):,} pictures lie outside the folders of the splits and are left out. "
+        f"{many(len(strays), 'picture lies', 'pictures lie')} outside the folders of the splits and cannot be used. "
         "Move them into train, val or test, or out of the data."
     )
     return folders, problem_of_each("outside-splits", "error", message, sorted(strays), lost=True)
@@ -110,7 +110,7 @@ def _folders(listing: Listing, *, with_splits: bool) -> tuple[dict[str, tuple[Sp
 
 def _loose(location: str, loose: list[str]) -> tuple[Problem, ...]:
     message = (
-        f"{len(loose):,} pictures lie directly in {printable(location)}, so they have no class and are left out. "
+        f"{many(len(loose), 'picture lies', 'pictures lie')} directly in {printable(location)}, with no class. "
         "Move them into the folder of their class."
     )
     found = [(printable(name), "") for name in sorted(loose, key=natural)]
@@ -132,7 +132,7 @@ def _nothing_usable(location: str, listing: Listing, loose: list[str]) -> str:
         tables = sorted(other for other in listing.others if other.lower().endswith((".csv", ".tsv")))
         hint = f" Or point at the table, if it is one: {name}/{tables[0]}." if tables else ""
         return (
-            f"{name}: its {len(loose):,} pictures lie in no folder, so their classes are unknown. "
+            f"{name}: {many(len(loose), 'picture lies', 'pictures lie')} in no folder, so the classes are unknown. "
             f"{_ADVICE.format(name)}{hint}"
         )
     if not (listing.others or listing.unsupported):

@@ -21,7 +21,7 @@ from pathlib import Path
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
 from sightsmith.data.sources.parts.download import cache_folder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
@@ -72,7 +72,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         for wnid, key, split in sorted(found, key=lambda entry: natural(entry[1]))
         if wnid in index_of
     ]
-    message = f"{len(unnamed):,} pictures have a WordNet id that the list of classes lacks. Complete the list."
+    message = f"{many(len(unnamed), 'picture has', 'pictures have')} a WordNet id that the list of classes lacks. Complete the list."
     problems += problem_of_each("unknown-class", "error", message, unnamed, lost=True)
     return build_source(
         format="imagenet",
@@ -119,7 +119,7 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
             else:
                 found.append((wnid, key, split))
     message = (
-        f"{len(stray):,} pictures have no label and are left out. Move them into folders named by WordNet id, or add "
+        f"{many(len(stray), 'picture has', 'pictures have')} no label and cannot be used. Move them into folders named by WordNet id, or add "
         f"a table of labels ({', '.join(_TABLES)}); the pictures of ILSVRC's test set have none."
     )
     return found, problem_of_each("no-label", "warning", message, sorted(stray))

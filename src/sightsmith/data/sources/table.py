@@ -13,7 +13,7 @@ from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean, nearest
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
 from sightsmith.data.sources.parts.names import natural, split_named
 
 NAMES: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ class _Rows:
 
     def problems(self) -> tuple[Problem, ...]:
         return (
-            *_left_out("no-path", self.no_path, "have no path. Fill it in or delete the rows."),
+            *_left_out("no-path", self.no_path, "no path. Fill it in or delete the rows."),
             *_left_out(
                 "missing-file",
                 self.no_file,
-                "name a file that is not there. Paths are relative to the table; correct them or delete the rows.",
+                "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
             ),
-            *_left_out("no-label", self.no_label, "have no label. Fill it in or delete the rows."),
-            *_left_out("bad-split", self.bad_split, "have a split other than train, val or test (empty: any)."),
+            *_left_out("no-label", self.no_label, "no label. Fill it in or delete the rows."),
+            *_left_out("bad-split", self.bad_split, "a split other than train, val or test (empty: any)."),
         )
 
 
@@ -154,4 +154,6 @@ def _sort_out(lines: Iterator[list[str]], column: dict[str, int], path: Path) ->
 
 
 def _left_out(code: str, found: list[tuple[str, str]], what: str) -> tuple[Problem, ...]:
-    return problem_of_each(code, "error", f"{len(found):,} rows are left out: they {what}", found, lost=True)
+    return problem_of_each(
+        code, "error", f"{many(len(found), 'row is', 'rows are')} left out: {what}", found, lost=True
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sightsmith.core.images import EXTENSIONS, printable
-from sightsmith.data.source import Problem, problem_of_each
+from sightsmith.data.source import Problem, many, problem_of_each
 
 _OTHER_PICTURES = frozenset(
     {".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", ".svg", ".raw", ".cr2", ".nef", ".arw", ".dng", ".exr"}
@@ -43,7 +43,7 @@ class Listing:
             *problem_of_each(
                 "unsupported-format",
                 "error",
-                f"{len(self.unsupported):,} pictures are in a format that is not read here "
+                f"{many(len(self.unsupported), 'picture is', 'pictures are')} in a format that is not read here "
                 f"({_by_suffix(self.unsupported)}). Convert them to JPEG or PNG.",
                 _named(self.unsupported),
                 lost=True,
@@ -51,25 +51,25 @@ class Listing:
             *problem_of_each(
                 "closed-folder",
                 "error",
-                f"{len(self.closed):,} folders may not be read by this user. Change their permissions.",
+                f"{many(len(self.closed), 'folder')} may not be read by this user. Change their permissions.",
                 _named(self.closed),
             ),
             *problem_of_each(
                 "link-loop",
                 "warning",
-                f"{len(self.loops):,} links lead back to a folder above them and are not followed. Remove them.",
+                f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above and cannot be followed. Remove them.",
                 _named(self.loops),
             ),
             *problem_of_each(
                 "not-a-picture",
                 "info",
-                f"{len(self.others):,} files are not pictures and are left out ({_by_suffix(self.others)}).",
+                f"{many(len(self.others), 'file')} left out: no pictures by their names ({_by_suffix(self.others)}).",
                 _named(self.others),
             ),
             *problem_of_each(
                 "hidden",
                 "info",
-                f"{len(self.hidden):,} hidden files or folders are left out.",
+                f"{many(len(self.hidden), 'hidden file or folder is', 'hidden files or folders are')} left out.",
                 _named(self.hidden),
             ),
         )

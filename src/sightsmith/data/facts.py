@@ -1,0 +1,197 @@
+"""What one look at each picture tells: does it decode, its size and mode, its content hash, its thumbnail.
+
+Every picture is decoded once: files in threads (the decoders leave Python's lock), arrays of one shape together.
+
+Shapes: N samples, B of them at once, H height, W width, C channels, T = 16 the side of a thumbnail.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import PictureError, TooManyPixelsError
+from sightsmith.core.images import Picture, decode, describe, read_header
+from sightsmith.core.progress import track
+from sightsmith.core.records import Sample
+from sightsmith.data.likeness import SIDE, content_bytes, thumbnail, thumbnails
+
+_NEAR = 4 * SIDE
+"""JPEGs are decoded at no less than this, which the thumbnail is then averaged from."""
+_FILES_AT_ONCE = 16
+_ARRAYS_AT_ONCE = 1024
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Luma of ITU-R BT.601, as Pillow's mode L."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of N pictures; 301 bytes each.
+
+    Attributes:
+        widths: pixels, upright; 0 where the picture cannot be used.
+        heights: pixels, upright; 0 where the picture cannot be used.
+        modes: position in `mode_names`.
+        mode_names: modes as stored (RGB, L, RGBA, P, CMYK, I;16 …).
+        hashes: (N, 32) SHA-256 of each picture's content; zeros where it cannot be read.
+        thumbnails: (N, T, T) grey.
+        failures: (code, reason) of each picture that cannot be used, by position.
+    """
+
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    modes: NDArray[np.uint8]
+    hashes: NDArray[np.uint8]
+    thumbnails: NDArray[np.uint8]
+    mode_names: list[str] = field(default_factory=list)
+    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def decoded(self) -> NDArray[np.int64]:
+        """Positions of the pictures that decode."""
+        return np.flatnonzero(self.widths)
+
+    def note(self, places: int | slice, width: int, height: int, mode: str) -> None:
+        """Write down the size and mode of pictures."""
+        if mode not in self.mode_names:
+            self.mode_names.append(mode)
+        self.widths[places], self.heights[places] = width, height
+        self.modes[places] = self.mode_names.index(mode)
+
+
+def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Facts:
+    """Look at every picture once.
+
+    Args:
+        samples: whose pictures.
+        max_pixels: bound on width × height.
+        threads: files decoded at once.
+        quiet: show no progress.
+    """
+    count = len(samples)
+    facts = Facts(
+        widths=np.zeros(count, dtype=np.int32),
+        heights=np.zeros(count, dtype=np.int32),
+        modes=np.zeros(count, dtype=np.uint8),
+        hashes=np.zeros((count, 32), dtype=np.uint8),
+        thumbnails=np.zeros((count, SIDE, SIDE), dtype=np.uint8),
+    )
+    for _ in track(_work(samples, facts, max_pixels, threads), "Checking pictures", count, quiet=quiet):
+        pass
+    return facts
+
+
+def _work(samples: Sequence[Sample], facts: Facts, max_pixels: int, threads: int) -> Iterator[int]:
+    """Do all of the work, yielding each position when it is done."""
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[range]] = deque()
+        for places in _shares(samples):
+            if isinstance(samples[places[0]].picture, np.ndarray):
+                running.append(pool.submit(_look_at_arrays, samples, places, facts, max_pixels))
+            else:
+                running.append(pool.submit(_look_at_files, samples, places, facts, max_pixels))
+            if len(running) > 2 * threads:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
+
+
+def _shares(samples: Sequence[Sample]) -> Iterator[range]:
+    """Yield runs of positions: arrays of one shape and type, or a few files."""
+    start = 0
+    while start < len(samples):
+        kind = _kind(samples[start].picture)
+        most = _FILES_AT_ONCE if kind is None else _ARRAYS_AT_ONCE
+        run = 0
+        for sample in islice(samples, start, start + most):
+            if _kind(sample.picture) != kind:
+                break
+            run += 1
+        yield range(start, start + run)
+        start += run
+
+
+def _kind(picture: Picture) -> tuple[object, ...] | None:
+    return (picture.shape, picture.dtype) if isinstance(picture, np.ndarray) else None
+
+
+def _look_at_files(samples: Sequence[Sample], places: range, facts: Facts, max_pixels: int) -> range:
+    for place in places:
+        picture = samples[place].picture
+        try:
+            _look_at_file(picture, place, facts, max_pixels)
+        except TooManyPixelsError as error:
+            _fail(facts, place, "too-many-pixels", _bare(error))
+        except PictureError as error:
+            _fail(facts, place, "unreadable", _bare(error))
+        except OSError as error:
+            _fail(facts, place, "unreadable", f"cannot be read ({error.strerror or error}).")
+    return places
+
+
+def _look_at_file(picture: Picture, place: int, facts: Facts, max_pixels: int) -> None:
+    content = content_bytes(picture)
+    facts.hashes[place] = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
+    encoded = content if isinstance(picture, (str, bytes, os.PathLike)) else picture
+    header = read_header(encoded)
+    image = decode(encoded, near=_NEAR, max_pixels=max_pixels)
+    facts.thumbnails[place] = thumbnail(image)
+    facts.note(place, header.width, header.height, header.mode)
+
+
+def _fail(facts: Facts, place: int, code: str, reason: str) -> None:
+    facts.failures[place] = (code, reason)
+
+
+def _bare(error: PictureError) -> str:
+    """Return the reason without the name, which the report gives beside it."""
+    return str(error).partition(": ")[2] or str(error)
+
+
+def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_pixels: int) -> range:
+    first = samples[places[0]].picture
+    try:
+        decode(first)  # one shape and type: what holds of the first holds of all
+        height, width = first.shape[:2]  # type: ignore[union-attr]
+        if height * width > max_pixels:
+            raise TooManyPixelsError(f"{describe(first)}: over the bound of {max_pixels:,} pixels. Make it smaller.")
+    except PictureError as error:
+        code = "too-many-pixels" if isinstance(error, TooManyPixelsError) else "unreadable"
+        for place in places:
+            _fail(facts, place, code, _bare(error))
+        return places
+    stack = np.stack([samples[place].picture for place in places])  # type: ignore[misc]
+    part = slice(places.start, places.stop)
+    head = f"{stack.dtype.str}{stack.shape[1:]}".encode()
+    digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)
+    facts.hashes[part] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+    facts.thumbnails[part] = thumbnails(_grey(stack))
+    facts.note(part, width, height, _mode(stack))
+    return places
+
+
+def _grey(stack: NDArray[np.generic]) -> NDArray[np.floating]:
+    """Return (B, H, W) in 0…255, transparency laid over white."""
+    deep = stack.dtype == np.uint16
+    levels = stack.astype(np.float32) / np.float32(256 if deep else 1)
+    if levels.ndim == 3:
+        return levels
+    if levels.shape[3] == 1:
+        return levels[..., 0]
+    luma = levels[..., :3] @ _GREY
+    if levels.shape[3] == 3:
+        return luma
+    alpha = levels[..., 3] / np.float32(255)
+    return luma * alpha + 255 * (1 - alpha)
+
+
+def _mode(stack: NDArray[np.generic]) -> str:
+    channels = stack.shape[3] if stack.ndim == 4 else 1
+    name = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    return f"{name};16" if stack.dtype == np.uint16 else name

@@ -1,0 +1,206 @@
+"""The gate: every picture is looked at before anything learns from it, and what is left out is counted and named.
+
+Training leaves out: pictures that cannot be read, are over the bound on pixels or have a side of 1 pixel; every copy
+of a picture that has two labels; all copies of a picture but one (that of the test, else of val, else the first of
+train); and samples of train whose group is in val or test too.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.machine import usable_cores
+from sightsmith.data import rules
+from sightsmith.data.facts import Facts, look
+from sightsmith.data.settings import GateSettings as GateSettings
+from sightsmith.data.source import Problem, Source, many
+
+_DEFAULTS = GateSettings()
+_SEVERITIES = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """What the gate found.
+
+    Attributes:
+        location: of the data.
+        format: of the data.
+        classes: names.
+        total: samples of the source.
+        kept: positions of the samples that training may use, in order.
+        problems: errors first.
+        skipped: (key, reason) of each sample that training leaves out.
+        lost: pictures that never became samples (rows or files that are left out).
+        bad: samples and lost pictures that are damaged or contradict themselves; copies are not.
+        counts: (classes, 4) kept pictures in train, val, test and no split of the source.
+        sizes: (width, height, count), the most frequent first.
+        modes: pictures by mode as stored.
+        hashes: (total, 32) content hashes, for the fingerprint.
+        near_groups: positions that look nearly the same, for splits that keep them together.
+        seconds: the check took.
+    """
+
+    location: str
+    format: str
+    classes: tuple[str, ...]
+    total: int
+    kept: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+    skipped: tuple[tuple[str, str], ...]
+    lost: int
+    bad: int
+    counts: NDArray[np.int64]
+    sizes: tuple[tuple[int, int, int], ...]
+    modes: dict[str, int]
+    hashes: NDArray[np.uint8]
+    near_groups: tuple[tuple[int, ...], ...]
+    seconds: float
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Problems that make the data wrong."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Problems that may make the data wrong."""
+        return tuple(problem for problem in self.problems if problem.severity == "warning")
+
+    @property
+    def bad_fraction(self) -> float:
+        """Share of the pictures that are damaged or contradict themselves, in 0…1."""
+        return self.bad / max(1, self.total + self.lost)
+
+    def failed(self, strict: bool = False) -> bool:
+        """Tell whether there are errors, or with `strict` warnings: then `check` exits with 1."""
+        return bool(self.errors or (strict and self.warnings))
+
+    def to_text(self) -> str:
+        """Return the report for a terminal."""
+        errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
+        verdict = (
+            f"{errors}, {warnings}. Training may use {len(self.kept):,} of {self.total + self.lost:,} pictures and leaves out "
+            f"{len(self.skipped) + self.lost:,}. Checked in {self.seconds:.1f} s."
+        )
+        lines = [
+            f"{self.location} ({self.format}): {many(self.total, 'picture')} in {many(len(self.classes), 'class', 'classes')}{self._balance_text()}.",
+            f"Sizes: {self._sizes_text()}. Modes: {self._modes_text()}.",
+            *(problem.to_text() for problem in self.problems),
+            verdict,
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON; `failed` is that of a check without `--strict`."""
+        per_split = ("train", "val", "test", "any")
+        return {
+            "location": self.location,
+            "format": self.format,
+            "total": self.total,
+            "kept": len(self.kept),
+            "lost": self.lost,
+            "bad": self.bad,
+            "bad_fraction": self.bad_fraction,
+            "failed": self.failed(),
+            "problems": [problem.to_json() for problem in self.problems],
+            "skipped": dict(self.skipped),
+            "classes": {
+                name: dict(zip(per_split, row, strict=True))
+                for name, row in zip(self.classes, self.counts.tolist(), strict=True)
+            },
+            "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
+            "modes": self.modes,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def _balance_text(self) -> str:
+        totals = self.counts.sum(axis=1)
+        if not len(totals):
+            return ""
+        least, most = int(totals.argmin()), int(totals.argmax())
+        if totals[least] == totals[most]:
+            return f", {totals[least]:,} usable in each"
+        return f", usable from {totals[least]:,} ({self.classes[least]}) to {totals[most]:,} ({self.classes[most]})"
+
+    def _sizes_text(self) -> str:
+        shown = ", ".join(f"{width}×{height} ({count:,})" for width, height, count in self.sizes[:3])
+        more = len(self.sizes) - 3
+        return f"{shown}, and {more:,} other sizes" if more > 0 else shown or "none"
+
+    def _modes_text(self) -> str:
+        return ", ".join(f"{mode} ({count:,})" for mode, count in self.modes.items()) or "none"
+
+
+def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = False) -> GateReport:
+    """Look at every picture of a source and at what they are together.
+
+    Args:
+        source: the data.
+        settings: what to look for.
+        quiet: show no progress.
+    """
+    start = monotonic()
+    facts = look(
+        source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
+    )
+    verdict = rules.judge(source, facts, settings)
+    kept = np.flatnonzero(~verdict.left_out)
+    lost = sum(problem.lost for problem in source.problems)
+    problems = (*source.problems, *verdict.problems)
+    return GateReport(
+        location=source.location,
+        format=source.format,
+        classes=source.classes,
+        total=len(source.samples),
+        kept=kept,
+        problems=tuple(sorted(problems, key=lambda problem: _SEVERITIES.index(problem.severity))),
+        skipped=tuple((source.samples[place].key, reason) for place, reason in sorted(verdict.reasons.items())),
+        lost=lost,
+        bad=int(verdict.bad.sum()) + lost,
+        counts=verdict.counts,
+        sizes=_sizes(facts),
+        modes=_modes(facts),
+        hashes=facts.hashes,
+        near_groups=verdict.near_groups,
+        seconds=monotonic() - start,
+    )
+
+
+def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
+    """Stop where training would be impossible or on data that is mostly damaged.
+
+    Args:
+        report: of the gate.
+        max_bad: share of damaged or contradictory pictures that is accepted, in 0…1.
+
+    Raises:
+        DataError: an error of `rules.FATAL`, or too much is bad.
+    """
+    fatal = [problem for problem in report.problems if problem.code in rules.FATAL]
+    if fatal:
+        raise DataError("\n".join([f"{report.location}: cannot be trained on.", *(p.to_text() for p in fatal)]))
+    if report.bad_fraction > max_bad:
+        message = (
+            f"{report.location}: {report.bad:,} of {report.total + report.lost:,} pictures are bad "
+            f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "
+            "allow more."
+        )
+        worst = [problem.to_text() for problem in report.problems if problem.lost or problem.code in rules.BAD]
+        raise DataError("\n".join([message, *worst]))
+
+
+def _sizes(facts: Facts) -> tuple[tuple[int, int, int], ...]:
+    decoded = facts.decoded
+    counts = Counter(zip(facts.widths[decoded].tolist(), facts.heights[decoded].tolist(), strict=True))
+    return tuple((width, height, count) for (width, height), count in counts.most_common())
+
+
+def _modes(facts: Facts) -> dict[str, int]:
+    counts = Counter(facts.modes[facts.decoded].tolist())
+    return {facts.mode_names[mode]: count for mode, count in counts.most_common()}

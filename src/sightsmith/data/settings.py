@@ -1,0 +1,68 @@
+"""Settings of sources, the gate and splits; apart from them so that the command line reads them without NumPy."""
+
+from dataclasses import dataclass
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.limits import MAX_PIXELS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """How to open a source."""
+
+    format: str | None = None
+    """Format of the data, such as "folder" or "table"; found by looking where not given."""
+    group_by: str | None = None
+    """What belongs together and must not straddle two splits: a column of a table, or a regular expression with
+    one group, searched in each sample's key (its path): `^(\\d+/\\d+)_` for 3/00002_00006.ppm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What the gate looks for."""
+
+    max_pixels: int = MAX_PIXELS
+    """Bound on width × height of a picture, ≥ 1."""
+    near_duplicates: bool = True
+    """Look for pictures that are nearly the same."""
+    tiny_side: int = 8
+    """A side shorter than this is named, in pixels."""
+    tiny_class: int = 10
+    """A class with fewer pictures is named."""
+    imbalance: float = 10.0
+    """The largest class may have this many times the pictures of the smallest before it is named, ≥ 1."""
+    threads: int = 0
+    """Files decoded at once; 0: one a core."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.max_pixels < 1 or self.imbalance < 1 or min(self.tiny_side, self.tiny_class, self.threads) < 0:
+            raise SettingsError(
+                "gate: max_pixels and imbalance must be at least 1, tiny_side, tiny_class and threads at least 0; got "
+                f"{self.max_pixels}, {self.imbalance}, {self.tiny_side}, {self.tiny_class}, {self.threads}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSettings:
+    """How samples are split where the source leaves it open."""
+
+    val_fraction: float = 0.15
+    """Share of the samples for validation, in [0, 1)."""
+    test_fraction: float = 0.15
+    """Share of the samples for the test, in [0, 1)."""
+    seed: int = 0
+    """Another seed draws other samples."""
+    stratified: bool = True
+    """Each class keeps its share in each split."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"splits.{name} must be in [0, 1), got {getattr(self, name)!r}")
+        if not self.val_fraction + self.test_fraction < 1:
+            raise SettingsError(
+                "splits: val_fraction and test_fraction must leave something to train on; "
+                f"{self.val_fraction:g} + {self.test_fraction:g} is not below 1"
+            )

@@ -1,0 +1,333 @@
+"""Which sample trains, which tunes and which tests: seeded, stratified, groups kept whole.
+
+The place of a sample depends on the seed, its key, its class and its group, never on the order of the samples.
+
+Shapes: C classes, S splits.
+"""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.records import SPLITS, Sample, Split
+from sightsmith.data.likeness import content_hash
+from sightsmith.data.settings import SplitSettings as SplitSettings
+from sightsmith.data.source import Source
+
+_DEFAULTS = SplitSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The split of each sample, by key."""
+
+    of: Mapping[str, Split]
+
+    def indices(self, split: Split, source: Source) -> NDArray[np.int64]:
+        """Return the positions of a split's samples in the source, in the source's order.
+
+        Raises:
+            DataError: the source lacks samples of the split: it is not the data that was split.
+        """
+        wanted = sum(name == split for name in self.of.values())
+        found = [place for place, sample in enumerate(source.samples) if self.of.get(sample.key) == split]
+        if len(found) != wanted:
+            here = {sample.key for sample in source.samples}
+            lost = sorted(key for key, name in self.of.items() if name == split and key not in here)
+            raise DataError(
+                f"{source.location}: {len(lost):,} of {wanted:,} samples of the {split} split are not in it, such as "
+                f"{lost[0]!r}. Point at the data that was split, unchanged."
+            )
+        return np.array(found, dtype=np.int64)
+
+    def counts(self) -> dict[Split, int]:
+        """Return how many samples each split has."""
+        names = list(self.of.values())
+        return {split: names.count(split) for split in SPLITS}
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Return the keys of each split."""
+        by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
+        for key, split in self.of.items():
+            by_split[split].append(key)
+        return by_split
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read splits back.
+
+        Raises:
+            DataError: an unknown split, or a key in two of them.
+        """
+        of: dict[str, Split] = {}
+        unknown = sorted(set(raw) - set(SPLITS))
+        if unknown:
+            raise DataError(f"splits: unknown split {unknown[0]!r}; there are train, val and test.")
+        for split in SPLITS:
+            for key in raw.get(split, ()):
+                if key in of:
+                    raise DataError(f"splits: {key!r} is in {of[key]} and in {split}; a sample has one split.")
+                of[key] = split
+        return cls(of)
+
+
+def assign(
+    source: Source,
+    kept: NDArray[np.integer],
+    settings: SplitSettings = _DEFAULTS,
+    *,
+    together: Iterable[Sequence[int]] = (),
+) -> Splits:
+    """Give each kept sample a split.
+
+    A split that the source names stays as it is. One that it does not name is carved out of the samples of its
+    train split and those it leaves open: so train + test gets a val, train + val gets a test, by the fractions.
+
+    Without groups each class is within 1 of its share in each split and never absent from train. With groups the
+    shares are as near as whole groups allow; a class with as many groups as there are splits is in all of them,
+    and any class is in train.
+
+    Args:
+        source: the samples.
+        kept: positions of the samples to split.
+        settings: fractions and seed.
+        together: positions that must share a split besides the groups, such as near duplicates.
+
+    Raises:
+        DataError: nothing is left to train on, or a group lies in two splits of the source.
+    """
+    samples = [source.samples[place] for place in kept]
+    named = {sample.split for sample in samples if sample.split is not None}
+    of: dict[str, Split] = {sample.key: sample.split for sample in samples if sample.split in {"val", "test"}}
+    pool = [place for place in kept.tolist() if source.samples[place].split in {"train", None}]
+    if not pool:
+        raise DataError(
+            f"{source.location}: nothing to train on, all {len(samples):,} usable samples are in "
+            f"{' and '.join(sorted(named))}. Add a train split, or leave the splits out."
+        )
+    _check_groups(source, samples, ("val", "test"))
+    wanted = {"val": settings.val_fraction, "test": settings.test_fraction}
+    fractions = {split: wanted[split] for split in ("val", "test") if split not in named and wanted[split] > 0}
+    shares = [1 - sum(fractions.values()), *fractions.values()]
+    units = _units(source, pool, together, settings.seed, stratified=settings.stratified)
+    names: list[Split] = ["train", *fractions]  # type: ignore[list-item]
+    for unit, bin_ in zip(units, _deal(units, shares, first_has_all=settings.stratified), strict=True):
+        of |= {source.samples[place].key: names[bin_] for place in unit.places}
+    return Splits({sample.key: of[sample.key] for sample in samples})
+
+
+def k_folds(
+    source: Source,
+    kept: NDArray[np.integer],
+    k: int,
+    seed: int = 0,
+    *,
+    stratified: bool = True,
+    together: Iterable[Sequence[int]] = (),
+) -> list[Splits]:
+    """Split k times so that each sample is in val once; a test split of the source stays the test of every fold.
+
+    Raises:
+        DataError: there are fewer samples (or groups) than folds.
+        SettingsError: k is below 2.
+    """
+    if k < 2:
+        raise SettingsError(f"splits: folds must be at least 2, got {k}")
+    samples = [source.samples[place] for place in kept]
+    _check_groups(source, samples, ("test",))
+    pool = [place for place in kept.tolist() if source.samples[place].split != "test"]
+    units = _units(source, pool, together, seed, stratified=stratified)
+    if len(units) < k:
+        raise DataError(f"{source.location}: {k} folds need {k} samples or groups, there are {len(units)}.")
+    fold_of: dict[str, int] = {}
+    for unit, fold in zip(units, _deal(units, [1 / k] * k, first_has_all=False), strict=True):
+        fold_of |= {source.samples[place].key: fold for place in unit.places}
+    return [Splits({sample.key: _in_fold(sample, fold_of, fold) for sample in samples}) for fold in range(k)]
+
+
+def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.uint8] | None = None) -> str:
+    """Return the SHA-256 of the kept samples' keys, contents and labels, in any order of the samples.
+
+    Args:
+        source: the samples.
+        kept: positions of the samples.
+        hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed where not given.
+    """
+    lines = []
+    for place in kept.tolist():
+        sample = source.samples[place]
+        content = hashes[place].tobytes() if hashes is not None else content_hash(sample.picture)
+        label = "" if sample.target is None else source.classes[sample.target]
+        lines.append(f"{sample.key}\0{content.hex()}\0{label}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _in_fold(sample: Sample, fold_of: Mapping[str, int], fold: int) -> Split:
+    if sample.key not in fold_of:
+        return "test"
+    return "val" if fold_of[sample.key] == fold else "train"
+
+
+def _check_groups(source: Source, samples: Sequence[Sample], fixed: Sequence[Split]) -> None:
+    split_of: dict[str, Split] = {}
+    for sample in samples:
+        if sample.group is None:
+            continue
+        split: Split = sample.split if sample.split is not None and sample.split in fixed else "train"
+        if split_of.setdefault(sample.group, split) != split:
+            raise DataError(
+                f"{source.location}: group {sample.group!r} has samples in {split_of[sample.group]} and in {split}; a "
+                "group belongs to one split. Move them, or group otherwise."
+            )
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Samples that stay together: `places` in the source, how many of each class, and its place in the draw."""
+
+    places: list[int]
+    per_class: dict[int, int]
+    order: bytes
+
+
+def _units(
+    source: Source, pool: Sequence[int], together: Iterable[Sequence[int]], seed: int, *, stratified: bool
+) -> list[_Unit]:
+    """Return the units in the order of the draw, which the seed and their names alone decide."""
+    names = _unit_names(source, pool, together)
+    members: dict[str, list[int]] = defaultdict(list)
+    for place, name in zip(pool, names, strict=True):
+        members[name].append(place)
+    units = []
+    for name, places in members.items():
+        per_class: dict[int, int] = defaultdict(int)
+        for place in places:
+            target = source.samples[place].target if stratified else None
+            per_class[-1 if target is None else target] += 1
+        order = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+        units.append(_Unit(places, per_class, order))
+    return sorted(units, key=lambda unit: unit.order)
+
+
+def _unit_names(source: Source, pool: Sequence[int], together: Iterable[Sequence[int]]) -> list[str]:
+    """Return a name for each sample, the same for those that stay together."""
+    own = {
+        place: f"key\0{sample.key}" if (sample := source.samples[place]).group is None else f"group\0{sample.group}"
+        for place in pool
+    }
+    root = {name: name for name in own.values()}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            root[name] = name = root[root[name]]
+        return name
+
+    for places in together:
+        found = {find(own[place]) for place in places if place in own}
+        for name in found:
+            root[name] = min(found)
+    return [find(own[place]) for place in pool]
+
+
+def _deal(units: Sequence[_Unit], shares: Sequence[float], *, first_has_all: bool) -> list[int]:
+    """Return the bin of each unit so that each class is spread by the shares.
+
+    Args:
+        units: in the order of the draw.
+        shares: of each bin; they add up to 1.
+        first_has_all: each class must be in bin 0.
+    """
+    have: dict[int, NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(shares)))
+    want = _wanted(units, shares)
+    bins = [-1] * len(units)
+    large = [place for place, unit in enumerate(units) if len(unit.places) > 1]
+    for place in sorted(large, key=lambda place: (-len(units[place].places), units[place].order)):
+        bins[place] = bin_ = _best_bin(units[place], have, want)
+        for label, count in units[place].per_class.items():
+            have[label][bin_] += count
+    _deal_single(units, bins, have, want, first_has_all=first_has_all)
+    if first_has_all:
+        _bring_to_first(units, bins)
+    return bins
+
+
+def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArray[np.float64]]:
+    """Return how many of each class each bin should get: its share, but a whole unit where there are enough."""
+    samples: dict[int, int] = defaultdict(int)
+    holders: dict[int, int] = defaultdict(int)
+    for unit in units:
+        for label, count in unit.per_class.items():
+            samples[label] += count
+            holders[label] += 1
+    want = {}
+    for label, count in samples.items():
+        of_bin = count * np.asarray(shares)
+        if count > holders[label] >= len(shares):
+            of_bin[1:] = np.maximum(of_bin[1:], count / holders[label])
+            of_bin[0] = count - of_bin[1:].sum()
+        want[label] = of_bin
+    return want
+
+
+def _best_bin(unit: _Unit, have: Mapping[int, NDArray[np.float64]], want: Mapping[int, NDArray[np.float64]]) -> int:
+    """Return the bin that the unit brings nearest to what is wanted; among equals the one that lacks most."""
+    error = np.zeros(len(next(iter(want.values()))))
+    for label, count in unit.per_class.items():
+        error += count * (2 * (have[label] - want[label]) + count) / want[label].sum()
+    equal = np.flatnonzero(error <= error.min() + 1e-9)
+    lack = sum(want[label] - have[label] for label in want)
+    return int(equal[np.argmax(np.asarray(lack)[equal])])
+
+
+def _deal_single(
+    units: Sequence[_Unit],
+    bins: list[int],
+    have: Mapping[int, NDArray[np.float64]],
+    want: Mapping[int, NDArray[np.float64]],
+    *,
+    first_has_all: bool,
+) -> None:
+    """Give units of one sample their bins: each class gets its share rounded down or up, errors carried on."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for place, unit in enumerate(units):
+        if bins[place] < 0:
+            members[next(iter(unit.per_class))].append(place)
+    debt = np.zeros(len(next(iter(want.values()))))
+    for label in sorted(members):
+        lacking = np.maximum(want[label] - have[label], 0)
+        share = lacking / lacking.sum() if lacking.any() else np.ones(len(lacking)) / len(lacking)
+        counts, debt = _round(share * len(members[label]), debt, need_first=first_has_all and have[label][0] == 0)
+        for place, bin_ in zip(members[label], np.repeat(np.arange(len(counts)), counts), strict=True):
+            bins[place] = int(bin_)
+
+
+def _round(
+    expected: NDArray[np.float64], debt: NDArray[np.float64], *, need_first: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Round to whole numbers of the same sum, each down or up, up where earlier classes were rounded down most."""
+    counts = np.floor(np.round(expected, 9)).astype(np.int64)
+    fraction = expected - counts
+    left = round(float(expected.sum())) - int(counts.sum())
+    up = np.argsort(-np.where(fraction > 1e-9, fraction + debt, -math.inf), kind="stable")[:left]
+    counts[up] += 1
+    if need_first and counts[0] == 0:
+        giver = min(up, key=lambda place: fraction[place] + debt[place])
+        counts[giver] -= 1
+        counts[0] += 1
+    return counts, debt + expected - counts
+
+
+def _bring_to_first(units: Sequence[_Unit], bins: list[int]) -> None:
+    """Move a unit of each class that bin 0 lacks into bin 0."""
+    present = {label for unit, bin_ in zip(units, bins, strict=True) if bin_ == 0 for label in unit.per_class}
+    for place in sorted(range(len(units)), key=lambda place: len(units[place].places)):
+        if bins[place] and not units[place].per_class.keys() <= present:
+            bins[place] = 0
+            present |= units[place].per_class.keys()
