@@ -18,3 +18,27 @@ def shared_data():
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(tmp_path_factory):
+    """Return the folder of a small real bundle without exports; copy it before changing it."""
+    from small_bundle import write_digits_bundle
+
+    path = tmp_path_factory.mktemp("bundle") / "digits"
+    write_digits_bundle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported_bundle(digits_bundle, tmp_path_factory):
+    """Return the folder of the same bundle exported to every backend that is installed here."""
+    import shutil
+
+    from sightsmith.runtime.choice import ranked
+    from sightsmith.runtime.export import export
+
+    path = tmp_path_factory.mktemp("exported") / "digits"
+    shutil.copytree(digits_bundle, path)
+    export(path, [name for name, file in ranked() if file.EXPORTED and not file.missing()], quiet=True)
+    return path

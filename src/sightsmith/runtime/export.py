@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -204,7 +205,7 @@ def _rates(sessions: dict[str, Session], pixels_NHWC: NDArray[np.uint8]) -> dict
 
 
 def _rate(session: Session, batch_NHWC: NDArray[np.uint8]) -> float:
-    answers = session.stream(iter(lambda: batch_NHWC, None), session.outputs[:1])
+    answers = session.stream(repeat(batch_NHWC), session.outputs[:1])
     next(answers)
     start, count = time.monotonic(), 0
     while count == 0 or time.monotonic() - start < _SECONDS:

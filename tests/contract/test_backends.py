@@ -1,0 +1,164 @@
+"""Every file of runtime/backends keeps the same promises, on one small trained bundle."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from sightsmith.bundle.store import Bundle, add_files
+from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.runtime.backends import BACKENDS
+from sightsmith.runtime.predictor import Predictor
+from small_bundle import digit_pictures
+
+CASES = [
+    (name, precision)
+    for name in BACKENDS.names()
+    if not BACKENDS.module(name).missing()
+    for precision in BACKENDS.module(name).precisions()
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=["-".join(case) for case in CASES])
+def predictor(request, exported_bundle):
+    """Return the small bundle opened in each backend and precision."""
+    backend, precision = request.param
+    with Predictor.open(exported_bundle, backend=backend, precision=precision) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pixels(predictor):
+    return np.stack([predictor.preprocessing.apply(picture) for picture in digit_pictures()[0][1400:1440]])
+
+
+def test_there_is_a_case_for_each_backend_of_this_checkout():
+    assert {name for name, _ in CASES} == {"onnx", "openvino", "torch"}
+
+
+def test_every_file_has_the_whole_interface():
+    for name in BACKENDS.names():
+        file = BACKENDS.module(name)
+        assert isinstance(file.RANK, int)
+        assert isinstance(file.EXPORTED, bool)
+        assert file.missing() is None or "pip install" in file.missing()
+        assert "fp32" in file.precisions()
+        assert callable(file.load)
+        assert callable(getattr(file, "compile", None)) is file.EXPORTED
+
+
+def test_it_answers_the_witnesses(predictor):
+    proof = predictor.replay()
+    assert proof.ok, proof.problems()
+    assert proof.count == 8
+    assert proof.pixels == 0
+
+
+def test_a_picture_answers_the_same_in_any_batch(predictor, pixels):
+    limit = 1e-5 if predictor.precision == "fp32" else 2e-2
+    alone = np.concatenate([predictor.run(pixels[n : n + 1])["probabilities"] for n in range(5)])
+    for size in (2, 5):
+        np.testing.assert_allclose(predictor.run(pixels[:size])["probabilities"], alone[:size], atol=limit)
+    np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-2)
+
+
+def test_the_asked_outputs_come_and_no_other(predictor, pixels):
+    whole = predictor.run(pixels[:3])
+    assert list(whole) == ["probabilities", "class_map"]
+    assert whole["probabilities"].shape == (3, 10)
+    assert whole["class_map"].shape[:2] == (3, 10)
+    assert whole["class_map"].ndim == 4
+    for names in (("probabilities",), ("class_map",), ("class_map", "probabilities")):
+        part = predictor.run(pixels[:3], names)
+        assert set(part) == set(names)
+        for name in names:
+            assert part[name].dtype == np.float32
+            np.testing.assert_allclose(part[name], whole[name], atol=0.15 if predictor.precision == "bf16" else 1e-4)
+
+
+def test_answers_belong_to_the_caller(predictor, pixels):
+    first = predictor.run(pixels[:2])["probabilities"]
+    kept = first.copy()
+    predictor.run(pixels[10:12])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_stream_answers_in_order_whatever_the_sizes(predictor, pixels):
+    sizes = [1, 5, 2, 8, 1, 3, 7, 4, 9]
+    starts = np.cumsum([0, *sizes])
+    batches = [pixels[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+    answers = list(predictor.session.stream(iter(batches), ("probabilities",)))
+    assert [len(answer["probabilities"]) for answer in answers] == sizes
+    expected = predictor.run(pixels[: starts[-1]], ("probabilities",))["probabilities"]
+    got = np.concatenate([answer["probabilities"] for answer in answers])
+    np.testing.assert_allclose(got, expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
+
+
+def test_a_stream_reads_no_further_ahead_than_it_must(predictor, pixels):
+    read = 0
+
+    def batches():
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield pixels[:1]
+
+    answers = predictor.session.stream(batches())
+    for _ in range(3):
+        next(answers)
+    answers.close()
+    assert read <= 24
+
+
+def test_nothing_in_nothing_out(predictor):
+    assert list(predictor.session.stream(iter(()))) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 15, 16, 1), np.uint8),
+        np.zeros((2, 16, 16, 3), np.uint8),
+        np.zeros((16, 16, 1), np.uint8),
+        np.zeros((0, 16, 16, 1), np.uint8),
+        np.zeros((2, 16, 16, 1), np.float32),
+    ],
+    ids=["height", "channels", "no batch", "empty", "float"],
+)
+def test_a_wrong_input_is_refused_by_name(predictor, wrong):
+    with pytest.raises(SettingsError, match=r"pixels must be \(N, 16, 16, 1\) uint8"):
+        predictor.run(wrong)
+    with pytest.raises(SettingsError, match="uint8"):
+        list(predictor.session.stream([wrong]))
+
+
+def test_an_unknown_output_is_refused(predictor, pixels):
+    with pytest.raises(SettingsError, match="no output 'logits'; it has probabilities, class_map"):
+        predictor.run(pixels[:1], ("logits",))
+
+
+def test_threads_share_a_session(predictor, pixels):
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = predictor.run(pixels, ("probabilities",))["probabilities"]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda n: predictor.run(pixels[n : n + 1])["probabilities"][0], range(len(pixels))))
+    np.testing.assert_allclose(np.stack(parts), expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in BACKENDS.names() if BACKENDS.module(name).EXPORTED])
+def test_a_missing_or_broken_export_is_an_error_that_says_what_to_do(name, digits_bundle, exported_bundle, tmp_path):
+    with pytest.raises(BackendError, match=f"no export for it: sightsmith export .* --to {name}"):
+        Predictor.open(digits_bundle, backend=name)
+    path = tmp_path / "broken"
+    shutil.copytree(exported_bundle, path)
+    with Bundle.open(path) as bundle:
+        models = [file for file in bundle.manifest.files if file.startswith(f"backends/{name}/")]
+        add_files(bundle, dict.fromkeys(models, b"not a model"))
+    with pytest.raises(BackendError, match="Export it again"):
+        Predictor.open(path, backend=name)
+
+
+def test_an_unknown_precision_is_refused(exported_bundle):
+    with pytest.raises(SettingsError, match="cannot compute in 'fp3'"):
+        Predictor.open(exported_bundle, backend="openvino", precision="fp3")

@@ -1,0 +1,67 @@
+"""A small real bundle: a net trained for seconds on the handwritten digits inside scikit-learn."""
+
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = tuple("0123456789")
+
+
+def digit_pictures() -> tuple[np.ndarray, np.ndarray]:
+    """Return the 1,797 digits as (N, 8, 8) uint8 and their classes (N,)."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return (digits.images * 15.9).astype(np.uint8), digits.target
+
+
+def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.3):
+    """Train a small net on digits and write its bundle; the last 400 digits are not trained on."""
+    import torch
+
+    from sightsmith.bundle.draft import BundleDraft
+    from sightsmith.bundle.store import write_bundle
+    from sightsmith.bundle.witnesses import Witnesses, prepare
+    from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.nets.build import build_net
+    from sightsmith.tasks.classify import Settings, Task
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a net is slower on more
+    torch.manual_seed(0)
+    pictures, targets = digit_pictures()
+    preprocessing = Preprocessing(height=16, width=16, colour="grey", mean=(0.3,), std=(0.35,), resize="squash")
+    pixels = np.stack([preprocessing.apply(picture) for picture in pictures])
+    built = build_net("smallresnet", {"width": 8}, channels=1, classes=10, height=16, width=16)
+    task = Task(built.module, CLASSES, preprocessing, Settings(label_smoothing=0.0)).train()
+    optimiser = torch.optim.AdamW(task.parameters(), lr=5e-3)
+    images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
+    for _ in range(steps):
+        chosen = torch.randint(0, 1397, (64,))
+        loss = task.loss((images[chosen], labels[chosen]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    encoded, witness_pixels = prepare(list(pictures[1400:1408]), preprocessing)
+    with torch.inference_mode():
+        outputs = task.eval().exported(temperature)(torch.from_numpy(witness_pixels))
+    torch.set_num_threads(threads)
+    draft = BundleDraft(
+        name="digits",
+        task={"name": "classify", "settings": {"label_smoothing": 0.0}},
+        net={"name": built.name, "settings": built.settings, "paper": built.paper, "licence": built.licence},
+        weights_record={"origin": built.weights.origin, "licence": built.weights.licence, "sha256": ""},
+        preprocessing=preprocessing,
+        classes=CLASSES,
+        kind=Task.KIND,
+        outputs=Task.OUTPUTS,
+        weights={name: value.numpy() for name, value in built.module.state_dict().items()},
+        witnesses=Witnesses(encoded, witness_pixels, {n: o.numpy() for n, o in zip(Task.OUTPUTS, outputs, strict=True)}),
+        splits={"train": 1397, "test": 400},
+        temperature=temperature,
+        data={"location": "digits", "format": "built in", "licence": "CC BY 4.0", "counts": {"train": 1397}},
+        metrics={"test": {"accuracy": 0.97, "intervals": {"accuracy": {"low": 0.95, "high": 0.98}}}},
+        created="2026-01-02T03:04:05+00:00",
+        files={"report/note.txt": "how it went"},
+    )
+    return write_bundle(path, draft)
