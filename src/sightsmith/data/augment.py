@@ -1,5 +1,4 @@
-"""Varying training pictures: on one picture where the change needs its own (crops, TrivialAugment, RandAugment), and
-on a whole batch at once where it does not (flips, shifts, erasing).
+"""Varying training pictures: one by one (crops, TrivialAugment, RandAugment) or by the batch (flips, shifts, erasing).
 
 Every random choice is a function of a seed that the caller derives from (run, epoch, picture or step), so that a
 resumed training makes the same pictures.

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sightsmith.core.errors import DataError, PictureError, SettingsError
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation, vary_batch
 from sightsmith.data.pixels import Fetcher
 
@@ -92,16 +91,15 @@ def _balanced(targets_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray
 
 
 class Loader:
-    """An epoch of batches `(images_BCHW, targets_B)`: normalised floats and class indices, on the device.
+    """An epoch of batches `(images_BCHW, targets_B)`: uint8 pictures and class indices, on the device.
 
-    Pixels travel to the device as bytes and are varied and normalised there, a batch at a time. Lightning finds here
-    what it needs to resume inside an epoch: `sampler.set_epoch`, `state_dict` and `load_state_dict`.
+    Pixels travel to the device as bytes and are varied there, a batch at a time; the task normalises them. Lightning
+    finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
 
     Args:
         fetcher: gives pixels.
         targets_N: class index of each picture.
         order: which pictures make which batch.
-        preprocessing: holds the mean and standard deviation.
         vary: what is varied on whole batches; None for evaluation.
         seed: of the variations.
         device: where batches go.
@@ -114,7 +112,6 @@ class Loader:
         fetcher: Fetcher,
         targets_N: NDArray[np.int64],
         order: Order,
-        preprocessing: Preprocessing,
         *,
         vary: Augmentation | None = None,
         seed: int = 0,
@@ -122,21 +119,18 @@ class Loader:
         workers: int = 0,
         channels_last: bool = True,
     ) -> None:
-        self.sampler = order
+        self.order = order
         self.device = torch.device(device)
         self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N, dtype=np.int64))
         self._vary, self._seed = vary, seed
         self._generator = torch.Generator()
         self._channels_last = channels_last
-        mean_C, std_C = np.array(preprocessing.mean), np.array(preprocessing.std)
-        self._scale_C = torch.tensor(1 / (255 * std_C), dtype=torch.float32, device=self.device)
-        self._offset_C = torch.tensor(-mean_C / std_C, dtype=torch.float32, device=self.device)
         self._start = self._given = 0
         self._workers = _worker_loader(fetcher, order, workers, self.device) if workers else None
 
     def __len__(self) -> int:
         """Return how many batches an epoch has."""
-        return len(self.sampler)
+        return len(self.order)
 
     def state_dict(self) -> dict[str, int]:
         """Return how many batches of the epoch have been given out."""
@@ -161,12 +155,12 @@ class Loader:
 
     def _fetched(self, start: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         if self._workers is None:
-            for positions in self.sampler.batches(start):
-                yield positions, _fetch(self._fetcher, positions, self.sampler.epoch)
+            for positions in self.order.batches(start):
+                yield positions, _fetch(self._fetcher, positions, self.order.epoch)
             return
         feed: _Feed = self._workers.batch_sampler  # type: ignore[assignment]
         feed.start = start
-        for positions, pixels_BHWC in zip(self.sampler.batches(start), self._workers, strict=True):
+        for positions, pixels_BHWC in zip(self.order.batches(start), self._workers, strict=True):
             if isinstance(pixels_BHWC, str):
                 raise DataError(pixels_BHWC)
             yield positions, pixels_BHWC
@@ -174,15 +168,18 @@ class Loader:
     def _finish(self, pixels_BHWC: Tensor, step: int) -> Tensor:
         pixels_BHWC = pixels_BHWC.to(self.device, non_blocking=True)
         if self._vary is not None:
-            self._generator.manual_seed(step_seed(self._seed, self.sampler.epoch, step))
+            self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
             pixels_BHWC = vary_batch(pixels_BHWC, self._vary, self._generator)
-        images_BCHW = torch.addcmul(self._offset_C, pixels_BHWC, self._scale_C).permute(0, 3, 1, 2)
+        images_BCHW = pixels_BHWC.permute(0, 3, 1, 2)
         return images_BCHW if self._channels_last else images_BCHW.contiguous()
 
 
-def step_seed(seed: int, epoch: int, step: int) -> int:
-    """Return the seed of everything random in one step of training, in 0…2⁶³-1."""
-    words = np.random.SeedSequence((seed, epoch, step)).generate_state(2)
+def step_seed(seed: int, epoch: int, step: int, stream: int = 0) -> int:
+    """Return the seed of one stream of random numbers in one step of training, in 0…2⁶³-1.
+
+    Stream 0 varies the batch; stream 1 is the net's and the task's (dropout, mixing).
+    """
+    words = np.random.SeedSequence((seed, epoch, step, stream)).generate_state(2)
     return (int(words[0]) << 32 | int(words[1])) & (2**63 - 1)
 
 
@@ -241,7 +238,7 @@ def _worker_loader(fetcher: Fetcher, order: Order, workers: int, device: torch.d
     )
 
 
-def _same(batch: Tensor | str) -> Tensor | str:
+def _same(batch: Any) -> Any:
     return batch
 
 

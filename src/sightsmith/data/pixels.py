@@ -153,7 +153,8 @@ class RamCache:
             [[0], np.cumsum(self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels)]
         )
         _check_room(int(self._ends[-1]), len(pictures), room)
-        self._block = torch.empty(int(self._ends[-1]), dtype=torch.uint8).share_memory_().numpy()
+        shared = torch.empty(int(self._ends[-1]), dtype=torch.uint8)
+        self._block = shared.share_memory_().numpy()  # type: ignore[no-untyped-call]
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
             image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
             small = image.resize(sizes[position], Image.Resampling.BICUBIC, reducing_gap=3.0)

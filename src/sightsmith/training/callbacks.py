@@ -1,0 +1,282 @@
+"""What happens around the steps of training: seeds and learning rate, the record of the curve, checkpoints.
+
+Everything that a later step depends on is either a function of (seed, epoch, step) or in the checkpoint, so a
+training that was killed goes on exactly as it would have.
+"""
+
+# ruff: noqa: ARG002 -- Lightning's signatures
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from sightsmith.core.errors import TrainingError
+from sightsmith.data.loading import Order, step_seed
+from sightsmith.training.checkpoints import save_tree
+from sightsmith.training.curves import Curves, Epoch
+from sightsmith.training.ema import RunningAverage
+from sightsmith.training.optim import Schedule
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+_LOOK_EVERY = 25
+"""Steps between two looks at the loss on an accelerator, each of which waits for the device."""
+_SAVE_EVERY = 900.0
+"""Seconds between two checkpoints inside a long epoch."""
+
+
+class TrainingStoppedError(TrainingError):
+    """Somebody asked training to stop; everything is saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class Steps(Callback):
+    """Before each step: the seed of its random numbers, its learning rate, and which parameters learn.
+
+    Args:
+        seed: of the training.
+        order: of the training pictures, told which epoch it is.
+        schedule: the learning rate of each optimiser step.
+        backbone: parameters that rest while the head alone learns.
+        freeze_epochs: how many epochs they rest.
+        clip: largest norm of the gradient; 0 for any.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        order: Order,
+        schedule: Schedule,
+        backbone: list[nn.Parameter],
+        *,
+        freeze_epochs: int,
+        clip: float,
+    ) -> None:
+        self._seed, self._order, self._schedule, self._clip = seed, order, schedule, clip
+        self._backbone, self._freeze_epochs = backbone, freeze_epochs
+        self._frozen: bool | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the order which epoch comes first."""
+        self._order.set_epoch(trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the order which epoch comes next."""
+        self._order.set_epoch(trainer.current_epoch + 1)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Set them."""
+        torch.manual_seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1))
+        rate = self._schedule.at(trainer.global_step)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate * group["scale"]
+        frozen = trainer.current_epoch < self._freeze_epochs
+        if frozen != self._frozen:
+            self._frozen = frozen
+            for parameter in self._backbone:
+                parameter.requires_grad_(not frozen)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """Shorten a gradient that is too long (Lightning's own clipping refuses fused optimisers in bf16)."""
+        if self._clip:
+            nn.utils.clip_grad_norm_(pl_module.parameters(), self._clip)
+
+
+class Record(Callback):
+    """Keeps the curve, the best weights, and watches for a loss that is not a number and for the end of progress.
+
+    Args:
+        folder: where the curve and the best weights go.
+        metric: what is watched, such as "accuracy"; higher is better.
+        patience: epochs without a better score after which training stops; 0 never stops it.
+        batch_size: pictures in a batch.
+        schedule: for the learning rates in the curve.
+        average: where the validated weights are, None where they are the net's own.
+
+    Attributes:
+        tell: called with each finished epoch.
+        best: the highest score so far.
+        best_epoch: the epoch that had it, from 1; 0 before the first.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        metric: str,
+        patience: int,
+        batch_size: int,
+        schedule: Schedule,
+        average: RunningAverage | None,
+    ) -> None:
+        self._curves = Curves(folder)
+        self._best_path = folder / BEST
+        self._metric, self._patience, self._batch_size = metric, patience, batch_size
+        self._schedule, self._average = schedule, average
+        self.tell: Callable[[Epoch], None] = lambda _: None
+        self._losses_S = torch.empty(0)
+        self._looked = 0
+        self._epoch_started = 0.0
+        self._first_step = 0
+        self.best, self.best_epoch = -math.inf, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make room for the losses of an epoch, keeping those of a checkpoint inside one."""
+        losses_S = torch.zeros(int(trainer.num_training_batches), device=pl_module.device)
+        losses_S[: len(self._losses_S)] = self._losses_S.to(pl_module.device)
+        self._looked = self._first_step = len(self._losses_S)
+        self._losses_S = losses_S
+        self._curves.keep_until(trainer.current_epoch)
+        self._epoch_started = time.monotonic()
+        if self._out_of_patience(trainer.current_epoch):
+            trainer.should_stop = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the loss and look at it: at once on the processor, every few steps elsewhere."""
+        self._losses_S[batch_idx] = outputs["loss"]
+        if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
+            self.look(trainer, batch_idx + 1)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the epoch into the curve, keep the weights if they are the best, and stop if patience is over."""
+        self.look(trainer, len(self._losses_S))
+        number = trainer.current_epoch + 1
+        score = float(trainer.callback_metrics[f"val_{self._metric}"])
+        epoch = self._row(trainer, number, score)
+        if epoch.best:
+            self.best, self.best_epoch = score, number
+            weights = pl_module.state_dict() if self._average is None else self._average.weights()
+            save_tree({"epoch": number, "score": score, "weights": weights}, self._best_path)
+        self._curves.add(epoch, self._losses_S.tolist())
+        self.tell(epoch)
+        self._looked = self._first_step = 0
+        self._epoch_started = time.monotonic()
+        if self._out_of_patience(number):
+            trainer.should_stop = True
+
+    def _row(self, trainer: Trainer, number: int, score: float) -> Epoch:
+        seconds = time.monotonic() - self._epoch_started
+        val_loss = trainer.callback_metrics.get("val_loss")
+        return Epoch(
+            number=number,
+            step=trainer.global_step,
+            lr=self._schedule.at(trainer.global_step - 1),
+            train_loss=float(self._losses_S.double().mean()),
+            val_loss=math.nan if val_loss is None else float(val_loss),
+            score=score,
+            metric=self._metric,
+            best=score >= self.best,
+            seconds=seconds,
+            rate=(len(self._losses_S) - self._first_step) * self._batch_size / max(seconds, 1e-9),
+        )
+
+    def look(self, trainer: Trainer, until: int) -> None:
+        """Raise TrainingError where one of the epoch's first `until` losses is not finite."""
+        fresh_S = self._losses_S[self._looked : until]
+        if bool(torch.isfinite(fresh_S).all()):
+            self._looked = until
+            return
+        step = self._looked + int((~torch.isfinite(fresh_S)).nonzero()[0])
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        last = self._best_path.with_name(LAST)
+        kept = f"The checkpoint before it, {last}, is good" if last.exists() else "There was no checkpoint yet"
+        raise TrainingError(
+            f"the loss became {float(self._losses_S[step])} in epoch {trainer.current_epoch + 1}, step {step + 1} of "
+            f"{len(self._losses_S)}, at a learning rate of {rate:.3g} in {trainer.precision}. {kept}. Train again with "
+            f"--lr {self._schedule.peak / 10:.2g}, with --clip 1, or with --precision fp32."
+        )
+
+    def _out_of_patience(self, epochs: int) -> bool:
+        return self._patience > 0 and epochs - self.best_epoch >= self._patience and self.best_epoch > 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint: the best so far and the losses of the unfinished epoch."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "losses": self._losses_S[: self._looked].cpu()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint."""
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self._losses_S = state_dict["losses"]
+
+
+class Keep(Callback):
+    """Checkpoints: after every epoch, every few minutes inside long ones, and when asked to stop by a signal.
+
+    Args:
+        folder: where the checkpoint goes.
+        record: looks at the losses before anything is saved.
+        accumulate: batches of one optimiser step; a checkpoint is written between two steps only.
+        notice: called with a line when a signal arrives.
+    """
+
+    def __init__(self, folder: Path, record: Record, accumulate: int, notice: Callable[[str], None]) -> None:
+        self._path = folder / LAST
+        self._record = record
+        self._accumulate, self._notice = accumulate, notice
+        self._signal: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._saved = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the signals over (a process's main thread alone may)."""
+        self._saved = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._asked)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save where asked to, or where the last checkpoint is old."""
+        due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
+        last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
+        if due and not last and (batch_idx + 1) % self._accumulate == 0:
+            self._record.look(trainer, batch_idx + 1)
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save."""
+        self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = number
+        with suppress(OSError, RuntimeError):  # a terminal that went away must not keep us from saving
+            self._notice("Asked to stop: finishing the step and saving. Ask once more to stop at once.")
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self._path)
+        self._saved = time.monotonic()
+        if self._signal is not None:
+            raise TrainingStoppedError(
+                f"stopped by {signal.Signals(self._signal).name} in epoch {trainer.current_epoch + 1}; everything is "
+                f"saved in {self._path}. The same command with --resume goes on from there.",
+                self._signal,
+            )

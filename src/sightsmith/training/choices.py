@@ -1,0 +1,292 @@
+"""What is left open is chosen here, once, from the data and the machine; every choice carries its reason.
+
+What was asked for is never replaced: a GPU that is absent is an error, not a processor.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.machine import Machine
+from sightsmith.core.names import did_you_mean
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation
+from sightsmith.nets.build import NetInfo, describe_net
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.survey import Survey
+
+SMALL = 64
+"""Sides up to this many pixels count as small pictures."""
+_LARGE_SIDE = 224
+_STEP = 4
+"""Sizes of small inputs are multiples of this."""
+_LEAST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value and why it is that."""
+
+    value: Any
+    why: str
+
+    def __str__(self) -> str:
+        """Return both, for the table."""
+        return f"{_shown(self.value)} ({self.why})" if self.why else _shown(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every value that was open in the settings, resolved."""
+
+    model: Choice
+    weights: Choice
+    size: Choice
+    colour: Choice
+    device: Choice
+    precision: Choice
+    channels_last: Choice
+    fused: Choice
+    workers: Choice
+    cache: Choice
+    batch_size: Choice
+    epochs: Choice
+    lr: Choice
+    weight_decay: Choice
+    warmup_epochs: Choice
+    augment: Choice
+    head_scale: Choice
+
+    def to_json(self) -> dict[str, Any]:
+        """Return each value with its reason, as plain JSON."""
+        return {
+            name: {"value": _plain(choice.value), "why": choice.why}
+            for name, choice in ((field.name, getattr(self, field.name)) for field in fields(self))
+        }
+
+    def to_text(self) -> str:
+        """Return the short table that is printed when training starts."""
+        rows = [(field.name.replace("_", " "), str(getattr(self, field.name))) for field in fields(self)]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+
+
+def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
+    """Resolve what the settings leave open.
+
+    Raises:
+        SettingsError: a device that is absent, an unknown net, or weights that it does not have.
+    """
+    small = survey.side <= SMALL
+    model = _model(settings, survey)
+    info = describe_net(model.value)
+    weights = _weights(settings, info)
+    pretrained = weights.value != "none"
+    size = _size(settings, survey, info, small=small and info.native is None)
+    device = _device(settings)
+    batch = _batch(settings, survey, size.value, device.value)
+    epochs = _epochs(settings, survey, pretrained=pretrained)
+    colour = _colour(settings, survey, pretrained=weights.value == "pretrained")
+    return Plan(
+        model=model,
+        weights=weights,
+        size=size,
+        colour=colour,
+        device=device,
+        precision=_precision(settings, device.value, machine),
+        channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
+        fused=Choice(device.value != "mps", "one pass over the weights"),
+        workers=_workers(settings, survey, machine, device.value),
+        cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
+        batch_size=batch,
+        epochs=epochs,
+        lr=_lr(settings, batch.value * settings.accumulate, pretrained=pretrained),
+        weight_decay=_open(settings.weight_decay, lambda: (0.05 if settings.optimizer == "adamw" else 5e-4, "")),
+        warmup_epochs=_open(settings.warmup_epochs, lambda: (min(5.0, epochs.value / 10), "a tenth of the epochs")),
+        augment=_augment(settings, grey=colour.value == "grey", small=size.value <= SMALL),
+        head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
+    )
+
+
+def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
+    """Return the preprocessing of the plan; the mean and standard deviation are those of pretrained weights, or ½."""
+    native = describe_net(plan.model.value).native if plan.weights.value == "pretrained" else None
+    channels = 1 if plan.colour.value == "grey" else 3
+    made = Preprocessing(
+        height=plan.size.value,
+        width=plan.size.value,
+        resize=settings.resize,
+        colour=plan.colour.value,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+    if native is None:
+        return made
+    # A net adapted to grey pictures sums its filters over the colours: it wants their mean statistics.
+    mean, std = (native.mean, native.std) if channels == 3 else ((_average(native.mean),), (_average(native.std),))
+    return replace(
+        made,
+        mean=mean,
+        std=std,
+        crop_fraction=native.crop_fraction,
+        interpolation="bicubic" if native.interpolation == "bicubic" else "bilinear",
+    )
+
+
+def _model(settings: TrainSettings, survey: Survey) -> Choice:
+    if settings.model != "auto":
+        return Choice(settings.model, "")
+    name = "smallresnet" if survey.side <= SMALL else "resnet18"
+    return Choice(name, f"the pictures' shorter side is {survey.side} pixels in the median")
+
+
+def _weights(settings: TrainSettings, info: NetInfo) -> Choice:
+    if settings.weights != "auto":
+        return Choice(settings.weights, "")
+    if info.pretrained:
+        name, licence = info.pretrained[0]
+        return Choice("pretrained", f"published as {name}, licence: {licence}")
+    return Choice("none", f"{info.name} has no published weights")
+
+
+def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool) -> Choice:
+    if settings.size is not None:
+        return Choice(settings.size, "")
+    if info.native is not None:
+        return Choice(info.native.height, f"what {info.name} was made for")
+    if small:
+        side = max(_LEAST, min(SMALL, -(-survey.side // _STEP) * _STEP))
+        return Choice(side, f"the pictures' {survey.side}, in steps of {_STEP} from {_LEAST} to {SMALL}")
+    return Choice(_LARGE_SIDE, "the usual size for photographs")
+
+
+def _colour(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Choice:
+    if settings.colour != "auto":
+        return Choice(settings.colour, "")
+    if pretrained:
+        return Choice("rgb", "what the weights were trained on")
+    return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
+
+
+def _device(settings: TrainSettings) -> Choice:
+    if settings.device == "auto":
+        return _best_device()
+    kind, _, number = settings.device.partition(":")
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in counts or (number and not number.isdigit()):
+        raise SettingsError(f"unknown device {settings.device!r}. {did_you_mean(kind, ['auto', *counts])}")
+    if int(number or 0) >= counts[kind]:
+        raise SettingsError(
+            f"device {settings.device!r} was asked for, and this machine has {counts[kind]} of {kind}. "
+            "Leave --device out to take the best there is, or check the driver with `sightsmith doctor`."
+        )
+    return Choice(settings.device, "")
+
+
+def _best_device() -> Choice:
+    if torch.cuda.is_available():
+        return Choice("cuda", torch.cuda.get_device_name())
+    if torch.backends.mps.is_available():
+        return Choice("mps", "the graphics of this machine")
+    return Choice("cpu", "no GPU found")
+
+
+def _precision(settings: TrainSettings, device: str, machine: Machine) -> Choice:
+    if settings.precision != "auto":
+        return Choice(settings.precision, "")
+    if device.startswith("cuda"):
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Choice("bf16", "the GPU multiplies it itself") if able else Choice("fp32", "the GPU has no bf16")
+    if device == "cpu" and machine.bf16:
+        return Choice("bf16", f"the processor multiplies it itself ({'AMX' if machine.amx else 'AVX512-BF16'})")
+    return Choice("fp32", "no bf16 in hardware")
+
+
+def _workers(settings: TrainSettings, survey: Survey, machine: Machine, device: str) -> Choice:
+    if settings.workers is not None:
+        return Choice(settings.workers, "")
+    if survey.in_memory and survey.side <= SMALL:
+        return Choice(0, "the pictures are in memory")
+    if device == "cpu":
+        return Choice(max(1, machine.cores // 2), "half of the cores; the rest trains")
+    return Choice(max(1, min(16, machine.cores - 1)), "the cores but one")
+
+
+def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> Choice:
+    if settings.batch_size is not None:
+        return Choice(settings.batch_size, "")
+    if size <= SMALL:
+        wanted = 64 if survey.count < 10_000 else 128 if device == "cpu" else 256
+    else:
+        wanted = 32 if device == "cpu" else 64
+    while wanted > 4 and wanted * 8 > survey.count:
+        wanted //= 2
+    return Choice(wanted, f"{survey.count:,} pictures of {size}×{size}")
+
+
+def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Choice:
+    """More pictures need fewer passes; trained weights need fewer still."""
+    if settings.epochs is not None:
+        return Choice(settings.epochs, "")
+    base, low, high = (15, 4, 30) if pretrained else (40, 12, 60)
+    epochs = round(base * (5000 / survey.count) ** 0.4)
+    why = f"{survey.count:,} pictures{', weights are trained already' if pretrained else ''}"
+    return Choice(max(low, min(high, epochs), settings.freeze_epochs + 1), why)
+
+
+def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
+    if settings.lr is not None:
+        return Choice(settings.lr, "")
+    if settings.optimizer == "sgd":
+        base = 0.01 if pretrained else 0.05
+        return Choice(_two_digits(base * batch / 64), f"{base:g} for each 64 pictures in a step")
+    base = 1e-4 if pretrained else 3e-3
+    return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
+
+
+def _augment(settings: TrainSettings, *, grey: bool, small: bool) -> Choice:
+    if settings.augment == "none":
+        return Choice(Augmentation(), "")
+    flip = settings.flip if settings.flip != "auto" else ("none" if grey else "horizontal")
+    plan = Augmentation(
+        policy="none" if settings.augment in {"auto", "light"} else settings.augment,  # type: ignore[arg-type]
+        flip=flip,
+        shift=settings.shift if settings.shift is not None else (0.1 if small else 0.0),
+        crop_share=settings.crop_share if settings.crop_share is not None else (1.0 if small else 0.25),
+        erase=settings.erase,
+    )
+    return Choice(plan, "grey pictures may be letters: not mirrored" if settings.flip == "auto" and grey else "")
+
+
+def _open(given: Any, make: Callable[[], tuple[Any, str]]) -> Choice:
+    return Choice(*make()) if given is None else Choice(given, "")
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+def _average(values: tuple[float, ...]) -> float:
+    return sum(values) / len(values)
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Augmentation) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Augmentation):
+        told = {
+            "policy": value.policy if value.policy != "none" else "",
+            "flip": value.flip if value.flip != "none" else "",
+            "shift": f"{value.shift:g}" if value.shift else "",
+            "crop from": f"{value.crop_share:g}" if value.crop_share < 1 else "",
+            "erase": f"{value.erase:g}" if value.erase else "",
+        }
+        return ", ".join(f"{name} {text}" for name, text in told.items() if text) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,90 @@
+"""The curve of a training: `metrics.csv`, a row an epoch, and `steps.csv`, a row a step."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightsmith.core.errors import TrainingError
+from sightsmith.core.files import write_text
+
+METRICS, STEPS = "metrics.csv", "steps.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What came of one epoch."""
+
+    number: int
+    """Counted from 1."""
+    step: int
+    """Optimiser steps made so far."""
+    lr: float
+    """Learning rate of the last step."""
+    train_loss: float
+    """Mean over the epoch's batches, as trained (varied, mixed, smoothed)."""
+    val_loss: float
+    """Mean over the validation pictures."""
+    score: float
+    """The watched metric on the validation pictures."""
+    metric: str
+    """Its name."""
+    best: bool
+    """Whether no epoch before had a higher score."""
+    seconds: float
+    """Time of the epoch, validation included."""
+    rate: float
+    """Training pictures a second, validation included."""
+
+
+class Curves:
+    """Appends to the files, and cuts them back to where a resumed training starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._metrics, self._steps = folder / METRICS, folder / STEPS
+
+    def keep_until(self, epoch: int) -> None:
+        """Drop what comes after an epoch: it is going to be made again."""
+        for path in (self._metrics, self._steps):
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            kept = [line for line in lines[1:] if _epoch_of(line) <= epoch]
+            write_text(path, "".join(f"{line}\n" for line in [*lines[:1], *kept]))
+
+    def add(self, epoch: Epoch, losses: Sequence[float]) -> None:
+        """Append an epoch and the loss of each of its batches.
+
+        Raises:
+            TrainingError: the disk is full or cannot be written.
+        """
+        row = {
+            "epoch": epoch.number,
+            "step": epoch.step,
+            "lr": epoch.lr,
+            "train_loss": epoch.train_loss,
+            "val_loss": epoch.val_loss,
+            f"val_{epoch.metric}": epoch.score,
+            "seconds": round(epoch.seconds, 3),
+            "images_per_second": round(epoch.rate, 1),
+        }
+        _append(self._metrics, list(row), [list(row.values())])
+        rows = [[epoch.number, number, loss] for number, loss in enumerate(losses, 1)]
+        _append(self._steps, ["epoch", "batch", "train_loss"], rows)
+
+
+def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: cannot be written ({error}). Make room on the disk, then go on with --resume."
+        ) from error
+
+
+def _epoch_of(line: str) -> float:
+    """Return a row's epoch, infinity for a row that was cut off while it was written."""
+    first = line.partition(",")[0]
+    return int(first) if first.isdigit() else float("inf")

@@ -1,0 +1,167 @@
+"""Lightning's Trainer, set up: quiet, fast, with our callbacks and checkpoints; and the loaders that feed it."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation
+from sightsmith.data.loading import Loader, Order
+from sightsmith.data.pixels import Decoding, Fetcher, Prepared, RamCache, fits_in_memory, prepare
+from sightsmith.training.checkpoints import SafeCheckpointIO
+from sightsmith.training.choices import Plan
+from sightsmith.training.material import Part
+from sightsmith.training.settings import TrainSettings
+
+_NOISY = ("lightning.pytorch", "lightning.fabric")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """The batches of training and of validation."""
+
+    train: Loader
+    val: Loader
+
+
+def make_loaders(
+    settings: TrainSettings, plan: Plan, preprocessing: Preprocessing, train: Part, val: Part, *, quiet: bool
+) -> Loaders:
+    """Make the loaders; what is to be kept in memory is decoded now.
+
+    Raises:
+        SettingsError: a cache was asked for and does not fit.
+        PictureError: a picture cannot be decoded.
+    """
+    vary: Augmentation = plan.augment.value
+    batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
+    balanced = train.targets_N if settings.balanced else None
+    common: dict[str, Any] = {"device": device, "workers": workers, "channels_last": plan.channels_last.value}
+    return Loaders(
+        train=Loader(
+            _fetcher(settings, preprocessing, train, vary, quiet=quiet),
+            train.targets_N,
+            Order(len(train), batch, settings.seed, targets_N=balanced),
+            vary=vary,
+            seed=settings.seed,
+            **common,
+        ),
+        val=Loader(
+            _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet),
+            val.targets_N,
+            Order(len(val), batch * 2, shuffle=False),
+            **common,
+        ),
+    )
+
+
+def _fetcher(
+    settings: TrainSettings, preprocessing: Preprocessing, part: Part, vary: Augmentation, *, quiet: bool
+) -> Fetcher:
+    """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
+    if part.pictures.all_arrays and not vary.per_picture and fits_in_memory(len(part), preprocessing):
+        return Prepared(prepare(part.pictures, preprocessing, quiet=quiet))
+    if settings.cache == "off":
+        return Decoding(part.pictures, preprocessing, vary, settings.seed)
+    if not vary.per_picture:
+        return Prepared(prepare(part.pictures, preprocessing, quiet=quiet))
+    return Decoding(RamCache(part.pictures, preprocessing, quiet=quiet), preprocessing, vary, settings.seed)
+
+
+def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: list[Callback]) -> Trainer:
+    """Make the Trainer: one device, no bar, no files of its own."""
+    kind, _, number = plan.device.value.partition(":")
+    return Trainer(
+        accelerator={"cuda": "gpu"}.get(kind, kind),
+        devices=[int(number)] if number and kind == "cuda" else 1,
+        precision="bf16-mixed" if plan.precision.value == "bf16" else "32-true",
+        max_epochs=plan.epochs.value,
+        accumulate_grad_batches=settings.accumulate,
+        deterministic=settings.deterministic,
+        benchmark=not settings.deterministic,
+        callbacks=callbacks,
+        plugins=[SafeCheckpointIO()],
+        logger=_logger(settings, folder),
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        inference_mode=False,
+    )
+
+
+def _logger(settings: TrainSettings, folder: Path) -> Logger | bool:
+    if settings.logger == "csv":
+        return False
+    name = settings.out.name
+    try:
+        if settings.logger == "tensorboard":
+            return TensorBoardLogger(str(folder), name="tensorboard", version="")
+        return MLFlowLogger(experiment_name="sightsmith", run_name=name)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"logger {settings.logger!r} needs a package that is not installed ({error.name}). "
+            f"Install it: pip install 'sightsmith[{settings.logger}]'."
+        ) from error
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's tips and warnings from the terminal, as long as the block runs."""
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        warnings.filterwarnings("ignore", message=r".*(lightning|does not have many workers|LeafSpec).*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def fast_matmul(device: str) -> Iterator[None]:
+    """Let a GPU use TF32 where arithmetic stays fp32, as long as the block runs."""
+    before = torch.get_float32_matmul_precision()
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def autocast(plan: Plan) -> torch.autocast:
+    """Return the precision of the plan as a context, for work outside of the Trainer."""
+    kind = plan.device.value.partition(":")[0]
+    return torch.autocast(kind, torch.bfloat16, enabled=plan.precision.value == "bf16")
+
+
+def outputs_of(module: LightningModule, loader: Loader, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits (N, K) and the class indices (N,) of all pictures of a loader."""
+    logits, targets = [], []
+    module.eval().to(plan.device.value)
+    with torch.inference_mode(), autocast(plan):
+        for images_BCHW, targets_B in loader:
+            logits.append(module(images_BCHW).float().cpu().numpy())
+            targets.append(targets_B.cpu().numpy())
+    return np.concatenate(logits), np.concatenate(targets)
+
+
+Tell = Callable[[str], None]
+"""Prints a line for people."""

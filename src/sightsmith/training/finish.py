@@ -1,0 +1,150 @@
+"""From trained weights to a bundle: the best weights, the temperature, the witnesses, the papers."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sightsmith.bundle.draft import BundleDraft
+from sightsmith.bundle.store import Bundle, write_bundle
+from sightsmith.bundle.witnesses import Witnesses
+from sightsmith.bundle.witnesses import prepare as prepare_witnesses
+from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.errors import TrainingError
+from sightsmith.core.machine import look
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.settings import to_mapping, to_toml
+from sightsmith.data.loading import Loader
+from sightsmith.nets.build import BuiltNet
+from sightsmith.training.calibrate import cross_entropy, fit_temperature
+from sightsmith.training.checkpoints import load_tree
+from sightsmith.training.choices import Plan
+from sightsmith.training.engine import outputs_of
+from sightsmith.training.material import Material, Part
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.work import WorkFolder
+
+TASKS = Catalogue("sightsmith.tasks", "task")
+TASK = "classify"
+"""The task that is trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The bundle, opened, and its metrics."""
+
+    bundle: Bundle
+    metrics: dict[str, Any]
+
+
+def finish(
+    *,
+    settings: TrainSettings,
+    plan: Plan,
+    work: WorkFolder,
+    material: Material,
+    preprocessing: Preprocessing,
+    built: BuiltNet,
+    task: Any,
+    val: Part,
+    val_loader: Loader,
+    seconds: float,
+) -> Finished:
+    """Write the bundle.
+
+    Raises:
+        TrainingError: the disk is full; the work folder stays.
+    """
+    best = load_tree(work.best)
+    task.load_state_dict(best["weights"])
+    logits_NK, targets_N = outputs_of(task, val_loader, plan)
+    temperature = fit_temperature(logits_NK, targets_N)
+    metrics = {"val": _metrics(logits_NK, targets_N, temperature), "best_epoch": best["epoch"]}
+    task.cpu().eval()
+    draft = BundleDraft(
+        name=settings.out.stem,
+        task={"name": TASK, "settings": to_mapping(task.settings)},
+        net=_net_record(built),
+        weights_record={key: value for key, value in asdict(built.weights).items() if key != "notes"},
+        preprocessing=preprocessing,
+        classes=material.source.classes,
+        kind=task.KIND,
+        outputs=tuple(task.OUTPUTS),
+        weights=_arrays(task.net),
+        witnesses=_witnesses(settings.witnesses, val, preprocessing, task, temperature),
+        splits=material.splits.to_json(),
+        temperature=temperature,
+        data={**material.to_json(), "group_by": settings.group_by},
+        metrics=metrics,
+        training={
+            "settings": to_mapping(settings),
+            "plan": plan.to_json(),
+            "seconds": round(seconds, 1),
+            "machine": str(look()),
+        },
+        files=_report(work, settings, material),
+    )
+    try:
+        bundle = write_bundle(settings.out, draft, overwrite=settings.overwrite)
+    except OSError as error:
+        raise TrainingError(
+            f"{settings.out}: the bundle cannot be written ({error}). Nothing of it was left behind, and the trained "
+            f"weights are in {work.path}. Make room on the disk, then repeat the command with --resume."
+        ) from error
+    return Finished(bundle, metrics)
+
+
+def _net_record(built: BuiltNet) -> dict[str, Any]:
+    return {
+        "name": built.name,
+        "settings": dict(built.settings),
+        "paper": built.paper,
+        "licence": built.licence,
+        "parameters": sum(parameter.numel() for parameter in built.module.parameters()),
+    }
+
+
+def _metrics(logits_NK: NDArray[np.float32], targets_N: NDArray[np.int64], temperature: float) -> dict[str, Any]:
+    return {
+        "accuracy": float((logits_NK.argmax(axis=1) == targets_N).mean()),
+        "loss": cross_entropy(logits_NK, targets_N),
+        "loss_at_temperature": cross_entropy(logits_NK, targets_N, temperature),
+        "count": len(targets_N),
+    }
+
+
+def _arrays(net: torch.nn.Module) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
+
+
+def _witnesses(count: int, val: Part, preprocessing: Preprocessing, task: Any, temperature: float) -> Witnesses:
+    """Run the net as it is served, in fp32, on a few validation pictures of as many classes as possible."""
+    chosen = _one_of_each(val.targets_N, count)
+    pictures, pixels_NHWC = prepare_witnesses([val.pictures[place] for place in chosen], preprocessing)
+    with torch.inference_mode():
+        outputs = task.exported(temperature)(torch.from_numpy(pixels_NHWC))
+    arrays = {name: output.numpy() for name, output in zip(task.OUTPUTS, outputs, strict=True)}
+    return Witnesses(pictures, pixels_NHWC, arrays)
+
+
+def _one_of_each(targets_N: NDArray[np.int64], count: int) -> list[int]:
+    """Return up to `count` positions: the first picture of each class, then the second ones, and so on."""
+    turn_N = np.zeros(len(targets_N), dtype=np.int64)
+    for one in np.unique(targets_N):
+        places = np.flatnonzero(targets_N == one)
+        turn_N[places] = np.arange(len(places))
+    return np.lexsort((targets_N, turn_N))[:count].tolist()
+
+
+def _report(work: WorkFolder, settings: TrainSettings, material: Material) -> dict[str, bytes | str | Path]:
+    files: dict[str, bytes | str | Path] = {
+        "report/metrics.csv": work.metrics,
+        "report/steps.csv": work.steps,
+        "report/run.toml": to_toml(settings),
+        "report/gate.txt": material.gate.to_text(),
+    }
+    files |= {f"report/{path.name}": path for path in sorted(work.path.glob("lr_find.*"))}
+    return files

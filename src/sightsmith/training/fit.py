@@ -1,0 +1,260 @@
+"""Training, from where the data lies to a bundle that others can trust."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import TrainingError
+from sightsmith.core.machine import look
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.progress import duration
+from sightsmith.core.settings import from_mapping
+from sightsmith.data.gate import GateReport
+from sightsmith.nets.build import BuiltNet, build_net
+from sightsmith.training.callbacks import Keep, Record, Steps
+from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for
+from sightsmith.training.ema import RunningAverage
+from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning
+from sightsmith.training.finish import TASK, TASKS, Finished, finish
+from sightsmith.training.lr_find import find_lr
+from sightsmith.training.material import Material, gather
+from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.show import Show, say
+from sightsmith.training.survey import look_at, mean_and_std
+from sightsmith.training.work import WorkFolder
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What training made.
+
+    Attributes:
+        path: of the bundle.
+        bundle: the bundle, opened.
+        metrics: on the validation pictures, as in the manifest.
+        plan: what was chosen, with reasons.
+        gate: what the check of the data found.
+        seconds: the training took, of this process.
+    """
+
+    path: Path
+    bundle: Bundle
+    metrics: dict[str, Any]
+    plan: Plan
+    gate: GateReport
+    seconds: float
+
+
+def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
+    """Train a classifier and write it as a bundle.
+
+    Args:
+        settings: what to train on, what, how, and where to.
+        quiet: print nothing.
+
+    Raises:
+        OutputExistsError: `settings.out` is taken and nobody said that it may go.
+        SettingsError: a setting that the net, the task or the machine cannot follow.
+        DataError: the data cannot be used.
+        TrainingError: the loss is not a number, the disk is full, or somebody asked to stop; the work folder
+            `OUT.train` then holds the last good checkpoint, and `resume` goes on from it.
+    """
+    started = time.monotonic()
+    settings = replace(settings, out=Path(settings.out))
+    task_settings = from_mapping(TASKS.module(TASK).Settings, settings.task, where="task")
+    work = WorkFolder(settings.out)
+    work.start(settings)
+    material = gather(settings, quiet=quiet)
+    if not quiet:
+        _tell_material(material)
+    with quiet_lightning():
+        session = _Session(settings, work, material, task_settings, quiet=quiet)
+        with fast_matmul(session.plan.device.value):
+            session.fit()
+            finished = session.finish(time.monotonic() - started)
+    work.remove()
+    seconds = time.monotonic() - started
+    if not quiet:
+        _tell_result(settings.out, finished, seconds)
+    return TrainResult(settings.out, finished.bundle, finished.metrics, session.plan, material.gate, seconds)
+
+
+class _Session:
+    """One training: what was chosen, the net, and the parts that work on it."""
+
+    def __init__(
+        self, settings: TrainSettings, work: WorkFolder, material: Material, task_settings: Any, *, quiet: bool
+    ) -> None:
+        self.settings, self.work, self.material, self.quiet = settings, work, material, quiet
+        self.classes = material.source.classes
+        self.train, self.val = material.part("train"), material.part("val")
+        self.survey = look_at(self.train.pictures, len(self.classes))
+        before = self._recall()
+        self.plan = _kept(choose(settings, self.survey, look()), before, settings)
+        self.preprocessing = self._preprocessing(before)
+        self.built = self._build()
+        self.task = self._make_task(task_settings)
+        self.loaders = make_loaders(settings, self.plan, self.preprocessing, self.train, self.val, quiet=quiet)
+        if self.plan.lr.value == "find":
+            self.plan = replace(self.plan, lr=self._find_lr())
+        self._remember()
+        if not quiet:
+            say(self.plan.to_text())
+
+    def _recall(self) -> dict[str, Any]:
+        before = self.work.recall()
+        if before and before["fingerprint"] != self.material.fingerprint:
+            raise TrainingError(
+                f"{self.material.source.location}: the pictures or labels changed since this training started. "
+                "Put them back, or start again with --overwrite."
+            )
+        return before
+
+    def _remember(self) -> None:
+        self.work.remember(
+            {
+                "fingerprint": self.material.fingerprint,
+                "preprocessing": self.preprocessing.to_json(),
+                **{name: getattr(self.plan, name).value for name in _KEPT},
+            }
+        )
+
+    def _preprocessing(self, before: dict[str, Any]) -> Preprocessing:
+        if before:
+            return Preprocessing.from_json(before["preprocessing"])
+        made = preprocessing_for(self.settings, self.plan)
+        if self.plan.weights.value == "pretrained":
+            return made
+        mean, std = mean_and_std(self.train.pictures, made)
+        return replace(made, mean=mean, std=std)
+
+    def _build(self) -> BuiltNet:
+        torch.manual_seed(self.settings.seed)
+        built = build_net(
+            self.plan.model.value,
+            self.settings.net,
+            channels=self.preprocessing.channels,
+            classes=len(self.classes),
+            height=self.preprocessing.height,
+            width=self.preprocessing.width,
+            weights=self.plan.weights.value,
+        )
+        if not self.quiet:
+            for note in built.weights.notes:
+                say(f"  {note}")
+        return built
+
+    def _make_task(self, task_settings: Any) -> Any:
+        counts = np.bincount(self.train.targets_N, minlength=len(self.classes)).tolist()
+        task = TASKS.module(TASK).Task(
+            self.built.module, self.classes, self.preprocessing, task_settings, class_counts=counts
+        )
+        if self.plan.channels_last.value:
+            task.to(memory_format=torch.channels_last)
+        task.optimiser_factory = self._optimizer
+        return task
+
+    def _optimizer(self, task: Any) -> torch.optim.Optimizer:
+        plan, settings = self.plan, self.settings
+        groups = parameter_groups(task.net, task.net.head_parameters(), plan.weight_decay.value, plan.head_scale.value)
+        lr = 0.0 if plan.lr.value == "find" else plan.lr.value
+        return make_optimizer(
+            settings.optimizer,
+            groups,
+            lr=lr,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            fused=plan.fused.value,
+        )
+
+    def _find_lr(self) -> Choice:
+        self.task.to(self.plan.device.value)
+
+        def loss_of(batch: Any) -> torch.Tensor:
+            with autocast(self.plan):
+                return self.task.loss(batch)
+
+        sweep = find_lr(self.task, loss_of, self.loaders.train, lambda: self._optimizer(self.task), self.settings.seed)
+        self.work.write("lr_find.csv", sweep.to_csv())
+        self.work.write("lr_find.svg", sweep.to_svg())
+        return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
+
+    def fit(self) -> None:
+        """Train, from the checkpoint if there is one."""
+        schedule = self._schedule()
+        average = RunningAverage(self.settings.ema) if self.settings.ema else None
+        show = Show(self.plan.epochs.value, self.plan.batch_size.value, quiet=self.quiet)
+        record = Record(
+            self.work.path, self.task.METRIC, self.settings.patience, self.plan.batch_size.value, schedule, average
+        )
+        steps = Steps(
+            self.settings.seed,
+            self.loaders.train.order,
+            schedule,
+            list(self.task.net.backbone_parameters()),
+            freeze_epochs=self.settings.freeze_epochs,
+            clip=self.settings.clip,
+        )
+        keep = Keep(self.work.path, record, self.settings.accumulate, (lambda _: None) if self.quiet else say)
+        callbacks = [steps, *([average] if average else []), record, show, keep]
+        trainer = make_trainer(self.settings, self.plan, self.work.path, callbacks)
+        record.tell = lambda epoch: show.epoch(trainer, epoch)
+        checkpoint = self.work.checkpoint()
+        trainer.fit(self.task, self.loaders.train, self.loaders.val, ckpt_path=checkpoint, weights_only=False)
+
+    def _schedule(self) -> Schedule:
+        steps = math.ceil(len(self.loaders.train) / self.settings.accumulate)
+        return Schedule(
+            peak=self.plan.lr.value,
+            steps=steps * self.plan.epochs.value,
+            warmup=round(steps * self.plan.warmup_epochs.value),
+            kind=self.settings.schedule,
+        )
+
+    def finish(self, seconds: float) -> Finished:
+        """Take the best weights, calibrate and write the bundle."""
+        return finish(
+            settings=self.settings,
+            plan=self.plan,
+            work=self.work,
+            material=self.material,
+            preprocessing=self.preprocessing,
+            built=self.built,
+            task=self.task,
+            val=self.val,
+            val_loader=self.loaders.val,
+            seconds=seconds,
+        )
+
+
+_KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
+"""Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
+
+
+def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
+    names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
+    return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
+
+
+def _tell_material(material: Material) -> None:
+    gate = material.gate
+    for problem in (*gate.errors, *gate.warnings):
+        say(problem.to_text())
+    counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
+    left_out = len(gate.skipped) + gate.lost
+    say(f"{material.source.location}: {len(gate.kept):,} pictures ({counts}), {left_out:,} left out.")
+
+
+def _tell_result(path: Path, finished: Finished, seconds: float) -> None:
+    val = finished.metrics["val"]
+    say(
+        f"Validation accuracy {val['accuracy']:.4f} after epoch {finished.metrics['best_epoch']}, "
+        f"trained in {duration(seconds)}. The bundle is {path}."
+    )

@@ -1,0 +1,135 @@
+"""Looking for a learning rate: train a little while it climbs, and see where the loss falls fastest.
+
+Paper: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, arXiv:1506.01186.
+"""
+
+import copy
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sightsmith.core.errors import TrainingError
+
+_LOWEST, _HIGHEST = 1e-6, 1.0
+_STEPS = 100
+_SMOOTH = 0.9
+_DIVERGED = 4.0
+"""The sweep ends where the smoothed loss is this many times the best."""
+_LEAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What the sweep found.
+
+    Attributes:
+        rates: the learning rates tried, rising.
+        losses: the smoothed loss at each.
+        suggestion: where the loss fell fastest per decade of the learning rate.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float
+
+    def to_csv(self) -> str:
+        """Return the curve as CSV."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["lr", "loss"])
+        writer.writerows(zip(self.rates, self.losses, strict=True))
+        return text.getvalue()
+
+    def to_svg(self) -> str:
+        """Return the curve as a drawing, the learning rate on a logarithmic axis and the suggestion marked."""
+        wide, high, edge = 640, 360, 40
+        first, last = math.log10(self.rates[0]), math.log10(self.rates[-1])
+        low, top = min(self.losses), max(self.losses)
+
+        def place(rate: float, loss: float) -> tuple[float, float]:
+            across = edge + (math.log10(rate) - first) / max(last - first, 1e-9) * (wide - 2 * edge)
+            return across, high - edge - (loss - low) / max(top - low, 1e-9) * (high - 2 * edge)
+
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, self.rates, self.losses))
+        at, _ = place(self.suggestion, low)
+        decades = range(math.ceil(first), math.floor(last) + 1)
+        ticks = "".join(f'<text x="{place(10.0**n, low)[0]:.1f}" y="{high - 15}">1e{n}</text>' for n in decades)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-size="12">'
+            f'<rect width="{wide}" height="{high}" fill="white"/>{ticks}'
+            f'<polyline points="{points}" fill="none" stroke="#1f5fa8" stroke-width="2"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{edge}" y2="{high - edge}" stroke="#c2410c" stroke-dasharray="4"/>'
+            f'<text x="{at + 6:.1f}" y="{edge}">learning rate {self.suggestion:.2g}</text>'
+            f'<text x="{edge}" y="20">loss (smoothed) while the learning rate climbs</text></svg>'
+        )
+
+
+def find_lr(
+    module: nn.Module,
+    loss_of: Callable[[Any], Tensor],
+    batches: Iterable[Any],
+    make_optimizer: Callable[[], torch.optim.Optimizer],
+    seed: int,
+) -> Sweep:
+    """Sweep the learning rate; the module's weights are put back afterwards.
+
+    Args:
+        module: what is trained.
+        loss_of: its loss on a batch, in the precision of the training.
+        batches: training batches; they come again where there are too few.
+        make_optimizer: makes an optimiser of the module's parameters; its groups have a `scale`.
+        seed: of the net's own random numbers.
+
+    Raises:
+        TrainingError: the loss is not a number before anything can be seen.
+    """
+    before = copy.deepcopy(module.state_dict())
+    module.train()
+    torch.manual_seed(seed)
+    try:
+        rates, losses = _sweep(loss_of, batches, make_optimizer())
+    finally:
+        module.load_state_dict(before)
+    if len(losses) < _LEAST:
+        raise TrainingError(
+            f"lr=find: the loss became useless after {len(losses)} steps, already at a learning rate of "
+            f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
+        )
+    return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))
+
+
+def _sweep(
+    loss_of: Callable[[Any], Tensor], batches: Iterable[Any], optimizer: torch.optim.Optimizer
+) -> tuple[list[float], list[float]]:
+    rates: list[float] = []
+    losses: list[float] = []
+    average = 0.0
+    for step, batch in enumerate(islice(cycle(batches), _STEPS)):
+        rate = _LOWEST * (_HIGHEST / _LOWEST) ** (step / (_STEPS - 1))
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        loss = loss_of(batch)
+        average = _SMOOTH * average + (1 - _SMOOTH) * float(loss)
+        smooth = average / (1 - _SMOOTH ** (step + 1))
+        if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
+            break
+        rates.append(rate)
+        losses.append(smooth)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return rates, losses
+
+
+def _steepest(rates: list[float], losses: list[float]) -> float:
+    """Return the rate where the smoothed loss falls fastest, ends left out, before its lowest point."""
+    lowest = max(losses.index(min(losses)), _LEAST - 1)
+    slopes = [losses[i + 1] - losses[i - 1] for i in range(1, lowest)]
+    return rates[1 + slopes.index(min(slopes))]

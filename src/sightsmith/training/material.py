@@ -1,0 +1,101 @@
+"""From where the data lies to what training takes: opened, checked, split; everything skipped is counted and named."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import DataError
+from sightsmith.core.records import Split
+from sightsmith.data.gate import GateReport, check, require_usable
+from sightsmith.data.pixels import PictureIndex
+from sightsmith.data.source import Source, SourceOptions, open_source
+from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
+from sightsmith.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pictures of one split.
+
+    Attributes:
+        pictures: their references, packed.
+        targets_N: class index of each.
+    """
+
+    pictures: PictureIndex
+    targets_N: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.targets_N)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a training.
+
+    Attributes:
+        source: what was opened.
+        gate: what the check found.
+        splits: which sample is in which split.
+    """
+
+    source: Source
+    gate: GateReport
+    splits: Splits
+
+    def part(self, split: Split) -> Part:
+        """Return the pictures of a split."""
+        samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
+        targets_N = np.array([sample.target for sample in samples], dtype=np.int64)
+        return Part(PictureIndex(sample.picture for sample in samples), targets_N)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the keys, contents and labels."""
+        return fingerprint(self.source, self.gate.kept, self.gate.hashes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the bundle records of the data."""
+        return {
+            "location": self.source.location,
+            "format": self.source.format,
+            "fingerprint": self.fingerprint,
+            "counts": dict(self.splits.counts()),
+            "licence": self.source.licence,
+            "skipped": len(self.gate.skipped) + self.gate.lost,
+        }
+
+
+def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
+    """Open, check and split the data of a training.
+
+    Raises:
+        DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
+    """
+    source = open_source(settings.data, SourceOptions(format=settings.format, group_by=settings.group_by))
+    gate = check(source, quiet=quiet)
+    require_usable(gate, settings.max_bad)
+    splits = _split(settings, source, gate)
+    counts = splits.counts()
+    for split in ("train", "val"):
+        if counts[split] == 0:
+            raise DataError(
+                f"{source.location}: no picture is left for the {split} split of {len(gate.kept):,} usable ones. "
+                "Add pictures, or give --val-fraction a larger share."
+            )
+    return Material(source, gate, splits)
+
+
+def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
+    together = gate.near_groups
+    if settings.folds:
+        folds = k_folds(source, gate.kept, settings.folds, settings.seed, together=together)
+        return folds[settings.fold]
+    fractions = SplitSettings(
+        val_fraction=settings.val_fraction, test_fraction=settings.test_fraction, seed=settings.seed
+    )
+    return assign(source, gate.kept, fractions, together=together)

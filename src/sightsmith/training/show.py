@@ -1,0 +1,113 @@
+"""Showing how training goes, on standard error: a bar on a terminal, and a line an epoch everywhere."""
+
+# ruff: noqa: ARG002 -- Lightning's signatures
+
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from sightsmith.core.progress import duration
+from sightsmith.training.curves import Epoch
+
+_REFRESH = 0.2
+"""Least seconds between two updates of the bar."""
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Show(Callback):
+    """The bar of the running epoch, and the lines of finished ones.
+
+    Args:
+        epochs: how many there will be.
+        batch_size: pictures in a batch.
+        quiet: show nothing.
+    """
+
+    def __init__(self, epochs: int, batch_size: int, *, quiet: bool) -> None:
+        self._epochs, self._batch_size = epochs, batch_size
+        self._quiet = quiet
+        self._bar: Any = None
+        self._task: Any = None
+        self._started = self._epoch_started = self._shown = 0.0
+        self._steps = 0
+        self._first_batch: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock and, on a terminal, the bar."""
+        self._started = self._epoch_started = time.monotonic()
+        if not self._quiet and sys.stderr.isatty():
+            self._start_bar()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[how]}"))
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("", total=None, how="")
+        self._bar.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count the batch, and move the bar now and then."""
+        self._steps += 1
+        if self._first_batch is None:
+            self._first_batch = batch_idx
+        now = time.monotonic()
+        if self._bar is None or now - self._shown < _REFRESH:
+            return
+        self._shown = now
+        total = int(trainer.num_training_batches)
+        rate = (batch_idx + 1 - self._first_batch) * self._batch_size / max(now - self._epoch_started, 1e-9)
+        self._bar.update(
+            self._task,
+            description=f"epoch {trainer.current_epoch + 1}/{self._epochs}",
+            completed=batch_idx + 1,
+            total=total,
+            how=f"loss {float(outputs['loss']):.3f}  {rate:,.0f} img/s  {self._left(trainer, batch_idx + 1)}",
+        )
+
+    def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Print the line of a finished epoch."""
+        self._epoch_started, self._first_batch = time.monotonic(), None
+        if self._quiet:
+            return
+        place = f"{epoch.number:>{len(str(self._epochs))}}/{self._epochs}"
+        losses = f"loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
+        score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
+        left = self._left(trainer, int(trainer.num_training_batches))
+        line = f"epoch {place}  {losses}  {score}  {epoch.rate:,.0f} img/s  {left}"
+        if self._bar is None:
+            say(line)
+        else:
+            self._bar.console.print(line, highlight=False)
+
+    def _left(self, trainer: Trainer, batches: int) -> str:
+        total = int(trainer.num_training_batches)
+        left = (self._epochs - trainer.current_epoch) * total - batches
+        return f"{duration(left * (time.monotonic() - self._started) / max(1, self._steps))} left"
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the bar."""
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Remove the bar."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

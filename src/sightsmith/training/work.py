@@ -1,0 +1,103 @@
+"""The folder beside the bundle-to-be in which training works: settings, choices, curve, checkpoints.
+
+It stays when training is interrupted, so that `--resume` finds everything, and goes when the bundle is written.
+"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.errors import OutputExistsError, SettingsError, TrainingError
+from sightsmith.core.files import refuse_existing, write_text
+from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
+from sightsmith.training.callbacks import BEST, LAST
+from sightsmith.training.curves import METRICS, STEPS
+from sightsmith.training.settings import TrainSettings
+
+MAY_CHANGE = frozenset(
+    {"lr", "clip", "patience", "device", "precision", "workers", "cache", "logger", "overwrite", "resume", "out"}
+)
+"""Settings that may differ when a training is resumed."""
+
+_RUN, _CHOSEN = "run.toml", "chosen.json"
+
+
+class WorkFolder:
+    """The files of one training.
+
+    Attributes:
+        path: the folder, `OUT.train` beside OUT.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.path = out.with_name(f"{out.name}.train")
+        self.last, self.best = self.path / LAST, self.path / BEST
+        self.metrics, self.steps = self.path / METRICS, self.path / STEPS
+
+    def start(self, settings: TrainSettings) -> None:
+        """Make the folder, or find it again where the settings say `resume`; nothing is touched before all is checked.
+
+        Raises:
+            OutputExistsError: the bundle exists, or an interrupted training does, and nobody said what to do with it.
+            SettingsError: there is nothing to resume, or it was started with other settings.
+        """
+        refuse_existing(settings.out, overwrite=settings.overwrite)
+        if settings.resume:
+            self._check_same(settings)
+            return
+        if self.path.exists() and not settings.overwrite:
+            raise OutputExistsError(
+                f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
+            )
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.write(_RUN, to_toml(settings))
+
+    def _check_same(self, settings: TrainSettings) -> None:
+        if not (self.path / _RUN).is_file():
+            raise SettingsError(f"{self.path}: no training was interrupted there. Leave --resume out to start one.")
+        before = from_mapping(TrainSettings, read_toml(self.path / _RUN), where=str(self.path / _RUN))
+        was, now = to_mapping(before), to_mapping(replace(settings, out=before.out))
+        changed = sorted(
+            name for name in was.keys() | now.keys() if name not in MAY_CHANGE and was.get(name) != now.get(name)
+        )
+        if changed:
+            told = ", ".join(f"{name} ({was.get(name)!r} before, {now.get(name)!r} now)" for name in changed)
+            raise SettingsError(
+                f"{self.path}: this training was started with other settings: {told}. Give the same ones (they are in "
+                f"{self.path / _RUN}), or start again with --overwrite. May differ: {', '.join(sorted(MAY_CHANGE))}."
+            )
+
+    def recall(self) -> dict[str, Any]:
+        """Return what was chosen when the training that is resumed started; empty for a new one."""
+        path = self.path / _CHOSEN
+        if not path.is_file():
+            return {}
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+
+    def remember(self, chosen: dict[str, Any]) -> None:
+        """Store what was chosen, for `recall`."""
+        self.write(_CHOSEN, json.dumps(chosen, indent=1))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file of the folder.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        try:
+            write_text(self.path / name, text)
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: cannot be written ({error}). Make room, or choose another --out."
+            ) from error
+
+    def checkpoint(self) -> Path | None:
+        """Return the checkpoint to go on from, or None where there is none yet."""
+        return self.last if self.last.is_file() else None
+
+    def remove(self) -> None:
+        """Delete the folder: the bundle holds what is worth keeping."""
+        shutil.rmtree(self.path)
