@@ -84,15 +84,14 @@ class GateReport:
     def to_text(self) -> str:
         """Return the report for a terminal."""
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
-        verdict = (
-            f"{errors}, {warnings}. Training may use {len(self.kept):,} of {self.total + self.lost:,} pictures and leaves out "
-            f"{len(self.skipped) + self.lost:,}. Checked in {self.seconds:.1f} s."
-        )
+        pictures, classes = many(self.total, "picture"), many(len(self.classes), "class", "classes")
+        left_out = len(self.skipped) + self.lost
+        usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
         lines = [
-            f"{self.location} ({self.format}): {many(self.total, 'picture')} in {many(len(self.classes), 'class', 'classes')}{self._balance_text()}.",
+            f"{self.location} ({self.format}): {pictures} in {classes}{self._balance_text()}.",
             f"Sizes: {self._sizes_text()}. Modes: {self._modes_text()}.",
             *(problem.to_text() for problem in self.problems),
-            verdict,
+            f"{errors}, {warnings}. {usable} Checked in {self.seconds:.1f} s.",
         ]
         return "\n".join(lines)
 

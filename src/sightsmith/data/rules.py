@@ -96,8 +96,8 @@ def judge(source: Source, facts: Facts, settings: GateSettings) -> Verdict:
 
 def _failures(data: _Data, verdict: Verdict) -> None:
     advice = {
-        "unreadable": "cannot be decoded. Export them again or delete them.",
-        "too-many-pixels": f"have more than {data.settings.max_pixels:,} pixels. Make them smaller.",
+        "unreadable": "cannot be decoded: export again or delete.",
+        "too-many-pixels": f"over the bound of {data.settings.max_pixels:,} pixels: make smaller.",
     }
     for code, text in advice.items():
         found = {place: why for place, (kind, why) in sorted(data.facts.failures.items()) if kind == code}
@@ -113,8 +113,8 @@ def _small(data: _Data, verdict: Verdict) -> None:
     flat = {place: sizes[place] for place in np.flatnonzero(sides == 1).tolist()}
     if flat:
         message = (
-            f"{many(len(flat), 'picture has', 'pictures have')} a side of 1 pixel, which shows nothing. "
-            "They may be placeholders of a failed export: replace or delete them."
+            f"{many(len(flat), 'picture has', 'pictures have')} a side of 1 pixel, which shows nothing, "
+            "such as the placeholder of a failed export: replace or delete."
         )
         _single(data, verdict, "one-pixel", message, flat)
     tiny = np.flatnonzero((sides > 1) & (sides < data.settings.tiny_side)).tolist()
@@ -148,7 +148,7 @@ def _copies(data: _Data, verdict: Verdict) -> None:
     if within:
         extra = sum(map(len, within)) - len(within)
         message = (
-            f"{many(len(within), 'picture is', 'pictures are')} there more than once ({extra:,} copies too many). "
+            f"{many(len(within), 'picture is', 'pictures are')} there more than once ({many(extra, 'copy', 'copies')} too many). "
             "Training uses one of each; delete the others."
         )
         _add(data, verdict, "duplicate", "warning", message, within)
@@ -194,23 +194,23 @@ def _near_copies(data: _Data, verdict: Verdict) -> None:
     two_labels = [places for places in alike if len(set(data.targets[places].tolist())) > 1]
     if two_labels:
         message = (
-            f"{many(len(two_labels), 'set')} of nearly equal pictures have more than one label. Look at them: "
-            "one label may be wrong."
+            f"{many(len(two_labels), 'set')} of nearly equal pictures with more than one label. Look at them: one "
+            "label may be wrong."
         )
         notes = [" / ".join(dict.fromkeys(map(data.label, places))) for places in two_labels]
         _add(data, verdict, "near-contradiction", "warning", message, two_labels, notes)
     torn = [places for places in alike if _straddles(data, places)]
     if torn:
         message = (
-            f"{many(len(torn), 'set')} of nearly equal pictures lie in more than one split. If they are one "
-            "picture saved twice, or frames of one scene, the test measures too well: move them into one split."
+            f"{many(len(torn), 'set')} of nearly equal pictures in more than one split. If they are one picture "
+            "saved twice, or frames of one scene, the test measures too well: move them into one split."
         )
         _add(data, verdict, "near-leak", "warning", message, torn, [_splits_of(data, places) for places in torn])
     within = [places for places in alike if not _straddles(data, places) and places not in two_labels]
     if within:
         message = (
             f"{many(len(within), 'set')} of nearly equal pictures, {sum(map(len, within)):,} in all. They are "
-            "kept, and in one split. If they are frames of one scene, name the scene with --group-by."
+            "kept. If they are frames of one scene, name the scene with --group-by."
         )
         _add(data, verdict, "near-duplicate", "info", message, within)
 
@@ -309,12 +309,12 @@ def _mixture(data: _Data, verdict: Verdict) -> None:
     modes = np.unique(data.facts.modes[seen])
     if len(modes) > 1:
         names = ", ".join(data.facts.mode_names[mode] for mode in modes)
-        message = f"pictures of several modes ({names}). All are brought to one when they are used."
+        message = f"Pictures of several modes ({names}). All are brought to one when they are used."
         _say(verdict, "mixed-modes", "info", message)
     widths, heights = data.facts.widths[seen], data.facts.heights[seen]
     if len(seen) and (widths.min() != widths.max() or heights.min() != heights.max()):
         message = (
-            f"pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
+            f"Pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
             f"the middle one {int(np.median(widths))}×{int(np.median(heights))}. All are brought to one."
         )
         _say(verdict, "mixed-sizes", "info", message)

@@ -72,7 +72,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         for wnid, key, split in sorted(found, key=lambda entry: natural(entry[1]))
         if wnid in index_of
     ]
-    message = f"{many(len(unnamed), 'picture has', 'pictures have')} a WordNet id that the list of classes lacks. Complete the list."
+    message = f"{many(len(unnamed), 'picture has', 'pictures have')} a WordNet id that is not in the list of classes."
     problems += problem_of_each("unknown-class", "error", message, unnamed, lost=True)
     return build_source(
         format="imagenet",
@@ -119,8 +119,8 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
             else:
                 found.append((wnid, key, split))
     message = (
-        f"{many(len(stray), 'picture has', 'pictures have')} no label and cannot be used. Move them into folders named by WordNet id, or add "
-        f"a table of labels ({', '.join(_TABLES)}); the pictures of ILSVRC's test set have none."
+        f"{many(len(stray), 'picture has', 'pictures have')} no label. Move them into folders named by WordNet id, or "
+        f"add a table of labels ({', '.join(_TABLES)}); the pictures of ILSVRC's test set have none."
     )
     return found, problem_of_each("no-label", "warning", message, sorted(stray))
 

@@ -44,7 +44,7 @@ class Listing:
                 "unsupported-format",
                 "error",
                 f"{many(len(self.unsupported), 'picture is', 'pictures are')} in a format that is not read here "
-                f"({_by_suffix(self.unsupported)}). Convert them to JPEG or PNG.",
+                f"({_by_suffix(self.unsupported)}). Convert to JPEG or PNG.",
                 _named(self.unsupported),
                 lost=True,
             ),
@@ -57,7 +57,7 @@ class Listing:
             *problem_of_each(
                 "link-loop",
                 "warning",
-                f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above and cannot be followed. Remove them.",
+                f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above: not followed.",
                 _named(self.loops),
             ),
             *problem_of_each(
