@@ -1,0 +1,117 @@
+"""What the gate concludes about the classes from the pictures that are usable.
+
+Shapes: C classes.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.data.source import many
+from sightsmith.data.verdict import Checked, Verdict
+
+COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
+"""Column of the counts by the split that the source puts a sample in."""
+
+
+def count(data: Checked, verdict: Verdict) -> None:
+    """Count the usable pictures of each class and split."""
+    usable = ~verdict.left_out & (data.targets >= 0)
+    columns = np.array([COLUMNS[split] for split in data.splits], dtype=np.int64)
+    np.add.at(verdict.counts, (data.targets[usable], columns[usable]), 1)
+
+
+def classes(data: Checked, verdict: Verdict) -> None:
+    """Find classes that cannot be learnt."""
+    totals = verdict.counts.sum(axis=1)
+    if not (~verdict.left_out).any():
+        verdict.say("no-pictures", "error", "no picture is left that training may use. See the errors above.")
+        return
+    if np.count_nonzero(totals) == 1:
+        only = data.source.classes[int(totals.argmax())]
+        message = f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class."
+        verdict.say("one-class", "error", message)
+    empty = _named(data, totals == 0)
+    if empty:
+        message = (
+            f"{many(len(empty), 'class has', 'classes have')} no usable picture: {_list(empty)}. "
+            "Add pictures, or remove the class (its folder or its rows)."
+        )
+        verdict.say("empty-class", "error", message)
+    _thin(data, verdict, totals)
+    _per_split(data, verdict)
+
+
+def _thin(data: Checked, verdict: Verdict, totals: NDArray[np.int64]) -> None:
+    single = _named(data, totals == 1)
+    if single:
+        message = (
+            f"{many(len(single), 'class has', 'classes have')} one usable picture, which cannot be both learnt from "
+            f"and tested on: {_list(single)}. Add pictures, or remove the class."
+        )
+        verdict.say("single-picture", "error", message)
+    tiny = _named(data, (totals > 1) & (totals < data.settings.tiny_class))
+    if tiny:
+        message = (
+            f"{many(len(tiny), 'class has', 'classes have')} fewer than {data.settings.tiny_class} usable pictures: "
+            f"{_list(tiny)}. Expect little of them; add pictures, or merge classes."
+        )
+        verdict.say("tiny-class", "warning", message)
+
+
+def _per_split(data: Checked, verdict: Verdict) -> None:
+    """Find classes that a split of the source lacks."""
+    train, val, test, open_ = verdict.counts.T
+    pool = train + open_
+    missing = _named(data, (pool == 0) & (val + test > 0))
+    if missing and pool.any():
+        message = (
+            f"{many(len(missing), 'class has', 'classes have')} pictures in val or test but none to learn from: "
+            f"{_list(missing)}. Add pictures to train, or remove the class."
+        )
+        verdict.say("not-in-train", "error", message)
+    for name, column in (("val", val), ("test", test)):
+        untested = _named(data, (column == 0) & (pool > 0)) if column.any() else []
+        if untested:
+            message = (
+                f"{many(len(untested), 'class has', 'classes have')} no picture in {name}, so nothing is measured of "
+                f"them: {_list(untested)}. Move some there."
+            )
+            verdict.say(f"not-in-{name}", "warning", message)
+
+
+def balance(data: Checked, verdict: Verdict) -> None:
+    """Find classes that are much larger than others."""
+    totals = verdict.counts.sum(axis=1)
+    present = totals[totals > 0]
+    if len(present) < 2 or present.max() <= data.settings.imbalance * present.min():
+        return
+    most = int(totals.argmax())
+    least = int(np.where(totals > 0, totals, totals.max() + 1).argmin())
+    message = (
+        f"{data.source.classes[most]!r} has {totals[most]:,} pictures and {data.source.classes[least]!r} "
+        f"{totals[least]:,}, {totals[most] / totals[least]:.0f} times fewer. Judge by the averaged recall, not by the "
+        "accuracy, and train with class weights or balanced sampling."
+    )
+    verdict.say("imbalance", "warning", message)
+
+
+def names(data: Checked, verdict: Verdict) -> None:
+    """Find classes that may be one by their names."""
+    folded: dict[str, list[str]] = defaultdict(list)
+    for name in data.source.classes:
+        folded["".join(name.casefold().split()).replace("_", "").replace("-", "")].append(name)
+    for names in folded.values():
+        if len(names) > 1:
+            message = f"the classes {_list(names)} differ only in case, spaces or dashes. Merge them if they are one."
+            verdict.say("alike-names", "warning", message)
+
+
+def _named(data: Checked, which: NDArray[np.bool_]) -> list[str]:
+    return [data.source.classes[index] for index in np.flatnonzero(which)]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")

@@ -1,0 +1,78 @@
+"""What the gate concludes, as its rules fill it in.
+
+Shapes: N samples, C classes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.data.facts import Facts
+from sightsmith.data.settings import GateSettings
+from sightsmith.data.source import Problem, Severity, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the rules look at: the source and the facts of its pictures, by position."""
+
+    source: Source
+    facts: Facts
+    settings: GateSettings
+    targets: NDArray[np.int64]
+    splits: tuple[str | None, ...]
+
+    def keys(self, places: Iterable[int]) -> tuple[str, ...]:
+        """Return the keys of samples."""
+        return tuple(self.source.samples[place].key for place in places)
+
+    def label(self, place: int) -> str:
+        """Return the name of a sample's class."""
+        target = int(self.targets[place])
+        return self.source.classes[target] if target >= 0 else "no label"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the rules say of N samples.
+
+    Attributes:
+        left_out: (N,) training may not use it.
+        bad: (N,) it is damaged or contradicts itself.
+        counts: (C, 4) usable samples in train, val, test and no split.
+        problems: found, in the order of the rules.
+        reasons: why each sample is left out, by position.
+        near_groups: positions that look nearly the same.
+    """
+
+    left_out: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+    counts: NDArray[np.int64]
+    problems: list[Problem] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+    near_groups: tuple[tuple[int, ...], ...] = ()
+
+    def leave_out(self, places: Iterable[int], reason: str) -> None:
+        """Leave samples out of training; the first reason stands."""
+        for place in places:
+            self.left_out[place] = True
+            self.reasons.setdefault(place, reason)
+
+    def add(
+        self,
+        data: Checked,
+        code: str,
+        severity: Severity,
+        message: str,
+        groups: Iterable[Sequence[int]],
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Add a problem of samples, those that belong together in one group."""
+        keys = tuple(data.keys(group) for group in groups)
+        self.problems.append(Problem(code=code, severity=severity, message=message, groups=keys, notes=tuple(notes)))
+
+    def say(self, code: str, severity: Severity, message: str) -> None:
+        """Add a problem of the data as a whole."""
+        self.problems.append(Problem(code=code, severity=severity, message=message))
