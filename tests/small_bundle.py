@@ -56,7 +56,9 @@ def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.
         kind=Task.KIND,
         outputs=Task.OUTPUTS,
         weights={name: value.numpy() for name, value in built.module.state_dict().items()},
-        witnesses=Witnesses(encoded, witness_pixels, {n: o.numpy() for n, o in zip(Task.OUTPUTS, outputs, strict=True)}),
+        witnesses=Witnesses(
+            encoded, witness_pixels, {n: o.numpy() for n, o in zip(Task.OUTPUTS, outputs, strict=True)}
+        ),
         splits={"train": 1397, "test": 400},
         temperature=temperature,
         data={"location": "digits", "format": "built in", "licence": "CC BY 4.0", "counts": {"train": 1397}},

@@ -11,7 +11,8 @@ import shutil
 import tempfile
 import weakref
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -149,19 +150,17 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
 
     Raises:
         OutputExistsError: something stands there and `overwrite` is false.
-        BundleError: the draft contradicts itself.
+        BundleError: the draft contradicts itself, or the disk does not take it.
     """
     path = Path(path)
     refuse_existing(path, overwrite=overwrite)
-    if path.suffix == ".zip":
-        with tempfile.TemporaryDirectory(prefix="sightsmith-") as temporary:
-            folder = Path(temporary) / path.stem
-            folder.mkdir()
-            _fill(folder, draft)
-            _zip(folder, path)
-    else:
-        with new_folder(path, overwrite=overwrite) as folder:
-            _fill(folder, draft)
+    with _writing(path), ExitStack() as stack:
+        if path.suffix == ".zip":
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="sightsmith-"))
+            _fill(Path(temporary), draft)
+            _zip(Path(temporary), path)
+        else:
+            _fill(stack.enter_context(new_folder(path, overwrite=overwrite)), draft)
     return Bundle.open(path, verify=False)
 
 
@@ -180,13 +179,15 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         The bundle as it is now.
 
     Raises:
-        BundleError: a path leads out of the bundle, or would replace what a bundle is made of.
+        BundleError: a path leads out of the bundle or would replace what a bundle is made of, or the disk does not
+            take it.
     """
     for relative in files:
         _check_relative(relative)
     gone = tuple(remove)
     kept = [name for name in bundle.manifest.files if not (gone and name.startswith(gone)) and name not in files]
-    with tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=bundle.path.parent) as temporary:
+    parent = bundle.path.resolve().parent
+    with _writing(bundle.path), tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=parent) as temporary:
         folder = Path(temporary) / "bundle"
         folder.mkdir()
         for name in kept:
@@ -200,6 +201,17 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         else:
             _move_into_place(folder, bundle.path)
     return Bundle.open(bundle.path, verify=False)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise BundleError(
+            f"{path}: cannot be written ({error}). What was there before is unchanged; "
+            "make room on the disk, or name a place that you may write to."
+        ) from error
 
 
 def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
