@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from sightsmith.core.preprocessing import Box
 
+_NOTHING = 1e-7
+"""Evidence that rises no further above the common floor is rounding, not a place to make bright."""
+
 
 def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     """Spread a map over the part of a picture that it describes, with cubic interpolation (Catmull-Rom).
@@ -18,11 +21,33 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
         size: (width, height) of the picture in pixels.
 
     Returns:
-        (H, W) float32; 0 outside the box. Cubic interpolation may overshoot the map's range a little.
+        (H, W) float32, inside the map's range; 0 outside the box.
     """
     rows_Hh = _weights(box[1], box[3], size[1], map_hw.shape[0])
     columns_Ww = _weights(box[0], box[2], size[0], map_hw.shape[1])
-    return (rows_Hh @ map_hw.astype(np.float32) @ columns_Ww.T).astype(np.float32)
+    spread_HW = rows_Hh @ map_hw.astype(np.float32) @ columns_Ww.T
+    # cubic interpolation overshoots beside a peak, most of all at the edges
+    return np.clip(spread_HW, min(0.0, float(map_hw.min())), max(0.0, float(map_hw.max()))).astype(np.float32)
+
+
+def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Say how strongly each pixel of a picture speaks for a class, from signed evidence over the net's input.
+
+    What every position gives alike (a class's bias) says nothing of where and is taken off; what speaks against the
+    class becomes 0.
+
+    Args:
+        evidence_hw: positive for the class, its edges on the box's edges.
+        box: the part of the picture that the input shows, in its pixels.
+        size: (width, height) of the picture in pixels.
+
+    Returns:
+        (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere where no place stands out.
+    """
+    common = max(0.0, float(evidence_hw.min()))
+    heat_HW = np.maximum(resample(evidence_hw - common, box, size), 0)
+    highest = float(heat_HW.max(initial=0))
+    return (heat_HW / np.float32(highest)).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_HW)
 
 
 def _weights(low: float, high: float, length: int, count: int) -> NDArray[np.float32]:
