@@ -10,6 +10,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ _DAMAGE = (
     KeyError,
     TypeError,
     AttributeError,
+    AssertionError,
     OverflowError,
     MemoryError,
     struct.error,
@@ -60,6 +62,8 @@ class Header:
     width: int
     height: int
     mode: str
+
+
 _WHITE = (255, 255, 255)
 
 
@@ -82,6 +86,7 @@ def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_P
         return _to_plain(_from_array(picture, name), name)
     try:
         if isinstance(picture, Image.Image):
+            picture.load()
             return _to_plain(picture, name)
         return _decode_file(picture, name, near, max_pixels)
     except _DAMAGE as error:
@@ -162,9 +167,36 @@ def _open(picture: Path | str | bytes, name: str) -> Image.Image:
 
 def _header_of(image: Image.Image) -> Header:
     width, height = image.size
-    if _orientation(image) >= 5:
+    if _stored_lying(image):
         width, height = height, width
     return Header(width, height, image.mode)
+
+
+def _stored_lying(image: Image.Image) -> bool:
+    """Tell whether turning the picture upright will swap its sides."""
+    if image.format == "TIFF":
+        return False  # Pillow gives the upright size and turns the pixels itself
+    if image.format == "PNG" and image.fp is not None and "exif" not in image.info:  # type: ignore[attr-defined]
+        # Pillow would decode all pixels to look behind them for EXIF data, which is hardly ever there.
+        too_large = image.width * image.height > MAX_PIXELS
+        if too_large or not _says_more_behind(image.fp):  # type: ignore[attr-defined]
+            return False
+    return _orientation(image) >= 5
+
+
+def _says_more_behind(file: IO[bytes]) -> bool:
+    """Tell whether a PNG has EXIF data or XMP behind its pixels; leaves the file where it was."""
+    place = file.tell()
+    file.seek(8)
+    found = behind = False
+    while not found and len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        behind = behind or kind == b"IDAT"
+        text = file.read(min(length, 24))
+        found = behind and (kind == b"eXIf" or text.startswith((b"Raw profile type exif", b"XML:com.adobe.xmp")))
+        file.seek(length - len(text) + 4, io.SEEK_CUR)
+    file.seek(place)
+    return found
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
@@ -192,9 +224,7 @@ def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     values_HW = np.asarray(image)
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
-        raise PictureError(
-            f"{name}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits."
-        )
+        raise PictureError(f"{name}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
     return Image.fromarray((values_HW.astype(np.uint16) >> 8).astype(np.uint8))
 
 
