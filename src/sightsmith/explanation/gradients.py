@@ -41,7 +41,7 @@ class TorchNet:
 
     def images(self, pixels_BHWC: NDArray[np.uint8]) -> Tensor:
         """Return the normalised input, (B, C, H, W) float32."""
-        images_BCHW: Tensor = self.normalise(torch.from_numpy(np.ascontiguousarray(pixels_BHWC)).permute(0, 3, 1, 2))
+        images_BCHW: Tensor = self.normalise(torch.tensor(pixels_BHWC).permute(0, 3, 1, 2))
         return images_BCHW
 
     def last_map(self, pixels_HWC: NDArray[np.uint8], class_index: int) -> tuple[Tensor, Tensor]:
@@ -76,8 +76,9 @@ class TorchNet:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for module in net.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
         return type(self)(net, self.name, self.normalise)
 
     def _no_map(self, why: str) -> str:

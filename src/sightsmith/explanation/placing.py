@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.preprocessing import Box
-from sightsmith.core.resampling import resample
-
-_NOTHING = 1e-9
-"""Evidence below this everywhere is none: the map is empty instead of noise made bright."""
+from sightsmith.core.resampling import heat
 
 
 def place(raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0) -> NDArray[np.float32]:
@@ -23,13 +20,9 @@ def place(raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: 
         grain: standard deviation, as a share of the evidence's longer side, to blur it with first.
 
     Returns:
-        (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere where nothing speaks for
-        the class.
+        (H, W) float32 in 0…1, as `core.resampling.heat`.
     """
-    smooth_hw = blur(raw_hw, grain * max(raw_hw.shape)) if grain else raw_hw
-    heat_HW = np.maximum(resample(smooth_hw, box, size), 0)
-    highest = float(heat_HW.max(initial=0))
-    return (heat_HW / highest).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_HW)
+    return heat(blur(raw_hw, grain * max(raw_hw.shape)) if grain else raw_hw, box, size)
 
 
 def blur(values_hw: NDArray[np.floating], radius: float) -> NDArray[np.float32]:

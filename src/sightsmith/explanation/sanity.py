@@ -22,6 +22,8 @@ from sightsmith.explanation.subject import Subject
 
 _STEPS = 32
 _RANDOM_MAPS = 4
+_FINE = 0.75
+"""Half a cell in pixels up to which a map counts as one value a pixel."""
 _BLUR = 1 / 10
 """Standard deviation of insertion's starting blur, as a share of the longer side."""
 
@@ -41,12 +43,12 @@ def judge(
     deletion, insertion = scores(model, pixels_HWC, class_index, raw_hw)
     rng = np.random.default_rng(0)
     random = [scores(model, pixels_HWC, class_index, rng.random(raw_hw.shape, np.float32)) for _ in range(_RANDOM_MAPS)]
-    random_deletion, random_insertion = np.mean(random, axis=0)
+    random_deletion, random_insertion = (sum(column) / len(random) for column in zip(*random, strict=True))
     return Sanity(
         deletion=deletion,
         insertion=insertion,
-        random_deletion=float(random_deletion),
-        random_insertion=float(random_insertion),
+        random_deletion=random_deletion,
+        random_insertion=random_insertion,
         randomised=randomisation(model, method, pixels_HWC, class_index, raw_hw) if method.NEEDS == "torch" else None,
     )
 
@@ -59,12 +61,12 @@ def scores(
     mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
     blank_HWC = np.broadcast_to(mean_C, pixels_HWC.shape)
     radius = _BLUR * max(pixels_HWC.shape[:2])
-    channels = [blur(pixels_HWC[..., channel], radius) for channel in range(pixels_HWC.shape[2])]
+    channels = [blur(pixels_HWC[..., channel].astype(np.float32), radius) for channel in range(pixels_HWC.shape[2])]
     blurred_HWC = np.stack(channels, axis=-1).round().astype(np.uint8)
     steps_SHWC = np.concatenate([_replace(pixels_HWC, blank_HWC, order_P), _replace(blurred_HWC, pixels_HWC, order_P)])
-    curves_2S = model.probabilities(steps_SHWC)[:, class_index].reshape(2, -1)
-    deletion, insertion = curves_2S.mean(axis=1)
-    return float(deletion), float(insertion)
+    curves_S = model.probabilities(steps_SHWC)[:, class_index]
+    half = len(curves_S) // 2
+    return float(curves_S[:half].mean()), float(curves_S[half:].mean())
 
 
 def randomisation(
@@ -77,9 +79,16 @@ def randomisation(
 
 
 def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:
-    """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W)."""
+    """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W).
+
+    A coarse map is blurred by half its cell: beside a sharp peak cubic interpolation undershoots, which would put the
+    peak's neighbours last, and where the map is flat what lies nearer to a peak should come first.
+    """
     height, width = size
     spread_HW = resample(raw_hw, (0.0, 0.0, float(width), float(height)), (width, height))
+    half_cell = max(height / raw_hw.shape[0], width / raw_hw.shape[1]) / 2
+    if half_cell > _FINE:
+        spread_HW = blur(np.clip(spread_HW, raw_hw.min(), raw_hw.max()), half_cell)
     return np.argsort(-spread_HW.ravel(), kind="stable")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sightsmith.core.errors import BackendError
 from sightsmith.runtime.backends import torch as torch_backend
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.session import default_batch
 
 if TYPE_CHECKING:
     from sightsmith.explanation.gradients import TorchNet
@@ -32,7 +33,7 @@ class Subject:
 
     def probabilities(self, pixels_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities (N, K) of many inputs, a batch at a time."""
-        step = self.predictor.default_batch
+        step = default_batch(pixels_NHWC.shape[1:])
         batches = (pixels_NHWC[at : at + step] for at in range(0, len(pixels_NHWC), step))
         answers = self.predictor.session.stream(batches, (PROBABILITIES,))
         return np.concatenate([answer[PROBABILITIES] for answer in answers])

@@ -15,7 +15,7 @@ from sightsmith.core.drawing import bars_below
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.core.resampling import resample
+from sightsmith.core.resampling import heat
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
@@ -82,8 +82,8 @@ class Labels:
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
         """Say how strongly each pixel of the original picture speaks for a class.
 
-        The evidence is taken relative to the mean of all classes (softmax ignores what they share); what speaks
-        against the class, and what the net did not see, is 0.
+        The evidence is taken relative to the mean of all classes (softmax ignores what they share), and above what
+        all positions give alike; what speaks against the class, and what the net did not see, is 0.
 
         Args:
             class_index: which class, 0…K-1.
@@ -102,9 +102,7 @@ class Labels:
             raise SettingsError(f"class_index must be 0…{len(self.classes) - 1}, got {class_index}")
         maps_Khw = self.class_map_Khw.astype(np.float32)
         evidence_hw = maps_Khw[class_index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
-        heat_HW = np.maximum(resample(evidence_hw, preprocessing.box(*size), size), 0)
-        highest = float(heat_HW.max(initial=0))
-        return (heat_HW / np.float32(highest)).astype(np.float32) if highest > 1e-6 else np.zeros_like(heat_HW)
+        return heat(evidence_hw, preprocessing.box(*size), size)
 
 
 PREDICTION = Labels

@@ -1,0 +1,101 @@
+"""A small real bundle whose evidence has a known place: noise with one coloured patch, whose colour is the class.
+
+Pictures without a patch are a class too, so that empty noise speaks for none of the colours.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+COLOURS = ("red", "green", "blue")
+CLASSES = (*COLOURS, "none")
+SIDE = 32
+PATCH = 10
+"""Side of the patch in a picture of SIDE."""
+
+
+def patch_picture(
+    rng: np.random.Generator,
+    target: int,
+    left: int,
+    top: int,
+    *,
+    width: int = SIDE,
+    height: int = SIDE,
+    patch: int = PATCH,
+) -> np.ndarray:
+    """Return (H, W, 3) uint8 grey noise with a patch of the class's colour at a place, none for the class "none"."""
+    noise = rng.integers(-1, 2, (height, width, 1)) * rng.integers(0, 50)
+    picture = rng.integers(60, 150) + np.repeat(noise, 3, axis=2)
+    if target == len(COLOURS):
+        return picture.astype(np.uint8)
+    picture[top : top + patch, left : left + patch] = rng.integers(0, 70, (patch, patch, 3))
+    picture[top : top + patch, left : left + patch, target] += 170
+    return picture.astype(np.uint8)
+
+
+def patch_pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N, SIDE, SIDE, 3) uint8 pictures with patches anywhere, and their classes (N,)."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(len(CLASSES), size=count)
+    places = rng.integers(0, SIDE - PATCH + 1, (count, 2))
+    pictures = [patch_picture(rng, int(one), *map(int, place)) for one, place in zip(targets, places, strict=True)]
+    return np.stack(pictures), targets
+
+
+@cache
+def trained(net: str, steps: int = 150):
+    """Return a built net that has learned the patches' colours."""
+    import torch
+
+    from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.nets.build import build_net
+    from sightsmith.tasks.classify import Settings, Task
+
+    torch.manual_seed(0)
+    pixels, targets = patch_pictures(1500, seed=1)
+    images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
+    built = build_net(net, {"width": 8}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
+    task = Task(built.module, CLASSES, Preprocessing(height=SIDE, width=SIDE), Settings(label_smoothing=0.05)).train()
+    optimiser = torch.optim.AdamW(task.parameters(), lr=5e-3)
+    for _ in range(steps):
+        chosen = torch.randint(0, len(images), (48,))
+        loss = task.loss((images[chosen], labels[chosen]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return built, task.eval()
+
+
+def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "crop", **changes):
+    """Write a bundle of a net that has learned the patches; `changes` go to its draft."""
+    import torch
+
+    from sightsmith.bundle.draft import BundleDraft
+    from sightsmith.bundle.store import write_bundle
+    from sightsmith.bundle.witnesses import Witnesses, prepare
+    from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.tasks.classify import Task
+
+    built, task = trained(net)
+    preprocessing = Preprocessing(height=SIDE, width=SIDE, resize=resize)
+    encoded, witness_pixels = prepare(list(patch_pictures(4, seed=2)[0]), preprocessing)
+    with torch.inference_mode():
+        outputs = task.exported()(torch.from_numpy(witness_pixels))
+    parts = {
+        "name": f"patches-{net}",
+        "task": {"name": "classify", "settings": {"label_smoothing": 0.05}},
+        "net": {"name": built.name, "settings": built.settings, "paper": built.paper, "licence": built.licence},
+        "weights_record": {"origin": built.weights.origin, "licence": built.weights.licence, "sha256": ""},
+        "preprocessing": preprocessing,
+        "classes": CLASSES,
+        "kind": Task.KIND,
+        "outputs": Task.OUTPUTS,
+        "weights": {name: value.numpy() for name, value in built.module.state_dict().items()},
+        "witnesses": Witnesses(
+            encoded, witness_pixels, {name: out.numpy() for name, out in zip(Task.OUTPUTS, outputs, strict=True)}
+        ),
+        "splits": {"train": [], "val": [], "test": []},
+    }
+    return write_bundle(path, BundleDraft(**{**parts, **changes}))
