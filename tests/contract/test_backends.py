@@ -83,6 +83,14 @@ def test_answers_belong_to_the_caller(predictor, pixels):
     np.testing.assert_array_equal(first, kept)
 
 
+def test_pixels_that_may_not_be_written_to_or_lie_apart_in_memory_are_taken(predictor, pixels):
+    expected = predictor.run(pixels[:8:2], ("probabilities",))["probabilities"]
+    frozen = pixels[:8].copy()
+    frozen.flags.writeable = False
+    got = predictor.run(frozen, ("probabilities",))["probabilities"][::2]
+    np.testing.assert_allclose(got, expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
+
+
 def test_a_stream_answers_in_order_whatever_the_sizes(predictor, pixels):
     sizes = [1, 5, 2, 8, 1, 3, 7, 4, 9]
     starts = np.cumsum([0, *sizes])

@@ -15,6 +15,17 @@ from sightsmith.core.errors import BundleError, OutputExistsError
 
 _MAX_ARCHIVE_BYTES = 16 * 2**30
 _MAX_ARCHIVE_FILES = 10_000
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises for damaged archives."""
 
 
 @contextmanager
@@ -93,7 +104,7 @@ def unzip(archive: Path, folder: Path) -> None:
             members = zipped.infolist()
             _check_members(archive, members)
             zipped.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
 
 

@@ -100,7 +100,7 @@ class TorchSession(Session):
         return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {where}"
 
     def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
-        pixels = torch.from_numpy(np.ascontiguousarray(pixels_NHWC)).to(self._device)
+        pixels = torch.from_numpy(np.require(pixels_NHWC, requirements=("C", "W"))).to(self._device)
         reduced = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             computed = outputs if outputs == self.outputs[:1] else self.outputs

@@ -119,7 +119,7 @@ def export(
         BackendError: a backend is not installed, or cannot take the net.
         SettingsError: there is no such backend or precision.
     """
-    modules = {name.replace("-", "_"): _checked(name) for name in dict.fromkeys(to)}
+    modules = {name.replace("-", "_"): _checked(name, precision) for name in dict.fromkeys(to)}
     if not modules:
         raise SettingsError("export: name a backend, such as --to openvino")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
@@ -134,7 +134,7 @@ def export(
         for name, module in steps:
             (top / name).mkdir()
             module.compile(top / "graph.onnx", top / name)
-            sessions = _load(opened, name, module, top / name, precision, threads)
+            sessions = _load(opened, module, top / name, precision, threads)
             proofs = {one: _replay(opened, name, one, session, witnesses) for one, session in sessions.items()}
             data = compare_on_data(
                 opened, name, sessions, prove, max_drop=max_drop, min_agreement=min_agreement, quiet=quiet
@@ -154,13 +154,16 @@ def export(
         return ExportReport(_add(opened, top, modules, proved), tuple(proved))
 
 
-def _checked(name: str) -> ModuleType:
+def _checked(name: str, precision: str) -> ModuleType:
     module = BACKENDS.module(name)
     if not module.EXPORTED:
         raise SettingsError(f"export: {name} runs a bundle as it is and needs no export")
     problem: str | None = module.missing()
     if problem:
         raise BackendError(f"export: cannot prove an export to {name} here. {problem}")
+    here: tuple[str, ...] = module.precisions()
+    if precision not in ("auto", *here):
+        raise SettingsError(f"export: {name} computes in {' or '.join(here)} on this machine, not in {precision!r}")
     return module
 
 
@@ -173,13 +176,8 @@ def _write_graph(bundle: Bundle, path: Path) -> None:
     to_onnx(bundle, path)
 
 
-def _load(
-    bundle: Bundle, name: str, module: ModuleType, folder: Path, precision: str, threads: int
-) -> dict[str, Session]:
-    here: tuple[str, ...] = module.precisions()
-    if precision not in ("auto", *here):
-        raise SettingsError(f"export: {name} computes in {' or '.join(here)} on this machine, not in {precision!r}")
-    wanted = here if precision == "auto" else tuple(dict.fromkeys((precision, "fp32")))
+def _load(bundle: Bundle, module: ModuleType, folder: Path, precision: str, threads: int) -> dict[str, Session]:
+    wanted = module.precisions() if precision == "auto" else tuple(dict.fromkeys((precision, "fp32")))
     return {one: module.load(bundle, folder, one, threads) for one in wanted}
 
 

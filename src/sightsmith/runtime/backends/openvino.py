@@ -123,7 +123,7 @@ class OpenVinoSession(Session):
         return self._answer(compiled, request, outputs)
 
     def _start(self, compiled: _Compiled, pixels_NHWC: NDArray[np.uint8]) -> tuple[Any, NDArray[np.uint8]]:
-        pixels_NHWC = np.ascontiguousarray(pixels_NHWC)
+        pixels_NHWC = np.require(pixels_NHWC, requirements=("C", "W"))  # a shared tensor must be writable
         request = compiled.take()
         request.set_input_tensor(_openvino().Tensor(pixels_NHWC, shared_memory=True))
         request.start_async()

@@ -1,0 +1,142 @@
+"""An export proves itself, or writes nothing."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sightsmith.bundle.store import Bundle, add_files, verify
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare
+from sightsmith.core.errors import BundleError, ProofError, SettingsError
+from sightsmith.core.files import sha256
+from sightsmith.runtime.export import export
+from small_bundle import digit_pictures
+
+PICTURES, TARGETS = digit_pictures()
+
+
+@pytest.fixture
+def copy(digits_bundle, tmp_path):
+    path = tmp_path / "digits"
+    shutil.copytree(digits_bundle, path)
+    return path
+
+
+def contents(path):
+    return {file: sha256(file) for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_an_export_is_proved_on_labelled_pictures_and_written_down(copy, capsys):
+    held_out = list(zip(PICTURES[1397:], TARGETS[1397:], strict=True))
+    report = export(copy, ("openvino", "onnx"), prove=held_out, quiet=True)
+    assert {(one.backend, one.precision) for one in report.proved} >= {("openvino", "fp32"), ("onnx", "fp32")}
+    for one in report.proved:
+        assert one.proof.ok
+        assert one.comparison.count == 400
+        assert one.comparison.trained > 0.9
+        assert abs(one.comparison.exported - one.comparison.trained) <= 0.005
+        assert one.rate > 0
+        assert f"{one.backend} {one.precision}: 8 witnesses" in str(report)
+    json.dumps(report.to_json())
+    assert verify(report.bundle) == []
+    entry = Bundle.open(copy).manifest.backends["openvino"]["precisions"]["fp32"]
+    assert entry["limits"] == {"probabilities": 1e-3, "class_map": 1e-2}
+    assert entry["data"]["agreement"] >= 0.99
+    assert "openvino.precisions.fp32" in (copy / "README.md").read_text()
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "")
+
+
+def test_exporting_again_replaces(exported_bundle, tmp_path):
+    path = tmp_path / "digits"
+    shutil.copytree(exported_bundle, path)
+    before = Bundle.open(path).manifest
+    after = export(path, ("onnx",), quiet=True).bundle.manifest
+    assert after.files.keys() == before.files.keys()
+    assert after.backends.keys() == before.backends.keys()
+
+
+def test_an_export_that_answers_otherwise_is_refused_and_nothing_is_written(copy):
+    bundle = Bundle.open(copy)
+    other = bundle.witnesses()
+    wrong = {**other.outputs, "probabilities": np.roll(other.outputs["probabilities"], 1, axis=1)}
+    lying = with_witnesses(bundle, Witnesses(other.pictures, other.pixels_NHWC, wrong))
+    before = contents(copy)
+    with pytest.raises(
+        ProofError, match=r"export to openvino in \w+.*: the model does not answer as it did when trained"
+    ):
+        export(lying, quiet=True)
+    assert contents(copy) == before
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def with_witnesses(bundle: Bundle, witnesses: Witnesses) -> Bundle:
+    """Return the bundle with other witnesses, as a bundle made by hand would have them."""
+    from sightsmith.bundle import witnesses as module
+
+    shutil.rmtree(bundle.folder / "witnesses")
+    module.save(witnesses, bundle.folder / "witnesses")
+    bundle.manifest.files["witnesses/arrays.safetensors"] = sha256(bundle.folder / "witnesses" / "arrays.safetensors")
+    return add_files(bundle, {})
+
+
+def test_a_drop_beyond_the_allowed_one_is_refused(copy):
+    labelled = [(picture, target) for picture, target in zip(PICTURES[:64], TARGETS[:64], strict=True)]
+    before = contents(copy)
+    with pytest.raises(ProofError, match="accuracy may fall by -1"):
+        export(copy, ("onnx",), prove=labelled, max_drop=-1, quiet=True)
+    with pytest.raises(ProofError, match="of the answers must stay"):
+        export(copy, ("onnx",), prove=labelled, min_agreement=1.01, quiet=True)
+    assert contents(copy) == before
+
+
+def test_one_precision_can_be_asked_for(copy):
+    report = export(copy, precision="fp32", quiet=True)
+    assert [one.precision for one in report.proved] == ["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("to", "precision", "says"),
+    [
+        (("openvin",), "auto", "Did you mean 'openvino'"),
+        (("torch",), "auto", "needs no export"),
+        ((), "auto", "name a backend"),
+        (("onnx",), "int4", "computes in fp32 on this machine, not in 'int4'"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(copy, to, precision, says):
+    with pytest.raises(SettingsError, match=says):
+        export(copy, to, precision=precision, quiet=True)
+
+
+def outputs(*rows):
+    return {"probabilities": np.array(rows, np.float32)}
+
+
+def test_a_proof_counts_ties_within_the_limit_as_the_same():
+    close = compare(outputs([0.501, 0.499]), outputs([0.499, 0.501]), {"probabilities": 0.05})
+    assert close.ok
+    far = compare(outputs([0.6, 0.4]), outputs([0.4, 0.6]), {"probabilities": 0.5})
+    assert far.ok
+    changed = compare(outputs([0.6, 0.4], [0.9, 0.1]), outputs([0.56, 0.44], [0.1, 0.9]), {"probabilities": 0.05})
+    assert changed.same_answers == 0.5
+    assert changed.problems() == ["probabilities differs by 0.8, allowed is 0.05", "1 of 2 answers are different ones"]
+
+
+def test_answers_that_are_no_numbers_fail():
+    proof = compare(outputs([0.6, 0.4]), outputs([np.nan, np.nan]), {"probabilities": 0.5})
+    assert not proof.ok
+    with pytest.raises(ProofError, match="start of the service"):
+        proof.require("start of the service")
+
+
+def test_pixels_count_too():
+    same = Proof(count=1, differences={}, limits={}, same_answers=1.0, pixels=0.9)
+    assert same.ok
+    assert not Proof(count=1, differences={}, limits={}, same_answers=1.0, pixels=1.1).ok
+
+
+def test_another_shape_is_an_error():
+    with pytest.raises(BundleError, match=r"shape \(1, 3\), recorded is \(1, 2\)"):
+        compare(outputs([0.6, 0.4]), outputs([0.2, 0.4, 0.4]), {"probabilities": 0.5})

@@ -1,0 +1,192 @@
+"""The predictor: order, errors, bounded reading, the choice of a backend, and what it does not import."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.bundle.store import Bundle, add_files, pack
+from sightsmith.core.errors import BackendError, PictureError, SettingsError
+from sightsmith.runtime.predictor import Predictor
+from small_bundle import digit_pictures
+
+PICTURES, TARGETS = digit_pictures()
+
+
+@pytest.fixture(scope="module")
+def predictor(exported_bundle):
+    with Predictor.open(exported_bundle) as opened:
+        yield opened
+
+
+def test_pictures_it_was_not_trained_on_are_mostly_right(predictor):
+    outcomes = list(predictor.predict(list(PICTURES[1397:])))
+    right = [outcome.prediction.label == str(target) for outcome, target in zip(outcomes, TARGETS[1397:], strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_outcomes_come_in_order_with_the_errors_between_them(predictor, tmp_path):
+    Image.fromarray(PICTURES[0]).save(tmp_path / "zero.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "zero.png").read_bytes()[:60])
+    given = [tmp_path / "zero.png", b"junk", PICTURES[1], tmp_path / "half.png", Image.fromarray(PICTURES[2]), b""]
+    for batch in (1, 2, None):
+        outcomes = list(predictor.predict(given, batch=batch))
+        assert [outcome.index for outcome in outcomes] == list(range(6))
+        assert [outcome.prediction and outcome.prediction.label for outcome in outcomes] == [
+            "0",
+            None,
+            "1",
+            None,
+            "2",
+            None,
+        ]
+        assert all(isinstance(outcome.error, PictureError) for outcome in outcomes[1::2])
+        assert outcomes[0].name == str(tmp_path / "zero.png")
+        assert "half.png" in str(outcomes[3].error)
+
+
+@pytest.mark.parametrize("bad", [[], [b"x"], [b"x"] * 300])
+def test_nothing_to_predict_is_no_error(predictor, bad):
+    outcomes = list(predictor.predict(bad))
+    assert [outcome.index for outcome in outcomes] == list(range(len(bad)))
+    assert all(outcome.prediction is None for outcome in outcomes)
+
+
+def test_it_reads_only_a_few_batches_ahead(predictor):
+    read = 0
+
+    def endless():
+        nonlocal read
+        while True:
+            read += 1
+            yield PICTURES[read % 100]
+
+    outcomes = predictor.predict(endless(), batch=4)
+    labels = [next(outcomes).prediction.label for _ in range(12)]
+    assert len(labels) == 12
+    assert read <= 12 + 4 * 8
+    outcomes.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_an_error_of_the_caller_passes_through(predictor):
+    def broken():
+        yield PICTURES[0]
+        raise RuntimeError("the list went away")
+
+    with pytest.raises(RuntimeError, match="went away"):
+        list(predictor.predict(broken()))
+
+
+def test_one_picture_and_its_class_map(predictor):
+    found = predictor.predict_one(PICTURES[3], outputs=("class_map",))
+    assert found.label == "3"
+    heat = found.heat(found.index, predictor.preprocessing, (8, 8))
+    assert heat.shape == (8, 8)
+    assert heat.max() == 1
+    assert predictor.predict_one(PICTURES[3]).class_map_Khw is None
+    with pytest.raises(PictureError):
+        predictor.predict_one(b"junk")
+
+
+def test_every_way_to_predict_gives_the_same(predictor):
+    pixels = np.stack([predictor.preprocessing.apply(picture) for picture in PICTURES[:6]])
+    by_run = predictor.from_outputs(predictor.run(pixels, ("probabilities",)))
+    by_stream = [outcome.prediction for outcome in predictor.predict(PICTURES[:6])]
+    for one, other in zip(by_run, by_stream, strict=True):
+        np.testing.assert_allclose(one.scores_K, other.scores_K, atol=2e-2)
+
+
+def test_a_silly_batch_or_thread_count_is_refused(predictor, exported_bundle):
+    with pytest.raises(SettingsError, match="batch must be ≥ 1"):
+        predictor.predict([], batch=0)
+    with pytest.raises(SettingsError, match="threads must be ≥ 0"):
+        Predictor.open(exported_bundle, threads=-1)
+
+
+def test_the_fastest_backend_present_is_picked_and_explained(exported_bundle, digits_bundle):
+    with Predictor.open(exported_bundle) as picked:
+        assert picked.backend == "openvino"
+        assert picked.why.startswith("OpenVINO 20")
+        assert "the fastest that can run here" in picked.why
+        assert picked.precision in picked.why
+    with Predictor.open(digits_bundle) as unexported:
+        assert unexported.backend == "torch"
+        assert "not openvino: the bundle has no export for it" in unexported.why
+
+
+def test_an_asked_backend_is_never_replaced(digits_bundle):
+    with pytest.raises(BackendError, match="backend openvino was asked for, but the bundle has no export"):
+        Predictor.open(digits_bundle, backend="openvino")
+    with pytest.raises(SettingsError, match="unknown backend 'openvin'. Did you mean 'openvino'"):
+        Predictor.open(digits_bundle, backend="openvin")
+
+
+def test_precision_follows_what_was_proved_and_measured(exported_bundle, tmp_path):
+    path = tmp_path / "digits"
+    shutil.copytree(exported_bundle, path)
+    bundle = Bundle.open(path)
+    entry = bundle.manifest.backends["openvino"]
+    if "bf16" not in entry["precisions"]:
+        pytest.skip("this processor has no bf16")
+    rated = {name: {**proved, "rate": 10.0} for name, proved in entry["precisions"].items()}
+    rated["fp32"]["rate"] = 20.0
+    changed = add_files(bundle, {}, backends={"openvino": {**entry, "precisions": rated}})
+    assert Predictor.open(changed).precision == "fp32"
+    assert Predictor.open(changed, precision="bf16").precision == "bf16"
+    elsewhere = add_files(changed, {}, backends={"openvino": {**entry, "processor": "another", "precisions": rated}})
+    assert Predictor.open(elsewhere).precision == "bf16"
+    only_fp32 = add_files(elsewhere, {}, backends={"openvino": {**entry, "precisions": {"fp32": rated["fp32"]}}})
+    unproved = Predictor.open(only_fp32)
+    assert unproved.precision == "fp32"
+
+
+def test_changed_weights_fail_the_replay(exported_bundle, tmp_path):
+    path = tmp_path / "digits"
+    shutil.copytree(exported_bundle, path)
+    bundle = Bundle.open(path)
+    raw = bytearray(bundle.file("backends/openvino/model.bin").read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 4000] = bytes(4000)
+    add_files(bundle, {"backends/openvino/model.bin": bytes(raw)})
+    with Predictor.open(path, backend="openvino") as opened:
+        proof = opened.replay()
+    assert not proof.ok
+    assert "probabilities differs by" in proof.problems()[0]
+
+
+def test_a_zip_is_served_and_cleaned_up(exported_bundle, tmp_path):
+    archive = pack(Bundle.open(exported_bundle), tmp_path / "digits.zip")
+    with Predictor.open(archive) as opened:
+        folder = opened.bundle.folder
+        assert opened.predict_one(PICTURES[0]).label == "0"
+        assert opened.replay().ok
+    assert not folder.exists()
+
+
+def test_predicting_without_torch_stays_without_torch_and_tells_nobody(exported_bundle, tmp_path):
+    code = """
+import os, socket, sys
+def refuse(*_args, **_kwargs):
+    raise OSError("no network in this test")
+socket.socket.connect = socket.getaddrinfo = refuse
+from sightsmith.runtime.predictor import Predictor
+with Predictor.open(sys.argv[1], backend="openvino") as predictor:
+    assert predictor.replay().ok
+    assert next(predictor.predict([sys.argv[2]])).prediction.label == "0"
+heavy = {"torch", "onnx", "onnxruntime", "sklearn", "lightning", "pandas", "openvino_telemetry.main", "absl"}
+print(sorted(heavy & set(sys.modules)), sorted(os.listdir(os.environ["HOME"])))
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    Image.fromarray(PICTURES[0]).save(tmp_path / "zero.png")
+    command = [sys.executable, "-c", code, exported_bundle, tmp_path / "zero.png"]
+    environment = {"HOME": str(home), "PATH": str(Path(sys.executable).parent)}
+    made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.strip() == "[] []"
