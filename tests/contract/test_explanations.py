@@ -1,10 +1,10 @@
 """Every explanation method, on nets whose evidence has a known place: the coloured patch of `patch_bundle`."""
 
 import numpy as np
-import patch_bundle
 import pytest
-from patch_bundle import COLOURS, PATCH, patch_picture
 
+import patch_bundle
+from patch_bundle import COLOURS, PATCH, patch_picture
 from sightsmith.core.errors import SettingsError
 from sightsmith.explanation.run import METHODS, explain
 from sightsmith.runtime.predictor import Predictor
