@@ -69,7 +69,9 @@ def test_net_equals_the_formulas_as_plain_loops(pool):
 def test_cross_entropy_formula():
     logits = [0.3, -1.2, 2.0]
     for target in range(3):
-        expected = torch.nn.functional.cross_entropy(torch.tensor([logits], dtype=torch.float64), torch.tensor([target])).item()
+        expected = torch.nn.functional.cross_entropy(
+            torch.tensor([logits], dtype=torch.float64), torch.tensor([target])
+        ).item()
         assert cross_entropy(logits, target) == pytest.approx(expected)
         assert -logits[target] + math.log(sum(math.exp(z) for z in logits)) == pytest.approx(expected)
 

@@ -59,6 +59,27 @@ def test_the_map_of_a_vit_follows_the_picture():
     assert (spotted[1, 1] - spotted[others].mean()).abs() > 5 * spotted[others].std()
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_the_attention_of_a_vit_is_its_last_blocks_own(name):
+    module = build_net(name, channels=3, classes=2, height=48, width=64).module.eval()
+    images = torch.randn(2, 3, 48, 64)
+    with torch.inference_mode():
+        found = module.attention(images)
+        for block in module.net.blocks:
+            block.attn.fused_attn = False
+        dropped = []
+        module.net.blocks[-1].attn.attn_drop.register_forward_hook(lambda _, inputs, __: dropped.append(inputs[0]))
+        module(images)
+    patches = dropped[0].mean(1)[:, 0, module.layout.prefix :]
+    torch.testing.assert_close(found, (patches / patches.sum(1, keepdim=True)).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_srelpos_small_patch16_224", "swin_s3_tiny_224"])
+def test_nets_without_a_class_tokens_attention_have_none(name):
+    module = build_net(name, channels=3, classes=2, height=64, width=64).module.eval()
+    assert module.attention(torch.zeros(1, 3, 64, 64)) is None
+
+
 @pytest.mark.parametrize(
     ("name", "side", "message"),
     [

@@ -83,7 +83,7 @@ class AttentionNet(ClassifierNet):
         weights_BP, values_BPD = self._attend(features_BDhw)
         height, width = features_BDhw.shape[-2:]
         scaled_BPD = values_BPD * weights_BP[..., None] * (height * width)
-        return self.head(scaled_BPD).transpose(1, 2).reshape(len(features_BDhw), -1, height, width)
+        return self.head(scaled_BPD).transpose(1, 2).reshape(features_BDhw.shape[0], -1, height, width)
 
     def attention(self, images_BCHW: Tensor) -> Tensor:
         """Return the attention weights, (B, h, w), non-negative and summing to 1."""

@@ -23,7 +23,9 @@ from typing import Any, Literal
 
 import timm
 import torch
+from timm.layers import Attention
 from timm.models import PretrainedCfg, adapt_input_conv, get_pretrained_cfg, is_model, model_entrypoint
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from sightsmith.core.errors import DataError, SettingsError
@@ -106,6 +108,25 @@ class TimmNet(ClassifierNet):
         method = by_masking if self.layout.method == "masking" else by_position
         return method(self._classify_map, self.as_map(features_BDhw))
 
+    def attention(self, images_BCHW: Tensor) -> Tensor | None:
+        """Return what the class token of a vision transformer attends to in the last block, (B, h, w).
+
+        The mean over the heads, of the patches alone, made to sum to 1. None for nets without a class token or with
+        another form of attention.
+        """
+        attention = _last_attention(self.net)
+        if attention is None or self.layout.kind != "tokens":
+            return None
+        seen: list[Tensor] = []
+        hook = attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        try:
+            self.features(images_BCHW)
+        finally:
+            hook.remove()
+        weights_BT = _class_attention(attention, seen[0])[:, self.layout.prefix :]
+        weights_BT = weights_BT / weights_BT.sum(dim=1, keepdim=True)
+        return weights_BT.reshape(-1, *self.layout.grid)
+
     def published(self) -> nn.Module:
         """Return timm's own module."""
         return self.net
@@ -119,7 +140,7 @@ class TimmNet(ClassifierNet):
         if self.layout.kind == "last":
             return features.permute(0, 3, 1, 2)
         if self.layout.kind == "tokens":
-            return features[:, self.layout.prefix :].transpose(1, 2).reshape(len(features), -1, *self.layout.grid)
+            return features[:, self.layout.prefix :].transpose(1, 2).reshape(features.shape[0], -1, *self.layout.grid)
         return features
 
     def _classify_map(self, features_BDhw: Tensor) -> Tensor:
@@ -129,6 +150,23 @@ class TimmNet(ClassifierNet):
             patch_B1D = features_BDhw.flatten(2).transpose(1, 2)
             return self.classify(patch_B1D.expand(-1, self.layout.prefix + 1, -1))
         return self.classify(features_BDhw)
+
+
+def _last_attention(net: Any) -> nn.Module | None:
+    """Return the attention of a plain vision transformer's last block, if its first token is the class token."""
+    if not isinstance(net, VisionTransformer) or not net.has_class_token:
+        return None
+    attention = getattr(net.blocks[-1], "attn", None)
+    return attention if type(attention) is Attention else None
+
+
+def _class_attention(attention: Any, tokens_BTD: Tensor) -> Tensor:
+    """Return the attention of the first token to every token, mean over the heads, (B, T)."""
+    batch, tokens, _ = tokens_BTD.shape
+    qkv = attention.qkv(tokens_BTD).reshape(batch, tokens, 3, attention.num_heads, -1)
+    query, key, _ = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    query, key = attention.q_norm(query[:, :, :1]), attention.k_norm(key)
+    return torch.softmax(query @ key.transpose(-2, -1) * attention.scale, dim=-1).mean(dim=1)[:, 0]
 
 
 def names() -> list[str]:

@@ -1,0 +1,145 @@
+"""What every net must do: each file of `nets/`, and one of each family of the libraries.
+
+`python tests/contract/test_nets.py` writes the golden outputs anew; do that only when a net is meant to change.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sightsmith.nets.build import build_net, describe_net, own_nets
+
+GOLDEN = Path(__file__).parent / "golden"
+OWN_SIZES = [(8, 8), (28, 28), (33, 40)]
+LIBRARY = {
+    "resnet10t": (64, 64),
+    "vgg11": (32, 32),
+    "inception_v3": (96, 96),
+    "mobilenetv3_small_050": (64, 64),
+    "densenet121": (32, 32),
+    "legacy_seresnet18": (40, 56),
+    "efficientnet_b0": (64, 64),
+    "convnext_atto": (64, 64),
+    "regnetx_002": (64, 64),
+    "test_vit": (32, 64),
+    "deit_tiny_distilled_patch16_224": (64, 64),
+    "swin_s3_tiny_224": (64, 64),
+    "crossvit_tiny_240": (240, 240),
+}
+LARGE = {"vgg11"}
+CASES = [
+    pytest.param(
+        name,
+        channels,
+        *size,
+        id=f"{name}-{channels}-{size[0]}x{size[1]}",
+        marks=[pytest.mark.slow] if name in LARGE else [],
+    )
+    for name, sizes in [*((own, OWN_SIZES) for own in own_nets()), *((name, [size]) for name, size in LIBRARY.items())]
+    for channels in (1, 3)
+    for size in sizes
+]
+every_net = pytest.mark.parametrize(("name", "channels", "height", "width"), CASES)
+
+
+def build(name, channels, height, width, settings=None):
+    torch.manual_seed(0)
+    return build_net(name, settings or {}, channels=channels, classes=5, height=height, width=width)
+
+
+@every_net
+def test_shapes_values_and_the_map(name, channels, height, width):
+    module = build(name, channels, height, width).module.eval()
+    images = torch.randn(2, channels, height, width)
+    with torch.inference_mode():
+        logits = module(images)
+        with_logits, class_map = module.with_map(images)
+        attention = module.attention(images)
+        again = module(images)
+        channels_last = module.to(memory_format=torch.channels_last)(
+            images.contiguous(memory_format=torch.channels_last)
+        )
+    assert logits.shape == (2, 5)
+    assert class_map.shape[:2] == (2, 5)
+    assert class_map.ndim == 4
+    assert logits.isfinite().all()
+    assert class_map.isfinite().all()
+    assert torch.equal(logits, with_logits), "with_map gives other logits than forward"
+    assert torch.equal(logits, again), "two runs in evaluation mode differ"
+    torch.testing.assert_close(channels_last, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max()))
+    if attention is not None:
+        assert attention.shape == (2, *class_map.shape[2:])
+        torch.testing.assert_close(attention.sum((1, 2)), torch.ones(2))
+
+
+@every_net
+def test_gradient_reaches_every_parameter(name, channels, height, width):
+    module = build(name, channels, height, width).module.train()
+    module(torch.randn(4, channels, height, width)).square().sum().backward()
+    unreached = [key for key, parameter in module.named_parameters() if parameter.grad is None]
+    assert unreached == []
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
+
+
+@every_net
+def test_recorded_settings_rebuild_it(name, channels, height, width):
+    built = build(name, channels, height, width)
+    again = build(built.name, channels, height, width, json.loads(json.dumps(dict(built.settings))))
+    first, second = built.module.state_dict(), again.module.state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert set(built.settings) == {setting.name for setting in describe_net(name).settings}
+    assert built.weights.origin == "none"
+
+
+@every_net
+def test_head_and_backbone_share_out_the_parameters(name, channels, height, width):
+    module = build(name, channels, height, width).module
+    head = {id(parameter) for parameter in module.head_parameters()}
+    backbone = {id(parameter) for parameter in module.backbone_parameters()}
+    assert head
+    assert backbone
+    assert not head & backbone
+    assert head | backbone == {id(parameter) for parameter in module.parameters()}
+
+
+@every_net
+def test_half_precision_by_autocast(name, channels, height, width):
+    module = build(name, channels, height, width).module.eval()
+    images = torch.randn(2, channels, height, width)
+    with torch.inference_mode():
+        expected = module(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, class_map = module.with_map(images)
+    assert logits.isfinite().all()
+    assert class_map.isfinite().all()
+    assert (logits.float() - expected).abs().max() <= 0.1 * expected.abs().max() + 0.05
+
+
+def golden(name):
+    torch.manual_seed(20)
+    module = build_net(name, channels=3, classes=4, height=16, width=20).module.eval()
+    with torch.inference_mode():
+        logits, class_map = module.with_map(torch.randn(2, 3, 16, 20))
+    return {"logits": logits.tolist(), "class_map": class_map.tolist()}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
+def test_golden_outputs(name):
+    recorded, found = json.loads((GOLDEN / f"{name}.json").read_text()), golden(name)
+    for key in ("logits", "class_map"):
+        torch.testing.assert_close(torch.tensor(found[key]), torch.tensor(recorded[key]), rtol=1e-3, atol=1e-5)
+
+
+def test_every_net_of_ours_has_golden_outputs():
+    ours = Path(__file__).parents[2] / "src" / "sightsmith" / "nets"
+    files = {path.stem for path in ours.glob("*.py")} - {"__init__", "build"}
+    assert files == {path.stem for path in GOLDEN.glob("*.json")}
+
+
+if __name__ == "__main__":
+    for own in own_nets():
+        rounded = json.loads(json.dumps(golden(own)), parse_float=lambda text: round(float(text), 6))
+        (GOLDEN / f"{own}.json").write_text(json.dumps(rounded) + "\n")
