@@ -11,9 +11,9 @@ INSTALLED := .venv/.installed
 
 run: $(INSTALLED)
 	@$(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) >/dev/null || { $(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) | tail -1; exit 2; }
-	@test -f $(BUNDLE)/manifest.json || $(BIN)/sightsmith train digits --out $(BUNDLE) --resume-if-possible
+	@test -f $(BUNDLE)/manifest.json || $(BIN)/sightsmith train digits --out $(BUNDLE) $$(test -d $(BUNDLE).train && echo --resume)
 	@test -f $(BUNDLE)/report/evaluation.html || $(BIN)/sightsmith evaluate $(BUNDLE)
-	@test -d $(BUNDLE)/backends/openvino || $(BIN)/sightsmith export $(BUNDLE) --to openvino --prove
+	@test -d $(BUNDLE)/backends/openvino || $(BIN)/sightsmith export $(BUNDLE) --to openvino --prove test
 	@exec $(BIN)/sightsmith serve $(BUNDLE) --host $(HOST) --port $(PORT)
 
 install: $(INSTALLED)

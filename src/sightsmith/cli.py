@@ -30,8 +30,11 @@ _USE = Group("Use", sort_key=3)
 
 TrainFlags = flags_of(TrainSettings, leave_out=("data",))
 ServeFlags = flags_of(ServeSettings)
+_NO_TRAIN_FLAGS, _NO_SERVE_FLAGS = TrainFlags(), ServeFlags()
 
-Backend = Annotated[str, Parameter(help="Backend: auto, or one that `doctor` lists. [default: auto]", show_default=False)]
+Backend = Annotated[
+    str, Parameter(help="Backend: auto, or one that `doctor` lists. [default: auto]", show_default=False)
+]
 Precision = Annotated[str, Parameter(help="auto, bf16 or fp32. [default: auto]", show_default=False)]
 Overwrite = Annotated[bool, Parameter(help="Replace what stands at the output's place.", negative=())]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=())]
@@ -74,7 +77,7 @@ def train(
     *,
     config: Path | None = None,
     print_config: Annotated[bool, Parameter(negative=())] = False,
-    settings: TrainFlags = TrainFlags(),  # type: ignore[valid-type]
+    settings: TrainFlags = _NO_TRAIN_FLAGS,  # type: ignore[valid-type]
 ) -> int:
     """Train a classifier on pictures and write it as a bundle.
 
@@ -95,8 +98,8 @@ def train(
     from sightsmith.training.fit import train as fit
 
     result = fit(resolved)
-    _say(f"Next: sightsmith evaluate {result.bundle}    sightsmith export {result.bundle} --to openvino")
-    print(result.bundle)
+    _say(f"Next: sightsmith evaluate {result.path}    sightsmith export {result.path} --to openvino")
+    print(result.path)
     return 0
 
 
@@ -106,7 +109,9 @@ def evaluate(
     /,
     *,
     data: str | None = None,
+    format: str | None = None,  # noqa: A002  # the flag's name
     split: Literal["train", "val", "test"] = "test",
+    missing_ok: Annotated[bool, Parameter(negative=())] = False,
     backend: Backend = "auto",
     precision: Precision = "auto",
     report: Path | None = None,
@@ -119,17 +124,22 @@ def evaluate(
         bundle: The model.
         data: Other data with the same classes; all of it, or its `split` where it has splits. Without it, the
             model's own data.
+        format: Read that data as this format instead of detecting it.
         split: Which split.
-        report: Where the page goes; by default into the bundle's report folder.
+        missing_ok: Accept other data that lacks some of the model's classes.
+        report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
 
     with model.load(bundle, backend=backend, precision=precision) as loaded:
-        done = loaded.evaluate(data=data, split=split, report=report, overwrite=overwrite)
+        done = loaded.evaluate(
+            data, format=format, split=split, missing_ok=missing_ok, report=report, overwrite=overwrite
+        )
     print(_json(done.to_json()) if as_json else done.to_text())
-    for name, why in done.skipped:
-        _say(f"skipped {name}: {why}")
-    _say(f"Report: {done.report}")
+    for skipped in done.skipped:
+        _say(f"skipped {skipped.key}: {skipped.why}")
+    if done.report:
+        _say(f"Report: {done.report}")
     return int(bool(done.skipped))
 
 
@@ -235,20 +245,19 @@ def export(
     /,
     *,
     to: Annotated[list[str], Parameter(consume_multiple=True)],
-    prove: Annotated[str | None, Parameter(help="Compare the accuracy too, on DATA or on `test`, the own split.")] = None,
-    overwrite: Overwrite = False,
+    prove: str | None = None,
 ) -> int:
     """Compile a model for a backend and prove that it answers alike; beyond the tolerance nothing is written.
 
     Args:
         bundle: The model.
         to: One backend or more: openvino, onnx.
+        prove: Compare the accuracy too: on this data, or on `test`, the model's own test split.
     """
     from sightsmith import model
 
     with model.load(bundle, backend="torch") as loaded:
-        for name in to:
-            print(loaded.export(name, prove=prove, overwrite=overwrite).to_text())
+        print(loaded.export([name for names in to for name in names.split(",")], prove=prove))
     return 0
 
 
@@ -257,7 +266,7 @@ def serve(
     bundles: Annotated[list[str], Parameter(consume_multiple=True)],
     /,
     *,
-    settings: ServeFlags = ServeFlags(),  # type: ignore[valid-type]
+    settings: ServeFlags = _NO_SERVE_FLAGS,  # type: ignore[valid-type]
 ) -> int:
     """Put models behind HTTP, with a page to try them.
 
@@ -317,7 +326,8 @@ def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
     Args:
         bundle: The model.
     """
-    from sightsmith.bundle.store import Bundle, inspect_text
+    from sightsmith.bundle.inspect import inspect_text
+    from sightsmith.bundle.store import Bundle
 
     with Bundle.open(bundle, verify=False) as opened:
         print(_json(opened.manifest.to_json()) if as_json else inspect_text(opened))

@@ -44,7 +44,7 @@ def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
         if field.name in leave_out:
             continue
         help_text = docs.get(field.name, "") + _default_text(field)
-        annotated = Annotated[hints[field.name] | None, Parameter(help=help_text, show_default=False)]  # type: ignore[valid-type]
+        annotated = Annotated[hints[field.name] | None, Parameter(help=help_text, show_default=False)]  # type: ignore[valid-type,name-defined]
         flags.append((field.name, annotated, dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Flags", flags, frozen=True, kw_only=True)
     made.__module__ = cls.__module__  # cyclopts takes a class of the module `types` for a builtin

@@ -137,7 +137,7 @@ class Preprocessing:
         return from_mapping(cls, raw, where="preprocessing")
 
     def _resize(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-        if image.size == size and box == (0, 0, *size):
+        if image.size == size and all(side == whole for side, whole in zip(box, (0, 0, *size), strict=True)):
             return image
         return image.resize(size, _FILTERS[self.interpolation], box=box, reducing_gap=3.0)
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ def track(items: Iterable[T], what: str, total: int | None = None, *, quiet: boo
         total: how many items there are; unknown where None and `items` has no length.
         quiet: show nothing.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if quiet:
         yield from items

@@ -4,18 +4,19 @@ Shapes: N samples, K classes, T answers kept a sample (the most probable first).
 """
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
-from sightsmith.core.files import new_file, write_text
+from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
 from sightsmith.evaluation.bootstrap import Interval
 
@@ -194,11 +195,17 @@ class Evaluation:
             lines.append(f"  left out because they cannot be read: {skipped:,}")
         return "\n".join(lines)
 
+    def files(self) -> tuple[str, str]:
+        """Return the texts of `evaluation.json` and `predictions.csv`."""
+        table = io.StringIO()
+        write_table(table, self.answers, self.classes)
+        return json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n", table.getvalue()
+
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `predictions.csv` into an existing folder."""
-        write_text(Path(folder) / JSON_NAME, json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
-        with new_file(Path(folder) / TABLE_NAME) as partial:
-            write_table(partial, self.answers, self.classes)
+        figures, table = self.files()
+        write_text(Path(folder) / JSON_NAME, figures)
+        write_text(Path(folder) / TABLE_NAME, table)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -229,28 +236,19 @@ class Evaluation:
             raise DataError(f"{folder}: a damaged evaluation ({error!r}). Evaluate again.") from error
 
 
-def write_table(path: Path, answers: Answers, classes: Sequence[str]) -> None:
+def write_table(file: TextIO, answers: Answers, classes: Sequence[str]) -> None:
     """Write one row a sample: key, target, answer, right, score, target_score, then the further answers."""
     kept = answers.top_NT.shape[1]
     further = [f"{part}_{place}" for place in range(2, kept + 1) for part in ("answer", "score")]
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["key", "target", "answer", "right", "score", "target_score", *further])
-        for at, key in enumerate(answers.keys):
-            names = [classes[index] for index in answers.top_NT[at]]
-            scores = [f"{score:.6g}" for score in answers.scores_NT[at]]
-            others = [part for pair in zip(names[1:], scores[1:], strict=True) for part in pair]
-            writer.writerow(
-                [
-                    printable(key),
-                    classes[answers.targets_N[at]],
-                    names[0],
-                    int(answers.right_N[at]),
-                    scores[0],
-                    f"{answers.target_scores_N[at]:.6g}",
-                    *others,
-                ]
-            )
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["key", "target", "answer", "right", "score", "target_score", *further])
+    for at, key in enumerate(answers.keys):
+        names = [classes[index] for index in answers.top_NT[at]]
+        scores = [f"{score:.6g}" for score in answers.scores_NT[at]]
+        others = [part for pair in zip(names[1:], scores[1:], strict=True) for part in pair]
+        target, right = classes[answers.targets_N[at]], int(answers.right_N[at])
+        own = f"{answers.target_scores_N[at]:.6g}"
+        writer.writerow([printable(key), target, names[0], right, scores[0], own, *others])
 
 
 def read_table(path: Path, classes: Sequence[str]) -> Answers:

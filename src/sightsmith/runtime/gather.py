@@ -5,6 +5,7 @@ reported.
 """
 
 import glob
+import io
 import os
 import sys
 import urllib.error
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import EXTENSIONS, Picture, printable
@@ -79,7 +81,8 @@ def _folder(folder: Path) -> Iterator[Item]:
 
 
 def _standard_input(*, urls: bool) -> Iterator[Item]:
-    head = sys.stdin.buffer.peek(8)[:8]  # type: ignore[attr-defined]  # standard input is a BufferedReader
+    buffered = cast("io.BufferedReader", sys.stdin.buffer)
+    head = buffered.peek(8)[:8]
     if head.startswith(_MAGIC):
         data = sys.stdin.buffer.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."

@@ -1,0 +1,112 @@
+"""The verb `evaluate`: choose the samples, measure, write the page, and keep the figures in the bundle."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from sightsmith.bundle.store import Content, add_files
+from sightsmith.core.files import write_text
+from sightsmith.core.images import Picture, printable
+from sightsmith.core.records import Split
+from sightsmith.data.settings import SourceOptions
+from sightsmith.data.source import open_source
+from sightsmith.evaluation import gallery, run
+from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
+from sightsmith.evaluation.report import report_html
+from sightsmith.evaluation.samples import Chosen, other_data, own_split
+from sightsmith.predictions.labels import Labels
+from sightsmith.runtime.predictor import Predictor
+
+FOLDER = "report"
+PAGE = f"{FOLDER}/index.html"
+_CURVES = f"{FOLDER}/metrics.csv"
+_CLASS_MAP = "class_map"
+
+
+def evaluate(
+    predictor: Predictor,
+    *,
+    data: str | Path | None = None,
+    format: str | None = None,  # noqa: A002  # the name of the setting
+    split: Split = "test",
+    missing_ok: bool = False,
+    report: Path | None = None,
+    batch: int | None = None,
+    quiet: bool = False,
+) -> Evaluation:
+    """Measure a model and write the report.
+
+    On the model's own test split the figures, the answers and the page go into the bundle (`report/`), and the
+    figures into its manifest; the predictor then still holds the bundle as it was, so open it again.
+
+    Args:
+        predictor: the model.
+        data: other data with the same classes; None takes the model's own.
+        format: of that data, where it is not to be detected.
+        split: which split; of other data only where it has splits.
+        missing_ok: accept other data without a sample of some of the model's classes.
+        report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
+        batch: pictures a step; None lets the predictor choose.
+        quiet: show no progress.
+
+    Returns:
+        The evaluation, with the path of the page where one was written.
+
+    Raises:
+        DataError: the data cannot be used; see `samples.py`.
+    """
+    if data is None:
+        chosen = own_split(predictor.bundle, split)
+    else:
+        chosen = other_data(
+            open_source(data, SourceOptions(format=format)), predictor.classes, split, missing_ok=missing_ok
+        )
+    done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
+    keep = chosen.own and split == "test"
+    if not keep and report is None:
+        return done
+    page = report_html(done, predictor.manifest, _galleries(predictor, chosen, done), _curves(predictor))
+    if report is not None:
+        write_text(report, page)
+    if keep:
+        _keep(predictor, done, page)
+    return replace(done, report=report or predictor.bundle.path / PAGE)
+
+
+def figures(done: Evaluation) -> dict[str, Any]:
+    """Return what the manifest keeps of an evaluation."""
+    return {
+        **{name: value for name, value in done.overall.items() if value is not None},
+        "ece": done.calibration.ece,
+        "nll": done.calibration.nll,
+        "count": done.counts["evaluated"],
+        "skipped": done.counts["skipped"],
+        "intervals": {name: asdict(one) for name, one in done.intervals.items()},
+        "digest": done.data["digest"],
+    }
+
+
+def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="sightsmith-") as temporary:
+        folder = Path(temporary)
+        done.save(folder)
+        files: dict[str, Content] = {f"{FOLDER}/{name}": folder / name for name in (JSON_NAME, TABLE_NAME)}
+        metrics = {**predictor.manifest.metrics, "test": figures(done)}
+        add_files(predictor.bundle, {**files, PAGE: page}, metrics=metrics)
+
+
+def _galleries(predictor: Predictor, chosen: Chosen, done: Evaluation) -> Sequence[gallery.Gallery]:
+    pictures = {printable(sample.key): sample.picture for sample in chosen.samples}
+    outputs = (_CLASS_MAP,) if _CLASS_MAP in predictor.outputs else ()
+
+    def look_again(chosen_pictures: Sequence[Picture]) -> Iterator[Labels | None]:
+        return (outcome.prediction for outcome in predictor.predict(chosen_pictures, outputs=outputs))
+
+    return gallery.build(done.answers, done.classes, pictures.__getitem__, look_again, predictor.preprocessing)
+
+
+def _curves(predictor: Predictor) -> str:
+    bundle = predictor.bundle
+    return bundle.file(_CURVES).read_text(encoding="utf-8") if _CURVES in bundle.manifest.files else ""
