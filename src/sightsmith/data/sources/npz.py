@@ -58,7 +58,7 @@ def _inside(folder: Path) -> Path | None:
 
 def _read(file: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except ValueError as error:
         if "allow_pickle" in str(error) or "pickle" in str(error).lower():

@@ -40,7 +40,7 @@ def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path
             f"{name}: downloading needs torchvision: pip install 'sightsmith[train]'. {way_round}"
         ) from error
     except (OSError, RuntimeError, ValueError, tarfile.TarError) as error:
-        reason = str(error).strip().rstrip(".") or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DataError(f"{name}: cannot be downloaded ({reason}). {way_round}") from error
     return folder
 

@@ -1,0 +1,276 @@
+"""Folders of pictures and tables of paths: layouts, odd names, and every way to get them wrong."""
+
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.images import decode
+from sightsmith.data.source import SourceOptions, open_source
+
+
+def put(root, *names):
+    """Write a small picture under each name; the pictures differ."""
+    for name in names:
+        path = Path(root) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(zlib.crc32(name.encode("utf-8", "surrogateescape"))).integers(
+            0, 256, (9, 9), dtype=np.uint8
+        )
+        Image.fromarray(values).save(path, format="PNG")
+
+
+def problems(source):
+    return {problem.code: problem for problem in source.problems}
+
+
+def test_a_folder_per_class(tmp_path):
+    put(tmp_path, "cats/1.png", "cats/10.png", "cats/2.PNG", "dogs/x.JPeG", "birds/owl/deep/3.tif")
+    source = open_source(str(tmp_path))
+    assert source.format == "folder"
+    assert source.classes == ("birds/owl/deep", "cats", "dogs")
+    assert [s.key for s in source.samples] == [
+        "birds/owl/deep/3.tif",
+        "cats/1.png",
+        "cats/2.PNG",
+        "cats/10.png",
+        "dogs/x.JPeG",
+    ]
+    assert source.targets().tolist() == [0, 1, 1, 1, 2]
+    assert source.problems == ()
+    assert decode(source.samples[4].picture).size == (9, 9)
+
+
+def test_classes_are_in_natural_order(tmp_path):
+    put(tmp_path, *(f"{n}/a.png" for n in (10, 2, 1, 33)))
+    assert open_source(tmp_path).classes == ("1", "2", "10", "33")
+
+
+@pytest.mark.parametrize(
+    ("val", "test"), [("val", "test"), ("Validation", "TESTING"), ("valid", "test"), ("dev", None)]
+)
+def test_folders_for_splits(tmp_path, val, test):
+    put(tmp_path, "train/a/1.png", "train/b/2.png", f"{val}/a/3.png", *([f"{test}/b/4.png"] if test else []))
+    source = open_source(tmp_path)
+    assert source.classes == ("a", "b")
+    expected = {"train/a/1.png": "train", "train/b/2.png": "train", f"{val}/a/3.png": "val"}
+    if test:
+        expected[f"{test}/b/4.png"] = "test"
+    assert {s.key: s.split for s in source.samples} == expected
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path):
+    put(tmp_path, "train/1.png", "bus/2.png", "car/3.png")
+    source = open_source(tmp_path)
+    assert source.classes == ("bus", "car", "train")
+    assert {s.split for s in source.samples} == {None}
+
+
+def test_splits_without_classes_are_refused_not_taken_for_classes(tmp_path):
+    put(tmp_path, "train/cat.1.png", "test/2.png")
+    with pytest.raises(DataError, match="test, train hold pictures directly, so their classes are unknown"):
+        open_source(tmp_path)
+
+
+def test_what_lies_beside_the_splits_is_named(tmp_path):
+    put(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png", "extra/a/3.png", "extra/a/4.png")
+    source = open_source(tmp_path)
+    assert len(source.samples) == 4
+    stray = problems(source)["outside-splits"]
+    assert stray.keys == ("extra/a/3.png", "extra/a/4.png")
+    assert stray.lost == 2
+    assert stray.severity == "error"
+
+
+def test_pictures_without_a_class_are_named(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png", "loose.png")
+    found = problems(open_source(tmp_path))["no-class"]
+    assert (found.keys, found.lost) == (("loose.png",), 1)
+
+
+def test_other_files_are_counted_and_named(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png", ".cache/3.png")
+    for name in ("a/notes.txt", "a/photo.heic", "b/.DS_Store", "Thumbs.db"):
+        (tmp_path / name).touch()
+    found = problems(open_source(tmp_path))
+    assert found["not-a-picture"].keys == ("a/notes.txt",)
+    assert found["unsupported-format"].keys == ("a/photo.heic",)
+    assert found["unsupported-format"].severity == "error"
+    assert found["unsupported-format"].lost == 1
+    assert found["hidden"].keys == (".cache", "Thumbs.db", "b/.DS_Store")
+
+
+def test_an_empty_folder_is_a_class_without_pictures(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "c").mkdir()
+    assert open_source(tmp_path).classes == ("a", "b", "c")
+
+
+def test_all_classes_below_one_folder_is_a_warning(tmp_path):
+    put(tmp_path, "unpacked/a/1.png", "unpacked/b/2.png")
+    found = problems(open_source(tmp_path))["nested"]
+    assert f"Point at {tmp_path}/unpacked" in found.message
+
+
+def test_links_that_lead_back_end(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "b" / "self").symlink_to(tmp_path / "b", target_is_directory=True)
+    source = open_source(tmp_path)
+    assert len(source.samples) == 2
+    assert problems(source)["link-loop"].keys == ("a/again", "b/self")
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path):
+    put(tmp_path / "store", "x/1.png")
+    put(tmp_path / "data", "a/2.png")
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "store" / "x", target_is_directory=True)
+    assert [s.key for s in open_source(tmp_path / "data").samples] == ["a/2.png", "b/1.png"]
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    name = os.fsdecode(b"caf\xe9")
+    shutil.copytree(tmp_path / "a", tmp_path / name)
+    shutil.copy(tmp_path / "a" / "1.png", tmp_path / "a" / os.fsdecode(b"\xff\xfe.png"))
+    source = open_source(tmp_path)
+    assert "caf\\udce9" in source.classes
+    keys = [s.key for s in source.samples]
+    assert len(set(keys)) == 4
+    for sample in source.samples:
+        sample.key.encode("utf-8")
+        assert decode(sample.picture).size == (9, 9)
+
+
+def test_a_location_that_is_not_utf8_can_be_printed(tmp_path):
+    root = tmp_path / os.fsdecode(b"d\xe9p\xf4t")
+    put(root, "a/1.png", "b/2.png")
+    source = open_source(root)
+    source.location.encode("utf-8")
+    assert decode(source.samples[0].picture).size == (9, 9)
+
+
+def test_an_empty_folder_says_what_to_put_there(tmp_path):
+    with pytest.raises(DataError, match=r"the folder is empty\. Give each class a folder of its own: .*/cats/1\.jpg"):
+        open_source(tmp_path)
+
+
+def test_a_folder_of_text_files_says_so(tmp_path):
+    for n in range(3):
+        (tmp_path / f"{n}.txt").write_text("text")
+    with pytest.raises(DataError, match=r"(?s)no picture in it \(JPEG.*3 files left out.*3 \.txt"):
+        open_source(tmp_path)
+
+
+def test_pictures_in_no_folder_say_what_to_do_and_name_the_table(tmp_path):
+    put(tmp_path, "1.png", "2.png")
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    with pytest.raises(DataError, match=r"2 pictures lie in no folder.*Or point at the table.*labels\.csv"):
+        open_source(tmp_path)
+
+
+def table(tmp_path, text, name="t.csv", encoding="utf-8"):
+    put(tmp_path, "p/1.png", "p/2.png", "p/3.png", "p/4.png")
+    (tmp_path / name).write_text(text, encoding=encoding)
+    return tmp_path / name
+
+
+def test_a_table(tmp_path):
+    source = open_source(
+        table(tmp_path, "path,label,split,group\np/1.png,cat,train,anna\np/2.png,dog,VAL,bob\np/3.png,cat,,\n")
+    )
+    assert source.format == "table"
+    assert source.classes == ("cat", "dog")
+    found = [(s.key, s.target, s.split, s.group) for s in source.samples]
+    assert found == [
+        ("p/1.png", 0, "train", "anna"),
+        ("p/2.png", 1, "val", "bob"),
+        ("p/3.png", 0, None, None),
+    ]
+    assert decode(source.samples[0].picture).size == (9, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "encoding"),
+    [
+        ("path\tlabel\np/1.png\tcat\np/2.png\tdog\n", "t.tsv", "utf-8"),
+        ("path;label\np/1.png;cat\np/2.png;dog\n", "t.csv", "utf-8"),
+        ("path,label\r\np/1.png,cat\r\n\r\np/2.png,dog\r\n", "t.csv", "utf-8-sig"),
+        ('label , "path"\ncat,"p/1.png"\ndog,p/2.png\n', "t.csv", "utf-8"),
+    ],
+)
+def test_dialects_of_tables(tmp_path, text, name, encoding):
+    if "label ," in text:
+        text = text.replace(' "path"', "path")
+    source = open_source(table(tmp_path, text, name, encoding))
+    assert [(s.key, source.classes[s.target]) for s in source.samples] == [("p/1.png", "cat"), ("p/2.png", "dog")]
+
+
+def test_any_column_can_be_the_group(tmp_path):
+    file = table(tmp_path, "path,label,patient\np/1.png,a,7\np/2.png,b,7\np/3.png,a,8\n")
+    assert [s.group for s in open_source(file, SourceOptions(group_by="patient")).samples] == ["7", "7", "8"]
+    by_name = open_source(file, SourceOptions(group_by=r"p/(\d)"))
+    assert [s.group for s in by_name.samples] == ["1", "2", "3"]
+    with pytest.raises(DataError, match=r"no column 'pateint'\. Did you mean 'patient'"):
+        open_source(file, SourceOptions(group_by="pateint"))
+    with pytest.raises(SettingsError, match="not a regular expression"):
+        open_source(file, SourceOptions(group_by="(pateint"))
+
+
+def test_rows_that_cannot_be_used_are_named(tmp_path):
+    source = open_source(
+        table(
+            tmp_path,
+            "path,label,split\np/1.png,a,train\np/gone.png,a,train\np/2.png,,train\np/3.png,b,tset\n,b,train\np/4.png,b,\n",
+        )
+    )
+    assert [s.key for s in source.samples] == ["p/1.png", "p/4.png"]
+    found = problems(source)
+    assert found["missing-file"].keys == ("p/gone.png",)
+    assert found["no-label"].notes == ("row 4",)
+    assert found["bad-split"].notes == ("row 5: 'tset'",)
+    assert found["no-path"].keys == ("row 6",)
+    assert sum(problem.lost for problem in source.problems) == 4
+    assert {problem.severity for problem in source.problems} == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("paht,label\np/1.png,a\n", r"no column 'path'; it has paht, label\. Rename 'paht' to 'path'"),
+        ("path,category\np/1.png,a\n", r"no column 'label'.*Rename 'category' to 'label'"),
+        ("p/1.png,a\np/2.png,b\n", r"no column 'path'; it has p/1\.png, a"),
+        ("path,label,label\np/1.png,a,b\n", "more than one column is called label"),
+        ("", "an empty table"),
+        ("path,label\n", "no picture in it can be used"),
+        ("path,label\nnone.png,a\n", r"(?s)no picture in it can be used.*none\.png"),
+        ('path,label\n"p/1.png,a\n', "not a whole table"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        open_source(table(tmp_path, text))
+
+
+def test_a_table_that_is_not_utf8_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"not UTF-8 text.*Save it as UTF-8"):
+        open_source(table(tmp_path, "path,label\np/1.png,café\n", encoding="latin-1"))
+
+
+def test_a_file_named_twice_is_two_samples(tmp_path):
+    source = open_source(table(tmp_path, "path,label\np/1.png,a\np/1.png,b\n"))
+    assert [s.key for s in source.samples] == ["p/1.png", "p/1.png#2"]
+
+
+def test_real_folders(shared_data):
+    cifar = open_source(shared_data("cifar10_subset"))
+    assert (len(cifar.samples), len(cifar.classes)) == (7000, 10)
+    assert sum(s.split == "test" for s in cifar.samples) == 2000
+    signs = open_source(shared_data("gtsrb_tracks"), SourceOptions(group_by=r"^(\d+/\d+)_"))
+    assert signs.classes == tuple(map(str, range(43)))
+    assert len({s.group for s in signs.samples}) == 172
