@@ -30,7 +30,8 @@ from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.proving import Comparison, compare_on_data
 from sightsmith.runtime.session import Session, default_batch
 
-_ROUNDS, _SECONDS = 3, 0.2
+_ROUNDS, _SECONDS, _ENOUGH = 3, 0.2, 3.0
+"""Rounds of measuring, seconds of each at least, and seconds after which no further round begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +193,16 @@ def _replay(bundle: Bundle, name: str, precision: str, session: Session, witness
 
 
 def _rates(sessions: dict[str, Session], pixels_NHWC: NDArray[np.uint8]) -> dict[str, float]:
-    """Measure each session in turns, best of three: pictures a second of the first output alone."""
-    size = default_batch(pixels_NHWC.shape[1:])
+    """Measure each session in turns, best of up to three: pictures a second of the first output alone."""
+    size = max(1, default_batch(pixels_NHWC.shape[1:]) // 4)
     batch_NHWC = np.resize(pixels_NHWC, (size, *pixels_NHWC.shape[1:]))
     best = dict.fromkeys(sessions, 0.0)
+    start = time.monotonic()
     for _ in range(_ROUNDS):
         for name, session in sessions.items():
             best[name] = max(best[name], _rate(session, batch_NHWC))
+        if time.monotonic() - start > _ENOUGH:
+            break
     return best
 
 
