@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.errors import PictureError
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
@@ -27,8 +26,8 @@ _SMALL = 64
 """A picture up to this side is stored as PNG and shown enlarged with hard pixels."""
 _QUALITY = 82
 
-LookAgain = Callable[[Sequence[Picture]], Iterable[Labels | PictureError]]
-"""Predicts pictures with their class maps, in order."""
+LookAgain = Callable[[Sequence[Picture]], Iterable[Labels | None]]
+"""Predicts pictures with their class maps, in order; None where one can no longer be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +99,9 @@ def build(
     order = np.unique(np.concatenate(list(chosen.values())))
     pictures = [picture_of(answers.keys[at]) for at in order]
     cards = {
-        at: _card(answers, at, classes, picture, outcome, preprocessing)
-        for at, picture, outcome in zip(order, pictures, look_again(pictures), strict=True)
-        if not isinstance(outcome, PictureError)
+        at: _card(answers, at, classes, picture, labels, preprocessing)
+        for at, picture, labels in zip(order, pictures, look_again(pictures), strict=True)
+        if labels is not None
     }
     shown = {name: tuple(cards[at] for at in samples if at in cards) for name, samples in chosen.items()}
     return [

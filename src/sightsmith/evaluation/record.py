@@ -173,7 +173,7 @@ class Evaluation:
             "absent_classes": list(self.absent),
             "per_class": [asdict(one) for one in self.per_class],
             "confusion": self.confusion_KK.tolist(),
-            "calibration": asdict(self.calibration),
+            "calibration": {**asdict(self.calibration), "bins": [asdict(one) for one in self.calibration.bins]},
             "seconds": round(self.seconds, 3),
         }
 

@@ -22,6 +22,7 @@ from sightsmith.evaluation.record import Evaluation
 
 _PAGES = Path(__file__).with_name("pages")
 _CONFUSIONS = 12
+_NOT_CURVES = {"epoch", "step", "seconds", "images_per_second"}
 _CURVE_POINTS = 200
 """Points drawn of a curve; more cannot be told apart."""
 
@@ -160,7 +161,7 @@ def training_curves(text: str) -> list[tuple[str, Markup]]:
     charted: dict[str, list[charts.Series]] = {}
     for column in rows[0]:
         points = _points(rows, axis, column)
-        if column in {"epoch", "step"} or len(points) < 2:
+        if column in _NOT_CURVES or len(points) < 2:
             continue
         part, _, rest = column.partition("_")
         title, name = (rest, part) if part in {"train", "val"} and rest else (column, column)

@@ -75,7 +75,7 @@ def randomisation(
     """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights."""
     other_hw = method.explain(model.randomised(seed=0), pixels_HWC, class_index)
     ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:

@@ -1,0 +1,285 @@
+"""Evaluating a real small model: through the predictor, into the bundle, onto the page, against another model."""
+
+import base64
+import csv
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from PIL import Image
+
+import patch_bundle
+from patch_bundle import CLASSES, patch_pictures
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.data.source import open_source
+from sightsmith.evaluation.compare import compare
+from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.samples import other_data, own_split
+from sightsmith.evaluation.verb import evaluate
+from sightsmith.runtime.predictor import Predictor
+
+
+def write_pictures(folder: Path, count: int, seed: int, names=CLASSES) -> None:
+    pictures, targets = patch_pictures(count, seed)
+    for at, (picture, target) in enumerate(zip(pictures, targets, strict=True)):
+        path = folder / names[target] / f"{at:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Return a folder with a train and a test part, one test picture damaged."""
+    folder = tmp_path_factory.mktemp("patches")
+    write_pictures(folder / "train", 12, seed=5)
+    write_pictures(folder / "test", 80, seed=6)
+    damaged = next((folder / "test" / "red").iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make(data, tmp_path_factory):
+    """Return a function that writes the bundle of a net trained on the patches, its test split in `data`."""
+
+    def write(net: str, **changes) -> Bundle:
+        splits = {name: [s.key for s in open_source(data).samples if s.split == name] for name in ("train", "test")}
+        known = {"location": str(data), "format": "folder", "counts": {"train": 12, "test": 80}}
+        metrics_csv = (
+            "epoch,lr,train_loss,val_loss,val_accuracy,seconds\n1,0.1,2,1.5,0.4,3\n2,0.05,1,1,0.8,3\n3,0,0.5,,,3\n"
+        )
+        return patch_bundle.write_patch_bundle(
+            tmp_path_factory.mktemp("bundles") / net,
+            net,
+            splits=splits,
+            data=known,
+            files={"report/metrics.csv": metrics_csv},
+            **changes,
+        )
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def evaluated(make) -> tuple[Bundle, Evaluation]:
+    bundle = make("smallcnn")
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, quiet=True)
+    return Bundle.open(bundle.path), done
+
+
+def test_the_figures_are_those_of_the_predictions(evaluated) -> None:
+    bundle, done = evaluated
+    samples = own_split(bundle, "test").samples
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        outcomes = list(predictor.predict([sample.picture for sample in samples]))
+    read = [(s, o.prediction) for s, o in zip(samples, outcomes, strict=True) if o.error is None]
+    targets_N = np.array([sample.target for sample, _ in read])
+    scores_NK = np.stack([labels.scores_K for _, labels in read])
+    predicted_N = scores_NK.argmax(axis=1)
+    assert done.overall["accuracy"] == pytest.approx(sk.accuracy_score(targets_N, predicted_N))
+    assert done.overall["macro_f1"] == pytest.approx(sk.f1_score(targets_N, predicted_N, average="macro"))
+    assert done.overall["macro_auroc"] == pytest.approx(
+        sk.roc_auc_score(targets_N, scores_NK / scores_NK.sum(axis=1, keepdims=True), multi_class="ovr"), abs=1e-4
+    )
+    assert (done.confusion_KK == sk.confusion_matrix(targets_N, predicted_N)).all()
+    assert done.overall["accuracy"] > 0.9
+    assert set(done.overall) >= {"top3", "balanced_accuracy", "weighted_f1"}
+    assert "top5" not in done.overall  # there are only four classes
+
+
+def test_what_cannot_be_read_is_counted_and_named(evaluated) -> None:
+    _, done = evaluated
+    assert dict(done.counts) == {"asked": 80, "evaluated": 79, "skipped": 1}
+    ((key, why),) = done.skipped
+    assert key.startswith("test/red/")
+    assert "damaged" in why
+    assert "cannot be read: 1" in done.to_text()
+
+
+def test_everything_lands_in_the_bundle_and_can_be_read_back(evaluated) -> None:
+    bundle, done = evaluated
+    stored = Evaluation.load(bundle.folder / "report")
+    assert stored.to_json() == done.to_json() == json.loads((bundle.folder / "report/evaluation.json").read_text())
+    assert stored.answers.keys == done.answers.keys
+    assert (stored.answers.top_NT == done.answers.top_NT).all()
+    assert np.allclose(stored.answers.scores_NT, done.answers.scores_NT, rtol=1e-5)
+    assert bundle.manifest.metrics["test"]["accuracy"] == done.overall["accuracy"]
+    assert "accuracy" in (bundle.folder / "README.md").read_text()
+    assert done.report == bundle.path / "report/index.html"
+    assert done.report.exists()
+
+
+def test_the_table_has_a_row_for_each_picture(evaluated) -> None:
+    bundle, done = evaluated
+    with (bundle.folder / "report/predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == done.counts["evaluated"]
+    assert sum(int(row["right"]) for row in rows) == round(done.overall["accuracy"] * len(rows))
+    for row in rows:
+        assert row["target"] == row["key"].split("/")[1]
+        assert float(row["score"]) >= float(row["score_2"]) >= float(row["score_3"])
+
+
+class _Page(HTMLParser):
+    """Collects what a page refers to and checks that its elements are closed."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.images = 0
+
+    def handle_starttag(self, tag: str, attrs) -> None:
+        self.links += [value for name, value in attrs if name in {"src", "href", "action"}]
+        self.images += tag == "img"
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_refers_to_nothing_outside(evaluated) -> None:
+    _, done = evaluated
+    text = done.report.read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.images > 20
+    assert all(link.startswith("data:image/") for link in page.links)
+    assert re.findall(r"https?://", text) == []
+    assert "url(" not in text
+    assert f"{done.overall['accuracy']:.1%}" in text
+    assert "Confusion matrix" in text
+    assert "1 picture could not be read" in text
+    assert "val_loss" not in text  # drawn as one chart of train and val
+    assert text.count("<polyline") == 5  # loss twice, accuracy, learning rate, coverage
+    first = re.search(r'src="data:image/(png|jpeg);base64,([^"]+)"', text)
+    assert first is not None
+    assert Image.open(io.BytesIO(base64.b64decode(first[2]))).size[0] <= 168
+
+
+def test_names_are_escaped_on_the_page(data, tmp_path) -> None:
+    names = ("<b>red", 'gr"een', "blue & co", "<script>alert(1)</script>".replace("/", "∕"))
+    write_pictures(tmp_path / "odd", 24, seed=8, names=names)
+    bundle = patch_bundle.write_patch_bundle(tmp_path / "bundle", "smallcnn", classes=names)
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=tmp_path / "odd", report=tmp_path / "page.html", quiet=True)
+    assert done.report == tmp_path / "page.html"
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>red" not in text
+    assert "&lt;b&gt;red" in text
+    assert "<script>alert" not in text
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert "report/index.html" not in bundle.manifest.files
+
+
+def test_other_data_must_have_the_same_classes(make, tmp_path) -> None:
+    write_pictures(tmp_path / "other", 24, seed=3, names=("red", "green", "blu", "none"))
+    source = open_source(tmp_path / "other")
+    with pytest.raises(DataError, match=r"does not know 'blu' and the data lacks 'blue'\. Did you mean 'blue'\?"):
+        other_data(source, CLASSES)
+
+
+def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
+    write_pictures(tmp_path / "some", 30, seed=3)
+    shutil.rmtree(tmp_path / "some" / "blue")
+    with Predictor.open(make("smallcnn"), backend="torch", precision="fp32") as predictor:
+        with pytest.raises(DataError, match="the data lacks 'blue'"):
+            evaluate(predictor, data=tmp_path / "some", quiet=True)
+        done = evaluate(predictor, data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html", quiet=True)
+    assert done.absent == ("blue",)
+    blue = done.per_class[CLASSES.index("blue")]
+    assert (blue.support, blue.recall, blue.auroc) == (0, None, None)
+    assert done.overall["macro_auroc"] is not None
+    assert json.loads(json.dumps(done.to_json(), allow_nan=False))["absent_classes"] == ["blue"]
+    assert "Classes without a sample" in (tmp_path / "some.html").read_text(encoding="utf-8")
+
+
+def test_targets_follow_names_not_positions(make, tmp_path) -> None:
+    """The folder sorts its classes; the model's order is another."""
+    write_pictures(tmp_path / "sorted", 40, seed=4)
+    source = open_source(tmp_path / "sorted")
+    assert source.classes != CLASSES
+    for sample in other_data(source, CLASSES).samples:
+        assert CLASSES[sample.target] == sample.key.split("/")[0]
+
+
+def test_data_that_moved_is_a_clear_error(make, tmp_path) -> None:
+    bundle = patch_bundle.write_patch_bundle(
+        tmp_path / "lost", "smallcnn", splits={"test": ["a.png"]}, data={"location": str(tmp_path / "gone")}
+    )
+    with pytest.raises(DataError, match=r"no such file or folder.*--data"):
+        own_split(bundle)
+
+
+def test_an_empty_split_names_the_others(make) -> None:
+    with pytest.raises(DataError, match=r"val split has no picture \(train 12, test 80\)"):
+        own_split(make("smallcnn"), "val")
+
+
+def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) -> None:
+    other = make("attention")
+    with Predictor.open(other, backend="torch", precision="fp32") as predictor:
+        second = evaluate(predictor, quiet=True)
+    done = compare([evaluated[0].path, other.path])
+    (gap,) = done.differences
+    assert done.warnings == ()
+    expected = second.overall["accuracy"] - evaluated[1].overall["accuracy"]
+    assert gap.metrics["accuracy"].value == pytest.approx(expected)
+    assert gap.metrics["accuracy"].low <= expected <= gap.metrics["accuracy"].high
+    assert 0 < gap.p_value <= 1
+    text = done.to_text()
+    assert "smallcnn" in text.splitlines()[0]
+    assert "McNemar p" in text
+    assert json.dumps(done.to_json(), allow_nan=False)
+    page = _Page()
+    page.feed(done.to_html())
+    assert page.open == []
+    assert page.links == []
+
+
+def test_comparing_on_different_pictures_says_so(make, evaluated, data, tmp_path) -> None:
+    fewer = tmp_path / "fewer"
+    shutil.copytree(data, fewer)
+    next((fewer / "test" / "green").iterdir()).unlink()
+    keys = [s.key for s in open_source(fewer).samples if s.split == "test"]
+    other = patch_bundle.write_patch_bundle(
+        tmp_path / "other", "smallcnn", splits={"test": keys}, data={"location": str(fewer), "format": "folder"}
+    )
+    with Predictor.open(other, backend="torch", precision="fp32") as predictor:
+        evaluate(predictor, quiet=True)
+    done = compare([evaluated[0].path, other.path])
+    assert done.differences == ()
+    assert "different pictures (79 of" in done.warnings[0]
+    assert "warning:" in done.to_text()
+    assert "different pictures" in done.to_html()
+
+
+def test_comparing_needs_two_evaluated_models(make, evaluated) -> None:
+    with pytest.raises(SettingsError, match="two models or more, got 1"):
+        compare([evaluated[0].path])
+    with pytest.raises(DataError, match="was not evaluated yet"):
+        compare([evaluated[0].path, make("smallcnn").path])
+
+
+def test_a_damaged_evaluation_is_an_error(evaluated, tmp_path) -> None:
+    evaluated[1].save(tmp_path)
+    (tmp_path / "evaluation.json").write_text('{"schema": 1, "model": {}}')
+    with pytest.raises(DataError, match="damaged evaluation"):
+        Evaluation.load(tmp_path)
+    (tmp_path / "evaluation.json").write_text('{"schema": 99}')
+    with pytest.raises(DataError, match="schema 99"):
+        Evaluation.load(tmp_path)
