@@ -1,6 +1,8 @@
 """Opening data: by name, by path, by format; groups; messages."""
 
 import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -175,3 +177,17 @@ def test_a_source_is_frozen():
     assert replace(source, location="elsewhere").samples is source.samples
     with pytest.raises(AttributeError):
         source.location = "elsewhere"
+
+
+def test_sources_gate_and_splits_import_no_torch():
+    script = (
+        "import sys; from sightsmith.data import gate, gate_page, source, splits; "
+        "[source.CATALOGUE.module(name) for name in source.CATALOGUE.names()]; "
+        "sys.exit(bool({'torch', 'torchvision', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_settings_import_neither_numpy_nor_pillow():
+    script = "import sys, sightsmith.data.settings; sys.exit(bool({'numpy', 'PIL'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0

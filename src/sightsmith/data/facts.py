@@ -178,8 +178,7 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_
 
 def _grey(stack: NDArray[np.generic]) -> NDArray[np.floating]:
     """Return (B, H, W) in 0…255, transparency laid over white."""
-    deep = stack.dtype == np.uint16
-    levels = stack.astype(np.float32) / np.float32(256 if deep else 1)
+    levels = (stack.astype(np.uint16) >> 8 if stack.dtype == np.uint16 else stack).astype(np.float32)
     if levels.ndim == 3:
         return levels
     if levels.shape[3] == 1:

@@ -12,6 +12,7 @@ Shapes: N pictures, U different thumbnails, P pairs, T = 16 the side of a thumbn
 import hashlib
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from sightsmith.core.images import Picture
 SIDE = 16
 """Side of a thumbnail in pixels."""
 
+_REDUCED = 8 * SIDE
+"""Sides of a large picture are averaged over whole pixels to no less than this first."""
 _MAX_BITS = 7
 """Bits in which the hashes of near duplicates may differ; 8 bytes make 7 the most that is sure to be found."""
 _MAX_MEAN = 4.0
@@ -61,8 +64,12 @@ def content_hash(picture: Picture) -> bytes:
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
-    """Return (T, T) grey."""
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.uint8)
+    """Return (T, T) grey, each pixel the mean of the area it covers."""
+    grey = image.convert("L")
+    shrink = min(grey.size) // _REDUCED
+    if shrink > 1:
+        grey = grey.reduce(shrink)
+    return thumbnails(np.asarray(grey, dtype=np.float32)[None])[0]
 
 
 def thumbnails(grey_NHW: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -107,6 +114,7 @@ def perceptual_hashes(thumbnails_UTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return hashes
 
 
+@lru_cache(maxsize=4096)
 def _area_weights(side: int) -> NDArray[np.float32]:
     """Return (T, side): how much of each pixel lies in each cell of the thumbnail; a row adds up to 1."""
     edges = np.arange(SIDE + 1) * (side / SIDE)
