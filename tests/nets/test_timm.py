@@ -93,6 +93,11 @@ def test_sizes_that_a_net_cannot_take_name_those_that_it_can(name, side, message
         build_net(name, channels=3, classes=2, height=side, width=side)
 
 
+def test_a_net_for_colour_alone_says_so():
+    with pytest.raises(SettingsError, match="csatv2: takes colour pictures only .* Use --colour rgb"):
+        build_net("csatv2", channels=1, classes=2, height=128, width=128)
+
+
 def test_named_sizes_do_work():
     for side in (96, 128):
         build_net("inception_v3", channels=3, classes=2, height=side, width=side)

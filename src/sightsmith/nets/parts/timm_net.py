@@ -1,0 +1,204 @@
+"""A net of timm (https://github.com/huggingface/pytorch-image-models, Apache-2.0) with a class map.
+
+The class map depends on what a net's last features are (shapes: B batch, D features, T tokens, P prefix tokens):
+
+- a map, (B, D, h, w) or (B, h, w, D): the head applied at every position;
+- tokens, (B, P + h·w, D): the head applied to every patch token, as if the whole picture were that patch;
+- a map whose head needs all of it (VGG's 7×7 convolution, attention pooling with positions): Recipro-CAM's masking;
+- anything else (several scales, one class token alone): occlusion of 4×4 cells of the picture, 16 more passes.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from timm.layers.attention import Attention
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.maps import by_masking, by_occlusion, by_position
+
+CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError)
+"""What timm's nets raise for an input that they cannot take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a net's last features are, and how its class map is made of them.
+
+    Attributes:
+        method: "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture).
+        kind: "map" (B, D, h, w), "last" (B, h, w, D) or "tokens" (B, T, D).
+        prefix: with tokens, how many come before the patches'.
+        grid: with tokens, the rows and columns of patches.
+    """
+
+    method: Literal["position", "masking", "occlusion"]
+    kind: Literal["map", "last", "tokens"] = "map"
+    prefix: int = 0
+    grid: tuple[int, int] = (1, 1)
+
+
+class TimmNet(ClassifierNet):
+    """A timm net with a class map."""
+
+    def __init__(self, net: Any, layout: Layout) -> None:
+        super().__init__()
+        self.net: Any = net
+        self.layout = layout
+
+    def features(self, images_BCHW: Tensor) -> Tensor:
+        """Return the last features in the net's own layout."""
+        return self.net.forward_features(images_BCHW)
+
+    def classify(self, features_BDhw: Tensor) -> Tensor:
+        """Return the logits (B, K) of the last features in the net's own layout."""
+        return self.net.forward_head(features_BDhw)
+
+    def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, K) and the class map (B, K, h, w)."""
+        if self.layout.method == "occlusion":
+            logits_BK = self(images_BCHW)
+            return logits_BK, by_occlusion(self, images_BCHW, logits_BK)
+        return super().with_map(images_BCHW)
+
+    def class_map(self, features_BDhw: Tensor) -> Tensor:
+        """Return each class's evidence at each position, (B, K, h, w), from features in the net's own layout."""
+        method = by_masking if self.layout.method == "masking" else by_position
+        return method(self._classify_map, self.as_map(features_BDhw))
+
+    def attention(self, images_BCHW: Tensor) -> Tensor | None:
+        """Return what the class token of a vision transformer attends to in the last block, (B, h, w).
+
+        The mean over the heads, of the patches alone, made to sum to 1. None for nets without a class token or with
+        another form of attention.
+        """
+        attention = _last_attention(self.net)
+        if attention is None or self.layout.kind != "tokens":
+            return None
+        seen: list[Tensor] = []
+        hook = attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        try:
+            self.features(images_BCHW)
+        finally:
+            hook.remove()
+        weights_BT = _class_attention(attention, seen[0])[:, self.layout.prefix :]
+        weights_BT = weights_BT / weights_BT.sum(dim=1, keepdim=True)
+        return weights_BT.reshape(-1, *self.layout.grid)
+
+    def published(self) -> nn.Module:
+        """Return timm's own module."""
+        return self.net
+
+    def head_parts(self) -> tuple[str, ...]:
+        """Name the classifier, as timm's configuration has it."""
+        return tuple(f"net.{name}" for name in names_of(self.net.pretrained_cfg.get("classifier")))
+
+    def as_map(self, features: Tensor) -> Tensor:
+        """Return features in the net's own layout, or their gradient, as (B, D, h, w)."""
+        if self.layout.kind == "last":
+            return features.permute(0, 3, 1, 2)
+        if self.layout.kind == "tokens":
+            return features[:, self.layout.prefix :].transpose(1, 2).reshape(features.shape[0], -1, *self.layout.grid)
+        return features
+
+    def _classify_map(self, features_BDhw: Tensor) -> Tensor:
+        if self.layout.kind == "last":
+            return self.classify(features_BDhw.permute(0, 2, 3, 1))
+        if self.layout.kind == "tokens":
+            patch_B1D = features_BDhw.flatten(2).transpose(1, 2)
+            return self.classify(patch_B1D.expand(-1, self.layout.prefix + 1, -1))
+        return self.classify(features_BDhw)
+
+
+def _last_attention(net: Any) -> nn.Module | None:
+    """Return the attention of a plain vision transformer's last block, if its first token is the class token."""
+    if not isinstance(net, VisionTransformer) or not net.has_class_token:
+        return None
+    attention = getattr(net.blocks[-1], "attn", None)
+    return attention if type(attention) is Attention else None
+
+
+def _class_attention(attention: Any, tokens_BTD: Tensor) -> Tensor:
+    """Return the attention of the first token to every token, mean over the heads, (B, T)."""
+    batch, tokens, _ = tokens_BTD.shape
+    qkv = attention.qkv(tokens_BTD).reshape(batch, tokens, 3, attention.num_heads, -1)
+    query, key, _ = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    query, key = attention.q_norm(query[:, :, :1]), attention.k_norm(key)
+    return torch.softmax(query @ key.transpose(-2, -1) * attention.scale, dim=-1).mean(dim=1)[:, 0]
+
+
+def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
+    """Run the net once on an empty picture to learn what its features are and which class map they allow."""
+    _check_patches(net, height, width)
+    training = net.training
+    net.eval()
+    images = torch.zeros(1, channels, height, width, device=next(net.parameters()).device)
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        features = net.forward_features(images)
+        net.forward_head(features)
+        found = _first_that_works(net, features, height, width)
+    net.train(training)
+    return found
+
+
+def _check_patches(net: Any, height: int, width: int) -> None:
+    """Refuse a size whose right and lower border the net's patches would leave out without a word."""
+    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
+        raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
+
+
+def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layout:
+    shape = _shape(net, features, height, width)
+    if shape is None:
+        return Layout("occlusion")
+    methods: tuple[Literal["position", "masking"], ...] = (
+        ("masking",) if _needs_whole_map(net) else ("position", "masking")
+    )
+    for method in methods:
+        layout = replace(shape, method=method)
+        try:
+            found = TimmNet(net, layout).class_map(features)
+        except CANNOT:
+            continue
+        if found.ndim == 4 and len(found) == 1:
+            return layout
+    return Layout("occlusion")
+
+
+def _needs_whole_map(net: Any) -> bool:
+    """Tell whether the head opens with a convolution larger than a position (VGG)."""
+    return getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
+
+
+def _shape(net: Any, features: Any, height: int, width: int) -> Layout | None:
+    if not isinstance(features, Tensor) or features.ndim not in (3, 4):
+        return None
+    if features.ndim == 4:
+        last = getattr(net, "output_fmt", None) == "NHWC" or features.shape[1] != net.num_features == features.shape[-1]
+        return Layout("position", "last" if last else "map")
+    tokens = features.shape[1]
+    known = getattr(net, "num_prefix_tokens", None)
+    for prefix in (0, 1, 2) if known is None else (known,):
+        grid = _grid(tokens - prefix, height, width)
+        if grid is not None and grid != (1, 1):
+            return Layout("position", "tokens", prefix, grid)
+    return None
+
+
+def _grid(patches: int, height: int, width: int) -> tuple[int, int] | None:
+    """Return the rows and columns of that many square patches over a picture, None where they do not fit."""
+    if patches < 1:
+        return None
+    rows = round(math.sqrt(patches * height / width))
+    columns = patches // rows if rows else 0
+    fits = rows * columns == patches and abs(rows * width - columns * height) <= max(height, width)
+    return (rows, columns) if fits else None
+
+
+def names_of(one_or_more: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    """Return the entries of a field of timm's configurations that holds one name, several or none."""
+    return (one_or_more,) if isinstance(one_or_more, str) else tuple(one_or_more or ())
