@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 run: $(INSTALLED)
 	@$(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) >/dev/null || { $(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) | tail -1; exit 2; }
 	@test -f $(BUNDLE)/manifest.json || $(BIN)/sightsmith train digits --out $(BUNDLE) $$(test -d $(BUNDLE).train && echo --resume)
-	@test -f $(BUNDLE)/report/evaluation.html || $(BIN)/sightsmith evaluate $(BUNDLE)
+	@test -f $(BUNDLE)/report/index.html || $(BIN)/sightsmith evaluate $(BUNDLE)
 	@test -d $(BUNDLE)/backends/openvino || $(BIN)/sightsmith export $(BUNDLE) --to openvino --prove test
 	@exec $(BIN)/sightsmith serve $(BUNDLE) --host $(HOST) --port $(PORT)
 

@@ -1,0 +1,1 @@
+"""One claim is one script: it prints its figures, the ratio, the target and the machine."""

@@ -1,0 +1,106 @@
+"""Claim: 12-megapixel JPEGs to 224² crops ≥ 4 × torchvision's ImageFolder + transforms, same workers, same picture.
+
+Both fill batches of 32 through two worker processes: torchvision's DataLoader over ImageFolder, and our loader over
+the same files. "random crop" is what training does, "centre crop" what validation and the service do.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from benchmarks.common import alternate, claim, data, machine
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation
+from sightsmith.data.loading import Loader, Order
+from sightsmith.data.pixels import Decoding, PictureIndex
+
+_COUNT, _ROUNDS, _WORKERS, _BATCH = 64, 3, 2, 32
+_WIDTH, _HEIGHT, _SIDE = 4000, 3000, 224
+
+
+def make_photographs(folder: Path) -> list[Path]:
+    """Enlarge real photographs to 12 megapixels and give them the grain that a sensor has."""
+    sources = sorted(data("imagenet500").glob("*.jpg"))
+    paths = []
+    for number in range(_COUNT):
+        rng = np.random.default_rng(number)
+        with Image.open(sources[number * 7 % len(sources)]) as small:
+            large = small.convert("RGB").resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
+        grain = rng.normal(0, 6, (_HEIGHT, _WIDTH, 1)).astype(np.int16)
+        noisy = np.clip(np.asarray(large, dtype=np.int16) + grain, 0, 255).astype(np.uint8)
+        paths.append(folder / f"class{number % 2}" / f"{number}.jpg")
+        paths[-1].parent.mkdir(exist_ok=True)
+        Image.fromarray(noisy).save(paths[-1], quality=92)
+    return paths
+
+
+def theirs(folder: Path, crop: transforms.Compose) -> DataLoader:
+    return DataLoader(ImageFolder(str(folder), crop), batch_size=_BATCH, num_workers=_WORKERS)
+
+
+def our_loader(paths: list[Path], preprocessing: Preprocessing, vary: Augmentation) -> Loader:
+    pictures = PictureIndex(paths)
+    return Loader(
+        Decoding(pictures, preprocessing, vary, 0),
+        np.zeros(len(paths), dtype=np.int64),
+        Order(len(paths), _BATCH, 0, shuffle=False),
+        vary=vary,
+        workers=_WORKERS,
+    )
+
+
+def difference(paths: list[Path], preprocessing: Preprocessing) -> float:
+    """Return the largest mean difference, in levels of 0…255, from the same crop of a full decode."""
+    found = []
+    for path in paths[:16]:
+        with Image.open(path) as image:
+            full = preprocessing.cut(image.convert("RGB"), preprocessing.box(*image.size))
+        found.append(np.abs(preprocessing.apply(path).astype(float) - full).mean())
+    return max(found)
+
+
+def drain(loader: object) -> None:
+    for _ in loader:  # type: ignore[attr-defined]
+        pass
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print(machine())
+    preprocessing = Preprocessing(height=_SIDE, width=_SIDE)
+    norm = [transforms.ToTensor(), transforms.Normalize(preprocessing.mean, preprocessing.std)]
+    centre = transforms.Compose([transforms.Resize(_SIDE), transforms.CenterCrop(_SIDE), *norm])
+    random = transforms.Compose([transforms.RandomResizedCrop(_SIDE), transforms.RandomHorizontalFlip(), *norm])
+    training = Augmentation(flip="horizontal", crop_share=0.08)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = make_photographs(folder)
+        found = alternate(
+            {
+                "torchvision, centre crop": lambda: drain(theirs(folder, centre)),
+                "sightsmith, centre crop": lambda: drain(our_loader(paths, preprocessing, Augmentation())),
+                "torchvision, random crop": lambda: drain(theirs(folder, random)),
+                "sightsmith, random crop": lambda: drain(our_loader(paths, preprocessing, training)),
+            },
+            _ROUNDS,
+            work=_COUNT,
+        )
+        apart = difference(paths, preprocessing)
+    for what, rate in found.items():
+        print(f"{what}: {rate:.1f} pictures/s")
+    reached = [
+        claim(f"{crop}: sightsmith / torchvision", found[f"sightsmith, {crop}"] / found[f"torchvision, {crop}"], 4)
+        for crop in ("centre crop", "random crop")
+    ]
+    reached.append(claim("largest mean difference from a full decode", apart, 2, unit="of 255", at_most=True))
+    sys.exit(not all(reached))
+
+
+main()
