@@ -305,6 +305,17 @@ def test_thumbnails_of_arrays_are_those_of_the_decoder(shape, dtype):
         assert np.abs(facts.thumbnails[place] - expected).max() <= 2
 
 
+def test_large_arrays_are_not_stacked_all_at_once():
+    pictures = np.zeros((40, 1000, 1000, 3), np.uint8)
+    pictures[:, ::7] = np.random.default_rng(0).integers(0, 256, (40, 1, 1, 3))
+    source = source_of(list(pictures), evenly(40))
+    tracemalloc.start()
+    check(source, GateSettings(threads=2), quiet=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * pictures.nbytes
+
+
 def test_arrays_of_a_wrong_type_are_named():
     report = checked([*noise(38), np.zeros((9, 9)), np.ones((9, 9))], evenly(40))
     assert code(report, "unreadable").keys == ("038", "039")

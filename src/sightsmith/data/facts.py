@@ -26,6 +26,8 @@ _NEAR = 4 * SIDE
 """JPEGs are decoded at no less than this, which the thumbnail is then averaged from."""
 _FILES_AT_ONCE = 16
 _ARRAYS_AT_ONCE = 1024
+_BYTES_AT_ONCE = 1 << 24
+"""Of arrays looked at together; as floats they take up to four times this."""
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Luma of ITU-R BT.601, as Pillow's mode L."""
 
@@ -106,8 +108,11 @@ def _shares(samples: Sequence[Sample]) -> Iterator[range]:
     """Yield runs of positions: arrays of one shape and type, or a few files."""
     start = 0
     while start < len(samples):
-        kind = _kind(samples[start].picture)
-        most = _FILES_AT_ONCE if kind is None else _ARRAYS_AT_ONCE
+        picture = samples[start].picture
+        kind = _kind(picture)
+        most = _FILES_AT_ONCE
+        if isinstance(picture, np.ndarray):
+            most = max(1, min(_ARRAYS_AT_ONCE, _BYTES_AT_ONCE // max(1, picture.nbytes)))
         run = 0
         for sample in islice(samples, start, start + most):
             if _kind(sample.picture) != kind:
