@@ -50,6 +50,8 @@ def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
     options.intra_op_num_threads = threads or usable_cores()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
+    # threads that wait by spinning take the cores that decode the next pictures
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         loaded = ort.InferenceSession(str(folder / _MODEL), options, providers=["CPUExecutionProvider"])
     except Exception as error:

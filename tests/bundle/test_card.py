@@ -1,0 +1,42 @@
+"""What a bundle tells people: the model card and `inspect`."""
+
+import dataclasses
+
+from sightsmith.bundle.card import model_card
+from sightsmith.bundle.inspect import inspect_text
+from sightsmith.bundle.store import Bundle
+
+
+def test_the_card_says_what_is_known_and_marks_what_is_not(digits_bundle):
+    card = (digits_bundle / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: sightsmith\n")
+    assert "| accuracy | 0.97 | 0.95 … 0.98 |" in card
+    assert "| data | CC BY 4.0 |" in card
+    assert "arXiv:1512.03385" in card
+    assert card.count("*To be filled in by whoever publishes this model.*") == 2
+    assert "sightsmith serve" in card
+
+
+def test_the_card_invents_nothing(digits_bundle):
+    manifest = Bundle.open(digits_bundle).manifest
+    bare = dataclasses.replace(manifest, metrics={}, data={}, training={}, versions={})
+    card = model_card(bare)
+    assert "None were recorded." in card
+    assert card.count("*To be filled in") == 3
+    assert "| data | not recorded |" in card
+
+
+def test_names_cannot_break_the_card(digits_bundle):
+    manifest = Bundle.open(digits_bundle).manifest
+    card = model_card(dataclasses.replace(manifest, name="a|b\n<script>", classes=tuple(f"c{n}" for n in range(1000))))
+    assert "# a\\|b &lt;script>" in card
+    assert "and 900 more in `manifest.json`" in card
+
+
+def test_inspect_fits_a_page(exported_bundle):
+    text = inspect_text(Bundle.open(exported_bundle))
+    assert "smallresnet" in text
+    assert "test: accuracy 0.97" in text
+    assert "16×16 grey, resized by squash" in text
+    assert "onnx (fp32)" in text
+    assert len(text.splitlines()) < 25
