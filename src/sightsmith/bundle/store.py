@@ -6,11 +6,9 @@ manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/ 
 """
 
 import json
-import os
 import shutil
 import tempfile
 import weakref
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,10 +22,13 @@ from safetensors.numpy import load_file, save_file
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.draft import BundleDraft
+from sightsmith.bundle.folder import Content, files_of, lift, link, move_into_place, put, zip_folder
 from sightsmith.bundle.manifest import Manifest, definition_digest
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
-from sightsmith.core.files import new_file, new_folder, refuse_existing, sha256, unzip
+from sightsmith.core.files import new_folder, refuse_existing, sha256, unzip
+
+__all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
 MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES = (
     "manifest.json",
@@ -36,10 +37,6 @@ MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES = (
     "splits.json",
     "witnesses",
 )
-Content = bytes | str | Path
-"""What to put into a file: bytes, text (UTF-8), or a file to copy."""
-
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class Bundle:
@@ -84,7 +81,7 @@ class Bundle:
         top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
         try:
             unzip(path, top)
-            folder = _lift(top)
+            folder = lift(top, MANIFEST)
             return cls(path, folder, _read_manifest(folder, path))
         except BaseException:
             shutil.rmtree(top, ignore_errors=True)
@@ -158,7 +155,7 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
         if path.suffix == ".zip":
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="sightsmith-"))
             _fill(Path(temporary), draft)
-            _zip(Path(temporary), path)
+            zip_folder(Path(temporary), path)
         else:
             _fill(stack.enter_context(new_folder(path, overwrite=overwrite)), draft)
     return Bundle.open(path, verify=False)
@@ -191,15 +188,15 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         folder = Path(temporary) / "bundle"
         folder.mkdir()
         for name in kept:
-            _link(bundle.folder / name, folder / name)
+            link(bundle.folder / name, folder / name)
         for name, content in files.items():
-            _put(folder / name, content)
+            put(folder / name, content)
         digests = {name: bundle.manifest.files[name] for name in kept if name != CARD}
         _write_manifest(folder, bundle.manifest, changes, digests)
         if bundle.zipped:
-            _zip(folder, bundle.path)
+            zip_folder(folder, bundle.path)
         else:
-            _move_into_place(folder, bundle.path)
+            move_into_place(folder, bundle.path)
     return Bundle.open(bundle.path, verify=False)
 
 
@@ -217,7 +214,7 @@ def _writing(path: Path) -> Iterator[None]:
 def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
     """Write a bundle as a zip archive; equal bundles give equal archives."""
     refuse_existing(Path(path), overwrite=overwrite)
-    _zip(bundle.folder, Path(path))
+    zip_folder(bundle.folder, Path(path))
     return Path(path)
 
 
@@ -236,7 +233,7 @@ def verify(bundle: Bundle) -> list[str]:
 
 def _problems(bundle: Bundle) -> list[str]:
     manifest, listed = bundle.manifest, bundle.manifest.files
-    present = _files_of(bundle.folder)
+    present = files_of(bundle.folder)
     found = [f"{name}: listed in the manifest but missing" for name in listed if name not in present]
     found += [f"{name}: not listed in the manifest" for name in sorted(present - listed.keys() - {MANIFEST})]
     found += [
@@ -261,16 +258,6 @@ def _first_of(path: Path, problems: list[str]) -> str:
     )
 
 
-def _files_of(folder: Path) -> set[str]:
-    """Return the files by relative path; what starts with a dot (.git, .DS_Store) belongs to other tools."""
-    found = set()
-    for top, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        place = Path(top).relative_to(folder)
-        found |= {(place / name).as_posix() for name in names if not name.startswith(".")}
-    return found
-
-
 def _read_manifest(folder: Path, path: Path) -> Manifest:
     try:
         text = (folder / MANIFEST).read_bytes().decode("utf-8")
@@ -284,26 +271,15 @@ def _read_manifest(folder: Path, path: Path) -> Manifest:
         raise BundleError(f"{path}: {error}") from error
 
 
-def _lift(top: Path) -> Path:
-    """Make the bundle's files the content of `top`, where the archive holds them in one folder; return `top`."""
-    inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
-    if (top / MANIFEST).exists() or len(inside) != 1 or not inside[0].is_dir():
-        return top
-    inner = inside[0].rename(top / ".inner")
-    for path in inner.iterdir():
-        path.rename(top / path.name)
-    return top
-
-
 def _fill(folder: Path, draft: BundleDraft) -> None:
     draft.check()
     arrays = {name: np.asarray(draft.weights[name], order="C") for name in sorted(draft.weights)}
     save_file(arrays, folder / WEIGHTS)
-    _put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+    put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
     witness_files.save(draft.witnesses, folder / WITNESSES)
     for name, content in draft.files.items():
         _check_relative(name)
-        _put(folder / name, content)
+        put(folder / name, content)
     _write_manifest(folder, draft.manifest(), {}, {})
 
 
@@ -311,8 +287,8 @@ def _write_manifest(folder: Path, manifest: Manifest, changes: Mapping[str, Any]
     raw = {**manifest.to_json(), **changes}
     changed = Manifest.from_json(raw)
     (folder / CARD).unlink(missing_ok=True)
-    _put(folder / CARD, model_card(changed))
-    names = sorted(_files_of(folder) - {MANIFEST})
+    put(folder / CARD, model_card(changed))
+    names = sorted(files_of(folder) - {MANIFEST})
     raw["files"] = {name: digests.get(name) or sha256(folder / name) for name in names}
     (folder / MANIFEST).write_text(Manifest.from_json(raw).to_text(), encoding="utf-8", newline="\n")
 
@@ -323,42 +299,3 @@ def _check_relative(name: str) -> None:
         raise BundleError(f"{name!r}: files of a bundle have relative paths without `..` and hidden names")
     if parts[0] in {MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES}:
         raise BundleError(f"{name!r}: this file is the bundle's own. Put additions under report/ or backends/.")
-
-
-def _put(path: Path, content: Content) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Path):
-        shutil.copyfile(content, path)
-    elif isinstance(content, str):
-        path.write_text(content, encoding="utf-8", newline="\n")
-    else:
-        path.write_bytes(content)
-
-
-def _link(source: Path | str, target: Path | str) -> None:
-    """Give a file a second name, which costs no time or space; copy where the disk cannot."""
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _move_into_place(fresh: Path, path: Path) -> None:
-    with new_folder(path, overwrite=True) as partial:
-        for entry in fresh.iterdir():
-            entry.rename(partial / entry.name)
-        for entry in path.iterdir():
-            if entry.name.startswith(".") and entry.is_dir():  # .git and the like are not ours to drop
-                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=_link)
-            elif entry.name.startswith("."):
-                _link(entry, partial / entry.name)
-
-
-def _zip(folder: Path, archive: Path) -> None:
-    with new_file(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as zipped:
-        for name in sorted(_files_of(folder)):
-            info = zipfile.ZipInfo(name, _ZIP_DATE)
-            info.external_attr = 0o644 << 16
-            with (folder / name).open("rb") as source, zipped.open(info, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, 1 << 20)

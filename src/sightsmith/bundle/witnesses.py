@@ -95,6 +95,11 @@ class Proof:
             )
         return found
 
+    def __str__(self) -> str:
+        """Tell how near the answers are, in a line."""
+        apart = ", ".join(f"{name} within {value:.2g}" for name, value in self.differences.items())
+        return f"{self.count} witnesses answered alike ({apart})" if self.ok else "; ".join(self.problems())
+
     def require(self, what: str) -> None:
         """Raise ProofError, naming `what` was replayed, where something is beyond its limit."""
         if not self.ok:

@@ -1,0 +1,76 @@
+"""The files under a bundle: listing, linking, replacing and packing folders."""
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from sightsmith.core.files import new_file, new_folder
+
+Content = bytes | str | Path
+"""What to put into a file: bytes, text (UTF-8), or a file to copy."""
+
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def files_of(folder: Path) -> set[str]:
+    """Return the files by relative path; what starts with a dot (.git, .DS_Store) belongs to other tools."""
+    found = set()
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        place = Path(top).relative_to(folder)
+        found |= {(place / name).as_posix() for name in names if not name.startswith(".")}
+    return found
+
+
+def lift(top: Path, marker: str) -> Path:
+    """Make the files beside `marker` the content of `top`, where they lie in one folder of it; return `top`."""
+    inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    if (top / marker).exists() or len(inside) != 1 or not inside[0].is_dir():
+        return top
+    inner = inside[0].rename(top / ".inner")
+    for path in inner.iterdir():
+        path.rename(top / path.name)
+    return top
+
+
+def put(path: Path, content: Content) -> None:
+    """Write a file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Path):
+        shutil.copyfile(content, path)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8", newline="\n")
+    else:
+        path.write_bytes(content)
+
+
+def link(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name, which costs no time or space; copy where the disk cannot."""
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def move_into_place(fresh: Path, path: Path) -> None:
+    """Make the content of the folder `fresh` that of `path`, which it replaces whole."""
+    with new_folder(path, overwrite=True) as partial:
+        for entry in fresh.iterdir():
+            entry.rename(partial / entry.name)
+        for entry in path.iterdir():
+            if entry.name.startswith(".") and entry.is_dir():  # .git and the like are not ours to drop
+                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=link)
+            elif entry.name.startswith("."):
+                link(entry, partial / entry.name)
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    """Write a folder as an archive, whole or not at all; equal folders give equal archives."""
+    with new_file(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as zipped:
+        for name in sorted(files_of(folder)):
+            info = zipfile.ZipInfo(name, _ZIP_DATE)
+            info.external_attr = 0o644 << 16
+            with (folder / name).open("rb") as source, zipped.open(info, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
