@@ -5,6 +5,7 @@ Heavy parts are imported inside the verb that needs them, so that help and error
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -345,12 +346,13 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
 
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         proof = loaded.replay()
-    print(f"{bundle}: every file is as it was written. {proof}")
+    print(f"{bundle}: every file is as it was written; {proof}, {loaded.why}.")
     return 0
 
 
 def main() -> None:
     """Run the command line; what a person can put right is told in a line, without a traceback."""
+    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
     try:
         code = app(exit_on_error=False, print_error=False, result_action="return_value")
     except SightsmithError as error:
