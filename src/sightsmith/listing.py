@@ -1,20 +1,23 @@
 """What there is: nets, tasks, and what this machine offers. Each listing prints as text and as JSON."""
 
 import importlib.util
-import json
 import platform
 import socket
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightsmith import __version__
 from sightsmith.core import machine
 from sightsmith.core.catalogue import Catalogue
-from sightsmith.core.errors import BackendError
+from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.flags import field_docs
+from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import to_mapping
+
+if TYPE_CHECKING:
+    from sightsmith.nets.parts.records import NetInfo
 
 BACKENDS = Catalogue("sightsmith.runtime.backends", "backend")
 TASKS = Catalogue("sightsmith.tasks", "task")
@@ -67,18 +70,42 @@ class _Lines:
 def nets(search: str | None, limit: int) -> Listing:
     """List the nets that `train --model` takes, own ones first."""
     builder = _training_part("sightsmith.nets.build")
-    found = builder.net_names(search)
-    shown = found[:limit]
-    lines = [f"{info.name:<40} {info.family}" for info in shown]
-    if len(found) > len(shown):
-        lines.append(f"… and {len(found) - len(shown):,} more: narrow it with --search, or raise --limit.")
+    if limit < 1:
+        raise SettingsError(f"--limit must be at least 1, got {limit}.")
+    count, shown = builder.count_nets(search), builder.net_names(search, limit)
+    if not shown:
+        names = [info.name for info in builder.net_names(search[:4] if search else None, 200)]
+        raise SettingsError(f"no net's name contains {search!r}. {did_you_mean(search or '', names)}")
+    width = max(len(info.name) for info in shown) + 2
+    lines = [f"{info.name:<{width}}{info.library:<12}{_weights(info)}".rstrip() for info in shown]
+    if count > len(shown):
+        lines.append(f"… and {count - len(shown):,} more: narrow it with --search, or raise --limit.")
     return Listing([asdict(info) for info in shown], "\n".join(lines))
 
 
 def net(name: str) -> Listing:
-    """Show one net: its settings, paper and licence."""
-    facts = _training_part("sightsmith.nets.build").describe_net(name)
-    return Listing(facts, json.dumps(facts, indent=2, ensure_ascii=False))
+    """Show one net: its settings, paper, licence and published weights."""
+    info = _training_part("sightsmith.nets.build").describe_net(name)
+    lines = _Lines()
+    lines.heading(f"{info.name} ({info.library})")
+    lines.row("parameters", f"{info.parameters:,}")
+    lines.row("paper", info.paper or "none recorded")
+    lines.row("licence", f"{info.licence} (code)")
+    if info.native:
+        lines.row("made for", f"{info.native.width}×{info.native.height} pixels")
+    if info.pretrained:
+        lines.heading("Published weights (--weights pretrained takes the first)")
+        for tag, licence in info.pretrained:
+            lines.row(tag, licence)
+    if info.settings:
+        lines.heading("Settings, given as --net.NAME VALUE")
+        for setting in info.settings:
+            lines.row(setting.name, f"{setting.help} [default: {setting.default}]")
+    return Listing(asdict(info), str(lines))
+
+
+def _weights(info: "NetInfo") -> str:
+    return f"weights: {', '.join(tag for tag, _ in info.pretrained[:2])}" if info.pretrained else ""
 
 
 def task(name: str) -> Listing:

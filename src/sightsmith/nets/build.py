@@ -46,11 +46,21 @@ def net_names(search: str | None = None, limit: int | None = None) -> list[NetIn
         search: part of a name, or a pattern with `*` and `?`; every net where it is None.
         limit: how many to return at most.
     """
+    found = _matching(search)[:limit]
+    return [_describe_own(name) if library is None else library.describe(name) for name, library in found]
+
+
+def count_nets(search: str | None = None) -> int:
+    """Return how many nets `net_names` would list without a limit, describing none of them."""
+    return len(_matching(search))
+
+
+def _matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
     part = (search or "").lower().replace("-", "_")
     pattern = part if set("*?") & set(part) else f"*{part}*"
     found = [(name, library) for name, library in _all_names() if fnmatch.fnmatchcase(name.lower(), pattern)]
     found.sort(key=lambda one: (one[1] is not None, not one[0].lower().startswith(part)))
-    return [_describe_own(name) if library is None else library.describe(name) for name, library in found[:limit]]
+    return found
 
 
 def describe_net(name: str) -> NetInfo:
