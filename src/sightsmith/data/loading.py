@@ -7,6 +7,7 @@ Shapes: N pictures, B in a batch, H height, W width, C channels.
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -132,6 +133,10 @@ class Loader:
         """Return how many batches an epoch has."""
         return len(self.order)
 
+    def close(self) -> None:
+        """End the workers; the loader then goes on in this process."""
+        self._workers = None
+
     def state_dict(self) -> dict[str, int]:
         """Return how many batches of the epoch have been given out."""
         return {"given": self._given}
@@ -243,6 +248,7 @@ def _same(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:  # noqa: ARG001
-    """Leave signals to the main process, which finishes its step, saves, and then ends the workers."""
+    """Keep the terminal's signals from a worker: the main process finishes its step, saves, and ends the workers."""
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

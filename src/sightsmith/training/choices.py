@@ -231,7 +231,7 @@ def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Cho
     """More pictures need fewer passes; trained weights need fewer still."""
     if settings.epochs is not None:
         return Choice(settings.epochs, "")
-    base, low, high = (15, 4, 30) if pretrained else (40, 12, 60)
+    base, low, high = (15, 4, 30) if pretrained else (20, 12, 30)
     epochs = round(base * (5000 / survey.count) ** 0.4)
     why = f"{survey.count:,} pictures{', weights are trained already' if pretrained else ''}"
     return Choice(max(low, min(high, epochs), settings.freeze_epochs + 1), why)

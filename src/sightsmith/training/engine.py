@@ -33,6 +33,11 @@ class Loaders:
     train: Loader
     val: Loader
 
+    def close(self) -> None:
+        """End the workers."""
+        self.train.close()
+        self.val.close()
+
 
 def make_loaders(
     settings: TrainSettings, plan: Plan, preprocessing: Preprocessing, train: Part, val: Part, *, quiet: bool

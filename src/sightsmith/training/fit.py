@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
         _tell_material(material)
     with quiet_lightning():
         session = _Session(settings, work, material, task_settings, quiet=quiet)
-        with fast_matmul(session.plan.device.value):
+        with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
             finished = session.finish(time.monotonic() - started)
     work.remove()
@@ -207,7 +208,15 @@ class _Session:
         trainer = make_trainer(self.settings, self.plan, self.work.path, callbacks)
         record.tell = lambda epoch: show.epoch(trainer, epoch)
         checkpoint = self.work.checkpoint()
-        trainer.fit(self.task, self.loaders.train, self.loaders.val, ckpt_path=checkpoint, weights_only=False)
+        try:
+            trainer.fit(self.task, self.loaders.train, self.loaders.val, ckpt_path=checkpoint, weights_only=False)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"a process that decodes pictures was ended from outside, often for lack of memory ({error}). Go on "
+                f"with --resume and fewer of them: --workers {max(0, self.plan.workers.value - 1)}."
+            ) from error
 
     def _schedule(self) -> Schedule:
         steps = math.ceil(len(self.loaders.train) / self.settings.accumulate)

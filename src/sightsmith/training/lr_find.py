@@ -7,9 +7,9 @@ import copy
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import islice
 from typing import Any
 
 import torch
@@ -111,12 +111,12 @@ def _sweep(
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    for step, batch in enumerate(islice(cycle(batches), _STEPS)):
+    for step, batch in enumerate(islice(_again(batches), _STEPS)):
         rate = _LOWEST * (_HIGHEST / _LOWEST) ** (step / (_STEPS - 1))
         for group in optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         loss = loss_of(batch)
-        average = _SMOOTH * average + (1 - _SMOOTH) * float(loss)
+        average = _SMOOTH * average + (1 - _SMOOTH) * float(loss.detach())
         smooth = average / (1 - _SMOOTH ** (step + 1))
         if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
             break
@@ -126,6 +126,12 @@ def _sweep(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return rates, losses
+
+
+def _again(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches over and over, keeping none."""
+    while True:
+        yield from batches
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float:

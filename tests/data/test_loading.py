@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation
+from sightsmith.data.loading import Loader, Order, step_seed
+from sightsmith.data.pixels import Decoding, PictureIndex, Prepared
+
+GREY = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
+
+
+def flat(order, start=0):
+    return np.concatenate(list(order.batches(start)))
+
+
+@given(
+    count=st.integers(1, 300),
+    batch=st.integers(1, 40),
+    world=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    epoch=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_an_epoch_shows_every_picture_in_full_batches_shared_by_the_ranks(count, batch, world, seed, epoch):
+    orders = [Order(count, batch, seed, rank=rank, world=world) for rank in range(world)]
+    for order in orders:
+        order.set_epoch(epoch)
+    shown = [list(order.batches()) for order in orders]
+    assert all(len(batches) == len(orders[0]) for batches in shown)
+    assert all(len(one) == batch for batches in shown for one in batches)
+    counts = np.bincount(np.concatenate([np.concatenate(batches) for batches in shown]), minlength=count)
+    assert counts.min() >= 1
+    assert counts.max() - counts.min() <= 1
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_and_can_start_anywhere():
+    one, two = Order(100, 8, seed=3), Order(100, 8, seed=3)
+    one.set_epoch(5)
+    two.set_epoch(5)
+    assert (flat(one) == flat(two)).all()
+    assert (flat(one, 4) == flat(two)[32:]).all()
+    two.set_epoch(6)
+    assert (flat(one) != flat(two)).any()
+    assert (flat(Order(100, 8, seed=3)) != flat(Order(100, 8, seed=4))).any()
+
+
+def test_without_shuffle_the_order_is_plain_and_the_last_batch_short():
+    order = Order(10, 4, shuffle=False)
+    assert [batch.tolist() for batch in order.batches()] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_balanced_shows_rare_classes_as_often():
+    targets = np.array([0] * 90 + [1] * 9 + [2])
+    shown = targets[flat(Order(100, 10, targets_N=targets))]
+    counts = np.bincount(shown)
+    assert counts.max() - counts.min() <= 3
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"batch_size": 0}, {"rank": 2, "world": 2}])
+def test_impossible_orders_are_refused(wrong):
+    with pytest.raises(SettingsError, match="batches need"):
+        Order(**{"count": 4, "batch_size": 2, **wrong})
+
+
+def test_step_seeds_differ_in_every_part():
+    seeds = {step_seed(a, b, c, d) for a in (0, 1) for b in (0, 1) for c in (0, 1) for d in (0, 1)}
+    assert len(seeds) == 16
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_batches_are_the_pictures_channels_last_with_their_targets():
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 6, 3), dtype=np.uint8)
+    targets = np.arange(10)
+    loader = Loader(Prepared(pixels), targets, Order(10, 4, shuffle=False))
+    images, found = zip(*loader, strict=True)
+    assert (torch.cat(images).permute(0, 2, 3, 1).numpy() == pixels).all()
+    assert torch.cat(found).tolist() == targets.tolist()
+    assert images[0].dtype == torch.uint8
+    assert images[0].is_contiguous(memory_format=torch.channels_last)
+    plain = Loader(Prepared(pixels), targets, Order(10, 4), channels_last=False)
+    assert next(iter(plain))[0].is_contiguous()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(13):
+        paths.append(folder / f"{number}.png")
+        Image.fromarray(rng.integers(0, 256, (20, 15 + number, 3), dtype=np.uint8)).save(paths[-1])
+    return paths
+
+
+def loader_of(files, workers=0, epoch=0):
+    preprocessing = Preprocessing(height=8, width=8)
+    vary = Augmentation(policy="trivial", flip="horizontal", crop_share=0.3, erase=0.5)
+    fetcher = Decoding(PictureIndex(files), preprocessing, vary, seed=7)
+    order = Order(len(files), 4, seed=7)
+    order.set_epoch(epoch)
+    return Loader(fetcher, np.arange(len(files)), order, vary=vary, seed=7, workers=workers)
+
+
+def test_workers_and_a_restart_in_the_middle_give_the_same_batches(files):
+    alone = list(loader_of(files, epoch=2))
+    helped = loader_of(files, workers=2, epoch=2)
+    for one, two in zip(alone, helped, strict=True):
+        assert torch.equal(one[0], two[0])
+        assert torch.equal(one[1], two[1])
+    assert helped.state_dict() == {"given": 4}
+    helped.load_state_dict({"given": 3})
+    rest = list(helped)
+    assert len(rest) == 1
+    assert torch.equal(rest[0][0], alone[3][0])
+    assert len(list(helped)) == 4, "only the first epoch after a restart is short"
+    helped.close()
+    other = list(loader_of(files, epoch=3))
+    assert not torch.equal(torch.cat([images for images, _ in other]), torch.cat([images for images, _ in alone]))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_went_bad_is_named(files, tmp_path, workers):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(files[0].read_bytes()[:60])
+    loader = loader_of([*files[:6], bad], workers=workers)
+    with pytest.raises(DataError, match=r"bad\.png.*--resume"):
+        list(loader)
+    loader.close()

@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.machine import Machine
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.data.augment import Augmentation
+from sightsmith.data.pixels import PictureIndex
+from sightsmith.training.choices import choose, preprocessing_for
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.survey import Survey, look_at, mean_and_std
+
+MACHINE = Machine(cores=4, memory=8 << 30, processor="test", bf16=True, amx=False)
+DIGITS = Survey(count=1258, classes=10, side=8, grey=True, in_memory=True)
+PHOTOS = Survey(count=3000, classes=4, side=480, grey=False, in_memory=False)
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+
+
+def plan_for(survey, machine=MACHINE, **changes):
+    return choose(TrainSettings(data="x", out="y", device="cpu", **changes), survey, machine)
+
+
+def values(plan, *names):
+    return tuple(getattr(plan, name).value for name in names)
+
+
+def test_small_grey_pictures_get_the_small_net_at_their_size_unmirrored():
+    plan = plan_for(DIGITS)
+    assert values(plan, "model", "size", "colour", "weights", "workers") == ("smallresnet", 16, "grey", "none", 0)
+    assert plan.augment.value == Augmentation(shift=0.1)
+
+
+@pytest.mark.parametrize(("side", "size"), [(1, 16), (28, 28), (30, 32), (43, 44), (64, 64)])
+def test_small_sizes_are_multiples_of_four(side, size):
+    assert plan_for(replace(DIGITS, side=side)).size.value == size
+
+
+def test_photographs_get_a_pretrained_resnet_and_random_crops():
+    plan = plan_for(PHOTOS)
+    assert values(plan, "model", "colour", "weights", "head_scale") == ("resnet18", "rgb", "pretrained", 10.0)
+    assert plan.augment.value == Augmentation(flip="horizontal", crop_share=0.25)
+    preprocessing = preprocessing_for(TrainSettings(data="x", out="y"), plan)
+    assert preprocessing.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert preprocessing.height == plan.size.value
+    assert plan.lr.value < plan_for(PHOTOS, weights="none").lr.value
+
+
+def test_what_was_asked_for_is_never_replaced():
+    asked = {
+        "model": "smallcnn", "size": 40, "colour": "rgb", "batch_size": 12, "epochs": 7, "lr": 0.5, "weight_decay": 0.0,
+        "warmup_epochs": 0.0, "workers": 3, "precision": "fp32", "flip": "both", "shift": 0.0,
+    }  # fmt: skip
+    plan = plan_for(DIGITS, **asked)
+    for name in ("model", "size", "colour", "batch_size", "epochs", "lr", "weight_decay", "workers", "precision"):
+        assert getattr(plan, name).value == asked[name]
+    assert plan.augment.value == Augmentation(flip="both")
+    assert plan_for(PHOTOS, augment="none").augment.value == Augmentation()
+    assert plan_for(PHOTOS, augment="rand").augment.value.policy == "rand"
+
+
+def test_precision_follows_the_processor():
+    assert plan_for(DIGITS).precision.value == "bf16"
+    assert plan_for(DIGITS, replace(MACHINE, bf16=False)).precision.value == "fp32"
+
+
+@no_gpu
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])
+def test_an_absent_device_that_was_asked_for_is_an_error(device):
+    with pytest.raises(SettingsError, match=f"device '{device}' was asked for, and this machine has 0"):
+        choose(TrainSettings(data="x", out="y", device=device), DIGITS, MACHINE)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:x", "cdua"])
+def test_an_unknown_device_is_an_error(device):
+    with pytest.raises(SettingsError, match="unknown device"):
+        choose(TrainSettings(data="x", out="y", device=device), DIGITS, MACHINE)
+
+
+def test_weights_that_were_never_published_are_refused_by_name():
+    with pytest.raises(SettingsError, match="unknown net 'resnet181'"):
+        plan_for(PHOTOS, model="resnet181")
+
+
+@pytest.mark.parametrize("count", [10, 100, 5000, 10**6])
+@pytest.mark.parametrize("survey", [DIGITS, PHOTOS])
+def test_batches_and_epochs_stay_reasonable(survey, count):
+    plan = plan_for(replace(survey, count=count))
+    assert 2 <= plan.batch_size.value <= max(4, count // 8)
+    assert 4 <= plan.epochs.value <= 60
+    assert plan.warmup_epochs.value < plan.epochs.value
+
+
+def test_the_table_and_its_json_have_every_choice_with_its_reason():
+    plan = plan_for(DIGITS)
+    text, raw = plan.to_text(), plan.to_json()
+    assert "smallresnet (the pictures' shorter side is 8 pixels in the median)" in text
+    assert raw["augment"]["value"]["shift"] == 0.1
+    assert raw["model"]["why"]
+    assert set(raw) == set(plan.__dataclass_fields__)
+
+
+def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
+    rng = np.random.default_rng(0)
+    grey = [np.full((10 + n, 30), 51 * (n % 6), np.uint8) for n in range(12)]
+    seen = look_at(PictureIndex(grey), 3)
+    assert (seen.count, seen.classes, seen.side, seen.grey, seen.in_memory) == (12, 3, 15, True, True)
+    paths = []
+    for n in range(4):
+        paths.append(tmp_path / f"{n}.png")
+        pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels if n == 2 else pixels[..., :1].repeat(3, axis=2)).save(paths[-1])
+    seen = look_at(PictureIndex(paths), 2)
+    assert (seen.side, seen.grey, seen.in_memory) == (40, False, False)
+    assert look_at(PictureIndex(paths[:2]), 2).grey
+    plain = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
+    mean, std = mean_and_std(PictureIndex(grey), plain)
+    assert mean == pytest.approx((0.5,), abs=1e-4)
+    assert std == pytest.approx((np.std([n / 5 for n in range(6)]),), abs=1e-3)
+    assert mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)

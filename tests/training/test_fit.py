@@ -1,0 +1,227 @@
+"""Training for real, on digits, from data to bundle."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+import torch
+from PIL import Image
+
+from sightsmith.bundle.store import Bundle, verify
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
+from sightsmith.training.fit import train
+from sightsmith.training.settings import TrainSettings
+
+SCRIPT = Path(__file__).with_name("trainer_process.py")
+
+
+def settings(data, out, **changes):
+    return TrainSettings(
+        data=str(data), out=out, **{"epochs": 2, "net": {"width": 8}, "device": "cpu", "workers": 0, **changes}
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Return a trained bundle's result and what was printed."""
+    out = tmp_path_factory.mktemp("trained") / "digits"
+    return train(settings("digits", out, epochs=4, net={"width": 16}), quiet=True)
+
+
+def test_training_learns_and_writes_a_whole_bundle(digits):
+    bundle = Bundle.open(digits.path)
+    assert verify(bundle) == []
+    manifest = bundle.manifest
+    assert manifest.metrics["val"]["accuracy"] == digits.metrics["val"]["accuracy"] > 0.85
+    assert manifest.metrics["val"]["loss_at_temperature"] < 1
+    assert manifest.net["name"] == "smallresnet"
+    assert manifest.net["settings"]["width"] == 16
+    assert manifest.data["counts"] == {"train": 1258, "val": 180, "test": 359}
+    assert len(manifest.data["fingerprint"]) == 64
+    assert manifest.training["settings"]["epochs"] == 4
+    assert manifest.weights["origin"] == "none"
+    assert len(bundle.witnesses().pictures) == 8
+    assert len(np.unique(bundle.witnesses().outputs["probabilities"].argmax(axis=1))) >= 6
+    assert not digits.path.with_name("digits.train").exists()
+    rows = list(csv.DictReader(bundle.file("report/metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert {"train_loss", "val_loss", "val_accuracy", "lr", "images_per_second"} <= set(rows[0])
+
+
+def test_the_bundle_rebuilds_the_net_that_gave_the_witnesses(digits):
+    from sightsmith.nets.build import build_net
+    from sightsmith.tasks.classify import Settings, Task
+
+    bundle, manifest = digits.bundle, digits.bundle.manifest
+    height, width, channels = manifest.preprocessing.shape
+    built = build_net(
+        manifest.net["name"], manifest.net["settings"], channels=channels, classes=10, height=height, width=width
+    )
+    built.module.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.weights().items()})
+    task = Task(built.module, manifest.classes, manifest.preprocessing, Settings())
+    witnesses = bundle.witnesses()
+    with torch.inference_mode():
+        probabilities, _ = task.exported(manifest.temperature)(torch.from_numpy(witnesses.pixels_NHWC))
+    assert np.allclose(probabilities.numpy(), witnesses.outputs["probabilities"], atol=1e-5)
+
+
+def test_the_same_settings_train_the_same_weights(digits, tmp_path):
+    again = train(settings("digits", tmp_path / "d", epochs=4, net={"width": 16}), quiet=True)
+    one, two = digits.bundle.weights(), again.bundle.weights()
+    assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_an_existing_out_is_refused_before_anything_is_done(digits, tmp_path):
+    before = sorted(path.name for path in digits.path.parent.iterdir())
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        train(settings("/no/such/data", digits.path), quiet=True)
+    assert sorted(path.name for path in digits.path.parent.iterdir()) == before
+    (tmp_path / "x.train").mkdir()
+    with pytest.raises(OutputExistsError, match="--resume goes on with it"):
+        train(settings("digits", tmp_path / "x"), quiet=True)
+
+
+def test_resume_needs_something_to_resume_and_the_same_settings(tmp_path):
+    with pytest.raises(SettingsError, match="no training was interrupted there"):
+        train(settings("digits", tmp_path / "x", resume=True), quiet=True)
+    with pytest.raises(TrainingError, match="the loss became"):
+        train(settings("digits", tmp_path / "x", lr=1e30, clip=0.0, warmup_epochs=0.0), quiet=True)
+    with pytest.raises(SettingsError, match=r"other settings: epochs \(2 before, 3 now\)"):
+        train(settings("digits", tmp_path / "x", epochs=3, resume=True), quiet=True)
+
+
+def test_a_loss_that_is_not_a_number_stops_at_once_and_resume_with_another_rate_goes_on(tmp_path):
+    out = tmp_path / "x"
+    with pytest.raises(TrainingError, match=r"loss became (nan|inf).* in epoch 1, step \d+ of 20, at a learning rate"):
+        train(settings("digits", out, lr=1e30, clip=0.0, warmup_epochs=0.0), quiet=True)
+    assert not out.exists()
+    result = train(settings("digits", out, lr=0.003, clip=0.0, warmup_epochs=0.0, resume=True), quiet=True)
+    assert result.metrics["val"]["accuracy"] > 0.3
+
+
+def test_options_work_together(digit_files, tmp_path):
+    result = train(
+        settings(
+            digit_files,
+            tmp_path / "x.zip",
+            epochs=3,
+            model="smallcnn",
+            net={},
+            optimizer="sgd",
+            lr="find",
+            schedule="constant",
+            balanced=True,
+            cache="ram",
+            augment="rand",
+            crop_share=0.5,
+            ema=0.0,
+            freeze_epochs=1,
+            patience=1,
+            precision="fp32",
+            batch_size=8,
+            deterministic=True,
+            task={"class_weights": "balanced", "cutmix": 1.0},
+            witnesses=3,
+        ),
+        quiet=True,
+    )
+    assert result.path.is_file()
+    assert len(result.bundle.witnesses().pictures) == 3
+    assert "report/lr_find.svg" in result.bundle.manifest.files
+    assert 1e-6 < result.plan.lr.value < 1
+    assert result.bundle.manifest.training["plan"]["lr"]["value"] == result.plan.lr.value
+    torch.use_deterministic_algorithms(False)
+
+
+def test_patience_stops_early(digit_files, tmp_path):
+    result = train(settings(digit_files, tmp_path / "x", epochs=50, lr=1e-12, patience=2, batch_size=64), quiet=True)
+    rows = result.bundle.file("report/metrics.csv").read_text().splitlines()[1:]
+    assert len(rows) < 50
+
+
+def test_folds_share_the_data_out(digit_files, tmp_path):
+    keys = set()
+    for fold in (0, 1):
+        out = tmp_path / str(fold)
+        result = train(settings(digit_files, out, epochs=1, folds=2, fold=fold), quiet=True)
+        splits = result.bundle.splits()
+        assert not set(splits["val"]) & set(splits["train"])
+        keys |= set(splits["val"])
+    assert len(keys) == len(result.gate.kept)
+
+
+def test_too_many_unreadable_pictures_stop_training_by_name(digit_files, tmp_path):
+    folder = tmp_path / "data"
+    for path in digit_files.rglob("*.png"):
+        place = folder / path.relative_to(digit_files)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    bad = sorted(folder.rglob("*.png"))[:5]
+    for path in bad:
+        path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(DataError, match=bad[0].name):
+        train(settings(folder, tmp_path / "x"), quiet=True)
+    result = train(settings(folder, tmp_path / "x", max_bad=0.05, epochs=1, overwrite=True), quiet=True)
+    assert result.bundle.manifest.data["skipped"] >= 5
+    assert bad[0].name in result.bundle.file("report/gate.txt").read_text()
+
+
+def test_wrong_task_and_net_settings_are_refused_before_the_data_is_read(tmp_path):
+    with pytest.raises(SettingsError, match=r"label_smoothing"):
+        train(settings("/no/such/data", tmp_path / "x", task={"label_smothing": 0.1}), quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_script(folder: Path, **raw: object) -> subprocess.CompletedProcess[str]:
+    toml = folder / "run.toml"
+    toml.write_text(tomli_w.dumps({"epochs": 2, "net": {"width": 8}, "workers": 0, "out": str(folder / "out"), **raw}))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(SCRIPT), str(toml)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_a_clear_error_and_what_was_whole_stays_whole(digit_files, tmp_path):
+    """RLIMIT_FSIZE makes writing fail as a full disk does."""
+    done = run_script(tmp_path, data=str(digit_files), file_limit=60_000)
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    left = {path.name for path in tmp_path.rglob("*")}
+    assert "out" not in left
+    assert not [name for name in left if name.endswith(".part")]
+    resumed = run_script(tmp_path, data=str(digit_files), resume=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "lightning" not in resumed.stderr.lower()
+    assert "warning" not in resumed.stderr.lower()
+    assert len([line for line in resumed.stderr.splitlines() if line.startswith("epoch")]) == 2
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["metrics"]["best_epoch"] in {1, 2}
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):
+    rng = np.random.default_rng(0)
+    for label in ("dark", "light"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for n in range(24):
+            low = 0 if label == "dark" else 150
+            pixels = rng.integers(low, low + 100, (20 + n, 44 - n, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / label / f"{n}.png")
+    result = train(settings(tmp_path / "data", tmp_path / "x", batch_size=4, epochs=3), quiet=True)
+    assert result.metrics["val"]["accuracy"] == 1.0
+    assert result.bundle.manifest.preprocessing.colour == "rgb"

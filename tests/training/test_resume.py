@@ -1,0 +1,107 @@
+"""A training that is killed, or asked to stop, goes on exactly as it would have."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from sightsmith.training.checkpoints import load_tree
+
+SCRIPT = Path(__file__).with_name("trainer_process.py")
+# Everything that draws random numbers or keeps state is on: workers, policy, mixing, dropout, accumulation, average.
+SETTINGS = {
+    "model": "smallresnet",
+    "net": {"width": 16, "dropout": 0.2},
+    "task": {"mixup": 0.2, "cutmix": 1.0},
+    "epochs": 3,
+    "batch_size": 4,
+    "accumulate": 2,
+    "augment": "trivial",
+    "erase": 0.2,
+    "flip": "horizontal",
+    "workers": 1,
+    "freeze_epochs": 1,
+    "test_fraction": 0.1,
+}
+
+
+def start(folder: Path, data: Path, **changes: object) -> subprocess.Popen[str]:
+    toml = folder / "run.toml"
+    toml.write_text(tomli_w.dumps({"data": str(data), "out": str(folder / "out"), **SETTINGS, **changes}))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(SCRIPT), str(toml)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until training has written a checkpoint; fail where it ended without."""
+    end = time.monotonic() + 200
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def curve(folder: Path) -> list[dict[str, str]]:
+    """Return metrics.csv without the times."""
+    with (folder / "out/report/metrics.csv").open() as file:
+        return [
+            {k: v for k, v in row.items() if k not in {"seconds", "images_per_second"}} for row in csv.DictReader(file)
+        ]
+
+
+@pytest.fixture(scope="module")
+def whole(digit_files, tmp_path_factory) -> Path:
+    """Return the folder of an uninterrupted training."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(start(folder, digit_files))
+    return folder
+
+
+def same(left: Path, right: Path) -> None:
+    steps = "out/report/steps.csv"
+    assert (left / steps).read_text() == (right / steps).read_text()
+    assert curve(left) == curve(right)
+    weights = "out/weights.safetensors"
+    assert (left / weights).read_bytes() == (right / weights).read_bytes()
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_gives_the_same_curve_and_weights(digit_files, whole, tmp_path):
+    process = start(tmp_path, digit_files)
+    last = tmp_path / "out.train/last.safetensors"
+    wait_for(last, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    finish(start(tmp_path, digit_files, resume=True))
+    assert not last.parent.exists()
+    same(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_files, whole, tmp_path):
+    process = start(tmp_path, digit_files)
+    last = tmp_path / "out.train/last.safetensors"
+    wait_for(last, process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "--resume" in errors
+    done = load_tree(last)["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"]
+    assert 0 < done < 48
+    finish(start(tmp_path, digit_files, resume=True))
+    same(whole, tmp_path)
