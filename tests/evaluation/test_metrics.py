@@ -144,14 +144,14 @@ def test_bootstrap_agrees_with_resampling_by_hand() -> None:
     found = bootstrap.intervals(predicted_N, targets_N, 3)
     rng = np.random.default_rng(9)
     by_hand = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
-    for _ in range(1500):
+    for _ in range(500):
         drawn = rng.integers(150, size=150)
         by_hand["accuracy"].append(sk.accuracy_score(targets_N[drawn], predicted_N[drawn]))
         by_hand["balanced_accuracy"].append(sk.balanced_accuracy_score(targets_N[drawn], predicted_N[drawn]))
         by_hand["macro_f1"].append(sk.f1_score(targets_N[drawn], predicted_N[drawn], average="macro"))
     for name, interval in found.items():
         assert interval.low < interval.value < interval.high
-        assert np.allclose((interval.low, interval.high), np.quantile(by_hand[name], [0.025, 0.975]), atol=0.012)
+        assert np.allclose((interval.low, interval.high), np.quantile(by_hand[name], [0.025, 0.975]), atol=0.015)
     assert found == bootstrap.intervals(predicted_N, targets_N, 3)
     assert found["macro_f1"].value == pytest.approx(sk.f1_score(targets_N, predicted_N, average="macro"))
 

@@ -103,7 +103,7 @@ def confusion_chart(confusion_KK: NDArray[np.integer], classes: Sequence[str]) -
     count = len(classes)
     if count > MAX_MATRIX:
         raise ValueError(f"a confusion matrix is drawn for at most {MAX_MATRIX} classes, got {count}")
-    cell = max(13.0, min(54.0, 580 / count))
+    cell = max(11.0, min(54.0, 540 / count))
     names = [shorten(name) for name in classes]
     room = max(len(name) for name in names) * _TEXT + 12
     upright = max(len(name) for name in names) * _TEXT <= cell - 8

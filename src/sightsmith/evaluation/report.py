@@ -132,7 +132,7 @@ def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
         ("Net", _joined(manifest.net["name"], _count(manifest.net.get("parameters"), "parameters"))),
         ("Paper", manifest.net["paper"]),
         ("Licence of the code", manifest.net["licence"]),
-        ("Weights start from", _joined(manifest.weights["origin"], manifest.weights["licence"])),
+        ("Training started from", _origin(manifest.weights)),
         ("Input", f"{shown.width}×{shown.height} {shown.colour}, {shown.resize}, {shown.interpolation}"),
         ("Training data", _joined(data.get("location"), _counts(data.get("counts")), data.get("licence"))),
         ("Trained", _joined(manifest.created, _spent(manifest.training.get("seconds")))),
@@ -166,7 +166,8 @@ def training_curves(text: str) -> list[tuple[str, Markup]]:
         part, _, rest = column.partition("_")
         title, name = (rest, part) if part in {"train", "val"} and rest else (column, column)
         charted.setdefault(title, []).append(charts.Series(name=name, points=points, css="b" if part == "val" else "a"))
-    return [(title.replace("_", " "), charts.line_chart(lines, axis, title)) for title, lines in charted.items()]
+    ordered = sorted(charted.items(), key=lambda one: one[0] not in {"loss", "accuracy"})
+    return [(title.replace("_", " "), charts.line_chart(lines, axis, title)) for title, lines in ordered]
 
 
 def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[tuple[float, float]]:
@@ -216,6 +217,10 @@ def _counts(counts: Any) -> str:
 
 def _spent(seconds: Any) -> str:
     return f"in {duration(float(seconds))}" if isinstance(seconds, (int, float)) else ""
+
+
+def _origin(weights: Mapping[str, Any]) -> str:
+    return "random weights" if weights["origin"] == "none" else _joined(weights["origin"], weights["licence"])
 
 
 def _joined(*parts: Any) -> str:
