@@ -33,7 +33,7 @@ class Explained(BaseModel):
 
     labels: list[LabelScore] = Field(description="The best classes, best first.")
     heatmap: str = Field(
-        description="PNG with transparency in base64, to lay over the upright picture; longest side at most 512 pixels."
+        description="PNG with transparency in base64, to lay over the upright picture; longest side 256…512 pixels."
     )
     map: ClassMap
 

@@ -19,7 +19,6 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _Waiting(Generic[Pixels, Answer]):
     pixels: Pixels
-    explain: bool
     answer: "asyncio.Future[Answer]"
 
 
@@ -38,7 +37,7 @@ class Batcher(Generic[Pixels, Answer]):
     def __init__(
         self,
         decode: Callable[[bytes], Pixels],
-        run: Callable[[list[Pixels], bool], list[Answer]],
+        run: Callable[[list[Pixels]], list[Answer]],
         decoders: Executor,
         *,
         batch: int,
@@ -48,8 +47,7 @@ class Batcher(Generic[Pixels, Answer]):
 
         Args:
             decode: from a picture's bytes to what the model takes; called in `decoders`.
-            run: from what the model takes, and whether any of it is to be explained, to the answers in order; called
-                in one thread, never twice at once.
+            run: from what the model takes to the answers, in order; called in one thread, never twice at once.
             decoders: threads that decode.
             batch: most pictures of one run.
             wait: seconds that a picture waits for others that are being decoded.
@@ -76,7 +74,7 @@ class Batcher(Generic[Pixels, Answer]):
             waiting.answer.cancel()
         self._model.shutdown(wait=True)
 
-    async def answer(self, picture: bytes, *, explain: bool) -> Answer:
+    async def answer(self, picture: bytes) -> Answer:
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Raises:
@@ -86,7 +84,7 @@ class Batcher(Generic[Pixels, Answer]):
         self._decoding += 1
         try:
             pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            waiting: _Waiting[Pixels, Answer] = _Waiting(pixels, explain, loop.create_future())
+            waiting: _Waiting[Pixels, Answer] = _Waiting(pixels, loop.create_future())
             self._waiting.append(waiting)
         finally:
             self._decoding -= 1
@@ -118,10 +116,9 @@ class Batcher(Generic[Pixels, Answer]):
             return
 
     async def _run_batch(self, taken: list[_Waiting[Pixels, Answer]]) -> None:
-        explain = any(waiting.explain for waiting in taken)
         pixels = [waiting.pixels for waiting in taken]
         try:
-            answers = await self.in_model_thread(lambda: self._run(pixels, explain))
+            answers = await self.in_model_thread(lambda: self._run(pixels))
             pairs = list(zip(taken, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             for waiting in taken:

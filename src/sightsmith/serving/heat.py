@@ -17,15 +17,16 @@ from sightsmith.core.overlay import colours
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions.labels import Labels
 
-LONGEST = 512
-"""Longest side of a heat map in pixels; it is smooth, so whoever lays it over a larger picture stretches it."""
+_LONGEST = (256, 512)
+"""Least and most pixels of a heat map's longest side; it is smooth, so it may be stretched over any picture."""
+_LEVELS_N = np.arange(256) / 255
 
 
 def explanation(prediction: Labels, label: str, picture: bytes, preprocessing: Preprocessing) -> dict[str, Any]:
     """Return what `?explain=true` adds to an answer.
 
     Returns:
-        `heatmap`: PNG with transparency in base64, of the upright picture's shape, at most `LONGEST` pixels long;
+        `heatmap`: PNG with transparency in base64, of the upright picture's shape, 256…512 pixels long;
         `map`: `label`, `box` = [left, top, right, bottom] of the part of the upright picture that the model saw, in
         its pixels, and `values`, the class's evidence (logit) over that box, rows from the top.
 
@@ -37,7 +38,7 @@ def explanation(prediction: Labels, label: str, picture: bytes, preprocessing: P
         raise SettingsError("this prediction has no class map, so there is nothing to explain it with.")
     index = prediction.classes.index(label)
     width, height = picture_size(picture)
-    scale = min(1.0, LONGEST / max(width, height))
+    scale = float(np.clip(max(width, height), *_LONGEST)) / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return {
         "heatmap": base64.b64encode(_png(prediction.heat(index, preprocessing, size))).decode(),
@@ -50,7 +51,10 @@ def explanation(prediction: Labels, label: str, picture: bytes, preprocessing: P
 
 
 def _png(heat_HW: NDArray[np.float32]) -> bytes:
-    opacity_HW = np.round(255 * np.sqrt(heat_HW)).astype(np.uint8)
+    """Return the map as a PNG of 256 colours, each with its own opacity: a quarter of the size of full colour."""
+    image = Image.fromarray(np.round(255 * heat_HW).astype(np.uint8)).copy()
+    image.putpalette(colours(_LEVELS_N[None]).tobytes())
+    opacity_N = np.round(255 * np.sqrt(_LEVELS_N)).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(np.dstack([colours(heat_HW), opacity_HW])).save(file, "PNG")
+    image.save(file, "PNG", transparency=opacity_N.tobytes())
     return file.getvalue()

@@ -65,9 +65,9 @@ async def predict(
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, explain, label)
-    with model.enter():
+    with model.place():
         picture = await read_picture(request, registry.settings)
-        prediction = await model.predict(picture, explain=explain)
+        prediction = await model.predict(picture)
         labels = prediction.to_json(top=top)
         if not explain:
             return JSONResponse(labels)

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,8 @@ log = logging.getLogger("sightsmith.serving")
 Pixels = NDArray[np.uint8]
 Prediction = Any
 _CLASS_MAP = "class_map"
+_PATIENCE = 30.0
+"""Seconds that a replay of the witnesses may be overdue before the model counts as hanging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class ServedModel:
         self.manifest = predictor.bundle.manifest
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         self.examples = predictor.bundle.witnesses().pictures if settings.examples else ()
-        self.health = Health(False, "its witnesses have not been replayed yet", None)
+        self._health = Health(False, "its witnesses have not been replayed yet", None)
+        self._checked = time.monotonic()
         self.under_way = 0
         self._max_pixels = settings.max_pixels
         self.batcher: Batcher[Pixels, Prediction] = Batcher(
@@ -75,6 +81,14 @@ class ServedModel:
         """How a picture becomes the model's input."""
         return self.manifest.preprocessing
 
+    @property
+    def health(self) -> Health:
+        """Whether it is ready; one whose last check is long overdue, because it hangs, is not."""
+        silent = time.monotonic() - self._checked
+        if self._health.ready and silent > self.settings.recheck + _PATIENCE:
+            return Health(False, f"its witnesses have not been answered for {silent:.0f} s", self._health.checked)
+        return self._health
+
     async def start(self) -> None:
         """Begin to work in the running event loop: replay the witnesses, then go on replaying them.
 
@@ -96,7 +110,7 @@ class ServedModel:
 
     async def check(self) -> None:
         """Replay the witnesses in the live model and note the outcome."""
-        was = self.health.ready
+        was = self._health.ready
         try:
             proof = await self.batcher.in_model_thread(self.predictor.replay)
             reason = "" if proof.ok else f"it does not answer as it did when trained: {'; '.join(proof.problems())}"
@@ -104,33 +118,40 @@ class ServedModel:
             reason = f"its witnesses cannot be replayed: {error}"
             if not isinstance(error, SightsmithError):
                 log.exception("replaying the witnesses of %s failed", self.name)
-        self.health = Health(not reason, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._health = Health(not reason, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._checked = time.monotonic()
         if was and reason:
             log.error("model %s is not ready any more: %s", self.name, reason)
 
-    def enter(self) -> "_Place":
-        """Return a context that holds one of the model's places while a request is under way.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the model's places while a request is under way.
 
         Raises:
             RefusalError: 503, the model is not ready or has no place free.
         """
-        if not self.health.ready:
+        health = self.health
+        if not health.ready:
             raise busy(
-                f"model {self.name!r} is not ready: {self.health.reason}", seconds=round(self.settings.recheck) or 1
+                f"model {self.name!r} is not ready: {health.reason}", seconds=max(1, round(self.settings.recheck))
             )
         if self.under_way >= self.settings.queue:
             raise busy(
                 f"model {self.name!r} has {self.under_way} pictures under way, all it takes. Send it again later."
             )
-        return _Place(self)
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
 
-    async def predict(self, picture: bytes, *, explain: bool) -> Prediction:
+    async def predict(self, picture: bytes) -> Prediction:
         """Return the prediction of one encoded picture.
 
         Raises:
             PictureError: it cannot be decoded or is too large.
         """
-        return await self.batcher.answer(picture, explain=explain)
+        return await self.batcher.answer(picture)
 
     async def _keep_checking(self) -> None:
         while True:
@@ -140,20 +161,8 @@ class ServedModel:
     def _decode(self, picture: bytes) -> Pixels:
         return self.predictor.preprocessing.apply(picture, max_pixels=self._max_pixels)
 
-    def _run(self, pixels: list[Pixels], explain: bool) -> list[Prediction]:
-        needed = (self.manifest.outputs[0], _CLASS_MAP) if explain else self.manifest.outputs[:1]
-        arrays = self.predictor.run(np.stack(pixels), needed)
+    def _run(self, pixels: list[Pixels]) -> list[Prediction]:
+        # Every output, always: the class map costs a per cent or so, and what answers is then one compiled model, the
+        # very one that the witnesses are replayed in.
+        arrays = self.predictor.run(np.stack(pixels), self.manifest.outputs)
         return list(KINDS.module(self.manifest.kind).from_outputs(arrays, self.classes))
-
-
-class _Place:
-    """One of a model's places."""
-
-    def __init__(self, model: ServedModel) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._model.under_way += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._model.under_way -= 1
