@@ -16,6 +16,8 @@ from sightsmith.explanation.subject import Subject
 
 NEEDS = "any"
 UNIT = "fall of the log-probability, nats"
+GRAIN = 1 / 28
+"""Standard deviation, as a share of the longer side, of the blur that hides the windows' corners when drawn."""
 
 _WINDOWS = 7
 """Windows side by side across the longer side."""
