@@ -29,7 +29,7 @@ from sightsmith.training.work import WorkFolder
 
 TASKS = Catalogue("sightsmith.tasks", "task")
 TASK = "classify"
-"""The task that is trained."""
+"""The task that is trained where the settings name no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class Finished:
 
     bundle: Bundle
     metrics: dict[str, Any]
+
+
+def task_of(settings: TrainSettings) -> tuple[str, dict[str, Any]]:
+    """Return the name of the task that is trained, and the settings given for it."""
+    given = dict(settings.task)
+    return str(given.pop("name", TASK)), given
 
 
 def finish(
@@ -66,7 +72,7 @@ def finish(
     task.cpu().eval()
     draft = BundleDraft(
         name=settings.out.stem,
-        task={"name": TASK, "settings": to_mapping(task.settings)},
+        task={"name": task_of(settings)[0], "settings": to_mapping(task.settings)},
         net=_net_record(built),
         weights_record={key: value for key, value in asdict(built.weights).items() if key != "notes"},
         preprocessing=preprocessing,

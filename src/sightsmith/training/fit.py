@@ -22,7 +22,7 @@ from sightsmith.training.callbacks import Keep, Record, Steps
 from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning
-from sightsmith.training.finish import TASK, TASKS, Finished, finish
+from sightsmith.training.finish import TASKS, Finished, finish, task_of
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.material import Material, gather
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
@@ -69,14 +69,17 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
     """
     started = time.monotonic()
     settings = replace(settings, out=Path(settings.out))
-    task_settings = from_mapping(TASKS.module(TASK).Settings, settings.task, where="task")
+    task_name, given = task_of(settings)
+    task_settings = from_mapping(TASKS.module(task_name).Settings, given, where="task")
     work = WorkFolder(settings.out)
     work.start(settings)
-    material = gather(settings, quiet=quiet)
+    with work.gone_on_error():
+        material = gather(settings, quiet=quiet)
     if not quiet:
         _tell_material(material)
     with quiet_lightning():
-        session = _Session(settings, work, material, task_settings, quiet=quiet)
+        with work.gone_on_error():
+            session = _Session(settings, work, material, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
             finished = session.finish(time.monotonic() - started)
@@ -154,7 +157,7 @@ class _Session:
 
     def _make_task(self, task_settings: Any) -> Any:
         counts = np.bincount(self.train.targets_N, minlength=len(self.classes)).tolist()
-        task = TASKS.module(TASK).Task(
+        task = TASKS.module(task_of(self.settings)[0]).Task(
             self.built.module, self.classes, self.preprocessing, task_settings, class_counts=counts
         )
         if self.plan.channels_last.value:

@@ -45,7 +45,7 @@ class TrainSettings:
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
-    """Settings of the task: label smoothing, mixing, class weights."""
+    """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than classify."""
     weights: str = "auto"
     """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained where they are published."""
     size: int | None = None

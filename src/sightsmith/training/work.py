@@ -5,11 +5,13 @@ It stays when training is interrupted, so that `--resume` finds everything, and 
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.errors import OutputExistsError, SettingsError, TrainingError
+from sightsmith.core.errors import OutputExistsError, SettingsError, SightsmithError, TrainingError
 from sightsmith.core.files import refuse_existing, write_text
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
 from sightsmith.training.callbacks import BEST, LAST
@@ -97,6 +99,16 @@ class WorkFolder:
     def checkpoint(self) -> Path | None:
         """Return the checkpoint to go on from, or None where there is none yet."""
         return self.last if self.last.is_file() else None
+
+    @contextmanager
+    def gone_on_error(self) -> Iterator[None]:
+        """Delete the folder where an error comes before anything was trained, so that the next try may start."""
+        try:
+            yield
+        except SightsmithError:
+            if self.checkpoint() is None:
+                self.remove()
+            raise
 
     def remove(self) -> None:
         """Delete the folder: the bundle holds what is worth keeping."""
