@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
-from sightsmith.bundle.witnesses import Proof, compare, pixel_difference
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare, pixel_difference
 from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.images import Picture, describe
 from sightsmith.core.machine import usable_cores
@@ -167,9 +167,13 @@ class Predictor:
         made: list[Prediction] = self._kind.from_outputs(outputs, self.classes)
         return made
 
-    def replay(self) -> Proof:
-        """Decode and answer the witnesses again and compare with what the trained model gave; every output."""
-        witnesses = self.bundle.witnesses()
+    def replay(self, witnesses: Witnesses | None = None) -> Proof:
+        """Decode and answer the witnesses again and compare with what the trained model gave; every output.
+
+        Args:
+            witnesses: those of the bundle, where they have been read already; read anew where None.
+        """
+        witnesses = witnesses or self.bundle.witnesses()
         parts = [
             self.run(witnesses.pixels_NHWC[at : at + _REPLAYED])
             for at in range(0, len(witnesses.pixels_NHWC), _REPLAYED)

@@ -48,7 +48,9 @@ class ServedModel:
         self.name, self.predictor, self.settings = name, predictor, settings
         self.manifest = predictor.bundle.manifest
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
-        self.examples = predictor.bundle.witnesses().pictures if settings.examples else ()
+        # Kept: the bundle on the disk may be replaced by a newer one while this one goes on answering.
+        self._witnesses = predictor.bundle.witnesses()
+        self.examples = self._witnesses.pictures if settings.examples else ()
         self._health = Health(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
@@ -112,7 +114,7 @@ class ServedModel:
         """Replay the witnesses in the live model and note the outcome."""
         was = self._health.ready
         try:
-            proof = await self.batcher.in_model_thread(self.predictor.replay)
+            proof = await self.batcher.in_model_thread(lambda: self.predictor.replay(self._witnesses))
             reason = "" if proof.ok else f"it does not answer as it did when trained: {'; '.join(proof.problems())}"
         except Exception as error:  # a check that cannot be made means not ready, whatever stopped it
             reason = f"its witnesses cannot be replayed: {error}"

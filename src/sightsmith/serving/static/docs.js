@@ -7,13 +7,16 @@ function element(tag, properties = {}, ...children) {
 }
 
 const text = (tag, content, className = "") => element(tag, { textContent: content, className });
+
+/** Return nodes of a text in which `code` stands between backticks. */
+const prose = (content) => content.split("`").map((part, index) => (index % 2 ? text("code", part) : part));
 const nameOf = (reference) => reference.split("/").at(-1);
 
 /** Return nodes that say a schema in few words, with links to the named shapes. */
 function typeOf(schema) {
   if (!schema) return ["anything"];
   if (schema.$ref) return [element("a", { href: `#${nameOf(schema.$ref)}`, textContent: nameOf(schema.$ref) })];
-  if (schema.anyOf) return schema.anyOf.flatMap((option, index) => [...(index ? [" or "] : []), ...typeOf(option)]);
+  if (schema.anyOf) return schema.anyOf.filter(({ type }) => type !== "null").flatMap((option, index) => [...(index ? [" or "] : []), ...typeOf(option)]);
   if (schema.type === "array") return ["list of ", ...typeOf(schema.items)];
   if (schema.type === "object" && schema.additionalProperties?.$ref) {
     return ["object of ", ...typeOf(schema.additionalProperties)];
@@ -70,7 +73,7 @@ function drawOperation(method, path, operation) {
     Object.entries(operation.responses).filter(([status, { content }]) => !(known.has(status) && content?.["application/json"]?.schema?.$ref?.endsWith("HTTPValidationError"))),
   );
   const inside = element("div", { className: "inside" });
-  if (operation.description) inside.append(text("p", operation.description));
+  if (operation.description) inside.append(element("p", {}, ...prose(operation.description)));
   inside.append(example(method, path, operation));
   if (operation.parameters?.length) inside.append(...parameters(operation.parameters));
   if (operation.requestBody) inside.append(...body(operation.requestBody));
@@ -93,7 +96,7 @@ let shownModel = "MODEL";
 async function draw() {
   const [api, { models }] = await Promise.all(["/openapi.json", "/v1/models"].map(async (path) => (await fetch(path)).json()));
   if (models.length) shownModel = encodeURIComponent(models[0].name);
-  document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}.`;
+  document.getElementById("about").replaceChildren(...prose(`${api.info.description} Version ${api.info.version}.`));
   const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
   );

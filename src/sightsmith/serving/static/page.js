@@ -6,6 +6,7 @@ const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFrac
 const whole = new Intl.NumberFormat();
 const TINY = 200; // pictures with no side above this are shown enlarged, pixel by pixel
 const HEALTH_EVERY = 10_000; // milliseconds
+const NARROW = matchMedia("(max-width: 820px)"); // as in page.css: the answer stands below the picture
 
 const state = {
   models: [],
@@ -138,7 +139,7 @@ $("picture").addEventListener("load", () => {
   const longest = Math.max(picture.naturalWidth, picture.naturalHeight);
   if (longest > TINY) return;
   picture.classList.add("tiny");
-  picture.width = Math.round((picture.naturalWidth / longest) * 320);
+  picture.width = Math.round((picture.naturalWidth / longest) * (NARROW.matches ? 220 : 320));
 });
 $("picture").addEventListener("error", () => {
   $("layers").hidden = true;
@@ -184,6 +185,7 @@ async function predict() {
     showLabels(labels);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
+    if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
   });
 }
 
