@@ -114,7 +114,7 @@ def _check_classes(source: Source, classes: Sequence[str], *, missing_ok: bool) 
     way_out = (
         "Rename the classes of the data as the model names them."
         if unknown
-        else "Add pictures of them, or allow it: missing_ok=True."
+        else "Add pictures of them, or allow it: --missing-ok (in Python missing_ok=True)."
     )
     raise DataError(f"{source.location}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
 
