@@ -224,7 +224,7 @@ def explain(
     Args:
         bundle: The model.
         picture: The picture.
-        method: class_map, occlusion (any backend); gradcam, integrated_gradients, attention (torch).
+        method: class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch).
         label: The class; by default the predicted one.
         out: Where the overlay goes; the raw map stands beside it. By default PICTURE.METHOD.png here.
         sanity: Score the map too: deletion and insertion, against a random map.
