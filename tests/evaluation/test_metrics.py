@@ -207,3 +207,11 @@ def test_metrics_need_no_torch_and_no_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_flawless_result_is_not_certain() -> None:
+    targets_N = np.arange(359) % 10
+    found = bootstrap.intervals(targets_N, targets_N, 10)
+    assert found["accuracy"].high == 1.0
+    assert found["accuracy"].low == pytest.approx(0.98941, abs=1e-5)
+    assert found["macro_f1"].low < 1.0

@@ -4,7 +4,8 @@ Drawing N samples with replacement and counting how many fall in each cell (one 
 from the multinomial distribution over the cells, so a repeat costs as many numbers as there are non-empty cells.
 
 Papers: Efron, "Bootstrap methods", 1979 (percentile interval); McNemar, "Note on the sampling error of the
-difference between correlated proportions", 1947 (exact form, by the binomial distribution).
+difference between correlated proportions", 1947 (exact form, by the binomial distribution). Wilson, "Probable
+inference, the law of succession, and statistical inference", 1927 (interval of a proportion without a mistake).
 
 Shapes: N samples, K classes, C non-empty cells, R repeats.
 """
@@ -20,6 +21,8 @@ from sightsmith.evaluation.metrics import Integers, per_class_of_counts
 
 REPEATS = 2000
 LEVEL = 0.95
+_NORMAL = 1.959964
+"""Standard deviations of a normal distribution that hold 95 %."""
 _CHUNK_NUMBERS = 4_000_000
 """Numbers drawn at a time, 32 MB of memory."""
 
@@ -51,7 +54,16 @@ def intervals(
     cells_C2, counts_C = np.unique(np.stack([targets_N, predicted_N], axis=1), axis=0, return_counts=True)
     (whole,) = _figures(counts_C[None], cells_C2, classes)
     drawn = [_figures(counts_RC, cells_C2, classes)[0] for counts_RC in _draws(counts_C, repeats, seed)]
-    return {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
+    found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
+    return {name: _widened(interval, len(targets_N)) for name, interval in found.items()}
+
+
+def _widened(interval: Interval, count: int) -> Interval:
+    """Widen the interval of a flawless (or hopeless) result, whose resamples are all alike, by Wilson's formula."""
+    if interval.low < interval.high or interval.value not in (0.0, 1.0):
+        return interval
+    reach = _NORMAL**2 / (count + _NORMAL**2)
+    return Interval(interval.value, *((1 - reach, 1.0) if interval.value else (0.0, reach)))
 
 
 def differences(
