@@ -156,12 +156,6 @@ def test_bootstrap_agrees_with_resampling_by_hand() -> None:
     assert found["macro_f1"].value == pytest.approx(sk.f1_score(targets_N, predicted_N, average="macro"))
 
 
-def test_intervals_of_a_perfect_model_have_no_width() -> None:
-    targets_N = np.arange(10) % 3
-    found = bootstrap.intervals(targets_N, targets_N, 3)
-    assert found["accuracy"] == bootstrap.Interval(1.0, 1.0, 1.0)
-
-
 def test_paired_difference_is_narrower_than_the_two_intervals() -> None:
     rng = np.random.default_rng(0)
     targets_N = rng.integers(4, size=400)
