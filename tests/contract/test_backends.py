@@ -102,6 +102,24 @@ def test_a_stream_answers_in_order_whatever_the_sizes(predictor, pixels):
     np.testing.assert_allclose(got, expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
 
 
+def test_a_stream_keeps_pixels_that_nobody_else_holds(predictor, pixels):
+    """A read-only batch is copied for the backend; the copy must live until its answer is there."""
+
+    def frozen(count):
+        for n in range(count):
+            batch = np.repeat(pixels[n % 40 : n % 40 + 1], 8, axis=0)
+            batch.flags.writeable = False
+            yield batch
+            del batch
+            np.full((8, 16, 16, 1), 255, np.uint8)  # takes the place of what was freed
+
+    expected = predictor.run(pixels, ("probabilities",))["probabilities"]
+    limit = 2e-2 if predictor.precision == "bf16" else 1e-5
+    for count in (1, 60):
+        for n, answer in enumerate(predictor.session.stream(frozen(count), ("probabilities",))):
+            np.testing.assert_allclose(answer["probabilities"], expected[[n % 40] * 8], atol=limit)
+
+
 def test_a_stream_reads_no_further_ahead_than_it_must(predictor, pixels):
     read = 0
 

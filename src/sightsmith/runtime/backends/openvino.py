@@ -109,12 +109,14 @@ class OpenVinoSession(Session):
             for pixels_NHWC in batches:
                 self.check(pixels_NHWC)
                 if len(under_way) > most:
-                    yield self._answer(compiled, under_way.popleft()[0], names)
+                    request, _kept = under_way.popleft()  # the pixels must outlive the work on them
+                    yield self._answer(compiled, request, names)
                 under_way.append(self._start(compiled, pixels_NHWC))
             while under_way:
-                yield self._answer(compiled, under_way.popleft()[0], names)
+                request, _kept = under_way.popleft()
+                yield self._answer(compiled, request, names)
         finally:
-            for request, _ in under_way:  # the reader stopped early; the pixels must outlive the work on them
+            for request, _ in under_way:  # the reader stopped early
                 request.wait()
 
     def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
