@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,26 +93,51 @@ def test_an_existing_out_is_refused_before_anything_is_done(digits, tmp_path):
     with pytest.raises(OutputExistsError, match="--overwrite"):
         train(settings("/no/such/data", digits.path), quiet=True)
     assert sorted(path.name for path in digits.path.parent.iterdir()) == before
-    (tmp_path / "x.train").mkdir()
-    with pytest.raises(OutputExistsError, match="--resume goes on with it"):
-        train(settings("digits", tmp_path / "x"), quiet=True)
 
 
 def test_resume_needs_something_to_resume_and_the_same_settings(tmp_path):
     with pytest.raises(SettingsError, match="no training was interrupted there"):
         train(settings("digits", tmp_path / "x", resume=True), quiet=True)
-    with pytest.raises(TrainingError, match="the loss became"):
-        train(settings("digits", tmp_path / "x", lr=1e30, clip=0.0, warmup_epochs=0.0), quiet=True)
-    with pytest.raises(SettingsError, match=r"other settings: epochs \(2 before, 3 now\)"):
+    stop_after_first_checkpoint(tmp_path / "x")
+    with pytest.raises(TrainingError, match=r"stopped by SIGTERM in epoch \d+; everything is saved in") as caught:
+        train(settings("digits", tmp_path / "x", epochs=40), quiet=True)
+    assert caught.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with pytest.raises(SettingsError, match=r"other settings: epochs \(40 before, 3 now\)"):
         train(settings("digits", tmp_path / "x", epochs=3, resume=True), quiet=True)
+    with pytest.raises(OutputExistsError, match="--resume goes on with it"):
+        train(settings("digits", tmp_path / "x"), quiet=True)
 
 
-def test_a_loss_that_is_not_a_number_stops_at_once_and_resume_with_another_rate_goes_on(tmp_path):
+def stop_after_first_checkpoint(out: Path) -> None:
+    """Send this process SIGTERM once training into `out` has written a checkpoint."""
+
+    def wait() -> None:
+        while not out.with_name(f"{out.name}.train").joinpath("last.safetensors").exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_a_loss_that_is_not_a_number_stops_at_once(tmp_path):
     out = tmp_path / "x"
     with pytest.raises(TrainingError, match=r"loss became (nan|inf).* in epoch 1, step \d+ of 20, at a learning rate"):
         train(settings("digits", out, lr=1e30, clip=0.0, warmup_epochs=0.0), quiet=True)
-    assert not out.exists()
-    result = train(settings("digits", out, lr=0.003, clip=0.0, warmup_epochs=0.0, resume=True), quiet=True)
+    assert list(tmp_path.iterdir()) == [], "nothing was saved yet, so nothing is left that would be in the way"
+
+
+def test_after_a_loss_that_is_not_a_number_another_rate_goes_on_from_the_last_good_checkpoint(tmp_path):
+    out = tmp_path / "x"
+    stop_after_first_checkpoint(out)
+    with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+        train(settings("digits", out, epochs=40, clip=0.0), quiet=True)
+    last = out.with_name("x.train") / "last.safetensors"
+    good = last.read_bytes()
+    with pytest.raises(TrainingError, match=r"loss became (nan|inf).*The checkpoint before it, .* is good"):
+        train(settings("digits", out, epochs=40, clip=0.0, lr=1e30, resume=True), quiet=True)
+    assert last.read_bytes() == good
+    result = train(settings("digits", out, epochs=40, clip=0.0, lr=0.003, patience=1, resume=True), quiet=True)
     assert result.metrics["val"]["accuracy"] > 0.3
 
 
@@ -197,21 +224,28 @@ def run_script(folder: Path, **raw: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_full_disk_is_a_clear_error_and_what_was_whole_stays_whole(digit_files, tmp_path):
-    """RLIMIT_FSIZE makes writing fail as a full disk does."""
-    done = run_script(tmp_path, data=str(digit_files), file_limit=60_000)
-    assert done.returncode == 3
-    assert "cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
-    left = {path.name for path in tmp_path.rglob("*")}
-    assert "out" not in left
-    assert not [name for name in left if name.endswith(".part")]
-    resumed = run_script(tmp_path, data=str(digit_files), resume=True)
+    """RLIMIT_FSIZE makes writing fail as a full disk does: at once, then when there is a checkpoint already."""
+    at_once = run_script(tmp_path, data=str(digit_files), file_limit=60_000)
+    assert at_once.returncode == 3
+    assert "cannot be written" in at_once.stderr
+    assert "Traceback" not in at_once.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+    stop_after_first_checkpoint(tmp_path / "out")
+    with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+        train(settings(digit_files, tmp_path / "out", epochs=20), quiet=True)
+    last = tmp_path / "out.train/last.safetensors"
+    good = last.read_bytes()
+    same = {"data": str(digit_files), "epochs": 20, "device": "cpu", "resume": True}
+    full = run_script(tmp_path, **same, file_limit=60_000)
+    assert full.returncode == 3
+    assert "go on with --resume" in full.stderr
+    assert last.read_bytes() == good
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+    resumed = run_script(tmp_path, **same, patience=1)
     assert resumed.returncode == 0, resumed.stderr
-    assert "lightning" not in resumed.stderr.lower()
-    assert "warning" not in resumed.stderr.lower()
-    assert len([line for line in resumed.stderr.splitlines() if line.startswith("epoch")]) == 2
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["metrics"]["best_epoch"] in {1, 2}
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert not {"lightning", "warning"} & set(resumed.stderr.lower().split())
+    assert [line for line in resumed.stderr.splitlines() if line.startswith("epoch  2/20")]
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["metrics"]["best_epoch"] >= 1
 
 
 def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):

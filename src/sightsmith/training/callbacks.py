@@ -78,7 +78,7 @@ class Steps(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set them."""
-        torch.manual_seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1))
+        _seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1), pl_module.device)
         rate = self._schedule.at(trainer.global_step)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate * group["scale"]
@@ -92,6 +92,15 @@ class Steps(Callback):
         """Shorten a gradient that is too long (Lightning's own clipping refuses fused optimisers in bf16)."""
         if self._clip:
             nn.utils.clip_grad_norm_(pl_module.parameters(), self._clip)
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators that a step draws from (torch.manual_seed formats a stack trace for each absent device)."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 class Record(Callback):

@@ -34,10 +34,9 @@ def save_tree(tree: Mapping[str, Any], path: Path) -> None:
         with new_file(path) as partial:
             save_file(packer.tensors, partial, metadata={_TREE: text})
     except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"{path}: the checkpoint cannot be written ({error}). The one before it, if any, is whole. "
-            "Make room on the disk, then go on with --resume."
-        ) from error
+        kept = "The one before it is whole: make room on the disk, then go on with --resume."
+        way_out = kept if path.exists() else "Make room on the disk, then train again."
+        raise TrainingError(f"{path}: the checkpoint cannot be written ({error}). {way_out}") from error
 
 
 def load_tree(path: Path) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _logger(settings: TrainSettings, folder: Path) -> Logger | bool:
         return MLFlowLogger(experiment_name="sightsmith", run_name=name)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"logger {settings.logger!r} needs a package that is not installed ({error.name}). "
+            f"logger {settings.logger!r} needs a package that is not installed ({error}). "
             f"Install it: pip install 'sightsmith[{settings.logger}]'."
         ) from error
 

@@ -152,5 +152,6 @@ def _report(work: WorkFolder, settings: TrainSettings, material: Material) -> di
         "report/run.toml": to_toml(settings),
         "report/gate.txt": material.gate.to_text(),
     }
-    files |= {f"report/{path.name}": path for path in sorted(work.path.glob("lr_find.*"))}
+    extra = [*work.path.glob("lr_find.*"), *(path for path in work.path.glob("tensorboard/**/*") if path.is_file())]
+    files |= {f"report/{path.relative_to(work.path).as_posix()}": path for path in sorted(extra)}
     return files

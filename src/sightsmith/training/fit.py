@@ -73,13 +73,11 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
     task_settings = from_mapping(TASKS.module(task_name).Settings, given, where="task")
     work = WorkFolder(settings.out)
     work.start(settings)
-    with work.gone_on_error():
+    with work.gone_on_error(), quiet_lightning():
         material = gather(settings, quiet=quiet)
-    if not quiet:
-        _tell_material(material)
-    with quiet_lightning():
-        with work.gone_on_error():
-            session = _Session(settings, work, material, task_settings, quiet=quiet)
+        if not quiet:
+            _tell_material(material)
+        session = _Session(settings, work, material, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
             finished = session.finish(time.monotonic() - started)

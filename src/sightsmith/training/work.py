@@ -102,10 +102,10 @@ class WorkFolder:
 
     @contextmanager
     def gone_on_error(self) -> Iterator[None]:
-        """Delete the folder where an error comes before anything was trained, so that the next try may start."""
+        """Delete the folder where an error comes before the first checkpoint, so that the next try may start."""
         try:
             yield
-        except SightsmithError:
+        except (SightsmithError, KeyboardInterrupt):
             if self.checkpoint() is None:
                 self.remove()
             raise
