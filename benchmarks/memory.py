@@ -27,10 +27,8 @@ def make_folder(folder: Path, count: int) -> Path:
 
 def peak(folder: Path, count: int) -> int:
     data, out = make_folder(folder / str(count), count), folder / f"out{count}"
-    return peak_memory(
-        [sys.executable, "-m", "sightsmith.cli", "train", str(data), "--out", str(out), "--epochs", "1"]
-        + ["--net.width", "2", "--size", "16", "--batch-size", "64", "--workers", "0"]
-    )
+    options = ["--epochs", "1", "--net.width", "2", "--size", "16", "--batch-size", "64", "--workers", "0"]
+    return peak_memory([sys.executable, "-m", "sightsmith.cli", "train", str(data), "--out", str(out), *options])
 
 
 def main() -> None:

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +135,23 @@ def test_a_picture_that_went_bad_is_named(files, tmp_path, workers):
     with pytest.raises(DataError, match=r"bad\.png.*--resume"):
         list(loader)
     loader.close()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no shared memory folder here")
+def test_workers_do_not_depend_on_shared_memory():
+    """A batch larger than any file may be comes through all the same: a full /dev/shm must not stop training."""
+    code = (
+        "import resource, sys, numpy as np\n"
+        "from sightsmith.core.preprocessing import Preprocessing\n"
+        "from sightsmith.data.augment import Augmentation\n"
+        "from sightsmith.data.loading import Loader, Order\n"
+        "from sightsmith.data.pixels import Decoding, PictureIndex\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "pictures = PictureIndex([np.full((64, 64, 3), 9, np.uint8)] * 32)\n"
+        "fetcher = Decoding(pictures, Preprocessing(height=64, width=64), Augmentation(), 0)\n"
+        "loader = Loader(fetcher, np.zeros(32, np.int64), Order(32, 16, shuffle=False), workers=1)\n"
+        "print(sum(int(images.sum()) for images, _ in loader))\n"
+        "loader.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert int(done.stdout) == 32 * 64 * 64 * 3 * 9

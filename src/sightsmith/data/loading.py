@@ -127,7 +127,7 @@ class Loader:
         self._generator = torch.Generator()
         self._channels_last = channels_last
         self._start = self._given = 0
-        self._workers = _worker_loader(fetcher, order, workers, self.device) if workers else None
+        self._workers = _worker_loader(fetcher, order, workers) if workers else None
 
     def __len__(self) -> int:
         """Return how many batches an epoch has."""
@@ -168,7 +168,7 @@ class Loader:
         for positions, pixels_BHWC in zip(self.order.batches(start), self._workers, strict=True):
             if isinstance(pixels_BHWC, str):
                 raise DataError(pixels_BHWC)
-            yield positions, pixels_BHWC
+            yield positions, torch.from_numpy(pixels_BHWC)
 
     def _finish(self, pixels_BHWC: Tensor, step: int) -> Tensor:
         pixels_BHWC = pixels_BHWC.to(self.device, non_blocking=True)
@@ -215,20 +215,24 @@ class _Feed:
 
 
 class _Fetching(Dataset[Any]):
-    """What a worker runs: whole batches, and errors as text (an exception would lose its type and its message)."""
+    """What a worker runs: whole batches, and errors as text (an exception would lose its type and its message).
+
+    Batches are NumPy arrays, which travel through a pipe: tensors would go through shared memory, and where that is
+    full (64 MB in a container by default) the batch is lost without a word and training waits for ever.
+    """
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> Tensor | str:
+    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> NDArray[np.uint8] | str:
         epoch, positions = item
         try:
-            return torch.from_numpy(self._fetcher.fetch(positions, epoch))
+            return self._fetcher.fetch(positions, epoch)
         except PictureError as error:
             return _changed(error)
 
 
-def _worker_loader(fetcher: Fetcher, order: Order, workers: int, device: torch.device) -> DataLoader[Any]:
+def _worker_loader(fetcher: Fetcher, order: Order, workers: int) -> DataLoader[Any]:
     return DataLoader(
         _Fetching(fetcher),
         batch_sampler=_Feed(order),  # type: ignore[arg-type]
@@ -237,7 +241,6 @@ def _worker_loader(fetcher: Fetcher, order: Order, workers: int, device: torch.d
         worker_init_fn=_start_worker,
         persistent_workers=True,
         prefetch_factor=_PREFETCH,
-        pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # so that starting workers draws nothing from the global generator
         multiprocessing_context=multiprocessing.get_context("fork") if sys.platform == "linux" else None,
     )
