@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from sightsmith.serving import health_routes, model_routes, prediction_routes
+from sightsmith.serving.draining import Draining
 from sightsmith.serving.failures import handle_failures
 from sightsmith.serving.lookup import Registry
 from sightsmith.serving.security import SecurityHeaders
@@ -31,8 +32,8 @@ def create_app(registry: Registry, version: str) -> ASGIApp:
     for path, file in _PAGES.items():
         app.add_api_route(path, _page(STATIC / file), methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
-    # Around the app, not one of its own layers: an answer to a crash gets the headers too.
-    return SecurityHeaders(app)
+    # Around the app, not layers of its own: an answer to a crash gets the headers too.
+    return SecurityHeaders(Draining(app))
 
 
 def _page(file: Path) -> Callable[[], Awaitable[FileResponse]]:

@@ -10,9 +10,6 @@ from starlette.exceptions import HTTPException
 from sightsmith.core.errors import SightsmithError
 from sightsmith.core.names import did_you_mean
 
-UNREAD = (408, 413, 415, 503)
-"""Refusals that may leave part of the request unread; the connection closes after them."""
-
 
 class RefusalError(SightsmithError):
     """The service does not do what was asked; `status` and the message say why."""
@@ -48,8 +45,7 @@ def handle_failures(app: FastAPI) -> None:
 
 
 def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    closing = {"Connection": "close"} if status in UNREAD else {}
-    return JSONResponse({"error": message}, status, headers={**closing, **(headers or {})})
+    return JSONResponse({"error": message}, status, headers=headers)
 
 
 def _expected(_request: Request, error: Exception) -> JSONResponse:

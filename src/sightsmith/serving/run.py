@@ -35,10 +35,6 @@ class PortTakenError(SightsmithError):
     """Something else listens at the address already."""
 
 
-class _Stopped(Exception):  # noqa: N818 - how a signal leaves whatever the main thread is doing; not an error
-    """SIGTERM or SIGINT came."""
-
-
 def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     """Serve models over HTTP until SIGTERM or SIGINT; requests under way are answered first.
 
@@ -55,18 +51,41 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     """
     begun = time.monotonic()
     asked = asked_names(bundles)
-    with _ending_quietly(), _bind(settings.host, settings.port) as listening:
+    with _noted_signals() as signals, _bind(settings.host, settings.port) as listening:
         predictors: dict[str, Predictor] = {}
         for name, path in asked:
+            if signals.came:
+                return
             predictor = Predictor.open(
                 path, backend=settings.backend, precision=settings.precision, threads=settings.threads
             )
             predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
-        asyncio.run(_serve(predictors, settings, listening, begun))
+        asyncio.run(_serve(predictors, settings, listening, signals, begun))
+
+
+class _Signals:
+    """Notes that SIGTERM or SIGINT came before or after the server has its own handlers for them.
+
+    Raising from a handler would be shorter, but it breaks whatever is being imported or closed at that moment.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self.served = False
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Note it. While the service starts, a second one of its kind ends the process at once."""
+        self.came = True
+        if not self.served:
+            signal.signal(number, signal.SIG_DFL)
 
 
 async def _serve(
-    predictors: dict[str, Predictor], settings: ServeSettings, listening: socket.socket, begun: float
+    predictors: dict[str, Predictor],
+    settings: ServeSettings,
+    listening: socket.socket,
+    signals: _Signals,
+    begun: float,
 ) -> None:
     async with AsyncExitStack() as stack:
         decoders = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
@@ -76,14 +95,14 @@ async def _serve(
             stack.push_async_callback(model.stop)
             await model.start()
         app = create_app(Registry(models, settings, decoders), version("sightsmith"))
-        server = _Server(app, settings, lambda: _announce(models, settings.host, listening, begun))
+        server = _Server(app, settings, signals, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """uvicorn, telling when it listens."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, listens: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, signals: _Signals, listens: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -95,36 +114,35 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
-        self._listens = listens
+        self._signals, self._listens = signals, listens
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, then tell."""
+        """Start to listen, then tell; or end, where a signal came before this server took them over."""
         await super().startup(sockets=sockets)
-        self._listens()
+        self._signals.served = True
+        if self._signals.came:
+            self.should_exit = True
+        else:
+            self._listens()
 
 
 @contextmanager
-def _ending_quietly() -> Iterator[None]:
-    """Let SIGTERM and SIGINT leave the block, without a traceback, at any moment of it.
+def _noted_signals() -> Iterator[_Signals]:
+    """Note SIGTERM and SIGINT inside the block instead of dying of them.
 
     While the server runs uvicorn has its own handlers; when it has drained it puts these back and sends itself the
-    signal once more, which then leaves the block.
+    signal once more.
     """
+    signals = _Signals()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield signals
         return
-    before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    before = {number: signal.signal(number, signals.note) for number in _SIGNALS}
     try:
-        yield
-    except _Stopped:
-        pass
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise _Stopped
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "port": (0, 65535, "0 takes any free one"),
     "threads": (0, 4096, "0 uses every core"),
     "max_upload": (1, 2**31, "bytes"),
-    "max_pixels": (1, 2**31, "pixels"),
+    "max_pixels": (1, 178_956_970, "pixels; Pillow decodes no more"),
     "upload_seconds": (0.1, 3600, "seconds"),
     "queue": (1, 100_000, "pictures"),
     "batch": (1, 1024, "pictures"),

@@ -1,0 +1,64 @@
+"""Letting a client hear a refusal that was decided before its whole request had arrived.
+
+A server that answers and closes while a client still sends makes the client's system throw the answer away ("connection
+reset by peer"). So the rest is read first, thrown away as it comes, and only up to a bound.
+"""
+
+import asyncio
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_BYTES = 64_000_000
+_SECONDS = 5.0
+_TOO_SLOW = 408
+
+
+class Draining:
+    """Reads what is left of a request before its answer begins; a plain ASGI layer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; where its body is not read to the end, read it before the answer goes out."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        rest = _Rest(Headers(scope=scope), receive)
+
+        async def send_after_rest(message: Message) -> None:
+            if message["type"] == "http.response.start" and not rest.read:
+                await rest.discard(message["status"])
+                if not rest.read:
+                    MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, rest.receive, send_after_rest)
+
+
+class _Rest:
+    """What of a request's body has not been read yet."""
+
+    def __init__(self, headers: Headers, receive: Receive) -> None:
+        self._receive = receive
+        self._held_back = headers.get("expect", "").lower() == "100-continue"
+        self.read = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._held_back = False
+        self.read = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def discard(self, status: int) -> None:
+        """Read to the end or to the bound; not where the client waits to be asked, or is too slow already."""
+        if self._held_back or status == _TOO_SLOW:
+            return
+        left = _BYTES
+        try:
+            async with asyncio.timeout(_SECONDS):
+                while not self.read and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return

@@ -1,0 +1,350 @@
+"""`POST /v1/models/{name}/predict` of a real service: the ways to send a picture, the answers, the refusals."""
+
+import base64
+import contextlib
+import io
+import shlex
+import socket
+import struct
+import subprocess
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PREDICT = "/v1/models/digits/predict"
+
+
+def error_of(response, status: int) -> str:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert list(response.json()) == ["error"]
+    return response.json()["error"]
+
+
+def as_base64(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()
+
+
+def test_the_answer_is_the_predictors_own(service, exported_bundle, digits):
+    from sightsmith.runtime.predictor import Predictor
+
+    with Predictor.open(exported_bundle) as predictor:
+        for picture in digits[:10]:
+            got = service.predict(picture).json()
+            expected = predictor.predict_one(picture).to_json(top=5)
+            assert [one["label"] for one in got] == [one["label"] for one in expected]
+            np.testing.assert_allclose([o["score"] for o in got], [o["score"] for o in expected], atol=2e-6)
+
+
+def test_every_way_to_send_a_picture_gives_the_same_answer(service, digit):
+    raw = service.predict(digit).json()
+    assert len(raw) == 5
+    assert set(raw[0]) == {"label", "score"}
+    ways = [
+        {"content": digit, "headers": {"Content-Type": "application/octet-stream"}},
+        {"content": digit},
+        {"content": digit, "headers": {"Content-Type": "Image/PNG; charset=utf-8"}},
+        {"content": (digit[at : at + 50] for at in range(0, len(digit), 50)), "headers": {"Content-Type": "image/png"}},
+        {"files": {"file": ("seven.png", digit, "image/png")}},
+        {"json": {"image": as_base64(digit)}},
+        {"json": {"image": f"data:image/png;base64,{as_base64(digit)}"}},
+    ]
+    for way in ways:
+        assert service.client.post(PREDICT, **way).json() == raw
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("JPEG", {"quality": 95}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {}), ("PPM", {})],
+)
+def test_every_format_is_read(service, digit, form, options):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(digit)).convert("RGB").resize((64, 64)).save(file, form, **options)
+    kind = {"PPM": "image/x-portable-pixmap"}.get(form, f"image/{form.lower()}")
+    response = service.client.post(PREDICT, content=file.getvalue(), headers={"Content-Type": kind})
+    assert response.status_code == 200
+    assert response.json()[0]["label"] == service.predict(digit).json()[0]["label"]
+
+
+def test_top_says_how_many(service, digit):
+    assert len(service.predict(digit, top=1).json()) == 1
+    every = service.predict(digit, top=1000).json()
+    assert len(every) == 10
+    assert sum(one["score"] for one in every) == pytest.approx(1, abs=1e-4)
+
+
+def test_explain_adds_the_evidence(service, digit):
+    plain = service.predict(digit).json()
+    answer = service.predict(digit, explain="true").json()
+    assert answer["labels"] == plain
+    assert answer["map"]["label"] == plain[0]["label"]
+    assert answer["map"]["box"] == [0, 0, 8, 8]
+    assert np.ndim(answer["map"]["values"]) == 2
+    heat = Image.open(io.BytesIO(base64.b64decode(answer["heatmap"])))
+    assert heat.size == (256, 256)
+    opacity = np.asarray(heat.convert("RGBA"))[..., 3]
+    assert opacity.max() == 255
+    assert opacity.min() < 128
+
+
+def test_explain_another_class(service, digit):
+    best = service.predict(digit, explain="true").json()
+    other = service.predict(digit, explain="true", label=best["labels"][1]["label"]).json()
+    assert other["labels"] == best["labels"]
+    assert other["map"]["label"] == best["labels"][1]["label"]
+    assert other["heatmap"] != best["heatmap"]
+
+
+def test_the_heat_map_has_the_upright_pictures_shape(service, digit):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.open(io.BytesIO(digit)).resize((800, 400)).save(file, "JPEG", exif=exif)
+    answer = service.client.post(
+        PREDICT, content=file.getvalue(), headers={"Content-Type": "image/jpeg"}, params={"explain": True}
+    ).json()
+    assert answer["map"]["box"] == [0, 0, 400, 800]
+    assert Image.open(io.BytesIO(base64.b64decode(answer["heatmap"]))).size == (256, 512)
+
+
+def test_fifty_at_once_answer_as_one_after_another(service, digits):
+    alone = [service.predict(picture).json() for picture in digits]
+    before = service.client.get("/v1/models/digits").json()["load"]
+    with ThreadPoolExecutor(50) as pool:
+        together = list(pool.map(lambda picture: service.predict(picture).json(), digits))
+    after = service.client.get("/v1/models/digits").json()["load"]
+    for one, other in zip(alone, together, strict=True):
+        assert [label["label"] for label in one][:1] == [label["label"] for label in other][:1]
+        by_label = {label["label"]: label["score"] for label in other}
+        assert all(abs(by_label.get(label["label"], 0) - label["score"]) < 1e-3 for label in one)
+    assert after["pictures"] - before["pictures"] == 50
+    assert after["runs"] - before["runs"] < 50
+
+
+def test_a_bad_picture_among_good_ones_fails_alone(service, digits):
+    sent = [b"not a picture" if place % 5 == 0 else picture for place, picture in enumerate(digits)]
+    with ThreadPoolExecutor(25) as pool:
+        answers = list(pool.map(service.predict, sent))
+    assert [answer.status_code for answer in answers] == [422 if place % 5 == 0 else 200 for place in range(50)]
+
+
+def test_the_printed_curl_line_works(service):
+    done = subprocess.run(shlex.split(service.curl.removeprefix("Try: ")), capture_output=True, text=True, check=True)
+    assert '"label"' in done.stdout
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_model_names_the_nearest(service, digit):
+    assert "Did you mean 'digits'?" in error_of(service.predict(digit, model="digit"), 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"tpo": "3"}, "unknown query parameter 'tpo'. Did you mean 'top'?"),
+        ({"top": "0"}, "greater than or equal to 1"),
+        ({"top": "many"}, "valid integer"),
+        ({"explain": "maybe"}, "query parameter 'explain'"),
+        ({"label": "3"}, "needs explain=true"),
+        ({"explain": "true", "label": "33"}, "Did you mean '3'?"),
+    ],
+)
+def test_wrong_parameters(service, digit, query, said):
+    assert said in error_of(service.predict(digit, **query), 400)
+
+
+def test_a_parameter_given_twice(service, digit):
+    assert "more than once" in error_of(service.client.post(f"{PREDICT}?top=1&top=2", content=digit), 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"imag": "aaaa"}', "unknown JSON field 'imag'. Did you mean 'image'?"),
+        (b'{"image": 3}', "must be the picture's file in base64"),
+        (b"{}", "must be the picture's file in base64"),
+        (b'{"image": "a*b"}', "not base64"),
+        (b"[1]", "must be an object"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_wrong_json(service, body, said):
+    response = service.client.post(PREDICT, content=body, headers={"Content-Type": "application/json"})
+    assert said in error_of(response, 400)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"files": {"files": b"x"}}, "unknown form field 'files'. Did you mean 'file'?"),
+        ({"files": [("file", b"x"), ("file", b"y")]}, "one picture"),
+        ({"files": {"file": b"x"}, "data": {"top": "3"}}, "unknown form field 'top'"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, "boundary"),
+        (
+            {"content": b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\ntext\r\n--B--\r\n',
+             "headers": {"Content-Type": "multipart/form-data; boundary=B"}},
+            "no file in its field 'file'",
+        ),
+        ({"content": b"--B--\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=B"}}, "no file"),
+    ],
+)  # fmt: skip
+def test_wrong_forms(service, form, said):
+    assert said in error_of(service.client.post(PREDICT, **form), 400)
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/pdf", "application/x-www-form-urlencoded", "nonsense"])
+def test_other_content_types(service, digit, kind):
+    said = error_of(service.client.post(PREDICT, content=digit, headers={"Content-Type": kind}), 415)
+    assert repr(kind) in said
+    assert ("curl" in said) == ("urlencoded" in kind)
+
+
+def test_a_compressed_body(service, digit):
+    response = service.client.post(PREDICT, content=zlib.compress(digit), headers={"Content-Encoding": "deflate"})
+    assert "Content-Encoding" in error_of(response, 415)
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (b"", "zero bytes"),
+        (b"GIF89a not ours", "not a picture in a known format"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture in a known format"),
+    ],
+)
+def test_what_is_no_picture(service, picture, said):
+    assert said in error_of(service.predict(picture), 422)
+
+
+def test_a_truncated_picture(service, digits):
+    big = io.BytesIO()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(big, "PNG")
+    assert "truncated or damaged" in error_of(service.predict(big.getvalue()[:-2000]), 422)
+
+
+def bomb(side: int) -> bytes:
+    """Return a PNG of side × side grey pixels in a few kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    rows = b"".join([*(packer.compress(bytes(side + 1)) for _ in range(side)), packer.flush()])
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def resident(pid: int) -> int:
+    """Return the resident bytes of a process at its peak."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [(8_000, "may have 50 million pixels, this one has 8000×8000"), (15_000, "more pixels than a picture may have")],
+)
+def test_a_png_bomb_is_refused_before_it_unfolds(service, side, said):
+    picture = bomb(side)
+    assert len(picture) < 300_000
+    before = resident(service.process.pid)
+    assert said in error_of(service.predict(picture), 422)
+    assert resident(service.process.pid) - before < side * side // 2
+
+
+def test_too_large_when_it_says_so(service):
+    response = service.client.post(PREDICT, content=bytes(300_001), headers={"Content-Type": "image/png"})
+    assert "may have 300,000 bytes" in error_of(response, 413)
+
+
+@pytest.mark.parametrize("way", ["raw", "form", "json"])
+def test_too_large_in_every_form(service, way):
+    body = bytes(500_000)
+    sent = {
+        "raw": {"content": body},
+        "form": {"files": {"file": body}},
+        "json": {"json": {"image": as_base64(body)}},
+    }[way]
+    assert "may have 300,000 bytes" in error_of(service.client.post(PREDICT, **sent), 413)
+
+
+def test_a_refusal_is_heard_by_a_client_that_only_sends(service):
+    """Twenty times: an answer lost to a closed connection shows up as an exception here."""
+    for _ in range(20):
+        response = service.client.post(PREDICT, content=bytes(5_000_000), headers={"Content-Type": "image/png"})
+        assert "may have 300,000 bytes" in error_of(response, 413)
+        assert "connection" not in response.headers
+        assert "there is no model" in error_of(service.predict(bytes(5_000_000), model="nothing"), 404)
+
+
+def test_who_waits_to_be_asked_is_refused_without_sending(service):
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+        connection.sendall(f"{head}Content-Length: 9000000\r\n\r\n".encode())
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer.lower()
+
+
+def test_too_large_without_saying_so_is_cut_off_while_it_streams(service):
+    """An endless body: the connection ends, and what came is not kept."""
+    before = resident(service.process.pid)
+    host, port = service.url.removeprefix("http://").split(":")
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    sent = 0
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(head.encode())
+        connection.settimeout(0.5)
+        answer = b""
+        while not answer and sent < 100_000_000:
+            try:
+                connection.sendall(piece)
+                sent += len(piece)
+            except (BrokenPipeError, ConnectionResetError, TimeoutError):
+                break
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                answer = connection.recv(65536)
+            connection.settimeout(30)
+    assert sent < 90_000_000
+    assert resident(service.process.pid) - before < 20_000_000
+    assert service.client.get("/livez").status_code == 200
+
+
+def test_a_request_that_trickles_in_is_let_go(serving, exported_bundle, digit):
+    with serving(exported_bundle, "--upload-seconds", "0.3") as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+            connection.sendall(head.encode())
+            connection.sendall(digit[:20])
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"connection: close" in answer.lower()
+
+
+def test_more_than_the_queue_takes_is_told_to_come_back(serving, exported_bundle, digit):
+    with serving(exported_bundle, "--queue", "1") as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+            connection.sendall(f"{head}Content-Length: {len(digit)}\r\n\r\n".encode())
+            # The service asks for the body only once the request has its place.
+            assert connection.recv(65536).startswith(b"HTTP/1.1 100")
+            refused = service.predict(digit)
+            assert "all it takes" in error_of(refused, 503)
+            assert refused.headers["retry-after"] == "1"
+            connection.sendall(digit)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert service.predict(digit).status_code == 200
