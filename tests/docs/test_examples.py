@@ -1,0 +1,23 @@
+"""Every example of the documentation runs, in the order of its page, in a folder furnished as the page assumes."""
+
+import shutil
+
+import pytest
+
+from doc_pages import READMES, all_pages, blocks, shell
+
+ELSEWHERE = {"extend.md"}  # test_extend.py
+RUN = [page for page in all_pages() if page.name not in ELSEWHERE and page != READMES[1]]  # its blocks are equal
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_the_examples_run(page, room, monkeypatch):
+    monkeypatch.chdir(room)
+    names = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.language == "bash":
+            if "curl" in block.text and shutil.which("curl") is None:
+                continue
+            shell(block.text, room)
+        elif block.language == "python":
+            exec(compile(block.text, page.name, "exec"), names)

@@ -1,0 +1,50 @@
+"""Doing what docs/extend.md says: its files in a folder, its commands, and the contract tests over them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from doc_pages import DOCS, ROOT, blocks, environment, shell
+
+PAGE = DOCS / "extend.md"
+FOLDERS = ("data/sources", "nets", "tasks", "runtime/backends", "explanation/methods")
+
+
+@pytest.fixture
+def extended(room):
+    """Return a furnished folder with the page's files in it, which is on the Python path."""
+    for block in blocks(PAGE):
+        if block.file:
+            path = room / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+    return room
+
+
+def test_the_page_shows_one_file_of_each_kind():
+    shown = [block.file for block in blocks(PAGE) if block.file]
+    assert sorted(path.removeprefix("sightsmith/").rpartition("/")[0] for path in shown) == sorted(FOLDERS)
+
+
+def test_the_commands_of_the_page_use_the_files(extended):
+    scripts = [block.text for block in blocks(PAGE) if block.language == "bash"]
+    told = "".join(shell(script, extended) for script in scripts)
+    assert "flat (dotted): 120 pictures in 3 classes" in told
+    assert "model          tinynet" in told
+    assert "reference fp32: 8 witnesses" in told
+    assert '"method": "rise"' in told
+    asked = shell("sightsmith inspect ordered; sightsmith doctor", extended, PYTHONPATH=str(extended))
+    assert "task          ordinal" in asked
+    assert "reference      ready (fp32)" in asked
+
+
+@pytest.mark.parametrize(
+    ("suite", "chosen"), [("test_tasks.py", "ordinal"), ("test_nets.py", "tinynet and not golden")]
+)
+def test_the_contract_suites_take_the_files_in(extended, suite, chosen):
+    command = [sys.executable, "-m", "pytest", f"tests/contract/{suite}", "-k", chosen, "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(PYTHONPATH=str(extended)), text=True, capture_output=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
