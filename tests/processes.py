@@ -1,0 +1,84 @@
+"""The command line in real processes, as a person runs it."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 240
+"""How long one command may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def succeeded(self) -> "Done":
+        """Return this, where the exit code is 0 and nothing looks like a crash."""
+        assert self.code == 0, self.err
+        assert "Traceback" not in self.err
+        return self
+
+    def refused(self, code: int, *told: str) -> "Done":
+        """Return this, where it is an error that a person can act on: its exit code, and what its text tells."""
+        assert self.code == code, f"exit code {self.code}\n{self.out}\n{self.err}"
+        assert "Traceback" not in self.err, self.err
+        missing = [text for text in told if text not in self.err]
+        assert not missing, f"{missing} not in:\n{self.err}"
+        return self
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "sightsmith.cli", *map(str, arguments)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """One thread a process: tiny nets are slower with more where other tests run too."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **more}
+
+
+def sightsmith(
+    *arguments: str | Path,
+    cwd: Path,
+    file_limit: int | None = None,
+    given: bytes | None = None,
+    before: Sequence[str] = (),
+) -> Done:
+    """Run a verb.
+
+    Args:
+        arguments: of the command line.
+        cwd: where it runs.
+        file_limit: largest file in bytes that it may write: a write beyond it fails as on a full disk.
+        given: standard input.
+        before: a command that starts it.
+    """
+
+    def limit() -> None:
+        if file_limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+    done = subprocess.run(
+        [*before, *command(*arguments)],
+        cwd=cwd,
+        env=environment(),
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
+        capture_output=True,
+        timeout=SECONDS,
+        preexec_fn=limit,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, hidden ones too, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
