@@ -1,0 +1,206 @@
+"""The page and the reference in a real browser: Debian's Chromium, headless, driven by Playwright."""
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DROP = """([name, type, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, { type }));
+  const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  document.getElementById("stage").dispatchEvent(event);
+}"""
+PASTE = """([name, type, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, { type }));
+  dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Return a context manager that opens a page and fails where it complains or asks anybody else for anything."""
+
+    @contextmanager
+    def open_page(url: str, path: str = "/", *, expected: str = "", **options):
+        context = browser.new_context(**options)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+        page = context.new_page()
+        complaints, elsewhere = [], []
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((url, f"blob:{url}")) else None,
+        )
+        page.goto(f"{url}{path}")
+        yield page
+        context.close()
+        assert [said for said in complaints if not (expected and expected in said)] == []
+        assert elsewhere == []
+
+    return open_page
+
+
+def as_argument(picture: bytes, name: str = "seven.png", kind: str = "image/png") -> list[str]:
+    import base64
+
+    return [name, kind, base64.b64encode(picture).decode()]
+
+
+def scores(page) -> list[tuple[str, float]]:
+    rows = page.locator("#bars .class")
+    rows.first.wait_for()
+    return [
+        (row.locator(".name").inner_text(), float(row.locator(".value").inner_text().rstrip("%")) / 100)
+        for row in rows.all()
+    ]
+
+
+def test_drop_a_picture_and_see_its_classes_and_the_heat_map(opened, service, digit):
+    expected = service.predict(digit).json()
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for()
+        assert page.locator("#health").inner_text() == "Ready"
+        page.evaluate(DROP, as_argument(digit))
+        got = scores(page)
+        assert [label for label, _ in got] == [one["label"] for one in expected]
+        assert [score for _, score in got] == pytest.approx([one["score"] for one in expected], abs=6e-4)
+        assert page.locator("#best-label").inner_text() == expected[0]["label"]
+        widths = [row.bounding_box()["width"] for row in page.locator("#bars .fill").all()]
+        assert widths == sorted(widths, reverse=True)
+        heat = page.locator("#heat")
+        heat.wait_for(state="visible")
+        assert heat.evaluate("image => image.naturalWidth") == 256
+        shown, under = heat.bounding_box(), page.locator("#picture").bounding_box()
+        assert shown == pytest.approx(under)
+        page.locator("#opacity").fill("30")
+        assert heat.evaluate("image => image.style.opacity") == "0.3"
+        page.locator("#heat-on").uncheck()
+        heat.wait_for(state="hidden")
+
+
+def test_choose_another_class_to_explain_with_the_keyboard(opened, service, digit):
+    with opened(service.url) as page:
+        page.locator("#file").set_input_files({"name": "seven.png", "mimeType": "image/png", "buffer": digit})
+        scores(page)
+        heat = page.locator("#heat")
+        heat.wait_for(state="visible")
+        first = heat.get_attribute("src")
+        row = page.locator("#bars button").nth(1)
+        row.focus()
+        page.keyboard.press("Enter")
+        page.locator(f'#heat:not([src="{first}"])').wait_for()
+        assert row.get_attribute("aria-pressed") == "true"
+        assert row.locator(".name").inner_text() in heat.get_attribute("alt")
+
+
+def test_paste_and_examples(opened, service, digit, digits):
+    with opened(service.url) as page:
+        page.locator("#example-list button").first.wait_for()
+        page.evaluate(PASTE, as_argument(digits[3]))
+        assert scores(page)[0][0] == service.predict(digits[3]).json()[0]["label"]
+        example = service.client.get("/v1/models/digits/examples/1").content
+        page.locator("#example-list button").nth(1).click()
+        page.locator("#example-list button[aria-pressed=true]").wait_for()
+        assert scores(page)[0][0] == service.predict(example).json()[0]["label"]
+
+
+def test_what_goes_wrong_is_shown_and_the_next_picture_works(opened, service, digit):
+    with opened(service.url, expected="422") as page:
+        page.locator("#card h1").wait_for()
+        page.evaluate(DROP, as_argument(b"no picture at all", "notes.txt", "text/plain"))
+        failure = page.locator("#failure")
+        failure.wait_for(state="visible")
+        assert "not a picture in a known format" in failure.inner_text()
+        assert page.locator("#result").is_hidden()
+        page.evaluate(DROP, as_argument(bytes(300_001), "large.png"))
+        page.locator("#failure", has_text="300,001").wait_for()
+        page.evaluate(DROP, as_argument(digit))
+        assert len(scores(page)) == 5
+        assert failure.is_hidden()
+
+
+def test_the_command_is_copied(opened, service, digit):
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for()
+        page.evaluate(DROP, as_argument(digit, "my 7's.png"))
+        scores(page)
+        page.locator("#copy").click()
+        page.locator("#copy", has_text="Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"curl -F 'file=@my 7'\\''s.png' {service.url}/v1/models/digits/predict"
+        assert copied == page.locator("#curl").inner_text()
+
+
+def test_a_model_is_chosen_and_stays_in_the_address(opened, serving, exported_bundle, tmp_path, digit):
+    second = tmp_path / "second"
+    shutil.copytree(exported_bundle, second)
+    with serving(exported_bundle, f"second={second}") as service, opened(service.url) as page:
+        page.locator("#picker").wait_for()
+        page.evaluate(DROP, as_argument(digit))
+        scores(page)
+        page.locator("#models").select_option("second")
+        page.locator("#curl", has_text="/second/").wait_for()
+        page.reload()
+        page.locator("#facts", has_text="second").wait_for()
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("width", [320, 390, 820, 1280])
+def test_nothing_stands_out_of_the_window_at_any_width(opened, service, path, width):
+    with opened(service.url, path, viewport={"width": width, "height": 800}) as page:
+        page.locator("#card h1" if path == "/" else ".shape").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_dark_and_light(opened, service, tmp_path):
+    lightness = {}
+    for scheme in ("light", "dark"):
+        with opened(service.url, color_scheme=scheme) as page:
+            page.locator("#card h1").wait_for()
+            file: Path = tmp_path / f"{scheme}.png"
+            page.screenshot(path=file)
+            lightness[scheme] = float(np.asarray(Image.open(file).convert("L")).mean())
+    assert lightness["light"] > 200
+    assert lightness["dark"] < 60
+
+
+def test_the_reference_draws_every_route_offline(opened, service):
+    with opened(service.url, "/docs") as page:
+        page.locator(".shape").first.wait_for()
+        paths = page.locator("summary .path").all_inner_texts()
+        assert set(paths) == set(service.client.get("/openapi.json").json()["paths"])
+        assert page.locator("#failure").is_hidden()
+        assert "/v1/models/digits/predict" in page.locator("details[open] pre").first.inner_text()
+
+
+def test_a_service_that_has_gone_is_reported(opened, serving, exported_bundle, digit):
+    with serving(exported_bundle) as service, opened(service.url, expected="ERR_CONNECTION_REFUSED") as page:
+        page.locator("#card h1").wait_for()
+        service.process.kill()
+        service.end()
+        page.evaluate(DROP, as_argument(digit))
+        page.locator("#failure").wait_for(state="visible")
+        assert "does not answer" in page.locator("#failure").inner_text()
