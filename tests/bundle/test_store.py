@@ -306,3 +306,8 @@ def test_opening_imports_no_torch(digits_bundle):
     )
     made = subprocess.run([sys.executable, "-c", code, digits_bundle], capture_output=True, text=True, check=True)
     assert made.stdout.strip() == "False"
+
+
+def test_every_file_may_be_read_by_whoever_serves_it(digits_bundle):
+    closed = [path.name for path in digits_bundle.rglob("*") if path.is_file() and not path.stat().st_mode & 0o044]
+    assert closed == []

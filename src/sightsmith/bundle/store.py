@@ -26,7 +26,7 @@ from sightsmith.bundle.folder import Content, files_of, lift, link, move_into_pl
 from sightsmith.bundle.manifest import Manifest, definition_digest
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
-from sightsmith.core.files import new_folder, refuse_existing, sha256, unzip
+from sightsmith.core.files import new_folder, readable, refuse_existing, sha256, unzip
 
 __all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
@@ -275,6 +275,7 @@ def _fill(folder: Path, draft: BundleDraft) -> None:
     draft.check()
     arrays = {name: np.asarray(draft.weights[name], order="C") for name in sorted(draft.weights)}
     save_file(arrays, folder / WEIGHTS)
+    readable(folder / WEIGHTS)
     put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
     witness_files.save(draft.witnesses, folder / WITNESSES)
     for name, content in draft.files.items():

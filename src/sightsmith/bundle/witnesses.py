@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from sightsmith.core.errors import BundleError, ProofError
+from sightsmith.core.files import readable
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
@@ -186,6 +187,7 @@ def save(witnesses: Witnesses, folder: Path) -> None:
         (folder / f"{n:02}{_suffix(picture)}").write_bytes(picture)
     arrays = {f"output.{name}": np.asarray(array, np.float32, order="C") for name, array in witnesses.outputs.items()}
     save_file({"pixels": np.ascontiguousarray(witnesses.pixels_NHWC), **arrays}, folder / _ARRAYS)
+    readable(folder / _ARRAYS)
 
 
 def load(folder: Path) -> Witnesses:

@@ -67,7 +67,7 @@ def new_file(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     partial = Path(name)
-    partial.chmod(0o666 & ~_umask())
+    readable(partial)
     try:
         yield partial
         partial.replace(path)
@@ -122,6 +122,11 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
                 f"{archive}: member {member.filename!r} would be written outside the folder. "
                 "This is not a bundle made by Sightsmith; do not trust it."
             )
+
+
+def readable(path: Path) -> None:
+    """Give a file the permissions that the user's umask says; some libraries write for the owner alone."""
+    path.chmod(0o666 & ~_umask())
 
 
 def _umask() -> int:

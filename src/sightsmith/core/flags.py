@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import inspect
 import textwrap
+import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, get_type_hints
 
@@ -52,9 +53,25 @@ def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
 
 
 def given(flags: Any) -> dict[str, Any]:
-    """Return the flags that were given, by field."""
+    """Return the flags that were given, by field; numbers and truth values of open tables are read as TOML reads them."""
     values = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: _typed(value) for name, value in values.items() if value is not None}
+
+
+def _typed(value: Any) -> Any:
+    """Turn the words of a table (`--net.width 48`) into what they would be in a TOML file."""
+    if isinstance(value, Mapping):
+        return {key: _word(below) if isinstance(below, str) else _typed(below) for key, below in value.items()}
+    return value
+
+
+def _word(text: str) -> str | int | float | bool:
+    try:
+        read = tomllib.loads(f"word = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    word = read.get("word")
+    return word if len(read) == 1 and isinstance(word, (int, float)) else text
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
