@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import tomllib
@@ -35,8 +36,8 @@ def test_train_prints_the_bundle_alone_and_tells_the_rest_on_standard_error(life
 
 def test_evaluate_prints_json_alone(life):
     answer = json.loads(life.evaluate.out)
-    assert answer["classes"] == list(CLASSES)
-    assert 0 <= answer["overall"]["accuracy"] <= 1
+    assert [one["name"] for one in answer["per_class"]] == list(CLASSES)
+    assert 0 <= answer["metrics"]["accuracy"] <= 1
     assert "Report: cats/report/index.html" in life.evaluate.err
     assert "<html" in (life.bundle / "report/index.html").read_text(encoding="utf-8")
 
@@ -120,7 +121,7 @@ def test_explain_writes_the_overlay_and_the_map(home):
     assert json.loads(done.out)["label"] == "dog"
     with Image.open(home / "owl_00.class_map.png") as overlay, Image.open(home / "photos/owl/owl_00.jpg") as photo:
         assert overlay.size == photo.size
-        assert np.load(home / "owl_00.class_map.npy").shape == photo.size[::-1]
+    assert np.isfinite(np.load(home / "owl_00.class_map.npy")).all()
 
 
 def test_verify_and_doctor_on_what_is_well(home):
@@ -189,9 +190,9 @@ def test_a_misspelt_name_is_answered_with_the_nearest(home, arguments, meant):
     assert sorted(path.name for path in home.iterdir()) == before
 
 
-def test_unknown_class_of_other_data_is_answered_with_the_nearest(home, photos):
+def test_unknown_class_of_other_data_is_answered_with_the_nearest(life, photos):
     (photos / "owl").rename(photos / "owls")
-    done = sightsmith("evaluate", "cats", "--data", photos, cwd=home)
+    done = sightsmith("evaluate", life.bundle, "--data", "photos", cwd=photos.parent)
     done.refused(2, "'owls'", "Did you mean 'owl'?", "Rename")
 
 
@@ -236,7 +237,7 @@ def test_interrupted_training_tells_how_to_go_on_and_goes_on(home):
         told = []
         for line in process.stderr:
             told.append(line)
-            if line.startswith("epoch 2/"):
+            if re.match(r"epoch +2/", line):
                 process.send_signal(signal.SIGINT)
         code = process.wait(SECONDS)
     Done(code, "", "".join(told)).refused(130, "SIGINT", "long.train/last.safetensors", "--resume goes on")
