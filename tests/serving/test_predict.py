@@ -7,6 +7,7 @@ import shlex
 import socket
 import struct
 import subprocess
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -135,6 +136,16 @@ def test_a_bad_picture_among_good_ones_fails_alone(service, digits):
 def test_the_printed_curl_line_works(service):
     done = subprocess.run(shlex.split(service.curl.removeprefix("Try: ")), capture_output=True, text=True, check=True)
     assert '"label"' in done.stdout
+
+
+def test_an_answer_is_not_held_back_for_40_ms_by_the_network(service, digit):
+    """Nagle's algorithm would wait for the client's delayed acknowledgement: 40 ms an answer, never less."""
+    seconds = []
+    for _ in range(30):
+        start = time.perf_counter()
+        service.predict(digit)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.03
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------
