@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from doc_pages import shell
 
 COLOURS = {"cat": (200, 40, 50), "dog": (230, 210, 60), "owl": (90, 50, 150)}
-SIDE = 48
+SIDE = 32
 
 
 def picture(rng: np.random.Generator, label: str) -> Image.Image:

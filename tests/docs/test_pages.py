@@ -43,7 +43,7 @@ def commands(page):
     """Yield (verb, text) of each command line of ours on a page, in blocks and in the text."""
     lines = [line for block in blocks(page) if block.language in {"bash", "sh"} for line in joined(block.text)]
     for line in [*lines, *_INLINE.findall(prose(page))]:
-        for found in re.finditer(r"(?:^|[\s;&|(])sightsmith ([a-z]+)([^;&|]*)", line):
+        for found in re.finditer(r"(?:^|[;&|(])\s*sightsmith ([a-z]+)([^;&|]*)", line):
             yield found.group(1), found.group(2)
 
 
