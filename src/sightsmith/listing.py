@@ -131,6 +131,7 @@ def doctor(host: str, port: int | None) -> Listing:
     lines = _Lines()
     lines.heading("Machine")
     lines.row("processor", str(seen))
+    lines.row("memory", f"{seen.memory / 2**30:.1f} GiB free")
     for device, what in devices.items():
         lines.row(device, what)
     lines.row("precision", f"{precision}: {why}")

@@ -23,9 +23,9 @@ class Machine:
     """The processor has Intel's matrix tiles."""
 
     def __str__(self) -> str:
-        """Describe the machine in a line."""
+        """Describe in a line what stays the same between two runs: records of equal machines are equal."""
         features = ", ".join(name for name, has in (("AMX", self.amx), ("bf16", self.bf16)) if has) or "no bf16"
-        return f"{self.processor}, {self.cores} cores ({features}), {self.memory / 2**30:.1f} GiB free"
+        return f"{self.processor}, {self.cores} cores ({features})"
 
 
 @cache
