@@ -6,6 +6,8 @@ import pytest
 
 from doc_pages import READMES, all_pages, blocks, shell
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = {"extend.md"}  # test_extend.py
 RUN = [page for page in all_pages() if page.name not in ELSEWHERE and page != READMES[1]]  # its blocks are equal
 

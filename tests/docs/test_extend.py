@@ -7,6 +7,8 @@ import pytest
 
 from doc_pages import DOCS, ROOT, blocks, environment, shell
 
+pytestmark = pytest.mark.slow
+
 PAGE = DOCS / "extend.md"
 FOLDERS = ("data/sources", "nets", "tasks", "runtime/backends", "explanation/methods")
 
