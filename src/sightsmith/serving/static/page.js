@@ -4,7 +4,9 @@
 const $ = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat();
-const TINY = 200; // pictures with no side above this are shown enlarged, pixel by pixel
+const SHOWN = 440; // pixels of the longest side that smaller pictures are enlarged to; the most that page.css allows
+const SHOWN_NARROW = 260;
+const TINY = 64; // pictures with no side above this are enlarged pixel by pixel
 const HEALTH_EVERY = 10_000; // milliseconds
 const NARROW = matchMedia("(max-width: 820px)"); // as in page.css: the answer stands below the picture
 
@@ -53,8 +55,7 @@ async function useModel(name) {
   state.facts = await call(modelPath(name));
   const { net, classes, input, explains, card_html: card } = state.facts;
   $("facts").textContent = [
-    name,
-    net,
+    ...new Set([name, net]),
     `${whole.format(classes.length)} classes`,
     `sees ${input.width} × ${input.height} ${input.channels === 1 ? "grey" : "colour"} pixels`,
   ].join(" · ");
@@ -137,9 +138,9 @@ function showPicture(file) {
 $("picture").addEventListener("load", () => {
   const picture = $("picture");
   const longest = Math.max(picture.naturalWidth, picture.naturalHeight);
-  if (longest > TINY) return;
-  picture.classList.add("tiny");
-  picture.width = Math.round((picture.naturalWidth / longest) * (NARROW.matches ? 220 : 320));
+  const wanted = NARROW.matches ? SHOWN_NARROW : longest > TINY ? SHOWN : 320;
+  if (longest < wanted) picture.width = Math.round((picture.naturalWidth / longest) * wanted);
+  picture.classList.toggle("tiny", longest <= TINY);
 });
 $("picture").addEventListener("error", () => {
   $("layers").hidden = true;
