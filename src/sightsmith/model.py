@@ -12,7 +12,7 @@ from typing import Any, Self, overload
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import PictureError
-from sightsmith.core.files import refuse_existing, write_text
+from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample, Split
@@ -293,7 +293,8 @@ def check(
     source = open_source(data, format=format, group_by=group_by)
     report = gate.check(source, from_mapping(GateSettings, settings, where="check"), quiet=quiet)
     if html is not None:
-        write_text(Path(html), gate_html(report, source))
+        with told(html):
+            write_text(Path(html), gate_html(report, source))
     return report
 
 
@@ -311,7 +312,8 @@ def compare(bundles: Sequence[str | Path], *, html: str | Path | None = None, ov
         refuse_existing(Path(html), overwrite=overwrite)
     done = put_side_by_side([Path(bundle) for bundle in bundles])
     if html is not None:
-        write_text(Path(html), done.to_html())
+        with told(html):
+            write_text(Path(html), done.to_html())
     return done
 
 

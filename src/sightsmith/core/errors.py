@@ -50,5 +50,9 @@ class TrainingError(SightsmithError):
     exit_code = 3
 
 
+class OutputError(SightsmithError):
+    """A file cannot be written."""
+
+
 class OutputExistsError(SightsmithError):
     """The place to write to is taken."""

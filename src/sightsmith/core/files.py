@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from sightsmith.core.errors import BundleError, OutputExistsError
+from sightsmith.core.errors import BundleError, OutputError, OutputExistsError
 
 _MAX_ARCHIVE_BYTES = 16 * 2**30
 _MAX_ARCHIVE_FILES = 10_000
@@ -73,6 +73,21 @@ def new_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(path: Path | str) -> Iterator[None]:
+    """Turn what keeps `path` from being written into an error that a person can act on.
+
+    Raises:
+        OutputError: in place of any OSError of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error}). Make room on the disk, or name a place that you may write to."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -53,7 +53,7 @@ def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
 
 
 def given(flags: Any) -> dict[str, Any]:
-    """Return the flags that were given, by field; numbers and truth values of open tables are read as TOML reads them."""
+    """Return the flags that were given, by field; numbers in open tables (`--net.KEY`) are read as in TOML."""
     values = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
     return {name: _typed(value) for name, value in values.items() if value is not None}
 

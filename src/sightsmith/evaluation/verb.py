@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.store import Content, add_files
-from sightsmith.core.files import write_text
+from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
 from sightsmith.data.settings import SourceOptions
@@ -69,7 +69,8 @@ def evaluate(
         return done
     page = report_html(done, predictor.manifest, _galleries(predictor, chosen, done), _curves(predictor))
     if report is not None:
-        write_text(report, page)
+        with told(report):
+            write_text(report, page)
     if keep:
         _keep(predictor, done, page)
     return replace(done, report=report or predictor.bundle.path / PAGE)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.files import new_file, refuse_existing
+from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Box
@@ -91,9 +91,9 @@ class Explanation:
         png, npy = Path(target).with_suffix(".png"), Path(target).with_suffix(".npy")
         for path in (png, npy):
             refuse_existing(path, overwrite=overwrite)
-        with new_file(png) as partial:
+        with told(png), new_file(png) as partial:
             self.overlay().save(partial, "PNG")
-        with new_file(npy) as partial, partial.open("wb") as file:
+        with told(npy), new_file(npy) as partial, partial.open("wb") as file:
             np.save(file, self.raw_hw, allow_pickle=False)
         return png, npy
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.files import new_file, refuse_existing
+from sightsmith.core.files import new_file, refuse_existing, told
 
 Form = Literal["jsonl", "csv", "text"]
 
@@ -68,7 +68,7 @@ def open_writer(out: Path | None, form: Form | None, top: int, *, overwrite: boo
         sys.stdout.flush()
         return
     refuse_existing(out, overwrite=overwrite)
-    with new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+    with told(out), new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         yield Writer(stream, form, top)
 
 

@@ -42,6 +42,8 @@ def to_onnx(bundle: Bundle, path: Path) -> None:
                 external_data=large,
                 verbose=False,
             )
+    except OSError as error:
+        raise BackendError(f"the graph cannot be written to {path} ({error}). Make room on the disk.") from error
     except Exception as error:  # the exporter passes on whatever the net's own code raises
         raise BackendError(
             f"{bundle.manifest.net['name']} cannot be exported to a graph: {_short(error)}. "

@@ -54,7 +54,8 @@ class WorkFolder:
                 f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
             )
         shutil.rmtree(self.path, ignore_errors=True)
-        self.write(_RUN, to_toml(settings))
+        with self.gone_on_error():
+            self.write(_RUN, to_toml(settings))
 
     def _check_same(self, settings: TrainSettings) -> None:
         if not (self.path / _RUN).is_file():
