@@ -14,7 +14,7 @@ run: $(INSTALLED)
 	@test -f $(BUNDLE)/manifest.json || $(BIN)/sightsmith train digits --out $(BUNDLE) $$(test -d $(BUNDLE).train && echo --resume)
 	@test -f $(BUNDLE)/report/index.html || $(BIN)/sightsmith evaluate $(BUNDLE)
 	@test -d $(BUNDLE)/backends/openvino || $(BIN)/sightsmith export $(BUNDLE) --to openvino --prove test
-	@exec $(BIN)/sightsmith serve $(BUNDLE) --host $(HOST) --port $(PORT)
+	@exec $(BIN)/sightsmith serve $(BUNDLE) --host $(HOST) --port $(PORT) --examples
 
 install: $(INSTALLED)
 

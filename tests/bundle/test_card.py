@@ -40,3 +40,12 @@ def test_inspect_fits_a_page(exported_bundle):
     assert "16×16 grey, resized by squash" in text
     assert "onnx (fp32)" in text
     assert len(text.splitlines()) < 25
+
+
+def test_the_card_tells_nobody_where_things_lie_on_this_machine(digits_bundle):
+    with Bundle.open(digits_bundle) as bundle:
+        data = {**bundle.manifest.data, "location": "/home/anna/secret project/photos"}
+        training = {"settings": {"data": "/home/anna/secret project/photos", "out": "/home/anna/out"}}
+        card = model_card(dataclasses.replace(bundle.manifest, data=data, training=training))
+    assert "anna" not in card
+    assert "| location | photos |" in card

@@ -6,11 +6,14 @@ know is left as a marked blank.
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from sightsmith.bundle.manifest import Manifest
 
 _BLANK = "*To be filled in by whoever publishes this model.*"
+_PLACES = frozenset({"location", "data", "out", "weights"})
+"""Entries that may be paths: the card, which the service shows to anybody, has their last part alone."""
 _SHOWN_CLASSES = 100
 
 
@@ -132,7 +135,7 @@ def _rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, list):
             rows += [(prefix + name, ", ".join(map(str, value)) if len(value) <= 8 else f"{len(value)} of them")]
         elif value not in (None, ""):
-            rows.append((prefix + name, _number(value)))
+            rows.append((prefix + name, PurePath(str(value)).name if name in _PLACES else _number(value)))
     return rows
 
 
