@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from sightsmith import __version__
 from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.extras import require_training
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.serving.settings import ServeSettings
@@ -96,6 +97,7 @@ def train(
     if print_config:
         print(to_toml(resolved), end="")
         return 0
+    require_training("train")
     from sightsmith.training.fit import train as fit
 
     result = fit(resolved)

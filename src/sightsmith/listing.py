@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sightsmith import __version__
 from sightsmith.core import machine
 from sightsmith.core.catalogue import Catalogue
-from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.extras import require_training
 from sightsmith.core.flags import field_docs
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import to_mapping
@@ -158,8 +159,7 @@ def doctor(host: str, port: int | None) -> Listing:
 
 
 def _training_part(module: str) -> ModuleType:
-    if importlib.util.find_spec("torch") is None:
-        raise BackendError("this needs the training part: pip install 'sightsmith[train]'.")
+    require_training("models")
     return importlib.import_module(module)
 
 

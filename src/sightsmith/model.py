@@ -12,6 +12,7 @@ from typing import Any, Self, overload
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import PictureError
+from sightsmith.core.extras import require_training
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
 from sightsmith.core.progress import track
@@ -254,6 +255,7 @@ def train(data: str | Path, *, out: str | Path, quiet: bool = False, **settings:
         DataError: the data cannot be used.
         TrainingError: training had to stop; the message says how to go on.
     """
+    require_training("train")
     from sightsmith.training.fit import train as fit
     from sightsmith.training.settings import TrainSettings
 

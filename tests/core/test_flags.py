@@ -46,6 +46,6 @@ def test_what_is_not_given_is_not_there():
     ],
 )
 def test_words_of_a_table_are_read_as_toml_reads_them(word, read):
-    found = given(flags_of(Colours)(table={"a": word, "b": {"c": word}}))["table"]
-    assert found == {"a": read, "b": {"c": read}}
+    found = given(flags_of(Colours)(table={"a": word, "b-b": {"c": word}}))["table"]
+    assert found == {"a": read, "b_b": {"c": read}}
     assert type(found["a"]) is type(read)

@@ -274,6 +274,18 @@ def test_an_existing_output_is_never_touched_unasked(life, cats, tmp_path):
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 60
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder where nobody may write, such as /proc")
+@pytest.mark.parametrize("verb", ["train", "predict", "check"])
+def test_an_output_where_nobody_may_write(life, verb):
+    arguments = {
+        "train": ("photos", "--out", "/proc/made/cats", *QUICK),
+        "predict": ("cats", "photos", "--out", "/proc/made/answers.csv"),
+        "check": ("photos", "--html", "/proc/made/page.html"),
+    }[verb]
+    done = sightsmith(verb, *arguments, cwd=life.home)
+    done.refused(3 if verb == "train" else 2, "/proc/made", "cannot be written")
+
+
 # A disk that takes nothing more
 
 

@@ -59,9 +59,12 @@ def given(flags: Any) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """Turn the words of a table (`--net.width 48`) into what they would be in a TOML file."""
+    """Turn the keys and words of a table (`--net.kernel-size 5`) into what they would be in a TOML file."""
     if isinstance(value, Mapping):
-        return {key: _word(below) if isinstance(below, str) else _typed(below) for key, below in value.items()}
+        return {
+            key.replace("-", "_"): _word(below) if isinstance(below, str) else _typed(below)
+            for key, below in value.items()
+        }
     return value
 
 

@@ -108,7 +108,7 @@ class WorkFolder:
             yield
         except (SightsmithError, KeyboardInterrupt):
             if self.checkpoint() is None:
-                self.remove()
+                shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     def remove(self) -> None:
