@@ -1,9 +1,9 @@
 """Help and the import are quick, because they import nothing heavy."""
 
 import re
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 HEAVY = {"torch", "torchvision", "lightning", "timm", "openvino", "onnxruntime", "numpy", "PIL", "fastapi", "sklearn"}
@@ -30,16 +30,19 @@ def imported(*arguments: str) -> set[str]:
 
 
 def test_help_takes_a_third_of_a_second():
+    """Processor time of the process: what it takes on a free machine, since it does one thing at a time."""
+
     def seconds() -> float:
-        begun = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run("-m", "sightsmith.cli", "--help")
-        return time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
     assert best(seconds, 0.3) <= 0.3
 
 
 def test_importing_takes_a_fifth_of_a_second():
-    code = "import time; begun = time.perf_counter(); import sightsmith; print(time.perf_counter() - begun)"
+    code = "import time; begun = time.process_time(); import sightsmith; print(time.process_time() - begun)"
     assert best(lambda: float(run("-c", code).stdout), 0.2) <= 0.2
 
 
