@@ -1,8 +1,13 @@
 """Fixtures that the whole suite shares."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Nets in tests are tiny: more threads only wait for each other, most of all beside the other test process. Set before
+# torch is imported; the processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
 
