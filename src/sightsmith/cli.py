@@ -93,7 +93,10 @@ def train(
     """
     raw = read_toml(config) if config else {}
     over = given(settings) | ({"data": data} if data else {})
-    resolved = from_mapping(TrainSettings, merged(raw, over), where=str(config or "train"))
+    asked = merged(raw, over)
+    if "out" not in asked:
+        raise SettingsError("train: out must be given, the folder that the bundle is written to: --out FOLDER.")
+    resolved = from_mapping(TrainSettings, asked, where=str(config or "train"))
     if print_config:
         print(to_toml(resolved), end="")
         return 0

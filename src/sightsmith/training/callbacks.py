@@ -34,6 +34,10 @@ _SAVE_EVERY = 900.0
 """Seconds between two checkpoints inside a long epoch."""
 
 
+_SANE_LR = 0.01
+"""The largest learning rate that is suggested after one that was too large."""
+
+
 class TrainingStoppedError(TrainingError):
     """Somebody asked training to stop; everything is saved."""
 
@@ -201,11 +205,17 @@ class Record(Callback):
         step = self._looked + int((~torch.isfinite(fresh_S)).nonzero()[0])
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         last = self._best_path.with_name(LAST)
-        kept = f"The checkpoint before it, {last}, is good" if last.exists() else "There was no checkpoint yet"
+        way_out = f"--lr {min(self._schedule.peak / 10, _SANE_LR):.2g}, or with a --clip of 1 or less"
+        if "bf16" in str(trainer.precision):
+            way_out += ", or with --precision fp32"
+        kept = (
+            f"The checkpoint before it, {last}, is good: go on from it with --resume and"
+            if last.exists()
+            else "There was no checkpoint yet: train again with"
+        )
         raise TrainingError(
             f"the loss became {float(self._losses_S[step])} in epoch {trainer.current_epoch + 1}, step {step + 1} of "
-            f"{len(self._losses_S)}, at a learning rate of {rate:.3g} in {trainer.precision}. {kept}. Train again with "
-            f"--lr {self._schedule.peak / 10:.2g}, with --clip 1, or with --precision fp32."
+            f"{len(self._losses_S)}, at a learning rate of {rate:.3g}. {kept} {way_out}."
         )
 
     def _out_of_patience(self, epochs: int) -> bool:
