@@ -12,6 +12,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+VERBS = (
+    "check",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "explain",
+    "export",
+    "serve",
+    "models",
+    "doctor",
+    "inspect",
+    "verify",
+)
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")

@@ -6,22 +6,8 @@ from functools import cache
 
 import pytest
 
-from doc_pages import BIN, DOCS, LANGUAGES, READMES, ROOT, all_pages, blocks, environment, prose
+from doc_pages import BIN, DOCS, LANGUAGES, READMES, ROOT, VERBS, all_pages, blocks, environment, prose
 
-VERBS = (
-    "check",
-    "train",
-    "evaluate",
-    "compare",
-    "predict",
-    "explain",
-    "export",
-    "serve",
-    "models",
-    "doctor",
-    "inspect",
-    "verify",
-)
 ON_ANOTHER_PAGE = {"inspect": "bundle", "verify": "bundle"}
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")

@@ -25,7 +25,7 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
-"""What zipfile raises for damaged archives."""
+"""What zipfile raises for damaged archives; NotImplementedError is its word for a damaged or unknown compression."""
 
 
 @contextmanager
