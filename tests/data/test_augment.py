@@ -62,6 +62,73 @@ def test_shift_moves_by_at_most_its_share_and_repeats_the_edge():
     assert (one[:, -3:, 1] == 11).all()
 
 
+def bar(side=41, height=None):
+    """Return one picture: a bright bar from the middle to the right edge, on black."""
+    picture = torch.zeros(1, height or side, side, 3, dtype=torch.uint8)
+    picture[:, (height or side) // 2 - 1 : (height or side) // 2 + 2, side // 2 :] = 200
+    return picture
+
+
+@pytest.mark.parametrize("height", [41, 61])
+def test_rotate_turns_about_the_middle_by_at_most_its_angle_and_keeps_lengths(height):
+    varied = vary_batch(bar(41, height).repeat(300, 1, 1, 1), Augmentation(rotate=30), seeded())[..., 0].float()
+    rows = torch.arange(height) - (height - 1) / 2
+    columns = torch.arange(41.0) - 20
+    ring = ((rows[:, None] ** 2 + columns[None] ** 2).sqrt() - 15).abs() < 1.5
+    weight = varied * ring
+    total = weight.sum(dim=(1, 2))
+    assert (total > 0).all()  # the bar still reaches 15 pixels from the middle, whatever way it points
+    down = (weight * rows[:, None]).sum(dim=(1, 2)) / total
+    across = (weight * columns).sum(dim=(1, 2)) / total
+    angles = torch.rad2deg(torch.atan2(down, across))
+    assert angles.abs().max() <= 31
+    assert angles.min() < -25
+    assert angles.max() > 25
+
+
+def test_zoom_scales_about_the_middle_within_its_factor():
+    picture = torch.zeros(1, 61, 61, 1, dtype=torch.uint8)
+    picture[:, 20:41, 20:41] = 255
+    varied = vary_batch(picture.repeat(300, 1, 1, 1), Augmentation(zoom=0.5), seeded())[..., 0].float() / 255
+    sides = varied.sum(dim=(1, 2)).sqrt()
+    assert 21 / 1.5 - 1 < sides.min() < 15
+    assert 30 < sides.max() < 21 * 1.5 + 1
+    assert torch.allclose(varied, varied.flip(1), atol=0.02)
+
+
+def test_jitter_keeps_a_grey_picture_grey_and_changes_brightness_within_its_factor():
+    pixels = torch.full((400, 6, 6, 3), 100, dtype=torch.uint8)
+    varied = vary_batch(pixels, Augmentation(jitter=0.5), seeded())
+    assert (varied == varied[..., :1]).all()
+    assert int(varied.amin()) in range(66, 71)
+    assert int(varied.amax()) in range(145, 151)
+
+
+def test_jitter_changes_contrast_and_saturation_of_each_picture_by_its_own_draw():
+    pixels = torch.randint(60, 140, (200, 12, 12, 3), generator=seeded(1), dtype=torch.uint8)
+    varied = vary_batch(pixels, Augmentation(jitter=0.6), seeded()).float()
+    contrast = varied.mean(dim=3).std(dim=(1, 2)) / pixels.float().mean(dim=3).std(dim=(1, 2))
+    colour = varied.std(dim=3).mean(dim=(1, 2)) / pixels.float().std(dim=3).mean(dim=(1, 2))
+    for ratio in (contrast, colour / contrast):
+        assert ratio.min() < 0.75
+        assert ratio.max() > 1.3
+
+
+@given(
+    rotate=st.sampled_from([0.0, 10.0, 180.0]),
+    zoom=st.sampled_from([0.0, 0.3, 4.0]),
+    jitter=st.sampled_from([0.0, 1.0, 4.0]),
+    channels=st.sampled_from([1, 3]),
+    seed=st.integers(0, 100),
+)
+def test_any_strength_gives_whole_pictures_of_the_same_shape(rotate, zoom, jitter, channels, seed):
+    pixels = batch(3)[..., :channels]
+    varied = vary_batch(pixels, Augmentation(rotate=rotate, zoom=zoom, jitter=jitter), seeded(seed))
+    assert varied.shape == pixels.shape
+    assert varied.dtype == torch.uint8
+    assert varied.is_contiguous() or varied is pixels
+
+
 def test_erase_overwrites_one_rectangle_in_its_share_of_pictures():
     pixels = torch.zeros(400, 20, 20, 1, dtype=torch.uint8)
     varied = vary_batch(pixels, Augmentation(erase=0.5), seeded())
@@ -78,7 +145,7 @@ def test_erase_overwrites_one_rectangle_in_its_share_of_pictures():
 def test_the_same_seed_varies_alike_and_the_argument_is_left_alone():
     pixels = batch()
     before = pixels.clone()
-    plan = Augmentation(flip="both", shift=0.2, erase=0.5)
+    plan = Augmentation(flip="both", shift=0.2, rotate=20, zoom=0.3, jitter=0.5, erase=0.5)
     assert torch.equal(vary_batch(pixels, plan, seeded(3)), vary_batch(pixels, plan, seeded(3)))
     assert not torch.equal(vary_batch(pixels, plan, seeded(3)), vary_batch(pixels, plan, seeded(4)))
     assert torch.equal(pixels, before)

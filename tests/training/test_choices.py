@@ -31,7 +31,23 @@ def values(plan, *names):
 def test_small_grey_pictures_get_the_small_net_at_their_size_unmirrored():
     plan = plan_for(DIGITS)
     assert values(plan, "model", "size", "colour", "weights", "workers") == ("smallresnet", 16, "grey", "none", 0)
-    assert plan.augment.value == Augmentation(shift=0.1)
+    assert plan.augment.value == Augmentation(shift=0.1, rotate=10.0, zoom=0.2, jitter=1.0)
+
+
+def test_only_few_small_pictures_are_turned_scaled_and_relit_unasked():
+    assert plan_for(replace(DIGITS, count=54_000)).augment.value == Augmentation(shift=0.1)
+    assert plan_for(DIGITS, augment="light").augment.value == Augmentation(shift=0.1)
+    assert plan_for(DIGITS, rotate=0, zoom=0.0, jitter=0.0).augment.value == Augmentation(shift=0.1)
+    asked = plan_for(PHOTOS, rotate=5.0, zoom=0.1, jitter=0.4).augment.value
+    assert (asked.rotate, asked.zoom, asked.jitter) == (5, 0.1, 0.4)
+
+
+def test_fewer_pictures_get_more_passes_and_smaller_batches():
+    counts = (200, 1000, 5000, 20_000, 60_000)
+    plans = [plan_for(replace(DIGITS, grey=False, count=count)) for count in counts]
+    assert [plan.epochs.value for plan in plans] == [120, 89, 40, 20, 12]
+    assert plan_for(replace(DIGITS, count=5000)).epochs.value == 24
+    assert [plan.batch_size.value for plan in plans] == [16, 64, 64, 128, 128]
 
 
 @pytest.mark.parametrize(("side", "size"), [(1, 16), (28, 28), (30, 32), (43, 44), (64, 64)])
@@ -52,7 +68,7 @@ def test_photographs_get_a_pretrained_resnet_and_random_crops():
 def test_what_was_asked_for_is_never_replaced():
     asked = {
         "model": "smallcnn", "size": 40, "colour": "rgb", "batch_size": 12, "epochs": 7, "lr": 0.5, "weight_decay": 0.0,
-        "warmup_epochs": 0.0, "workers": 3, "precision": "fp32", "flip": "both", "shift": 0.0,
+        "warmup_epochs": 0.0, "workers": 3, "precision": "fp32", "augment": "light", "flip": "both", "shift": 0.0,
     }  # fmt: skip
     plan = plan_for(DIGITS, **asked)
     for name in ("model", "size", "colour", "batch_size", "epochs", "lr", "weight_decay", "workers", "precision"):
@@ -90,7 +106,7 @@ def test_weights_that_were_never_published_are_refused_by_name():
 def test_batches_and_epochs_stay_reasonable(survey, count):
     plan = plan_for(replace(survey, count=count))
     assert 2 <= plan.batch_size.value <= max(4, count // 8)
-    assert 4 <= plan.epochs.value <= 60
+    assert 4 <= plan.epochs.value <= 120
     assert plan.warmup_epochs.value < plan.epochs.value
 
 

@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the upright original; may reach outside it (letterbox)."""
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_SPARE = 1.5
+SPARE = 1.5
 """A JPEG is decoded at no less than this many times the size asked for, then reduced with antialiasing."""
 
 
@@ -87,9 +87,14 @@ class Preprocessing:
         image = self.open(picture, max_pixels=max_pixels)
         return self.cut(image, self.box(*image.size))
 
-    def open(self, picture: Picture, *, share: float = 1.0, max_pixels: int = MAX_PIXELS) -> Image.Image:
-        """Decode a picture, upright, at the least scale that serves an input cut from `share` of its shorter side."""
-        near = round(max(self.height, self.width) * _SPARE / (self.crop_fraction * share))
+    def open(
+        self, picture: Picture, *, share: float = 1.0, spare: float = SPARE, max_pixels: int = MAX_PIXELS
+    ) -> Image.Image:
+        """Decode a picture, upright, at the least scale that serves an input cut from `share` of its shorter side.
+
+        A JPEG is decoded at no less than `spare` times the size this needs.
+        """
+        near = round(max(self.height, self.width) * spare / (self.crop_fraction * share))
         image = decode(picture, near=near, max_pixels=max_pixels)
         wanted = "L" if self.colour == "grey" else "RGB"
         return image if image.mode == wanted else image.convert(wanted)

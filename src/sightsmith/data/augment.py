@@ -1,4 +1,4 @@
-"""Varying training pictures: one by one (crops, TrivialAugment, RandAugment) or by the batch (flips, shifts, erasing).
+"""Varying training pictures: one by one (crops, TrivialAugment, RandAugment) or by the batch (all else).
 
 Every random choice is a function of a seed that the caller derives from (run, epoch, picture or step), so that a
 resumed training makes the same pictures.
@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import v2
@@ -41,6 +42,12 @@ class Augmentation:
     """Greatest move along each axis, as a share of the side; the edge is repeated into the gap."""
     crop_share: float = 1.0
     """Least share of the picture's area in a random crop; 1 cuts as at prediction."""
+    rotate: float = 0.0
+    """Greatest turn either way, in degrees; the edge is repeated into the gaps."""
+    zoom: float = 0.0
+    """Greatest change of scale: by a factor between 1 / (1 + zoom) and 1 + zoom."""
+    jitter: float = 0.0
+    """Greatest change of brightness, contrast and saturation: each by a factor between 1 / (1 + jitter) and 1 + jitter."""
     erase: float = 0.0
     """Probability of overwriting a random rectangle with noise."""
 
@@ -97,7 +104,7 @@ def apply_policy(transform: Callable[[Tensor], Tensor], pixels_HWC: NDArray[np.u
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Flip, shift and erase the pictures of a batch, each by its own draw.
+    """Shift, mirror, turn, scale, relight and erase the pictures of a batch, each by its own draws.
 
     Args:
         pixels_BHWC: uint8, on any device.
@@ -113,6 +120,10 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
         pixels_BHWC = _mirrored(pixels_BHWC, 2, generator)
     if plan.flip == "both":
         pixels_BHWC = _mirrored(pixels_BHWC, 1, generator)
+    if plan.rotate > 0 or plan.zoom > 0:
+        pixels_BHWC = _warped(pixels_BHWC, plan.rotate, plan.zoom, generator)
+    if plan.jitter > 0:
+        pixels_BHWC = _relit(pixels_BHWC, plan.jitter, generator)
     if plan.erase > 0:
         pixels_BHWC = _erased(pixels_BHWC, plan.erase, generator)
     return pixels_BHWC
@@ -138,6 +149,44 @@ def _mirrored(pixels_BHWC: Tensor, axis: int, generator: torch.Generator) -> Ten
     chosen_B = torch.rand(len(pixels_BHWC), generator=generator) < 0.5
     chosen_B111 = chosen_B[:, None, None, None].to(pixels_BHWC.device)
     return torch.where(chosen_B111, pixels_BHWC.flip(axis), pixels_BHWC)
+
+
+def _warped(pixels_BHWC: Tensor, rotate: float, zoom: float, generator: torch.Generator) -> Tensor:
+    """Turn and scale about the middle, bilinearly."""
+    count, height, width, _ = pixels_BHWC.shape
+    angle_B = math.radians(rotate) * _between(-1, 1, count, generator)
+    scale_B = torch.exp(math.log1p(zoom) * _between(-1, 1, count, generator))
+    cosine_B, sine_B = angle_B.cos() / scale_B, angle_B.sin() / scale_B
+    # The grid's axes both run from -1 to 1, so that turning a picture that is not square needs its aspect.
+    aspect, zero_B = height / width, torch.zeros(count)
+    matrix_B23 = torch.stack(
+        [
+            torch.stack([cosine_B, -sine_B * aspect, zero_B], dim=1),
+            torch.stack([sine_B / aspect, cosine_B, zero_B], dim=1),
+        ],
+        dim=1,
+    ).to(pixels_BHWC.device)
+    images_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float()
+    grid_BHW2 = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False)
+    warped_BCHW = F.grid_sample(images_BCHW, grid_BHW2, padding_mode="border", align_corners=False)
+    return warped_BCHW.permute(0, 2, 3, 1).round().to(torch.uint8).contiguous()
+
+
+def _relit(pixels_BHWC: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+    """Change saturation (about each pixel's grey), contrast (about each picture's mean) and brightness."""
+    factors_3B = torch.exp(math.log1p(jitter) * _between(-1, 1, 3 * len(pixels_BHWC), generator)).view(3, -1)
+    saturation_B, contrast_B, brightness_B = factors_3B[..., None, None, None].to(pixels_BHWC.device)
+    values_BHWC = pixels_BHWC.float()
+    if values_BHWC.shape[-1] > 1:
+        grey_BHW1 = values_BHWC.mean(dim=3, keepdim=True)
+        values_BHWC = torch.lerp(grey_BHW1, values_BHWC, saturation_B)
+    mean_B111 = values_BHWC.mean(dim=(1, 2, 3), keepdim=True)
+    values_BHWC = torch.lerp(mean_B111, values_BHWC, contrast_B) * brightness_B
+    return values_BHWC.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _between(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(count, generator=generator)
 
 
 def _erased(pixels_BHWC: Tensor, probability: float, generator: torch.Generator) -> Tensor:

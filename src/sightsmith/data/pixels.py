@@ -27,6 +27,8 @@ Pixels = NDArray[np.uint8]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
+CROP_SPARE = 1.0
+"""A random crop is decoded no larger than needed: it varies more than the filter of the resize does."""
 _MEMORY_SHARE = 0.5
 """Share of the free memory that pictures kept in it may take."""
 
@@ -123,7 +125,7 @@ class Decoding:
 
     def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
         area = rng.uniform(self._vary.crop_share, 1.0)
-        image = self._preprocessing.open(self._pictures[position], share=area**0.5)
+        image = self._preprocessing.open(self._pictures[position], share=area**0.5, spare=CROP_SPARE)
         wide, high = self._preprocessing.width, self._preprocessing.height
         aspect = image.width / image.height if self._preprocessing.resize == "squash" else wide / high
         return self._preprocessing.cut(image, random_box(image.width, image.height, aspect, area, rng))

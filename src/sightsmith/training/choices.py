@@ -20,6 +20,8 @@ from sightsmith.training.survey import Survey
 
 SMALL = 64
 """Sides up to this many pixels count as small pictures."""
+_FEW = 10_000
+"""Fewer training pictures than this, small ones, are also turned, scaled and relit."""
 _LARGE_SIDE = 224
 _STEP = 4
 """Sizes of small inputs are multiples of this."""
@@ -88,8 +90,9 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     size = _size(settings, survey, info, small=small and info.native is None)
     device = _device(settings)
     batch = _batch(settings, survey, size.value, device.value)
-    epochs = _epochs(settings, survey, pretrained=pretrained)
     colour = _colour(settings, survey, pretrained=weights.value == "pretrained")
+    grey = colour.value == "grey"
+    epochs = _epochs(settings, survey, pretrained=pretrained, small=size.value <= SMALL, grey=grey)
     return Plan(
         model=model,
         weights=weights,
@@ -106,7 +109,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         lr=_lr(settings, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=_open(settings.weight_decay, lambda: (0.05 if settings.optimizer == "adamw" else 5e-4, "")),
         warmup_epochs=_open(settings.warmup_epochs, lambda: (min(5.0, epochs.value / 10), "a tenth of the epochs")),
-        augment=_augment(settings, grey=colour.value == "grey", small=size.value <= SMALL),
+        augment=_augment(settings, grey=grey, small=size.value <= SMALL, count=survey.count),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
 
@@ -219,7 +222,7 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
     if settings.batch_size is not None:
         return Choice(settings.batch_size, "")
     if size <= SMALL:
-        wanted = 64 if survey.count < 10_000 else 128 if device == "cpu" else 256
+        wanted = 32 if survey.count < _FEW / 10 else 64 if survey.count < _FEW else 128 if device == "cpu" else 256
     else:
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
@@ -227,13 +230,19 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
     return Choice(wanted, f"{survey.count:,} pictures of {size}×{size}")
 
 
-def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Choice:
-    """More pictures need fewer passes; trained weights need fewer still."""
+def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small: bool, grey: bool) -> Choice:
+    """More pictures need fewer passes, trained weights fewer still; what is small costs little, what is grey is plain."""
     if settings.epochs is not None:
         return Choice(settings.epochs, "")
-    base, low, high = (15, 4, 30) if pretrained else (20, 12, 30)
-    epochs = round(base * (5000 / survey.count) ** 0.4)
-    why = f"{survey.count:,} pictures{', weights are trained already' if pretrained else ''}"
+    if pretrained:
+        base, low, high = 15, 4, 30
+    elif small:
+        base, low, high = 24 if grey else 40, 12, 120
+    else:
+        base, low, high = 20, 12, 30
+    epochs = round(base * (5000 / survey.count) ** 0.5)
+    kind = "grey " if small and grey else ""
+    why = f"{survey.count:,} {kind}pictures{', weights are trained already' if pretrained else ''}"
     return Choice(max(low, min(high, epochs), settings.freeze_epochs + 1), why)
 
 
@@ -247,18 +256,29 @@ def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
     return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
 
 
-def _augment(settings: TrainSettings, *, grey: bool, small: bool) -> Choice:
+def _augment(settings: TrainSettings, *, grey: bool, small: bool, count: int) -> Choice:
     if settings.augment == "none":
         return Choice(Augmentation(), "")
     flip = settings.flip if settings.flip != "auto" else ("none" if grey else "horizontal")
+    few = settings.augment == "auto" and small and count < _FEW
     plan = Augmentation(
         policy="none" if settings.augment in {"auto", "light"} else settings.augment,  # type: ignore[arg-type]
         flip=flip,
-        shift=settings.shift if settings.shift is not None else (0.1 if small else 0.0),
-        crop_share=settings.crop_share if settings.crop_share is not None else (1.0 if small else 0.25),
+        shift=_given(settings.shift, 0.1 if small else 0.0),
+        crop_share=_given(settings.crop_share, 1.0 if small else 0.25),
+        rotate=_given(settings.rotate, 10.0 if few else 0.0),
+        zoom=_given(settings.zoom, 0.2 if few else 0.0),
+        jitter=_given(settings.jitter, 1.0 if few else 0.0),
         erase=settings.erase,
     )
-    return Choice(plan, "grey pictures may be letters: not mirrored" if settings.flip == "auto" and grey else "")
+    reasons = [f"{count:,} small pictures are few"] if few else []
+    if settings.flip == "auto":
+        reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
+    return Choice(plan, "; ".join(reasons))
+
+
+def _given(value: float | None, chosen: float) -> float:
+    return chosen if value is None else value
 
 
 def _open(given: Any, make: Callable[[], tuple[Any, str]]) -> Choice:
@@ -284,6 +304,9 @@ def _shown(value: Any) -> str:
             "flip": value.flip if value.flip != "none" else "",
             "shift": f"{value.shift:g}" if value.shift else "",
             "crop from": f"{value.crop_share:g}" if value.crop_share < 1 else "",
+            "rotate": f"{value.rotate:g}" if value.rotate else "",
+            "zoom": f"{value.zoom:g}" if value.zoom else "",
+            "jitter": f"{value.jitter:g}" if value.jitter else "",
             "erase": f"{value.erase:g}" if value.erase else "",
         }
         return ", ".join(f"{name} {text}" for name, text in told.items() if text) or "none"

@@ -76,7 +76,7 @@ class TrainSettings:
     """Epochs during which the learning rate climbs from 0, ≥ 0; auto: a tenth of all, at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are varied. light: flip, and shift (up to 64 pixels) or random crop; trivial, rand: light
-    and TrivialAugment or RandAugment; auto: light."""
+    and TrivialAugment or RandAugment; auto: light, and for fewer than 10,000 small pictures rotate, zoom and jitter."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
     """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
     shift: float | None = None
@@ -84,6 +84,13 @@ class TrainSettings:
     crop_share: float | None = None
     """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels, 0.25
     for larger ones."""
+    rotate: float | None = None
+    """Turn pictures by up to this many degrees either way, in [0, 180]; auto: 10 for few small pictures, else 0."""
+    zoom: float | None = None
+    """Scale pictures by a factor of up to 1 + this, up or down, in [0, 4]; auto: 0.2 for few small pictures, else 0."""
+    jitter: float | None = None
+    """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
+    for few small pictures, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
     ema: float = 0.999
@@ -159,6 +166,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warmup_epochs": (0, 1000),
     "shift": (0, 0.5),
     "crop_share": (0, 1),
+    "rotate": (0, 180),
+    "zoom": (0, 4),
+    "jitter": (0, 4),
     "erase": (0, 1),
     "ema": (0, 1),
     "clip": (0, 1e6),
