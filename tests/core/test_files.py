@@ -1,6 +1,8 @@
 """Files are written whole or not at all, and archives cannot escape."""
 
 import stat
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -90,6 +92,24 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
             zipped.writestr(str(number), "")
     with pytest.raises(BundleError, match="10,000 files"):
         unzip(archive, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_an_archive_without_room_to_unpack_is_not_called_damaged(tmp_path):
+    """A limit on the size of files makes writing fail part-way, as a full disk does."""
+    with zipfile.ZipFile(tmp_path / "large.zip", "w") as zipped:
+        zipped.writestr("weights", bytes(100_000))
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from sightsmith.core.files import unzip;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "unzip(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "large.zip", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "OutputError" in done.stderr
+    assert f"{tmp_path}: no room to unpack" in done.stderr
 
 
 def test_a_damaged_archive_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """Writing files whole or not at all, hashing them, and unpacking archives safely."""
 
+import errno
 import hashlib
 import lzma
 import os
@@ -26,6 +27,7 @@ _DAMAGE = (
     ValueError,
 )
 """What zipfile raises for damaged archives; NotImplementedError is its word for a damaged or unknown compression."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -113,6 +115,7 @@ def unzip(archive: Path, folder: Path) -> None:
 
     Raises:
         BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
+        OutputError: there is no room for what is in it.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -120,6 +123,10 @@ def unzip(archive: Path, folder: Path) -> None:
             _check_members(archive, members)
             zipped.extractall(folder)
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise OutputError(
+                f"{folder}: no room to unpack {archive} ({error.strerror}). Free some, or name a larger place in TMPDIR."
+            ) from error
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
 
 

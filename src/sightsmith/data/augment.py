@@ -16,9 +16,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 from torchvision.transforms import v2
 
 from sightsmith.core.preprocessing import Box
@@ -47,7 +47,7 @@ class Augmentation:
     zoom: float = 0.0
     """Greatest change of scale: by a factor between 1 / (1 + zoom) and 1 + zoom."""
     jitter: float = 0.0
-    """Greatest change of brightness, contrast and saturation: each by a factor between 1 / (1 + jitter) and 1 + jitter."""
+    """Greatest change of brightness, contrast, saturation: each by a factor between 1 / (1 + jitter) and 1 + jitter."""
     erase: float = 0.0
     """Probability of overwriting a random rectangle with noise."""
 

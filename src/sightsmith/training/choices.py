@@ -231,7 +231,7 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
 
 
 def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small: bool, grey: bool) -> Choice:
-    """More pictures need fewer passes, trained weights fewer still; what is small costs little, what is grey is plain."""
+    """More pictures need fewer passes, trained weights fewer still; small ones cost little, grey ones are plain."""
     if settings.epochs is not None:
         return Choice(settings.epochs, "")
     if pretrained:
