@@ -45,7 +45,7 @@ def test_only_few_small_pictures_are_turned_scaled_and_relit_unasked():
 def test_fewer_pictures_get_more_passes_and_smaller_batches():
     counts = (200, 1000, 5000, 20_000, 60_000)
     plans = [plan_for(replace(DIGITS, grey=False, count=count)) for count in counts]
-    assert [plan.epochs.value for plan in plans] == [120, 89, 40, 20, 12]
+    assert [plan.epochs.value for plan in plans] == [120, 107, 48, 24, 14]
     assert plan_for(replace(DIGITS, count=5000)).epochs.value == 24
     assert [plan.batch_size.value for plan in plans] == [16, 64, 64, 128, 128]
 

@@ -125,7 +125,7 @@ def unzip(archive: Path, folder: Path) -> None:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise OutputError(
-                f"{folder}: no room to unpack {archive} ({error.strerror}). Free some, or name a larger place in TMPDIR."
+                f"{folder}: no room to unpack {archive} ({error.strerror}). Free some, or set TMPDIR to a larger place."
             ) from error
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
 

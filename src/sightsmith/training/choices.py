@@ -237,7 +237,7 @@ def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small:
     if pretrained:
         base, low, high = 15, 4, 30
     elif small:
-        base, low, high = 24 if grey else 40, 12, 120
+        base, low, high = 24 if grey else 48, 12, 120
     else:
         base, low, high = 20, 12, 30
     epochs = round(base * (5000 / survey.count) ** 0.5)
