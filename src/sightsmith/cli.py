@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from sightsmith import __version__
-from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.errors import BundleError, SettingsError, SightsmithError
 from sightsmith.core.extras import require_training
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
@@ -128,8 +128,8 @@ def evaluate(
 
     Args:
         bundle: The model.
-        data: Other data with the same classes; all of it, or its `split` where it has splits. Without it, the
-            model's own data.
+        data: Other data with the same classes; all of it, or its `split` where it has splits. Or where the model's
+            own data has moved to. Without it, the model's own data, where it was.
         format: Read that data as this format instead of detecting it.
         split: Which split.
         missing_ok: Accept other data that lacks some of the model's classes.
@@ -145,7 +145,8 @@ def evaluate(
     for skipped in done.skipped:
         _say(f"skipped {skipped.key}: {skipped.why}")
     if done.report:
-        _say(f"Report: {done.report}")
+        inside = bundle.is_file() and done.report.is_relative_to(bundle)
+        _say(f"Report: {f'in {bundle}; --report FILE writes it outside' if inside else done.report}")
     return int(bool(done.skipped))
 
 
@@ -252,6 +253,7 @@ def export(
     *,
     to: Annotated[list[str], Parameter(consume_multiple=True)],
     prove: str | None = None,
+    precision: Precision = "auto",
 ) -> int:
     """Compile a model for a backend and prove that it answers alike; beyond the tolerance nothing is written.
 
@@ -263,7 +265,8 @@ def export(
     from sightsmith import model
 
     with model.load(bundle, backend="torch") as loaded:
-        print(loaded.export([name for names in to for name in names.split(",")], prove=prove))
+        names = [name for given_names in to for name in given_names.split(",")]
+        print(loaded.export(names, prove=prove, precision=precision))
     return 0
 
 
@@ -348,7 +351,14 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
         bundle: The model.
     """
     from sightsmith import model
+    from sightsmith.bundle.store import Bundle
+    from sightsmith.bundle.store import verify as problems_of
 
+    with Bundle.open(bundle, verify=False) as opened:
+        problems = problems_of(opened)
+    if problems:
+        found = "\n  ".join(problems)
+        raise BundleError(f"{bundle}: {found}. Do not trust this bundle: copy it again from where it was made.")
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         proof = loaded.replay()
     print(f"{bundle}: every file is as it was written; {proof}, {loaded.why}.")

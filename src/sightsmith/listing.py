@@ -125,6 +125,7 @@ def doctor(host: str, port: int | None) -> Listing:
     seen = machine.look()
     devices = _devices()
     precision, why = _precision(seen)
+    training = _training_choices(seen)
     backends = {name: _backend(name) for name in BACKENDS.names()}
     versions = {name: found for name in _PARTS if (found := _version(name))}
     port_problem = None if port is None else _port_problem(host, port)
@@ -136,6 +137,8 @@ def doctor(host: str, port: int | None) -> Listing:
     for device, what in devices.items():
         lines.row(device, what)
     lines.row("precision", f"{precision}: {why}")
+    for what, (choice, reason) in training.items():
+        lines.row({"device": "train on", "precision": "train in"}[what], f"{choice}: {reason}")
     lines.heading("Backends")
     for name, state in backends.items():
         lines.row(name, state)
@@ -151,6 +154,7 @@ def doctor(host: str, port: int | None) -> Listing:
         "devices": devices,
         "precision": precision,
         "why": why,
+        "training": {what: {"value": choice, "why": reason} for what, (choice, reason) in training.items()},
         "backends": backends,
         "versions": {"sightsmith": __version__, "python": platform.python_version()} | versions,
         "port": port_problem,
@@ -171,13 +175,23 @@ def _precision(seen: machine.Machine) -> tuple[str, str]:
     return "fp32", "the processor has no bfloat16 instructions"
 
 
+def _training_choices(seen: machine.Machine) -> dict[str, tuple[str, str]]:
+    """Return the device and the precision that `train` would choose; nothing where torch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from sightsmith.training.devices import best_device, best_precision
+
+    device, why = best_device()
+    return {"device": (device, why), "precision": best_precision(device, seen)}
+
+
 def _devices() -> dict[str, str]:
     if importlib.util.find_spec("torch") is None:
         return {"training": "not installed: pip install 'sightsmith[train]'"}
     import torch
 
     if not torch.cuda.is_available():
-        return {"GPU": "none that torch can use"}
+        return {} if torch.backends.mps.is_available() else {"GPU": "none that torch can use"}
     return {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
 
 

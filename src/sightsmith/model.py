@@ -169,19 +169,28 @@ class Model:
 
         return explain(self._predictor, picture, method=method, label=label, sanity=sanity)
 
-    def export(self, to: str | Sequence[str], *, prove: str | Path | None = None, quiet: bool = False) -> Any:
+    def export(
+        self,
+        to: str | Sequence[str],
+        *,
+        prove: str | Path | None = None,
+        precision: str = "auto",
+        quiet: bool = False,
+    ) -> Any:
         """Compile the model for backends and prove that each answers alike; else nothing is written.
 
         Args:
             to: openvino, onnx, or several.
             prove: also compare the accuracy on this data, or on `"test"`, its own test split.
+            precision: "auto" proves all that the backend computes in here; "fp32" or "bf16" that one, and fp32.
             quiet: show no progress.
         """
         from sightsmith.runtime.export import export
 
         names = (to,) if isinstance(to, str) else tuple(to)
         samples = self._labelled(prove) if prove else []
-        done = export(self.bundle, names, prove=[(one.picture, one.target) for one in samples], quiet=quiet)
+        pairs = [(one.picture, one.target) for one in samples]
+        done = export(self.bundle, names, precision=precision, prove=pairs, quiet=quiet)
         self._reopen()
         return done
 
@@ -209,11 +218,11 @@ class Model:
         return f"<Model {self.manifest.name}: {self.manifest.net['name']}, {len(self.classes)} classes, {self.why}>"
 
     def _labelled(self, data: str | Path) -> Sequence[Sample]:
-        from sightsmith.evaluation.samples import other_data, own_split
+        from sightsmith.evaluation.samples import given_data, own_split
 
         if data == "test":
             return own_split(self.bundle, "test").samples
-        return other_data(open_source(data), self.classes, missing_ok=True).samples
+        return given_data(self.bundle, open_source(data), missing_ok=True).samples
 
     def _reopen(self) -> None:
         fresh = self._open()

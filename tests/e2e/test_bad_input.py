@@ -380,6 +380,15 @@ def test_one_changed_bit_is_found_by_every_verb_that_trusts_a_bundle(cats, life,
         assert done.out == ""
 
 
+def test_verify_lists_everything_that_is_wrong(cats, tmp_path):
+    names = [path for path in sorted(cats.rglob("*")) if path.is_file() and path.name != "manifest.json"]
+    for path in names:
+        path.write_bytes(path.read_bytes() + b"x")
+    done = sightsmith("verify", "cats", cwd=tmp_path).refused(2, "copy it again")
+    for path in names:
+        assert f"{path.relative_to(cats)}: changed after it was written" in done.err
+
+
 def test_a_manifest_of_a_newer_schema(cats, tmp_path):
     path = cats / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"schema": 1', '"schema": 99'), encoding="utf-8")

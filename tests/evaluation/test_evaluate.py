@@ -19,6 +19,7 @@ from patch_bundle import CLASSES, patch_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import open_source
+from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.samples import other_data, own_split
@@ -225,6 +226,61 @@ def test_data_that_moved_is_a_clear_error(make, tmp_path) -> None:
         own_split(bundle)
 
 
+@pytest.fixture
+def moved(tmp_path) -> tuple[Bundle, Path]:
+    """Return a bundle trained on a folder without splits, and where that folder is now."""
+    write_pictures(tmp_path / "was", 30, seed=8)
+    source = open_source(tmp_path / "was")
+    keys = [sample.key for sample in source.samples]
+    bundle = patch_bundle.write_patch_bundle(
+        tmp_path / "bundle",
+        "smallcnn",
+        splits={"train": keys[::2], "val": keys[1::4], "test": keys[3::4]},
+        data={
+            "location": str(tmp_path / "was"),
+            "format": "folder",
+            "fingerprint": fingerprint(source, np.arange(len(keys))),
+        },
+    )
+    (tmp_path / "was").rename(tmp_path / "is")
+    return bundle, tmp_path / "is"
+
+
+def test_the_own_data_is_known_again_where_it_moved_and_only_its_test_split_is_measured(moved) -> None:
+    bundle, place = moved
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=place, quiet=True)
+    assert done.data["own"]
+    assert "warning" not in done.data
+    assert set(done.answers.keys) == set(bundle.splits()["test"])
+    assert Bundle.open(bundle.path).manifest.metrics["test"]["count"] == 7
+
+
+def test_data_that_is_mostly_training_pictures_is_warned_of(moved, tmp_path) -> None:
+    bundle, place = moved
+    Image.new("RGB", (20, 20)).save(next(place.rglob("*.png")))
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=place, report=tmp_path / "page.html", quiet=True)
+    assert not done.data["own"]
+    assert "23 of these 30 pictures have names that the model was trained on" in done.data["warning"]
+    assert "warning: 23 of these 30" in done.to_text()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Every figure is in what evaluate --json prints" in page
+    assert "23 of these 30" in page
+
+
+def test_a_label_that_came_after_training_is_an_error_that_names_it(moved) -> None:
+    bundle, place = moved
+    bundle.manifest.data["location"] = str(place)
+    key = bundle.splits()["test"][0]
+    (place / "violet").mkdir()
+    rows = [f"{s.key},{'violet' if s.key == key else s.key.split('/')[0]}" for s in open_source(place).samples]
+    (place / "table.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    bundle.manifest.data.update(location=str(place / "table.csv"), format="table")
+    with pytest.raises(DataError, match="does not know 'violet'; the data changed after training"):
+        own_split(bundle)
+
+
 def test_an_empty_split_names_the_others(make) -> None:
     with pytest.raises(DataError, match=r"val split has no picture \(train 12, test 80\)"):
         own_split(make("smallcnn"), "val")
@@ -266,6 +322,20 @@ def test_comparing_on_different_pictures_says_so(make, evaluated, data, tmp_path
     assert "different pictures (79 of" in done.warnings[0]
     assert "warning:" in done.to_text()
     assert "different pictures" in done.to_html()
+
+
+def test_comparing_on_other_pictures_of_the_same_names_says_so(make, evaluated, data, tmp_path) -> None:
+    other = tmp_path / "other pixels"
+    shutil.copytree(data, other)
+    green = next((other / "test" / "green").iterdir())
+    Image.open(green).transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda value: value // 2).save(green)
+    keys = [s.key for s in open_source(other).samples if s.split == "test"]
+    bundle = patch_bundle.write_patch_bundle(
+        tmp_path / "other", "smallcnn", splits={"test": keys}, data={"location": str(other), "format": "folder"}
+    )
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        evaluate(predictor, quiet=True)
+    assert "different pictures (79 of" in compare([evaluated[0].path, bundle.path]).warnings[0]
 
 
 def test_comparing_needs_two_evaluated_models(make, evaluated) -> None:

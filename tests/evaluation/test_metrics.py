@@ -203,6 +203,15 @@ def test_metrics_need_no_torch_and_no_scikit_learn() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_a_flawless_average_over_classes_is_as_uncertain_as_its_small_classes() -> None:
+    """Ten of ten leave a recall of 0.72 possible, a thousand of a thousand 0.996; the average of both is about 0.86."""
+    targets_N = np.array([0] * 990 + [1] * 10)
+    found = bootstrap.intervals(targets_N, targets_N, 2)
+    assert found["accuracy"].low == pytest.approx(0.99617, abs=1e-5)
+    assert found["balanced_accuracy"].low == pytest.approx((0.99613 + 0.72247) / 2, abs=1e-4)
+    assert found["macro_f1"].low == found["balanced_accuracy"].low
+
+
 def test_a_flawless_result_is_not_certain() -> None:
     targets_N = np.arange(359) % 10
     found = bootstrap.intervals(targets_N, targets_N, 10)

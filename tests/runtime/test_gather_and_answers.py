@@ -78,6 +78,53 @@ def test_standard_input_is_a_picture_or_a_list_of_paths(folder):
     assert piped(b"\x89PNG" + b"x" * MAX_FETCH)[0].startswith("- NoneType standard input: more than 20 MiB")
 
 
+@pytest.mark.parametrize("first", ["P1010001.JPG", "BMW/1.jpg", "RIFFRAFF", "P6.ppm", "II.png"])
+def test_a_list_of_paths_may_begin_as_pictures_do(first):
+    assert piped(f"{first}\nother.png\n".encode()) == [
+        f"{name} NoneType {name}: no such file." for name in (first, "other.png")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM"])
+def test_every_format_is_known_on_standard_input(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9), (200, 30, 30)).save(buffer, kind)
+    assert piped(buffer.getvalue()) == ["- bytes None"]
+
+
+def test_a_name_that_cannot_be_looked_at_does_not_stop_the_rest(folder):
+    long = str(folder / ("x" * 300))
+    bad, good = gather([long, str(folder / "a.png")])
+    assert bad.picture is None
+    assert "cannot be looked at (File name too long)" in bad.error
+    assert good.picture == folder / "a.png"
+
+
+def test_linked_folders_are_walked_once_and_never_in_a_circle(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "far.png").write_bytes(png())
+    (folder / "c").symlink_to(elsewhere)
+    (folder / "b" / "up").symlink_to(folder)
+    assert names(gather([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png", "c/far.png"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named(folder):
+    """Root opens any folder, so that the other user looks."""
+    shut = folder / "b" / "shut"
+    shut.mkdir()
+    code = (
+        "import os, sys\nfrom sightsmith.runtime.gather import gather\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "for item in gather([sys.argv[1]]): print(item.error)"
+    )
+    for path in (folder, *folder.parents[:-1]):
+        if path.stat().st_uid == os.getuid() and "pytest" in str(path):
+            path.chmod(0o755)
+    shut.chmod(0)
+    done = subprocess.run([sys.executable, "-c", code, str(folder / "b")], capture_output=True, text=True, check=True)
+    assert f"{shut}: this folder cannot be opened (Permission denied)." in done.stdout
+
+
 class _Pictures(BaseHTTPRequestHandler):
     def do_GET(self):
         found = self.path == "/ok.png"

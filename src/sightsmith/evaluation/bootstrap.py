@@ -55,14 +55,19 @@ def intervals(
     (whole,) = _figures(counts_C[None], cells_C2, classes)
     drawn = [_figures(counts_RC, cells_C2, classes)[0] for counts_RC in _draws(counts_C, repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
-    return {name: _widened(interval, len(targets_N)) for name, interval in found.items()}
+    whole_1 = np.array([len(targets_N)])
+    support_K = np.unique(targets_N, return_counts=True)[1]
+    return {name: _widened(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
 
 
-def _widened(interval: Interval, count: int) -> Interval:
-    """Widen the interval of a flawless (or hopeless) result, whose resamples are all alike, by Wilson's formula."""
+def _widened(interval: Interval, counts: Integers) -> Interval:
+    """Widen the interval of a flawless (or hopeless) result, whose resamples are all alike, by Wilson's formula.
+
+    Counts are the samples of each class for a metric that averages over classes: its reach is the mean of theirs.
+    """
     if interval.low < interval.high or interval.value not in (0.0, 1.0):
         return interval
-    reach = _NORMAL**2 / (count + _NORMAL**2)
+    reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
     return Interval(interval.value, *((1 - reach, 1.0) if interval.value else (0.0, reach)))
 
 

@@ -231,7 +231,7 @@ def _padded(values: Sequence[float], pad: float, high: float | None = None) -> t
     if top - low < 1e-9:
         low, top = low - 0.5 * (abs(low) or 1), top + 0.5 * (abs(top) or 1)
     room = pad * (top - low)
-    return low - room, top + room if high is None else max(high, top)
+    return low - room, top + room if high is None else max(high, *values)
 
 
 def _number(value: float, percent: bool, *, exact: bool = False) -> str:

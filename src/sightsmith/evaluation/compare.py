@@ -180,7 +180,7 @@ def put_together(entries: Sequence[Entry], repeats: int = bootstrap.REPEATS, see
         if why:
             warnings.append(
                 f"{first.name} and {other.name} cannot be compared sample by sample: {why}. Their figures stand side "
-                "by side, but a difference may come from the data. Evaluate both with the same --data."
+                "by side, but a difference may come from the data. Train both on the same data with the same --seed."
             )
         else:
             differences.append(_difference(first.evaluation, other, repeats, seed))

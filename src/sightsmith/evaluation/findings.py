@@ -45,7 +45,7 @@ def baseline(evaluation: Evaluation) -> tuple[str, float]:
 
 
 def _left_out(evaluation: Evaluation) -> list[Finding]:
-    found = []
+    found = [_warning(evaluation.data["warning"])] if evaluation.data.get("warning") else []
     if evaluation.skipped:
         count = len(evaluation.skipped)
         were = "1 picture could not be read and is" if count == 1 else f"{count:,} pictures could not be read and are"

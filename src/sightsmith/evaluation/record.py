@@ -187,6 +187,8 @@ class Evaluation:
             span = self.intervals.get(name)
             between = f"   95 % between {span.low:.4f} and {span.high:.4f}" if span else ""
             lines.append(f"  {name.replace('_', ' '):<18}{value:.4f}{between}")
+        if self.data.get("warning"):
+            lines.append(f"  warning: {self.data['warning']}")
         lines.append(f"  {'ECE':<18}{self.calibration.ece:.4f}")
         lines.append(f"  {'NLL':<18}{self.calibration.nll:.4f}")
         if self.absent:

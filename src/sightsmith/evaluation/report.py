@@ -38,7 +38,12 @@ class Tile:
 
 
 def report_html(
-    evaluation: Evaluation, manifest: Manifest, galleries: Sequence[Gallery] = (), training_csv: str = ""
+    evaluation: Evaluation,
+    manifest: Manifest,
+    galleries: Sequence[Gallery] = (),
+    training_csv: str = "",
+    *,
+    kept: bool = True,
 ) -> str:
     """Return the report.
 
@@ -47,6 +52,7 @@ def report_html(
         manifest: the model's papers.
         galleries: pictures to show (`gallery.build`).
         training_csv: the text of training's metrics.csv, for its curves; empty where there is none.
+        kept: whether the figures and the answers are in the bundle's report folder.
     """
     curve = selective.coverage(evaluation.answers.scores_NT[:, 0], evaluation.answers.right_N)
     few = len(evaluation.classes) <= charts.MAX_MATRIX
@@ -54,6 +60,7 @@ def report_html(
         "report.html.j2",
         name=evaluation.model["name"],
         evaluation=evaluation,
+        kept=kept,
         when=f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M} UTC",
         baseline=baseline(evaluation),
         tiles=tiles(evaluation),

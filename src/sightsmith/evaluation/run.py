@@ -18,6 +18,7 @@ from sightsmith.core.images import printable
 from sightsmith.core.machine import look
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
+from sightsmith.data.likeness import content_hash
 from sightsmith.evaluation import bootstrap, calibration, metrics
 from sightsmith.evaluation.record import (
     KEPT,
@@ -83,6 +84,7 @@ def evaluate(
         model=describe_model(predictor),
         data=chosen.to_json(),
         skipped=gathered.skipped,
+        contents=[content_hash(sample.picture) for sample in gathered.samples],
         seconds=seconds,
         repeats=repeats,
         seed=seed,
@@ -98,6 +100,7 @@ def measure(
     model: Mapping[str, Any],
     data: Mapping[str, Any],
     skipped: Sequence[Skipped] = (),
+    contents: Sequence[bytes] | None = None,
     seconds: float = 0.0,
     repeats: int = bootstrap.REPEATS,
     seed: int = 0,
@@ -112,6 +115,7 @@ def measure(
         model: what to write down of the model.
         data: what to write down of the samples; their digest is added.
         skipped: samples left out.
+        contents: SHA-256 of each sample's picture; then only evaluations of the same pixels count as comparable.
         seconds: wall time that the answers took.
         repeats: bootstrap repeats behind the intervals.
         seed: of the bootstrap.
@@ -122,7 +126,7 @@ def measure(
     areas_K = metrics.auroc(probabilities_NK, targets_N)
     return Evaluation(
         model=dict(model),
-        data={**data, "digest": digest(keys, [classes[target] for target in targets_N])},
+        data={**data, "digest": digest(keys, [classes[target] for target in targets_N], contents)},
         classes=tuple(classes),
         counts={"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)},
         skipped=tuple(skipped),
@@ -137,9 +141,10 @@ def measure(
     )
 
 
-def digest(keys: Sequence[str], targets: Sequence[str]) -> str:
-    """Return a SHA-256 over the names of samples and their classes, whatever their order: equal for equal test sets."""
-    lines = sorted(f"{key}\0{target}" for key, target in zip(keys, targets, strict=True))
+def digest(keys: Sequence[str], targets: Sequence[str], contents: Sequence[bytes] | None = None) -> str:
+    """Return a SHA-256 over names, classes and contents of samples, in any order: equal for equal test sets."""
+    seen = contents if contents is not None else [b""] * len(keys)
+    lines = sorted(f"{key}\0{target}\0{one.hex()}" for key, target, one in zip(keys, targets, seen, strict=True))
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
-from sightsmith.data.splits import Splits
+from sightsmith.data.splits import Splits, fingerprint
 
 _NAMED = 8
 """Class names listed in a message."""
@@ -25,6 +27,7 @@ class Chosen:
         format: the source's format.
         split: which split, or "all".
         own: whether they are from the data the model was trained on.
+        warning: why the figures may mislead; empty where nothing is known.
     """
 
     samples: Sequence[Sample]
@@ -32,10 +35,12 @@ class Chosen:
     format: str
     split: str
     own: bool
+    warning: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what an evaluation writes down of its samples."""
-        return {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
+        told = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
+        return told | ({"warning": self.warning} if self.warning else {})
 
 
 def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
@@ -49,18 +54,64 @@ def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
     if not location:
         raise DataError(f"{bundle.path}: does not say what it was trained on. Give other data with --data.")
     splits = Splits.from_json(bundle.splits())
-    if not splits.counts()[split]:
-        kept = {name: count for name, count in splits.counts().items() if count}
-        raise DataError(
-            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or give other "
-            "data with --data."
-        )
+    _check_split(bundle, splits, split)
     try:
         source = open_source(location, SourceOptions(format=_format_of(data)))
     except DataError as error:
         raise DataError(
             f"{error} The model was trained on it; where it has moved, give the new place with --data."
         ) from error
+    return _of_own(bundle, source, splits, split)
+
+
+def given_data(bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False) -> Chosen:
+    """Return the samples of data that somebody named: the stored split where it is the model's own data, moved.
+
+    Args:
+        bundle: the model.
+        source: the data.
+        split: which split, where there are any.
+        missing_ok: accept other data without a sample of some of the model's classes.
+
+    Raises:
+        DataError: the class names differ, or no sample is left.
+    """
+    splits = Splits.from_json(bundle.splits())
+    if _is_own(bundle, source, splits):
+        return _of_own(bundle, source, splits, split)
+    chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
+    known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
+    if 2 * known < len(chosen.samples):
+        return chosen
+    warning = (
+        f"{known:,} of these {len(chosen.samples):,} pictures have names that the model was trained on. If they are "
+        "its training pictures, the figures are too good: name other data, or the unchanged data it was trained on."
+    )
+    return replace(chosen, warning=warning)
+
+
+def _is_own(bundle: Bundle, source: Source, splits: Splits) -> bool:
+    """Tell whether the source has every sample that was split, with the same contents and labels."""
+    places = [at for at, sample in enumerate(source.samples) if sample.key in splits.of]
+    if not places or len(places) != len(splits.of):
+        return False
+    try:
+        return fingerprint(source, np.array(places)) == bundle.manifest.data.get("fingerprint")
+    except OSError:
+        return False
+
+
+def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
+    kept = {name: count for name, count in splits.counts().items() if count}
+    if split not in kept:
+        raise DataError(
+            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or give other "
+            "data with --data."
+        )
+
+
+def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split) -> Chosen:
+    _check_split(bundle, splits, split)
     kept_samples = [source.samples[at] for at in splits.indices(split, source)]
     return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True)
 
@@ -84,7 +135,7 @@ def other_data(source: Source, classes: Sequence[str], split: Split = "test", *,
     if present and split not in present:
         raise DataError(
             f"{source.location}: has no {split} split, only {', '.join(sorted(str(name) for name in present))}. "
-            "Name one of them with --split."
+            "Name one of them with --split of `evaluate`, or point at the folder of one."
         )
     samples = [sample for sample in source.samples if not present or sample.split == split]
     return _chosen(source, samples, classes, split if present else "all", own=False)
@@ -92,6 +143,12 @@ def other_data(source: Source, classes: Sequence[str], split: Split = "test", *,
 
 def _chosen(source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool) -> Chosen:
     index = {name: at for at, name in enumerate(classes)}
+    unknown = {source.classes[sample.target] for sample in samples if sample.target is not None} - index.keys()
+    if unknown:
+        raise DataError(
+            f"{source.location}: the model does not know {_listed(sorted(unknown))}; the data changed after training. "
+            f"{did_you_mean(min(unknown), classes)}"
+        )
     matched = tuple(
         replace(sample, target=index[source.classes[sample.target]]) for sample in samples if sample.target is not None
     )

@@ -15,7 +15,7 @@ from sightsmith.data.source import open_source
 from sightsmith.evaluation import gallery, run
 from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
 from sightsmith.evaluation.report import report_html
-from sightsmith.evaluation.samples import Chosen, other_data, own_split
+from sightsmith.evaluation.samples import Chosen, given_data, own_split
 from sightsmith.predictions.labels import Labels
 from sightsmith.runtime.predictor import Predictor
 
@@ -43,7 +43,7 @@ def evaluate(
 
     Args:
         predictor: the model.
-        data: other data with the same classes; None takes the model's own.
+        data: other data with the same classes, or where the model's own has moved to; None takes the model's own.
         format: of that data, where it is not to be detected.
         split: which split; of other data only where it has splits.
         missing_ok: accept other data without a sample of some of the model's classes.
@@ -60,14 +60,13 @@ def evaluate(
     if data is None:
         chosen = own_split(predictor.bundle, split)
     else:
-        chosen = other_data(
-            open_source(data, SourceOptions(format=format)), predictor.classes, split, missing_ok=missing_ok
-        )
+        source = open_source(data, SourceOptions(format=format))
+        chosen = given_data(predictor.bundle, source, split, missing_ok=missing_ok)
     done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:
         return done
-    page = report_html(done, predictor.manifest, _galleries(predictor, chosen, done), _curves(predictor))
+    page = report_html(done, predictor.manifest, _galleries(predictor, chosen, done), _curves(predictor), kept=keep)
     if report is not None:
         with told(report):
             write_text(report, page)

@@ -27,7 +27,7 @@ class Sanity:
         random_deletion: what maps of random numbers of the same coarseness get.
         random_insertion: likewise.
         randomised: rank correlation, -1…1, with the map of the same net with random weights; near 0 is right. None
-            where the method cannot be run on such a net.
+            for a method without torch, and for a map of one place.
     """
 
     deletion: float

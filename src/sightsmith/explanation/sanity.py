@@ -71,8 +71,13 @@ def scores(
 
 def randomisation(
     model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
-) -> float:
-    """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights."""
+) -> float | None:
+    """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights.
+
+    None where a map has one place alone: it has no ranks.
+    """
+    if raw_hw.size < 2:
+        return None
     other_hw = method.explain(model.randomised(seed=0), pixels_HWC, class_index)
     ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]
     return float(np.asarray(np.corrcoef(ranks))[0, 1])

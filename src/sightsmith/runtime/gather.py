@@ -7,6 +7,7 @@ reported.
 import glob
 import io
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -22,7 +23,11 @@ MAX_FETCH = 20 * 2**20
 """Bytes taken from one URL, and from standard input, at the most."""
 
 _FETCH_SECONDS = 20.0
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|BM.{4}\0\0|II\*\0|MM\0\*|P[1-6][\s#]",
+    re.DOTALL,
+)
+"""How pictures begin, told from lists of paths, which may begin with BM or P1 too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +57,49 @@ def gather(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
 
 
 def _paths(given: str) -> Iterator[Item]:
-    path = Path(given)
-    if path.is_dir():
+    path, shown = Path(given), printable(given)
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as problem:
+        yield Item(shown, None, f"{shown}: cannot be looked at ({problem.strerror}).")
+        return
+    if is_folder:
         yield from _folder(path)
-    elif path.exists() or not glob.has_magic(given):
-        error = None if path.exists() else f"{printable(given)}: no such file."
-        yield Item(printable(given), None if error else path, error)
+    elif exists or not glob.has_magic(given):
+        yield Item(shown, path) if exists else Item(shown, None, f"{shown}: no such file.")
     else:
         found = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  # a pattern may be absolute
         if not found:
-            yield Item(printable(given), None, f"{printable(given)}: no file matches this pattern.")
+            yield Item(shown, None, f"{shown}: no file matches this pattern.")
         for name in found:
             yield from _paths(name)
 
 
 def _folder(folder: Path) -> Iterator[Item]:
-    empty = True
-    for parent, folders, names in os.walk(folder):
+    empty, seen, closed = True, set[str](), list[OSError]()
+    for parent, folders, names in os.walk(folder, onerror=closed.append, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:  # a link that leads back up, or twice to one folder
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
         for name in sorted(names):
             if Path(name).suffix.lower() in EXTENSIONS:
                 empty = False
                 path = Path(parent, name)
                 yield Item(printable(str(path)), path)
-    if empty:
+    for problem in closed:
+        shown = printable(str(problem.filename))
+        yield Item(shown, None, f"{shown}: this folder cannot be opened ({problem.strerror}).")
+    if empty and not closed:
         shown = printable(str(folder))
         yield Item(shown, None, f"{shown}: no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
 
 
 def _standard_input(*, urls: bool) -> Iterator[Item]:
     buffered = cast("io.BufferedReader", sys.stdin.buffer)
-    head = buffered.peek(8)[:8]
-    if head.startswith(_MAGIC):
+    if _MAGIC.match(buffered.peek(12)):
         data = sys.stdin.buffer.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
         yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)

@@ -15,6 +15,7 @@ from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.nets.build import NetInfo, describe_net
+from sightsmith.training.devices import best_device, best_precision
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey
 
@@ -99,7 +100,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         size=size,
         colour=colour,
         device=device,
-        precision=_precision(settings, device.value, machine),
+        precision=_asked(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
         workers=_workers(settings, survey, machine, device.value),
@@ -176,7 +177,7 @@ def _colour(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Cho
 
 def _device(settings: TrainSettings) -> Choice:
     if settings.device == "auto":
-        return _best_device()
+        return Choice(*best_device())
     kind, _, number = settings.device.partition(":")
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if kind not in counts or (number and not number.isdigit()):
@@ -187,25 +188,6 @@ def _device(settings: TrainSettings) -> Choice:
             "Leave --device out to take the best there is, or check the driver with `sightsmith doctor`."
         )
     return Choice(settings.device, "")
-
-
-def _best_device() -> Choice:
-    if torch.cuda.is_available():
-        return Choice("cuda", torch.cuda.get_device_name())
-    if torch.backends.mps.is_available():
-        return Choice("mps", "the graphics of this machine")
-    return Choice("cpu", "no GPU found")
-
-
-def _precision(settings: TrainSettings, device: str, machine: Machine) -> Choice:
-    if settings.precision != "auto":
-        return Choice(settings.precision, "")
-    if device.startswith("cuda"):
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Choice("bf16", "the GPU multiplies it itself") if able else Choice("fp32", "the GPU has no bf16")
-    if device == "cpu" and machine.bf16:
-        return Choice("bf16", f"the processor multiplies it itself ({'AMX' if machine.amx else 'AVX512-BF16'})")
-    return Choice("fp32", "no bf16 in hardware")
 
 
 def _workers(settings: TrainSettings, survey: Survey, machine: Machine, device: str) -> Choice:
@@ -275,6 +257,10 @@ def _augment(settings: TrainSettings, *, grey: bool, small: bool, count: int) ->
     if settings.flip == "auto":
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
     return Choice(plan, "; ".join(reasons))
+
+
+def _asked(value: str) -> Choice | None:
+    return None if value == "auto" else Choice(value, "")
 
 
 def _given(value: float | None, chosen: float) -> float:
