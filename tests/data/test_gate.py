@@ -16,6 +16,7 @@ from PIL import Image
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateSettings, check, require_usable
+from sightsmith.data.likeness import near
 from sightsmith.data.source import Source, SourceOptions, open_source
 
 
@@ -266,6 +267,30 @@ def test_mixed_sizes_and_modes_are_told(tmp_path):
     assert code(report, "mixed-sizes").severity == "info"
     assert sum(report.modes.values()) == 41
     assert set(report.modes) >= {"L", "RGB"}
+
+
+def test_16_bit_pictures_that_use_12_bits_are_a_warning():
+    """A scanner's 0…4,095 leaves 16 grey levels of the 256 that are seen."""
+    deep = [picture.astype(np.uint16) * 16 for picture in noise(30)]
+    warned = code(checked([encoded(picture) for picture in deep], evenly(30)), "dim-16-bit")
+    assert warned.severity == "warning"
+    assert "only 0…4,095 of" in warned.message
+    assert code(checked(deep, evenly(30)), "dim-16-bit") is not None
+    assert code(checked([picture * 16 for picture in deep], evenly(30)), "dim-16-bit") is None
+    assert code(checked(noise(30), evenly(30)), "dim-16-bit") is None
+
+
+def test_a_scene_that_hardly_changes_is_grouped_in_little_memory():
+    rng = np.random.default_rng(0)
+    rows = np.cumsum(np.cumsum(rng.normal(0, 1, (16, 16)), axis=0), axis=1)
+    scene = (rows - rows.min()) / (rows.max() - rows.min()) * 255
+    thumbnails = np.clip(scene + rng.normal(0, 0.7, (3000, 16, 16)), 0, 255).astype(np.uint8)
+    tracemalloc.start()
+    groups = near(thumbnails, np.arange(3000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(group) for group in groups] == [3000]
+    assert peak < 80 << 20
 
 
 def test_problems_met_while_listing_are_part_of_the_report(tmp_path):

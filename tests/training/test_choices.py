@@ -75,6 +75,8 @@ def test_what_was_asked_for_is_never_replaced():
         assert getattr(plan, name).value == asked[name]
     assert plan.augment.value == Augmentation(flip="both")
     assert plan_for(PHOTOS, augment="none").augment.value == Augmentation()
+    only = {"augment": "none", "flip": "horizontal", "erase": 0.25, "jitter": 0.3}
+    assert plan_for(PHOTOS, **only).augment.value == Augmentation(flip="horizontal", erase=0.25, jitter=0.3)
     assert plan_for(PHOTOS, augment="rand").augment.value.policy == "rand"
 
 

@@ -178,7 +178,70 @@ def test_options_work_together(digit_files, tmp_path):
 def test_patience_stops_early(digit_files, tmp_path):
     result = train(settings(digit_files, tmp_path / "x", epochs=50, lr=1e-12, patience=2, batch_size=64), quiet=True)
     rows = result.bundle.file("report/metrics.csv").read_text().splitlines()[1:]
-    assert len(rows) < 50
+    assert len(rows) == 3, "equal scores are not better ones"
+
+
+def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_called_a_good_checkpoint(digit_files, tmp_path):
+    """With one step an epoch the loss, computed before it, is fine; only the weights tell."""
+    ruin = {"lr": 1e30, "clip": 0.0, "warmup_epochs": 0.0, "batch_size": 512}
+    with pytest.raises(TrainingError, match=r"weights are ruined .* of epoch 1, .*There was no checkpoint yet"):
+        train(settings(digit_files, tmp_path / "x", **ruin), quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_loss_is_of_a_batch_however_many_make_a_step(digit_files, tmp_path):
+    still = {"epochs": 1, "lr": 1e-12, "augment": "none", "batch_size": 8}
+    found = []
+    for accumulate in (1, 4):
+        result = train(settings(digit_files, tmp_path / str(accumulate), accumulate=accumulate, **still), quiet=True)
+        row = next(csv.DictReader(result.bundle.file("report/metrics.csv").read_text().splitlines()))
+        found.append(float(row["train_loss"]))
+    assert found[0] == pytest.approx(found[1], rel=0.01)
+
+
+def test_resume_refuses_other_splits_than_it_started_with(digit_files, tmp_path):
+    def write(size: int) -> None:
+        paths = sorted(digit_files.rglob("*.png"))
+        rows = [f"{path},{path.parent.name},{number // size}" for number, path in enumerate(paths)]
+        (tmp_path / "table.csv").write_text("\n".join(["path,label,group", *rows]))
+
+    write(3)
+    grouped = {"epochs": 40, "group_by": "group"}
+    stop_after_first_checkpoint(tmp_path / "x")
+    with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+        train(settings(tmp_path / "table.csv", tmp_path / "x", **grouped), quiet=True)
+    write(4)
+    with pytest.raises(TrainingError, match="split otherwise than when this training started"):
+        train(settings(tmp_path / "table.csv", tmp_path / "x", resume=True, **grouped), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def fixed_camera(tmp_path_factory) -> Path:
+    """Return pictures of one scene, half of them with a small defect: all nearly equal."""
+    folder, rng = tmp_path_factory.mktemp("camera"), np.random.default_rng(0)
+    scene = np.asarray(
+        Image.fromarray(rng.integers(0, 256, (6, 6), np.uint8)).resize((48, 48), Image.Resampling.BICUBIC)
+    )
+    for number in range(80):
+        pixels = np.clip(scene + rng.normal(0, 2, scene.shape), 0, 255).astype(np.uint8)
+        kind = ("good", "defect")[number % 2]
+        if kind == "defect":
+            pixels[20:23, 20:26] = 255 - pixels[20:23, 20:26]
+        (folder / kind).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / kind / f"{number}.png")
+    return folder
+
+
+def test_pictures_of_one_scene_can_be_trained_on(fixed_camera, tmp_path, capfd):
+    try:
+        train(settings(fixed_camera, tmp_path / "together", epochs=1))
+        told = capfd.readouterr().err
+    except DataError as error:
+        told = str(error)
+    assert "hang together as nearly equal" in told
+    assert "--no-near-duplicates" in told
+    result = train(settings(fixed_camera, tmp_path / "apart", epochs=1, near_duplicates=False), quiet=True)
+    assert result.bundle.manifest.data["counts"] == {"train": 56, "val": 8, "test": 16}
 
 
 def test_folds_share_the_data_out(digit_files, tmp_path):

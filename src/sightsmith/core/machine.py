@@ -58,8 +58,14 @@ def free_memory() -> int:
     free = int(available[0]) * 1024 if available else 2 * 2**30
     limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
     if limit.isdigit() and used.isdigit():
-        free = min(free, max(0, int(limit) - int(used)))
+        free = min(free, max(0, int(limit) - int(used) + _reclaimable(_read("/sys/fs/cgroup/memory.stat"))))
     return free
+
+
+def _reclaimable(stat: str) -> int:
+    """Return the bytes of a cgroup's memory.stat that the kernel gives back when they are needed: cached files."""
+    values = dict(line.split(maxsplit=1) for line in stat.splitlines() if len(line.split()) == 2)
+    return sum(int(values.get(name, 0)) for name in ("active_file", "inactive_file", "slab_reclaimable"))
 
 
 def _read(path: str) -> str:

@@ -38,6 +38,7 @@ _MAX_SHARE = 0.1
 _LEAST_CONTRAST = 10.0
 """Contrast counts as no less than this, so that nearly flat pictures can be alike."""
 _PAIRS_AT_ONCE = 1 << 18
+_JOINED_AT_ONCE = 8192
 
 
 def content_bytes(picture: Picture) -> bytes:
@@ -93,8 +94,7 @@ def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[
     if not len(rows):
         return []
     _, first, inverse = np.unique(_as_items(rows), return_index=True, return_inverse=True)
-    pairs_P2 = _near_pairs(rows[first])
-    root = _connected(len(first), pairs_P2)[inverse.reshape(-1)]
+    root = _near_roots(rows[first])[inverse.reshape(-1)]
     order = np.argsort(root, kind="stable")
     cuts = np.flatnonzero(np.diff(root[order])) + 1
     groups = [np.sort(among[part]) for part in np.split(order, cuts) if len(part) > 1]
@@ -140,20 +140,49 @@ def _equal_rows(rows: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDA
     return sorted(groups, key=lambda group: int(group[0]))
 
 
-def _near_pairs(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (P, 2) positions of different thumbnails that are near duplicates."""
+def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return (U,) for different thumbnails the least position that each hangs together with by near duplicates."""
     hashes = perceptual_hashes(rows_U256.reshape(-1, SIDE, SIDE))
     means = rows_U256.mean(axis=1, dtype=np.float32)
     contrasts = _contrasts(rows_U256, means)
     bytes_U8 = hashes.view(np.uint8).reshape(-1, 8)
-    found = [np.empty((0, 2), dtype=np.int64)]
+    root_U = np.arange(len(rows_U256))
     for column in range(8):
         order = np.lexsort((means, bytes_U8[:, column]))
         for left, right in _windows(bytes_U8[order, column], means[order]):
             alike = np.bitwise_count(hashes[order[left]] ^ hashes[order[right]]) <= _MAX_BITS
-            pairs = np.stack([order[left[alike]], order[right[alike]]], axis=1)
-            found.append(_confirmed(pairs, rows_U256, contrasts))
-    return np.concatenate(found)
+            pairs_P2 = np.stack([order[left[alike]], order[right[alike]]], axis=1)
+            # Joined at once and kept nowhere: pictures of one scene make as many pairs as their number squared.
+            for start in range(0, len(pairs_P2), _JOINED_AT_ONCE):
+                _join(root_U, pairs_P2[start : start + _JOINED_AT_ONCE], rows_U256, contrasts)
+    return root_U
+
+
+def _join(
+    root_U: NDArray[np.int64],
+    pairs_P2: NDArray[np.int64],
+    rows_U256: NDArray[np.uint8],
+    contrasts: NDArray[np.floating],
+) -> None:
+    """Join, in place, the groups of the pairs that are near duplicates; every entry of `root_U` is a root."""
+    apart = pairs_P2[root_U[pairs_P2[:, 0]] != root_U[pairs_P2[:, 1]]]
+    found = _confirmed(apart, rows_U256, contrasts)
+    if not len(found):
+        return
+    parent: dict[int, int] = {}
+
+    def find(place: int) -> int:
+        while parent.get(place, place) != place:
+            parent[place] = place = parent.get(parent[place], parent[place])
+        return place
+
+    for one, other in root_U[found].tolist():
+        first, second = sorted((find(one), find(other)))
+        parent[second] = first
+    new_U = np.arange(len(root_U))
+    for place in parent:
+        new_U[place] = find(place)
+    root_U[:] = new_U[root_U]
 
 
 def _contrasts(rows_U256: NDArray[np.uint8], means: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -190,28 +219,8 @@ def _confirmed(
     pairs_P2: NDArray[np.int64], rows_U256: NDArray[np.uint8], contrasts: NDArray[np.floating]
 ) -> NDArray[np.int64]:
     """Return the pairs whose thumbnails are alike."""
-    kept = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, len(pairs_P2), 8192):
-        pairs = pairs_P2[start : start + 8192]
-        one, other = rows_U256[pairs[:, 0]], rows_U256[pairs[:, 1]]
-        gaps = np.maximum(one, other) - np.minimum(one, other)
-        mean = gaps.mean(axis=1, dtype=np.float32)
-        contrast = np.maximum(contrasts[pairs].min(axis=1), _LEAST_CONTRAST)
-        alike = (mean <= _MAX_MEAN) & (gaps.max(axis=1) <= _MAX_PIXEL) & (mean <= _MAX_SHARE * contrast)
-        kept.append(pairs[alike])
-    return np.concatenate(kept)
-
-
-def _connected(count: int, pairs_P2: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (U,) the least position that each position hangs together with."""
-    root = list(range(count))
-
-    def find(place: int) -> int:
-        while root[place] != place:
-            root[place] = place = root[root[place]]
-        return place
-
-    for one, other in np.unique(pairs_P2, axis=0).tolist():
-        first, second = sorted((find(one), find(other)))
-        root[second] = first
-    return np.array([find(place) for place in range(count)], dtype=np.int64)
+    one, other = rows_U256[pairs_P2[:, 0]], rows_U256[pairs_P2[:, 1]]
+    gaps = np.maximum(one, other) - np.minimum(one, other)
+    mean = gaps.mean(axis=1, dtype=np.float32)
+    contrast = np.maximum(contrasts[pairs_P2].min(axis=1), _LEAST_CONTRAST)
+    return pairs_P2[(mean <= _MAX_MEAN) & (gaps.max(axis=1) <= _MAX_PIXEL) & (mean <= _MAX_SHARE * contrast)]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -155,8 +154,7 @@ class RamCache:
             [[0], np.cumsum(self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels)]
         )
         _check_room(int(self._ends[-1]), len(pictures), room)
-        shared = torch.empty(int(self._ends[-1]), dtype=torch.uint8)
-        self._block = shared.share_memory_().numpy()  # type: ignore[no-untyped-call]
+        self._block = np.empty(int(self._ends[-1]), dtype=np.uint8)
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
             image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
             small = image.resize(sizes[position], Image.Resampling.BICUBIC, reducing_gap=3.0)

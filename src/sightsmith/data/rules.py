@@ -20,6 +20,8 @@ FATAL = frozenset({"no-pictures", "one-class", "empty-class", "single-picture", 
 BAD = frozenset({"unreadable", "too-many-pixels", "one-pixel", "contradiction"})
 """Errors of single pictures that count against `max_bad`."""
 
+_DIM = 32
+"""16-bit pictures that reach no higher than this in their upper byte have 13 bits or fewer."""
 _PRECEDENCE = {"test": 0, "val": 1, "train": 2, None: 3}
 """Which copy of a picture stays: taking one out of the test would change what is measured."""
 
@@ -44,6 +46,7 @@ def judge(source: Source, facts: Facts, settings: GateSettings) -> Verdict:
         class_rules.balance,
         class_rules.names,
         _mixture,
+        _dim,
     )
     for rule in rules:
         rule(data, verdict)
@@ -188,6 +191,20 @@ def _mixture(data: Checked, verdict: Verdict) -> None:
             f"the middle one {int(np.median(widths))}×{int(np.median(heights))}. All are brought to one."
         )
         verdict.say("mixed-sizes", "info", message)
+
+
+def _dim(data: Checked, verdict: Verdict) -> None:
+    """Find 16-bit pictures of 10 or 12 bits: of them the upper byte, which is what is seen, holds next to nothing."""
+    facts = data.facts
+    deep = [place for place, name in enumerate(facts.mode_names) if "16" in name or name == "I"]
+    places = facts.decoded[np.isin(facts.modes[facts.decoded], deep)]
+    brightest = int(facts.thumbnails[places].max(initial=0)) if len(places) else _DIM
+    if brightest < _DIM:
+        message = (
+            f"{many(len(places), '16-bit picture uses', '16-bit pictures use')} only 0…{brightest * 256 + 255:,} of "
+            "0…65,535, and only the upper 8 of the 16 bits are seen. Stretch the values to the full range first."
+        )
+        verdict.say("dim-16-bit", "warning", message)
 
 
 def _straddles(data: Checked, places: Sequence[int]) -> bool:

@@ -52,6 +52,11 @@ class Splits:
         names = list(self.of.values())
         return {split: names.count(split) for split in SPLITS}
 
+    def digest(self) -> str:
+        """Return a SHA-256 of which sample is where, in any order of the samples."""
+        lines = sorted(f"{key}\0{split}" for key, split in self.of.items())
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
     def to_json(self) -> dict[str, list[str]]:
         """Return the keys of each split."""
         by_split: dict[str, list[str]] = {split: [] for split in SPLITS}

@@ -107,6 +107,12 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.mps.manual_seed(seed)
 
 
+def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
+    """Return the loss of a batch; Lightning hands it on divided by the batches of a step."""
+    loss: torch.Tensor = outputs["loss"] * trainer.accumulate_grad_batches
+    return loss
+
+
 class Record(Callback):
     """Keeps the curve, the best weights, and watches for a loss that is not a number and for the end of progress.
 
@@ -142,7 +148,7 @@ class Record(Callback):
         self._looked = 0
         self._epoch_started = 0.0
         self._first_step = 0
-        self.best, self.best_epoch = -math.inf, 0
+        self.best, self.best_epoch, self._better_epoch = -math.inf, 0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make room for the losses of an epoch, keeping those of a checkpoint inside one."""
@@ -159,16 +165,19 @@ class Record(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the loss and look at it: at once on the processor, every few steps elsewhere."""
-        self._losses_S[batch_idx] = outputs["loss"]
+        self._losses_S[batch_idx] = loss_of(trainer, outputs)
         if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
             self.look(trainer, batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the epoch into the curve, keep the weights if they are the best, and stop if patience is over."""
         self.look(trainer, len(self._losses_S))
+        self.check_weights(trainer, pl_module)
         number = trainer.current_epoch + 1
         score = float(trainer.callback_metrics[f"val_{self._metric}"])
         epoch = self._row(trainer, number, score)
+        if score > self.best:
+            self._better_epoch = number
         if epoch.best:
             self.best, self.best_epoch = score, number
             weights = pl_module.state_dict() if self._average is None else self._average.weights()
@@ -203,6 +212,21 @@ class Record(Callback):
             self._looked = until
             return
         step = self._looked + int((~torch.isfinite(fresh_S)).nonzero()[0])
+        place = f"in epoch {trainer.current_epoch + 1}, step {step + 1} of {len(self._losses_S)}"
+        raise self._ruined(trainer, f"the loss became {float(self._losses_S[step])} {place}")
+
+    def check_weights(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Raise TrainingError where a weight or the validation loss is not finite: such a state is not worth keeping.
+
+        The loss is computed before a step changes the weights, so the last step before a checkpoint shows only here.
+        """
+        val_loss = trainer.callback_metrics.get("val_loss")
+        finite = [torch.isfinite(weight).all() for weight in pl_module.parameters()]
+        if bool(torch.stack(finite).all()) and (val_loss is None or math.isfinite(float(val_loss))):
+            return
+        raise self._ruined(trainer, f"the weights are ruined at the end of a step of epoch {trainer.current_epoch + 1}")
+
+    def _ruined(self, trainer: Trainer, what: str) -> TrainingError:
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         last = self._best_path.with_name(LAST)
         way_out = f"--lr {min(self._schedule.peak / 10, _SANE_LR):.2g}, or with a --clip of 1 or less"
@@ -213,21 +237,24 @@ class Record(Callback):
             if last.exists()
             else "There was no checkpoint yet: train again with"
         )
-        raise TrainingError(
-            f"the loss became {float(self._losses_S[step])} in epoch {trainer.current_epoch + 1}, step {step + 1} of "
-            f"{len(self._losses_S)}, at a learning rate of {rate:.3g}. {kept} {way_out}."
-        )
+        return TrainingError(f"{what}, at a learning rate of {rate:.3g}. {kept} {way_out}.")
 
     def _out_of_patience(self, epochs: int) -> bool:
-        return self._patience > 0 and epochs - self.best_epoch >= self._patience and self.best_epoch > 0
+        return self._patience > 0 and epochs - self._better_epoch >= self._patience and self._better_epoch > 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: the best so far and the losses of the unfinished epoch."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "losses": self._losses_S[: self._looked].cpu()}
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "better_epoch": self._better_epoch,
+            "losses": self._losses_S[: self._looked].cpu(),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self._better_epoch = state_dict["better_epoch"]
         self._losses_S = state_dict["losses"]
 
 
@@ -264,6 +291,7 @@ class Keep(Callback):
         last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
         if due and not last and (batch_idx + 1) % self._accumulate == 0:
             self._record.look(trainer, batch_idx + 1)
+            self._record.check_weights(trainer, pl_module)
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -239,22 +239,21 @@ def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
 
 
 def _augment(settings: TrainSettings, *, grey: bool, small: bool, count: int) -> Choice:
-    if settings.augment == "none":
-        return Choice(Augmentation(), "")
-    flip = settings.flip if settings.flip != "auto" else ("none" if grey else "horizontal")
+    off = settings.augment == "none"
+    flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
     few = settings.augment == "auto" and small and count < _FEW
     plan = Augmentation(
-        policy="none" if settings.augment in {"auto", "light"} else settings.augment,  # type: ignore[arg-type]
+        policy=settings.augment if settings.augment in {"trivial", "rand"} else "none",
         flip=flip,
-        shift=_given(settings.shift, 0.1 if small else 0.0),
-        crop_share=_given(settings.crop_share, 1.0 if small else 0.25),
+        shift=_given(settings.shift, 0.1 if small and not off else 0.0),
+        crop_share=_given(settings.crop_share, 1.0 if small or off else 0.25),
         rotate=_given(settings.rotate, 10.0 if few else 0.0),
         zoom=_given(settings.zoom, 0.2 if few else 0.0),
         jitter=_given(settings.jitter, 1.0 if few else 0.0),
         erase=settings.erase,
     )
     reasons = [f"{count:,} small pictures are few"] if few else []
-    if settings.flip == "auto":
+    if settings.flip == "auto" and not off:
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
     return Choice(plan, "; ".join(reasons))
 

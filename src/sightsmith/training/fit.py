@@ -24,7 +24,7 @@ from sightsmith.training.ema import RunningAverage
 from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.material import Material, gather
+from sightsmith.training.material import Material, collapsed, gather
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.show import Show, say
@@ -76,7 +76,7 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
     with work.gone_on_error(), quiet_lightning():
         material = gather(settings, quiet=quiet)
         if not quiet:
-            _tell_material(material)
+            _tell_material(material, collapsed(material, settings))
         session = _Session(settings, work, material, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
@@ -117,12 +117,19 @@ class _Session:
                 f"{self.material.source.location}: the pictures or labels changed since this training started. "
                 "Put them back, or start again with --overwrite."
             )
+        if before and before["splits"] != self.material.splits.digest():
+            raise TrainingError(
+                f"{self.material.source.location}: the pictures are split otherwise than when this training started, "
+                "so validation would see what was trained on. Put the splits or groups back, or start again with "
+                "--overwrite."
+            )
         return before
 
     def _remember(self) -> None:
         self.work.remember(
             {
                 "fingerprint": self.material.fingerprint,
+                "splits": self.material.splits.digest(),
                 "preprocessing": self.preprocessing.to_json(),
                 **{name: getattr(self.plan, name).value for name in _KEPT},
             }
@@ -253,10 +260,12 @@ def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _tell_material(material: Material) -> None:
+def _tell_material(material: Material, collapse: str) -> None:
     gate = material.gate
     for problem in (*gate.errors, *gate.warnings):
         say(problem.to_text())
+    if collapse:
+        say(f"warning: {collapse}")
     counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
     left_out = len(gate.skipped) + gate.lost
     say(f"{material.source.location}: {len(gate.kept):,} pictures ({counts}), {left_out:,} left out.")

@@ -11,6 +11,7 @@ from sightsmith.core.errors import DataError
 from sightsmith.core.records import Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.pixels import PictureIndex
+from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, SourceOptions, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
 from sightsmith.training.settings import TrainSettings
@@ -77,7 +78,7 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
         DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
     """
     source = open_source(settings.data, SourceOptions(format=settings.format, group_by=settings.group_by))
-    gate = check(source, quiet=quiet)
+    gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
     counts = splits.counts()
@@ -85,9 +86,40 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
         if counts[split] == 0:
             raise DataError(
                 f"{source.location}: no picture is left for the {split} split of {len(gate.kept):,} usable ones. "
-                "Add pictures, or give --val-fraction a larger share."
+                f"{_way_out(gate)}"
             )
     return Material(source, gate, splits)
+
+
+def collapsed(material: Material, settings: TrainSettings) -> str:
+    """Say which split got less than half of its share because nearly equal pictures stay together; empty for none."""
+    counts, gate = material.splits.counts(), material.gate
+    wanted: dict[Split, float] = (
+        {} if settings.folds else {"val": settings.val_fraction, "test": settings.test_fraction}
+    )
+    named = {sample.split for sample in material.source.samples}
+    short = [
+        f"{split} has {counts[split]:,} pictures instead of about {round(share * len(gate.kept)):,}"
+        for split, share in wanted.items()
+        if split not in named and counts[split] < share * len(gate.kept) / 2 - 1
+    ]
+    largest = max(map(len, gate.near_groups), default=0)
+    if not short or 4 * largest < len(gate.kept):
+        return ""
+    return f"{' and '.join(short)}: {_ALIKE.format(largest)}"
+
+
+_ALIKE = (
+    "{:,} pictures hang together as nearly equal and stay in one split. If they are different things that look alike "
+    "(a fixed camera), give --no-near-duplicates."
+)
+
+
+def _way_out(gate: GateReport) -> str:
+    largest = max(map(len, gate.near_groups), default=0)
+    if 4 * largest >= len(gate.kept):
+        return _ALIKE.format(largest)
+    return "Add pictures, or give --val-fraction a larger share."
 
 
 def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:

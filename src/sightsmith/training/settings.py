@@ -34,6 +34,9 @@ class TrainSettings:
     """Which of the `folds` validates, from 0."""
     max_bad: float = 0.01
     """Share of unusable pictures above which training stops instead of skipping them, in [0, 1]."""
+    near_duplicates: bool = True
+    """Look for nearly equal pictures and keep each set of them in one split. Turn it off for scenes that hardly
+    differ, such as parts under a fixed camera."""
     balanced: bool = False
     """Show every class equally often, however many pictures it has."""
 
@@ -75,8 +78,9 @@ class TrainSettings:
     warmup_epochs: float | None = None
     """Epochs during which the learning rate climbs from 0, ≥ 0; auto: a tenth of all, at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
-    """How training pictures are varied. light: flip, and shift (up to 64 pixels) or random crop; trivial, rand: light
-    and TrivialAugment or RandAugment; auto: light, and for fewer than 10,000 small pictures rotate, zoom and jitter."""
+    """How training pictures are varied. none: only as flip, shift and the others below say; light: flip, and shift (up
+    to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
+    than 10,000 small pictures rotate, zoom and jitter."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
     """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
     shift: float | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.progress import duration
+from sightsmith.training.callbacks import loss_of
 from sightsmith.training.curves import Epoch
 
 _REFRESH = 0.2
@@ -76,7 +77,7 @@ class Show(Callback):
             description=f"epoch {trainer.current_epoch + 1}/{self._epochs}",
             completed=batch_idx + 1,
             total=total,
-            how=f"loss {float(outputs['loss']):.3f}  {rate:,.0f} img/s  {self._left(trainer, batch_idx + 1)}",
+            how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} img/s  {self._left(trainer, batch_idx + 1)}",
         )
 
     def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
