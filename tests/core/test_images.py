@@ -266,6 +266,66 @@ def test_the_bound_is_on_the_number_of_pixels():
         decode(data, max_pixels=40 * 24 - 1)
 
 
+def test_a_jpeg_of_very_many_scans_is_refused_and_a_progressive_one_is_not(tmp_path):
+    """Each scan is 14 bytes and a pass over all of the picture."""
+    image = scene(160, 120)
+    whole = encoded(image, "JPEG", progressive=True)
+    start, end = whole.rindex(b"\xff\xda"), len(whole) - 2
+    head, last = whole[:start], whole[start:end]
+    file = tmp_path / "bomb.jpg"
+    for picture in (head + last * 200 + b"\xff\xd9", head + b"\xff\xfe\0\x04\xff\xd9" + last * 200 + b"\xff\xd9"):
+        file.write_bytes(picture)
+        for near in (None, 20):
+            with pytest.raises(PictureError, match="may have 100 scans"):
+                decode(picture, near=near)
+            with pytest.raises(PictureError, match=r"bomb\.jpg: a JPEG may have 100 scans"):
+                decode(file, near=near)
+    assert decode(head + last * 50 + b"\xff\xd9").size == decode(whole).size == (160, 120)
+
+
+def test_scans_of_a_baseline_jpeg_count_too():
+    """Each channel in a scan of its own, which makes a decoder read to the end of the file."""
+    whole = encoded(Image.new("L", (64, 64), 90), "JPEG")
+    assert decode(whole).size == (64, 64)
+    frame, scan = whole.index(b"\xff\xc0"), whole.index(b"\xff\xda")
+    header = whole[frame + 4 : frame + 9] + b"\x03\x01\x11\0\x02\x11\0\x03\x11\0"
+    head = whole[:frame] + b"\xff\xc0\0\x11" + header + whole[frame + 13 : scan]
+    pixels = whole[scan + 10 : -2]
+    scans = [b"\xff\xda\0\x08\x01" + bytes([channel, 0]) + b"\0\x3f\0" + pixels for channel in (1, 2, 3)]
+    assert decode(head + b"".join(scans) + b"\xff\xd9").size == (64, 64)
+    with pytest.raises(PictureError, match="may have 100 scans"):
+        decode(head + b"".join(scans * 50) + b"\xff\xd9")
+
+
+def test_what_is_appended_to_a_jpeg_does_not_count_as_scans():
+    for options in ({}, {"progressive": True}):
+        data = encoded(scene(), "JPEG", quality=95, subsampling=0, **options) + b"\xff\xda" * 1000
+        assert difference(decode(data), scene()) < 3
+
+
+def tiff(width, height, *, tile):
+    """Return a grey TIFF whose tiles are all one deflated tile of the size given."""
+    count = -(-width // tile[0]) * -(-height // tile[1])
+    data = zlib.compress(bytes(tile[0] * tile[1]), 9)
+    offsets, lengths = struct.pack(f"<{count}I", *[8] * count), struct.pack(f"<{count}I", *[len(data)] * count)
+    at = 8 + len(data)
+    where = (8, len(data)) if count == 1 else (at, at + len(offsets))
+    tags = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1), (322, tile[0]), (323, tile[1])]
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    entries += [struct.pack("<HHII", tag, 4, count, place) for tag, place in zip((324, 325), where, strict=True)]
+    directory = at + len(offsets) + len(lengths)
+    head = b"II*\0" + struct.pack("<I", directory)
+    return head + data + offsets + lengths + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+def test_tiles_of_a_tiff_unfold_to_little_more_than_its_pixels():
+    assert decode(tiff(40, 24, tile=(16, 16)), max_pixels=960).size == (40, 24)
+    for picture in (tiff(16, 16, tile=(4096, 4096)), tiff(16, 1024, tile=(1024, 16))):
+        assert len(picture) < 20_000
+        with pytest.raises(TooManyPixelsError, match="Save it without tiles"):
+            decode(picture, max_pixels=16_384)
+
+
 def test_sizes_are_read_without_pixels():
     assert picture_size(png(4000, 3000)) == (4000, 3000)
     assert read_header(encoded(scene().convert("CMYK"), "JPEG")).mode == "CMYK"

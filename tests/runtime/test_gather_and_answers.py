@@ -153,6 +153,13 @@ def test_addresses_are_fetched_only_when_asked(site):
     assert "404" in missing.error
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/my cat.jpg", "http://127.0.0.1:port/a.jpg", "http://[::1/a"])
+def test_an_address_that_is_none_does_not_stop_the_rest(site, address):
+    wrong, fetched = gather([address, f"{site}/ok.png"], urls=True)
+    assert f"{address}: not fetched (" in wrong.error
+    assert fetched.picture == png()
+
+
 class Answer:
     def to_json(self, top):
         return [{"label": "a,b", "score": 0.75}, {"label": "c", "score": 0.25}][:top]

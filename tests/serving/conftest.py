@@ -20,11 +20,13 @@ START = 60
 
 
 class Service:
-    """A running `sightsmith serve`."""
+    """A running `sightsmith serve`, or a script that stands in for its command line."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], script: str | None = None) -> None:
+        program = ["-m", "sightsmith.cli", "serve"] if script is None else ["-c", script]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sightsmith.cli", "serve", *arguments],
+            [sys.executable, *program, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,6 +84,7 @@ class Service:
         if self.process.poll() is None:
             self.signal(signal.SIGKILL)
         self.end()
+        self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -91,8 +94,8 @@ def serving():
     """Return a context manager that runs a service with the arguments given and ends it."""
 
     @contextmanager
-    def run(*arguments: str | Path, ready: bool = True):
-        service = Service([*map(str, arguments), *([] if "--port" in arguments else ["--port", "0"])])
+    def run(*arguments: str | Path, ready: bool = True, script: str | None = None):
+        service = Service([*map(str, arguments), *([] if "--port" in arguments else ["--port", "0"])], script)
         try:
             yield service.wait_until_ready() if ready else service
         finally:

@@ -152,6 +152,27 @@ def test_who_stops_waiting_is_left_out_of_the_next_run():
     with_batcher(work)
 
 
+def test_a_run_that_hangs_does_not_hold_up_the_stop():
+    async def work(batcher, bench):
+        bench.door.clear()
+        hanging = asyncio.create_task(batcher.answer(b"0"))
+        await entered(bench)
+        await batcher.stop()
+        assert bench.runs == []  # it is still at the door
+        bench.door.set()
+        hanging.cancel()
+
+    with_batcher(work)
+
+
+def test_what_is_not_counted_is_answered_all_the_same():
+    async def work(batcher, bench):
+        assert await batcher.answer(b"3", counted=False) == 6
+        assert (batcher.load.pictures, batcher.load.runs, batcher.load.largest) == (0, 0, 0)
+
+    with_batcher(work)
+
+
 def test_stopping_cancels_what_waits():
     async def work(batcher, bench):
         bench.door.clear()

@@ -142,6 +142,69 @@ def test_what_goes_wrong_is_shown_and_the_next_picture_works(opened, service, di
         assert failure.is_hidden()
 
 
+HELD_BACK = """() => {
+  // The bodies of explanations arrive once they are let go, or never where the request was given up.
+  window.waiting = [];
+  const plain = window.fetch;
+  window.fetch = async (path, options) => {
+    const answer = await plain(path, options);
+    if (!String(path).includes("label=")) return answer;
+    const whole = await answer.arrayBuffer();
+    const { status, headers } = answer;
+    const held = new ReadableStream({
+      start(body) {
+        window.waiting.push(() => { body.enqueue(new Uint8Array(whole)); body.close(); });
+        options.signal.addEventListener("abort", () => body.error(options.signal.reason));
+      },
+    });
+    return new Response(held, { status, headers });
+  };
+}"""
+
+# Not wait_for_function: the page's policy forbids what that does.
+COMES = """(count) => new Promise((resolve) => {
+  const look = () => (window.waiting.length === count ? resolve() : requestAnimationFrame(look));
+  look();
+})"""
+
+
+def test_an_explanation_given_up_while_it_arrives_hides_nothing(opened, service, digit):
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for()
+        page.evaluate(DROP, as_argument(digit))
+        scores(page)
+        page.locator("#heat").wait_for(state="visible")
+        page.evaluate(HELD_BACK)
+        rows = page.locator("#bars button")
+        rows.nth(1).click()
+        page.evaluate(COMES, 1)
+        rows.nth(2).click()
+        page.evaluate(COMES, 2)
+        page.evaluate("window.waiting[1]()")
+        label = rows.nth(2).locator(".name").inner_text()
+        page.locator(f'#heat[alt$="{label} lies"]').wait_for()
+        assert page.locator("#result").is_visible()
+        assert page.locator("#failure").is_hidden()
+
+
+def test_an_answer_that_is_not_json_is_reported_and_the_next_explanation_shows_the_classes(opened, service, digit):
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for()
+        page.evaluate(DROP, as_argument(digit))
+        scores(page)
+        page.locator("#heat").wait_for(state="visible")
+        page.route(
+            "**/predict?*label=*", lambda route: route.fulfill(status=200, body="<html>", content_type="text/html")
+        )
+        first, second = (page.locator("#bars button").nth(place) for place in (1, 2))
+        first.click()
+        page.locator("#failure", has_text="answered 200, not JSON").wait_for()
+        page.unroute("**/predict?*label=*")
+        second.dispatch_event("click")
+        page.locator("#result").wait_for(state="visible")
+        assert page.locator("#failure").is_hidden()
+
+
 def test_the_command_is_copied(opened, service, digit):
     with opened(service.url) as page:
         page.locator("#card h1").wait_for()

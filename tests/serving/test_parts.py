@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions.labels import Labels
@@ -73,6 +74,12 @@ def test_the_heat_map_laid_over_the_picture_is_the_overlay_that_explain_draws():
     difference = np.abs(np.asarray(laid, np.int16) - np.asarray(expected, np.int16))
     assert difference.mean() < 1.5
     assert np.allclose(added["map"]["values"], map_Khw[2], atol=1e-4)
+
+
+def test_a_very_long_name_is_compared_and_repeated_in_part():
+    assert did_you_mean("digits" + "x" * 10_000_000, ["digits"]) == "There is: digits."
+    assert shortened("x" * 10_000) == "x" * 100 + "…"
+    assert shortened("x" * 100) == "x" * 100
 
 
 def test_nothing_to_explain_with():

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import io
+import json
 import shlex
 import socket
 import struct
@@ -211,6 +212,56 @@ def test_wrong_forms(service, form, said):
     assert said in error_of(service.client.post(PREDICT, **form), 400)
 
 
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "idna", "utf-16", "nonsense", "x" * 5000])
+def test_a_form_in_a_charset_of_the_clients_choice(service, digit, charset):
+    """Python decodes punycode in quadratic time: this form would take minutes, on the event loop."""
+    name = b"a" * 200_000
+    body = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + name + b"\r\n--B--\r\n"
+    headers = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+    said = error_of(service.client.post(PREDICT, content=body, headers=headers), 415)
+    assert "must be utf-8" in said
+    assert len(said) < 300
+
+
+def test_a_form_in_utf8_says_so(service, digit):
+    body = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + digit + b"\r\n--B--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=B; charset=UTF-8"}
+    assert service.client.post(PREDICT, content=body, headers=headers).json() == service.predict(digit).json()
+
+
+def test_a_forms_text_is_short(service):
+    response = service.client.post(PREDICT, files={"file": b"x"}, data={"file": "a" * 5000})
+    assert "maximum size of 4KB" in error_of(response, 400)
+
+
+LONG = "top" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        (PREDICT, {LONG: "1"}, 400),
+        (PREDICT, {"top": LONG}, 400),
+        (PREDICT, {"explain": "true", "label": LONG}, 400),
+        (f"/v1/models/{LONG}/predict", {}, 404),
+        (f"/v2/{LONG}", {}, 404),
+        (f"/static/{'a/' * 10_000}", {}, 405),
+    ],
+)
+def test_what_is_repeated_of_a_request_is_short(service, digit, path, query, status):
+    assert len(error_of(service.client.post(path, content=digit, params=query), status)) < 400
+
+
+def test_a_long_unknown_json_field_costs_and_repeats_nothing(service):
+    body = json.dumps({"image" * 50_000: ""}).encode()
+    before = resident(service.process.pid)
+    response = service.client.post(PREDICT, content=body, headers={"Content-Type": "application/json"})
+    said = error_of(response, 400)
+    assert said.startswith("unknown JSON field 'imageimage")
+    assert len(said) < 300
+    assert resident(service.process.pid) - before < 20_000_000
+
+
 @pytest.mark.parametrize("kind", ["text/html", "application/pdf", "application/x-www-form-urlencoded", "nonsense"])
 def test_other_content_types(service, digit, kind):
     said = error_of(service.client.post(PREDICT, content=digit, headers={"Content-Type": kind}), 415)
@@ -345,17 +396,66 @@ def test_a_request_that_trickles_in_is_let_go(serving, exported_bundle, digit):
         assert b"connection: close" in answer.lower()
 
 
+WAITING = """
+import sys, threading
+from sightsmith import cli
+from sightsmith.serving.served import ServedModel
+
+plain = ServedModel._decode
+
+def wait(self, picture):
+    if picture == b"wait":
+        print("decodes", flush=True)
+        sys.stdin.readline()
+    return plain(self, picture)
+
+ServedModel._decode = wait
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+
+
 def test_more_than_the_queue_takes_is_told_to_come_back(serving, exported_bundle, digit):
-    with serving(exported_bundle, "--queue", "1") as service:
-        host, port = service.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
-            connection.sendall(f"{head}Content-Length: {len(digit)}\r\n\r\n".encode())
-            # The service asks for the body only once the request has its place.
-            assert connection.recv(65536).startswith(b"HTTP/1.1 100")
-            refused = service.predict(digit)
-            assert "all it takes" in error_of(refused, 503)
-            assert refused.headers["retry-after"] == "1"
-            connection.sendall(digit)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    with serving(exported_bundle, "--queue", "1", script=WAITING) as service, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(service.predict, b"wait")
+        assert service._lines.get(timeout=30) == "decodes\n"
+        refused = service.predict(digit)
+        service.process.stdin.write("go on\n")
+        service.process.stdin.flush()
+        assert "all it takes" in error_of(refused, 503)
+        assert refused.headers["retry-after"] == "1"
+        assert first.result().status_code == 422
         assert service.predict(digit).status_code == 200
+
+
+def begin(service, length: int, sent: bytes = b"") -> socket.socket:
+    """Begin a request that does not go on; return once the service reads its body."""
+    host, port = service.url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=30)
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+    connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
+    assert connection.recv(65536).startswith(b"HTTP/1.1 100")
+    connection.sendall(sent)
+    return connection
+
+
+def test_clients_that_are_slow_to_send_keep_nobody_out(serving, exported_bundle, digit):
+    with serving(exported_bundle, "--queue", "1") as service, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(contextlib.closing(begin(service, len(digit), digit[:20]))) for _ in range(20)]
+        assert service.predict(digit).status_code == 200
+        slow[0].sendall(digit[20:])
+        assert slow[0].recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_bodies_are_held_up_to_a_bound_on_all_together(serving, exported_bundle, digit):
+    with serving(exported_bundle, "--queue", "1", "--max-upload", "1000") as service:
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(contextlib.closing(begin(service, 1000, bytes(999))))
+            deadline = time.monotonic() + 30
+            while (refused := service.predict(digit)).status_code == 200:  # until the service has read them all
+                assert time.monotonic() < deadline
+            assert "bytes of 8,000 they may" in error_of(refused, 503)
+            assert refused.headers["retry-after"] == "1"
+        while service.predict(digit).status_code != 200:  # they have hung up: what they held is free again
+            assert time.monotonic() < deadline

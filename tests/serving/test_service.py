@@ -1,6 +1,8 @@
 """The life of a real service: what it shows, when it is ready, how it starts, refuses to start, and ends."""
 
 import asyncio
+import contextlib
+import io
 import json
 import shutil
 import signal
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 PREDICT = "/v1/models/digits/predict"
 
@@ -179,6 +182,7 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
     from sightsmith.serving.lookup import Registry
     from sightsmith.serving.served import ServedModel
     from sightsmith.serving.settings import ServeSettings
+    from sightsmith.serving.uploads import Held
 
     async def main():
         settings = ServeSettings()
@@ -186,7 +190,7 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
         with ThreadPoolExecutor(2) as decoders:
             model = ServedModel("digits", predictor, decoders, settings)
             await model.start()
-            app = create_app(Registry({"digits": model}, settings, decoders), "0")
+            app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
                 assert (await client.get("/readyz")).status_code == 200
                 right, predictor.session = predictor.session, other_model
@@ -233,6 +237,39 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch)
             await model.stop()
 
     asyncio.run(main())
+
+
+def test_decoders_that_all_hang_make_a_model_not_ready(exported_bundle, monkeypatch):
+    from sightsmith.runtime.predictor import Predictor
+    from sightsmith.serving import served
+    from sightsmith.serving.settings import ServeSettings
+
+    async def main():
+        with ThreadPoolExecutor(2) as decoders:
+            model = served.ServedModel("digits", Predictor.open(exported_bundle), decoders, ServeSettings(recheck=0.1))
+            await model.start()
+            monkeypatch.setattr(served, "_PATIENCE", 0.2)
+            let_go = threading.Event()
+            for _ in range(2):
+                decoders.submit(let_go.wait, 30)
+            deadline = time.monotonic() + 20
+            while model.health.ready:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            assert "have not been answered for" in model.health.reason
+            let_go.set()
+            while not model.health.ready:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            assert model.batcher.load.pictures == 0
+            await model.stop()
+
+    asyncio.run(main())
+
+
+def test_witnesses_larger_than_requests_may_be_do_not_make_a_model_not_ready(serving, exported_bundle):
+    with serving(exported_bundle, "--max-pixels", "1") as service:
+        assert service.client.get("/readyz").status_code == 200
 
 
 # --- starts and refusals to start -------------------------------------------------------------------------------
@@ -384,6 +421,81 @@ def test_a_request_that_never_ends_does_not_hold_up_the_end_for_ever(serving, ex
             refuses_new_connections((host, int(port)))
             service.signal(signal.SIGTERM)  # impatient, and no reason to end otherwise
             assert service.end() == 0
+
+
+HANGING = """
+import sys, threading
+from sightsmith import cli
+from sightsmith.serving.served import ServedModel
+
+plain = ServedModel.{step}
+
+def hang(self, given):
+    if {condition}:
+        print("hangs", flush=True)
+        threading.Event().wait()
+    return plain(self, given)
+
+ServedModel.{step} = hang
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "condition"), [("_decode", "given == b'hang'"), ("_run", "given[0].min() == 255")], ids=["decode", "run"]
+)
+def test_what_hangs_does_not_hold_up_the_end(serving, exported_bundle, tmp_path, monkeypatch, step, condition):
+    """A decoder, or a model, that never comes back; and an unpacked bundle to clean up."""
+    from sightsmith.bundle.store import Bundle, pack
+
+    archive, temporary = tmp_path / "digits.zip", tmp_path / "temporary"
+    pack(Bundle.open(exported_bundle), archive)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    white = io.BytesIO()
+    Image.new("L", (8, 8), 255).save(white, "PNG")
+    picture = b"hang" if step == "_decode" else white.getvalue()
+    script = HANGING.format(step=step, condition=condition)
+    with serving(archive, "--drain", "1", script=script) as service, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.predict, picture)
+        assert service._lines.get(timeout=30) == "hangs\n"
+        assert list(temporary.iterdir())
+        service.signal(signal.SIGTERM)
+        assert service.end() == 0
+        assert "hangs; the service ends without it" in "".join(service.complained)
+        assert not list(temporary.glob("sightsmith-*"))
+        assert answer.exception() is not None or answer.result().status_code >= 500
+
+
+HASTY = """
+import sys
+from sightsmith import cli
+from sightsmith.serving.connections import PatientProtocol
+
+PatientProtocol.header_seconds = 0.5
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+
+
+def test_connections_whose_request_does_not_come_are_closed_and_others_are_not(serving, exported_bundle, digit):
+    with serving(exported_bundle, script=HASTY) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        body = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(digit)}\r\n\r\n"
+        full = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            silent, half, again, slow = (
+                stack.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(4)
+            )
+            slow.sendall(body.encode())
+            half.sendall(full[:20])
+            again.sendall(full)
+            assert again.recv(65536).startswith(b"HTTP/1.1 200")
+            again.sendall(full[:20])  # the second header stops half way
+            assert [each.recv(65536) for each in (silent, half, again)] == [b"", b"", b""]
+            slow.sendall(digit)  # a body has its own, longer time
+            assert slow.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.2, 0.4])

@@ -5,11 +5,11 @@ reported.
 """
 
 import glob
+import http.client
 import io
 import os
 import re
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -115,12 +115,13 @@ def _refused(url: str) -> Item:
 
 
 def _url(url: str) -> Item:
-    request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310  # http(s) only, see gather
     try:
+        # http and https only, see gather; what is no address at all is a ValueError here.
+        request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310
             data = answer.read(MAX_FETCH + 1)
         if len(data) > MAX_FETCH:
             raise PictureError(f"{url}: more than {MAX_FETCH >> 20} MiB.")
-    except (OSError, urllib.error.URLError, ValueError, PictureError) as error:
+    except (OSError, http.client.HTTPException, ValueError, PictureError) as error:
         return Item(url, None, f"{url}: not fetched ({error}).")
     return Item(url, data)

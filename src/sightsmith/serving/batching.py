@@ -11,6 +11,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+THREADS = "model"
+"""How the names of the threads begin that run models."""
+
 Pixels = TypeVar("Pixels")
 Answer = TypeVar("Answer")
 T = TypeVar("T")
@@ -20,6 +23,7 @@ T = TypeVar("T")
 class _Waiting(Generic[Pixels, Answer]):
     pixels: Pixels
     answer: "asyncio.Future[Answer]"
+    counted: bool
 
 
 @dataclass(slots=True)
@@ -55,7 +59,7 @@ class Batcher(Generic[Pixels, Answer]):
         self.load = Load()
         self._decode, self._run, self._decoders = decode, run, decoders
         self._batch, self._wait = batch, wait
-        self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._model = ThreadPoolExecutor(1, thread_name_prefix=THREADS)
         self._waiting: list[_Waiting[Pixels, Answer]] = []
         self._decoding = 0
         self._news = asyncio.Event()
@@ -66,16 +70,20 @@ class Batcher(Generic[Pixels, Answer]):
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
     async def stop(self) -> None:
-        """Stop working; what still waits is cancelled."""
+        """Stop working; what still waits is cancelled, and a run that does not end is not waited for."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
         for waiting in self._waiting:
             waiting.answer.cancel()
-        self._model.shutdown(wait=True)
+        self._model.shutdown(wait=False, cancel_futures=True)
 
-    async def answer(self, picture: bytes) -> Answer:
+    async def answer(self, picture: bytes, *, counted: bool = True) -> Answer:
         """Decode one picture, run it with those that arrive with it, and return its answer.
+
+        Args:
+            picture: encoded.
+            counted: it is part of `load`.
 
         Raises:
             PictureError: this picture cannot be decoded; the others of its batch do not notice.
@@ -84,7 +92,7 @@ class Batcher(Generic[Pixels, Answer]):
         self._decoding += 1
         try:
             pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            waiting: _Waiting[Pixels, Answer] = _Waiting(pixels, loop.create_future())
+            waiting: _Waiting[Pixels, Answer] = _Waiting(pixels, loop.create_future(), counted)
             self._waiting.append(waiting)
         finally:
             self._decoding -= 1
@@ -128,6 +136,9 @@ class Batcher(Generic[Pixels, Answer]):
         for waiting, answer in pairs:
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
-        self.load.pictures += len(taken)
-        self.load.runs += 1
-        self.load.largest = max(self.load.largest, len(taken))
+        self._count(sum(waiting.counted for waiting in taken))
+
+    def _count(self, pictures: int) -> None:
+        self.load.pictures += pictures
+        self.load.runs += pictures > 0
+        self.load.largest = max(self.load.largest, pictures)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sightsmith.core.errors import SightsmithError
-from sightsmith.core.names import did_you_mean
+from sightsmith.core.names import did_you_mean, shortened
 
 
 class RefusalError(SightsmithError):
@@ -33,7 +33,7 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
     """
     for key in given:
         if key not in known:
-            raise RefusalError(400, f"unknown {noun} {key!r}. {did_you_mean(key, known)}")
+            raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")
 
 
 def handle_failures(app: FastAPI) -> None:
@@ -58,10 +58,10 @@ def _http(request: Request, error: Exception) -> JSONResponse:
         raise error
     message = str(error.detail)
     if error.status_code == 404:
-        message = f"there is no {request.url.path!r} here. / is the page, /docs lists the rest."
+        message = f"there is no {shortened(request.url.path)!r} here. / is the page, /docs lists the rest."
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
-        message = f"{request.method} is not for {request.url.path!r}; use {allowed}."
+        message = f"{shortened(request.method)} is not for {shortened(request.url.path)!r}; use {allowed}."
     return _answer(error.status_code, message, error.headers)
 
 
@@ -70,8 +70,9 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
         raise error
     first = error.errors()[0]
     place, name = str(first["loc"][0]), ".".join(str(part) for part in first["loc"][1:])
+    given = shortened(repr(first.get("input")))
     reason = str(first["msg"])
-    return _answer(400, f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {first.get('input')!r}")
+    return _answer(400, f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {given}")
 
 
 def _bug(_request: Request, _error: Exception) -> JSONResponse:

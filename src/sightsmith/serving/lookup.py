@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from sightsmith.core.names import did_you_mean
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.failures import RefusalError, refuse_unknown
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.uploads import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Registry:
     models: Mapping[str, ServedModel]
     settings: ServeSettings
     decoders: Executor
+    held: Held
 
     def model(self, name: str) -> ServedModel:
         """Return a model by name.
@@ -28,7 +30,7 @@ class Registry:
             RefusalError: 404, with the nearest names.
         """
         if name not in self.models:
-            raise RefusalError(404, f"there is no model {name!r}. {did_you_mean(name, self.models)}")
+            raise RefusalError(404, f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}")
         return self.models[name]
 
 
@@ -49,4 +51,4 @@ def known_query(request: Request) -> None:
     refuse_unknown(request.query_params, known, "query parameter")
     for name in request.query_params:
         if len(request.query_params.getlist(name)) > 1:
-            raise RefusalError(400, f"query parameter {name!r} is given more than once.")
+            raise RefusalError(400, f"query parameter {shortened(name)!r} is given more than once.")

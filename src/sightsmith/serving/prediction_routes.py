@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from sightsmith.core.names import did_you_mean
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.answers import Explained, Failure, LabelScore
 from sightsmith.serving.failures import RefusalError
 from sightsmith.serving.heat import explanation
@@ -65,16 +65,19 @@ async def predict(
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, explain, label)
-    with model.place():
-        picture = await read_picture(request, registry.settings)
-        prediction = await model.predict(picture)
-        labels = prediction.to_json(top=top)
-        if not explain:
-            return JSONResponse(labels)
-        added = await asyncio.get_running_loop().run_in_executor(
-            registry.decoders, explanation, prediction, label or prediction.label, picture, model.preprocessing
-        )
-        return JSONResponse({"labels": labels, **added})
+    model.refuse_busy()  # before the picture is sent, where that is known already
+    with registry.held.share() as add:
+        picture = await read_picture(request, registry.settings, add)
+        # Only now: who is slow to send must not keep a place from those who have sent.
+        with model.place():
+            prediction = await model.predict(picture)
+            labels = prediction.to_json(top=top)
+            if not explain:
+                return JSONResponse(labels)
+            added = await asyncio.get_running_loop().run_in_executor(
+                registry.decoders, explanation, prediction, label or prediction.label, picture, model.preprocessing
+            )
+            return JSONResponse({"labels": labels, **added})
 
 
 def _check(model: ServedModel, explain: bool, label: str | None) -> None:
@@ -83,4 +86,6 @@ def _check(model: ServedModel, explain: bool, label: str | None) -> None:
     if label is not None and not explain:
         raise RefusalError(400, "query parameter 'label' says which class to explain; it needs explain=true.")
     if label is not None and label not in model.classes:
-        raise RefusalError(400, f"model {model.name!r} has no class {label!r}. {did_you_mean(label, model.classes)}")
+        raise RefusalError(
+            400, f"model {model.name!r} has no class {shortened(label)!r}. {did_you_mean(label, model.classes)}"
+        )

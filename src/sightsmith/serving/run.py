@@ -2,16 +2,20 @@
 
 import asyncio
 import errno
+import logging
+import os
 import shlex
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from importlib.metadata import version
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,14 +24,22 @@ from sightsmith.core.errors import SettingsError, SightsmithError
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
+from sightsmith.serving.batching import THREADS as MODEL_THREADS
+from sightsmith.serving.connections import PatientProtocol
 from sightsmith.serving.lookup import Registry
 from sightsmith.serving.names import Bundles, asked_names, check_name
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.uploads import Held
+
+log = logging.getLogger("sightsmith.serving")
 
 _DEFAULTS = ServeSettings()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
+_DECODE_THREADS = "decode"
+_LAST_SECONDS = 3.0
+"""Seconds that threads have to end what they do once requests under way have had theirs."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to show for them
 
 
@@ -37,6 +49,9 @@ class PortTakenError(SightsmithError):
 
 def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     """Serve models over HTTP until SIGTERM or SIGINT; requests under way are answered first.
+
+    Where a decoder or a model hangs in native code, Python could never end the process: it waits for its threads. The
+    process then ends here, with 0, after everything has been told and temporary folders have been removed.
 
     Args:
         bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
@@ -61,6 +76,30 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
             )
             predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
         asyncio.run(_serve(predictors, settings, listening, signals, begun))
+        if signals.came and _threads_hang():
+            _leave(predictors)
+
+
+def _threads_hang() -> bool:
+    """Tell whether threads of the service go on after it has stopped, and after a little patience."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    ours = (_DECODE_THREADS, MODEL_THREADS)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith(ours)]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return any(thread.is_alive() for thread in threads)
+
+
+def _leave(predictors: dict[str, Predictor]) -> NoReturn:
+    """End the process without waiting for its threads."""
+    log.error("a picture or a model under way hangs; the service ends without it.")
+    for predictor in predictors.values():
+        predictor.close()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(0)
 
 
 class _Signals:
@@ -88,13 +127,13 @@ async def _serve(
     begun: float,
 ) -> None:
     async with AsyncExitStack() as stack:
-        decoders = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
-        stack.callback(decoders.shutdown)
+        decoders = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix=_DECODE_THREADS)
+        stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
         for model in models.values():
             stack.push_async_callback(model.stop)
             await model.start()
-        app = create_app(Registry(models, settings, decoders), version("sightsmith"))
+        app = create_app(Registry(models, settings, decoders, Held(settings)), version("sightsmith"))
         server = _Server(app, settings, signals, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
@@ -106,6 +145,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 lifespan="off",
                 log_level="warning",
                 access_log=False,

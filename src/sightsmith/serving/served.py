@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.errors import ProofError, SightsmithError
+from sightsmith.core.errors import PictureError, ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
@@ -111,9 +111,15 @@ class ServedModel:
         await self.batcher.stop()
 
     async def check(self) -> None:
-        """Replay the witnesses in the live model and note the outcome."""
+        """Replay the witnesses in the live model and note the outcome.
+
+        One goes the way of a request too, through the threads that decode: where all of them hang, this never ends,
+        and an overdue check means not ready.
+        """
         was = self._health.ready
         try:
+            with suppress(PictureError):  # a witness may have more pixels than requests may have here
+                await self.batcher.answer(self._witnesses.pictures[0], counted=False)
             proof = await self.batcher.in_model_thread(lambda: self.predictor.replay(self._witnesses))
             reason = "" if proof.ok else f"it does not answer as it did when trained: {'; '.join(proof.problems())}"
         except Exception as error:  # a check that cannot be made means not ready, whatever stopped it
@@ -125,9 +131,8 @@ class ServedModel:
         if was and reason:
             log.error("model %s is not ready any more: %s", self.name, reason)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the model's places while a request is under way.
+    def refuse_busy(self) -> None:
+        """Refuse a request that the model could not take now.
 
         Raises:
             RefusalError: 503, the model is not ready or has no place free.
@@ -141,6 +146,15 @@ class ServedModel:
             raise busy(
                 f"model {self.name!r} has {self.under_way} pictures under way, all it takes. Send it again later."
             )
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the model's places while a picture is under way.
+
+        Raises:
+            RefusalError: 503, as `refuse_busy`.
+        """
+        self.refuse_busy()
         self.under_way += 1
         try:
             yield

@@ -4,14 +4,17 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from sightsmith.serving.failures import RefusalError, refuse_unknown
+from sightsmith.core.names import shortened
+from sightsmith.serving.failures import RefusalError, busy, refuse_unknown
 from sightsmith.serving.settings import ServeSettings
 
 RAW = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
@@ -21,13 +24,61 @@ _ENVELOPE = 10_000
 """Bytes allowed on top of the picture for a form's or JSON's own text."""
 
 
-async def read_picture(request: Request, settings: ServeSettings) -> bytes:
+_TEXT = 4096
+"""Bytes of a form's field that is no file; there is none that means anything here."""
+
+_LEAST_HELD = 8
+"""Pictures of the largest size that all requests together may hold, however short the models' queues are."""
+
+
+class Held:
+    """The bytes of body that requests hold at the moment, all of them together, and their bound.
+
+    A bound on bytes and not on requests: clients that send slowly, or nothing, hold next to nothing, so that any
+    number of them keeps nobody else out.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        """Bound them to what a full queue of the largest pictures needs."""
+        self.bytes = 0
+        self.most = max(settings.queue, _LEAST_HELD) * settings.max_upload
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Yield what a request calls with the number of bytes that came; at the end of the block it holds none.
+
+        Raises:
+            RefusalError: 503, the bound is reached; from the call.
+        """
+        mine = 0
+
+        def add(count: int) -> None:
+            nonlocal mine
+            if self.bytes + count > self.most:
+                raise busy(
+                    f"requests under way hold {self.bytes:,} bytes of {self.most:,} they may. Send it again later."
+                )
+            self.bytes += count
+            mine += count
+
+        try:
+            yield add
+        finally:
+            self.bytes -= mine
+
+
+async def read_picture(request: Request, settings: ServeSettings, add: Callable[[int], None]) -> bytes:
     """Return the encoded bytes of the picture that a request carries.
 
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
 
+    Args:
+        request: the request.
+        settings: the bounds.
+        add: told of every piece of the body as it comes; see `Held`.
+
     Raises:
-        RefusalError: 400, 408, 413 or 415; the message says what to send instead.
+        RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise RefusalError(
@@ -35,7 +86,7 @@ async def read_picture(request: Request, settings: ServeSettings) -> bytes:
         )
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            picture = await _read(request, settings.max_upload)
+            picture = await _read(_Body(request, settings.max_upload, add))
     except TimeoutError:
         raise RefusalError(408, f"the request took longer than {settings.upload_seconds:g} s to arrive.") from None
     if len(picture) > settings.max_upload:
@@ -43,43 +94,66 @@ async def read_picture(request: Request, settings: ServeSettings) -> bytes:
     return picture
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    kind = parse_options_header(request.headers.get("content-type", ""))[0].decode("latin-1").lower()
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A request's body, read within its bounds."""
+
+    request: Request
+    limit: int
+    """Bytes that people are told a picture may have."""
+    add: Callable[[int], None]
+
+    async def pieces(self, most: int) -> AsyncGenerator[bytes]:
+        """Yield the body, refusing as soon as it is known to be larger than `most`."""
+        declared = self.request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > most:
+            raise _too_large(self.limit)
+        size = 0
+        async for chunk in self.request.stream():
+            size += len(chunk)
+            if size > most:
+                raise _too_large(self.limit)
+            self.add(len(chunk))
+            yield chunk
+
+    async def whole(self, most: int) -> bytes:
+        """Return all of it."""
+        return b"".join([chunk async for chunk in self.pieces(most)])
+
+
+async def _read(body: _Body) -> bytes:
+    kind, options = _content_type(body.request)
     if kind in {"", "application/octet-stream"} or kind.startswith("image/"):
-        return b"".join([chunk async for chunk in _bounded(request, limit, limit)])
+        return await body.whole(body.limit)
     if kind == "multipart/form-data":
-        return await _from_form(request, limit)
+        return await _from_form(body, options.get(b"charset", b"utf-8").decode("latin-1"))
     if kind == "application/json":
-        return _from_json(b"".join([chunk async for chunk in _bounded(request, limit * 4 // 3 + _ENVELOPE, limit)]))
+        return _from_json(await body.whole(body.limit * 4 // 3 + _ENVELOPE))
     hint = ""
     if kind == "application/x-www-form-urlencoded":
         hint = " (curl says so by itself: use `curl -F file=@picture.jpg`, or add `-H 'Content-Type: image/jpeg'`)"
     raise RefusalError(
         415,
-        f"content type {kind!r} is not a picture{hint}. Send the file with its own type ({', '.join(RAW)}), "
+        f"content type {shortened(kind)!r} is not a picture{hint}. Send the file with its own type ({', '.join(RAW)}), "
         'multipart/form-data with a field \'file\', or application/json as {"image": "<base64>"}.',
     )
 
 
-async def _bounded(request: Request, most: int, limit: int) -> AsyncGenerator[bytes]:
-    """Yield the body, refusing as soon as it is known to be larger than `most`; `limit` is what people are told."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
-        raise _too_large(limit)
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise _too_large(limit)
-        yield chunk
+def _content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    return kind.decode("latin-1").lower(), options
 
 
 def _too_large(limit: int) -> RefusalError:
     return RefusalError(413, f"a picture may have {limit:,} bytes, this request has more. Make the picture smaller.")
 
 
-async def _from_form(request: Request, limit: int) -> bytes:
-    parser = MultiPartParser(request.headers, _bounded(request, limit + _ENVELOPE, limit), max_files=1, max_fields=8)
+async def _from_form(body: _Body, charset: str) -> bytes:
+    # The parser would decode names with whatever codec of Python the client asks for, some of them quadratic.
+    if charset.lower() not in {"utf-8", "utf8"}:
+        raise RefusalError(415, f"a form's charset must be utf-8, this one has {shortened(charset)!r}. Leave it out.")
+    pieces = body.pieces(body.limit + _ENVELOPE)
+    parser = MultiPartParser(body.request.headers, pieces, max_files=1, max_fields=8, max_part_size=_TEXT)
     parser.spool_max_size = 0  # in memory: a picture of a request never touches the disk
     try:
         form = await parser.parse()
@@ -87,6 +161,8 @@ async def _from_form(request: Request, limit: int) -> bytes:
         raise RefusalError(
             400, f"not a form with one picture: {error.message} Send it as `curl -F file=@picture.jpg`."
         ) from None
+    except UnicodeError:
+        raise RefusalError(400, "the form's text is not utf-8. Send it as `curl -F file=@picture.jpg`.") from None
     try:
         refuse_unknown(form, ("file",), "form field")
         file = form.get("file")

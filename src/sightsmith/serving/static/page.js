@@ -30,7 +30,10 @@ async function call(path, options) {
     if (error.name === "AbortError") throw error;
     throw new Refused("The service does not answer. Is it still running?");
   }
-  const body = await answer.json().catch(() => ({ error: `The service answered ${answer.status}, not JSON.` }));
+  const body = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // another picture was asked for while this answer arrived
+    throw new Refused(`The service answered ${answer.status}, not JSON.`);
+  });
   if (!answer.ok) throw new Refused(body.error ?? `The service answered ${answer.status}.`);
   return body;
 }
@@ -193,7 +196,14 @@ async function predict() {
 async function explain(label) {
   state.chosen = label;
   showChosen();
-  if (!state.heats.has(label)) await orFail(async () => keepHeat(await ask({ explain: true, label })));
+  if (!state.heats.has(label)) {
+    await orFail(async () => {
+      await keepHeat(await ask({ explain: true, label }));
+      // An earlier failure may have taken the classes' place.
+      $("failure").hidden = true;
+      $("result").hidden = false;
+    });
+  }
   showHeat();
 }
 
