@@ -15,7 +15,7 @@ def digit_pictures() -> tuple[np.ndarray, np.ndarray]:
     return (digits.images * 15.9).astype(np.uint8), digits.target
 
 
-def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.3):
+def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.3, overwrite: bool = False):
     """Train a small net on digits and write its bundle; the last 400 digits are not trained on."""
     import torch
 
@@ -66,4 +66,4 @@ def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.
         created="2026-01-02T03:04:05+00:00",
         files={"report/note.txt": "how it went"},
     )
-    return write_bundle(path, draft)
+    return write_bundle(path, draft, overwrite)

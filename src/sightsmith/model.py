@@ -33,8 +33,8 @@ class Model:
 
     def __init__(self, path: Path | str, *, backend: str = "auto", precision: str = "auto", threads: int = 0) -> None:
         self.path = Path(path)
-        self._open = partial(Predictor.open, self.path, backend=backend, precision=precision, threads=threads)
-        self._predictor = self._open()
+        self._open = partial(Predictor.open, backend=backend, precision=precision, threads=threads)
+        self._predictor = self._open(self.path)
 
     @property
     def predictor(self) -> Predictor:
@@ -225,7 +225,7 @@ class Model:
         return given_data(self.bundle, open_source(data), missing_ok=True).samples
 
     def _reopen(self) -> None:
-        fresh = self._open()
+        fresh = self._open(self.bundle.again())
         self._predictor.close()
         self._predictor = fresh
 

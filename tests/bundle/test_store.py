@@ -103,6 +103,25 @@ def test_a_zip_made_by_hand_of_the_folder_opens_too(digits_bundle, tmp_path):
         assert verify(bundle) == []
 
 
+def test_a_zip_with_hidden_files_beside_the_folder_opens_too(digits_bundle, tmp_path):
+    path = Path(shutil.make_archive(str(tmp_path / "hand"), "zip", digits_bundle.parent, digits_bundle.name))
+    with zipfile.ZipFile(path, "a") as zipped:
+        zipped.writestr(".inner/a", "a")
+        zipped.writestr("__MACOSX/._digits", "a")
+    with Bundle.open(path) as bundle:
+        assert verify(bundle) == []
+        top = bundle.folder.parent
+    assert not top.exists()
+
+
+def test_hidden_files_of_other_tools_do_no_harm(copy):
+    for folder in (copy, copy / "witnesses", copy / "report"):
+        (folder / ".DS_Store").write_bytes(b"Bud1")
+    bundle = Bundle.open(copy)
+    assert verify(bundle) == []
+    assert len(bundle.witnesses().pictures) == 8
+
+
 def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
     code = "import sys; from sightsmith.bundle.store import Bundle; b = Bundle.open(sys.argv[1]); print(b.folder)"
     made = subprocess.run([sys.executable, "-c", code, archive], capture_output=True, text=True, check=True)
@@ -116,6 +135,11 @@ def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
         (lambda path: (path / "manifest.json").unlink(), "not a bundle"),
         (lambda path: (path / "manifest.json").write_text("{"), "not valid JSON"),
         (lambda path: (path / "manifest.json").write_text("[]"), "must hold a JSON object"),
+        (lambda path: (path / "manifest.json").write_text("[" * 100_000), "not valid JSON"),
+        (lambda path: (path / "manifest.json").write_text('{"a":' * 900 + "1" + "}" * 900), "manifest.json"),
+        (lambda path: (path / "manifest.json").write_text(edited(path, "NaN")), "not valid JSON.*Copy the bundle"),
+        (lambda path: (path / "manifest.json").write_text(edited(path, "-Infinity")), "not valid JSON"),
+        (lambda path: (path / "manifest.json").write_text(edited(path, "1e999")), "not valid JSON"),
         (lambda path: (path / "manifest.json").write_bytes(b"\xff\xfe{}"), "not UTF-8"),
         (
             lambda path: (path / "weights.safetensors").unlink(),
@@ -152,8 +176,8 @@ def rewrite(path: Path, drop: str | None = None, **changes: object) -> None:
     (path / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def edited(path: Path) -> str:
-    return (path / "manifest.json").read_text(encoding="utf-8").replace("0.97", "0.99")
+def edited(path: Path, value: str = "0.99") -> str:
+    return (path / "manifest.json").read_text(encoding="utf-8").replace("0.97", value)
 
 
 def test_every_fault_is_listed_by_verify(copy):

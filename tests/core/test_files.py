@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from sightsmith.core.errors import BundleError, OutputExistsError
-from sightsmith.core.files import new_file, new_folder, sha256, unzip, write_text
+from sightsmith.core.files import new_file, new_folder, refuse_existing, sha256, unzip, write_text
 
 
 def test_a_folder_appears_whole(tmp_path):
@@ -40,6 +40,13 @@ def test_an_existing_folder_is_refused_or_replaced(tmp_path):
         (partial / "new.txt").write_text("new")
     assert [path.name for path in out.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_is_no_place_for_a_file(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="is a folder, where a file is to go"):
+            refuse_existing(tmp_path / "a.txt", overwrite=overwrite)
 
 
 def test_a_failed_file_leaves_the_old_one(tmp_path):

@@ -274,6 +274,32 @@ def test_an_existing_output_is_never_touched_unasked(life, cats, tmp_path):
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 60
 
 
+def test_pictures_are_no_place_for_a_model(photos, tmp_path):
+    before = tree(tmp_path)
+    again = ("--overwrite", *QUICK)
+    sightsmith("train", "photos", "--out", "photos", *again, cwd=tmp_path).refused(
+        2, "is where the training data photos"
+    )
+    sightsmith("train", ".", "--out", "model", *QUICK, cwd=photos).refused(2, "inside the training data", "-model")
+    sightsmith("train", "photos", "--out", ".", *QUICK, cwd=tmp_path).refused(2, "out must be the name", "--out model")
+    shutil.copytree(photos, tmp_path / "others")
+    done = sightsmith("train", "photos", "--out", "others", *again, cwd=tmp_path)
+    done.refused(2, "others exists already and is not a bundle", "--overwrite replaces only bundles")
+    assert tree(tmp_path / "others") == tree(photos)
+    shutil.rmtree(tmp_path / "others")
+    assert tree(tmp_path) == before
+
+
+def test_a_bundle_one_stands_in_and_one_behind_a_link(cats, photos, tmp_path):
+    (tmp_path / "latest").symlink_to("cats")
+    sightsmith("evaluate", ".", "--data", photos, cwd=cats).succeeded()
+    sightsmith("export", ".", "--to", "onnx", cwd=cats).succeeded()
+    sightsmith("evaluate", "latest", "--data", photos, cwd=tmp_path).succeeded()
+    assert (tmp_path / "latest").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cats", "latest", "photos"]
+    sightsmith("verify", "cats", cwd=tmp_path).succeeded()
+
+
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder where nobody may write, such as /proc")
 @pytest.mark.parametrize("verb", ["train", "predict", "check"])
 def test_an_output_where_nobody_may_write(life, verb):

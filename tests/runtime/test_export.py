@@ -78,6 +78,7 @@ def with_witnesses(bundle: Bundle, witnesses: Witnesses) -> Bundle:
     shutil.rmtree(bundle.folder / "witnesses")
     module.save(witnesses, bundle.folder / "witnesses")
     bundle.manifest.files["witnesses/arrays.safetensors"] = sha256(bundle.folder / "witnesses" / "arrays.safetensors")
+    (bundle.folder / "manifest.json").write_text(bundle.manifest.to_text(), encoding="utf-8")
     return add_files(bundle, {})
 
 

@@ -1,11 +1,11 @@
-"""The files under a bundle: listing, linking, replacing and packing folders."""
+"""The files under a bundle: listing, linking and packing folders."""
 
 import os
 import shutil
 import zipfile
 from pathlib import Path
 
-from sightsmith.core.files import new_file, new_folder
+from sightsmith.core.files import new_file
 
 Content = bytes | str | Path
 """What to put into a file: bytes, text (UTF-8), or a file to copy."""
@@ -23,15 +23,12 @@ def files_of(folder: Path) -> set[str]:
     return found
 
 
-def lift(top: Path, marker: str) -> Path:
-    """Make the files beside `marker` the content of `top`, where they lie in one folder of it; return `top`."""
+def holder_of(marker: str, top: Path) -> Path:
+    """Return the folder that `marker` lies in: `top`, or the one folder in it, where that was packed by its name."""
     inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     if (top / marker).exists() or len(inside) != 1 or not inside[0].is_dir():
         return top
-    inner = inside[0].rename(top / ".inner")
-    for path in inner.iterdir():
-        path.rename(top / path.name)
-    return top
+    return inside[0]
 
 
 def put(path: Path, content: Content) -> None:
@@ -52,18 +49,6 @@ def link(source: Path | str, target: Path | str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def move_into_place(fresh: Path, path: Path) -> None:
-    """Make the content of the folder `fresh` that of `path`, which it replaces whole."""
-    with new_folder(path, overwrite=True) as partial:
-        for entry in fresh.iterdir():
-            entry.rename(partial / entry.name)
-        for entry in path.iterdir():
-            if entry.name.startswith(".") and entry.is_dir():  # .git and the like are not ours to drop
-                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=link)
-            elif entry.name.startswith("."):
-                link(entry, partial / entry.name)
 
 
 def zip_folder(folder: Path, archive: Path) -> None:

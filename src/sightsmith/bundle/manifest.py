@@ -95,7 +95,8 @@ class Manifest:
         """
         try:
             raw = json.loads(text)
-        except ValueError as error:
+            _dump(raw)  # refuses NaN and infinities, which JSON has not
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"manifest.json: not valid JSON ({error}). Copy the bundle again.") from error
         if not isinstance(raw, dict):
             raise BundleError("manifest.json: must hold a JSON object. Copy the bundle again.")

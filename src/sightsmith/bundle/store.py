@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,37 +22,32 @@ from safetensors.numpy import load_file, save_file
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.draft import BundleDraft
-from sightsmith.bundle.folder import Content, files_of, lift, link, move_into_place, put, zip_folder
+from sightsmith.bundle.folder import Content, files_of, holder_of, link, put, zip_folder
 from sightsmith.bundle.manifest import Manifest, definition_digest
+from sightsmith.bundle.place import MANIFEST, WEIGHTS, refuse_taken, staged
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
-from sightsmith.core.files import new_folder, readable, refuse_existing, sha256, unzip
+from sightsmith.core.files import alone_in, readable, sha256, unzip
 
 __all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
-MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES = (
-    "manifest.json",
-    "weights.safetensors",
-    "README.md",
-    "splits.json",
-    "witnesses",
-)
+CARD, SPLITS, WITNESSES = "README.md", "splits.json", "witnesses"
 
 
 class Bundle:
     """An opened bundle.
 
     Attributes:
-        path: the folder or archive that was opened.
-        folder: where its files lie; a temporary folder for an archive, removed at `close` and at exit.
+        path: the folder or archive that was opened, as it was named.
+        place: where that is: absolute, links followed, so that writing replaces the bundle and not a link to it.
+        folder: where its files lie; in a temporary folder for an archive, removed at `close` and at exit.
         manifest: what it says of itself.
     """
 
-    def __init__(self, path: Path, folder: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.folder = folder
-        self.manifest = manifest
-        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True) if self.zipped else None
+    def __init__(self, path: Path, place: Path, folder: Path, unpacked: Path | None = None) -> None:
+        self.path, self.place, self.folder = path, place, folder
+        self.manifest = _read_manifest(folder, path)
+        self._remove = weakref.finalize(self, shutil.rmtree, unpacked, ignore_errors=True) if unpacked else None
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = True) -> Self:
@@ -68,7 +63,17 @@ class Bundle:
         path = Path(path)
         if not path.exists():
             raise BundleError(f"{path}: no such bundle. `sightsmith train … --out {path}` makes one.")
-        bundle = cls(path, path, _read_manifest(path, path)) if path.is_dir() else cls._unpack(path)
+        return cls._open(path, path.resolve(), verify)
+
+    def again(self, verify: bool = True) -> Self:
+        """Open it as it is now at its place, even where a link or the working folder has moved on since."""
+        if not self.place.exists():
+            raise BundleError(f"{self.path}: is not there any more. Somebody moved or removed it since it was opened.")
+        return self._open(self.path, self.place, verify)
+
+    @classmethod
+    def _open(cls, path: Path, place: Path, verify: bool) -> Self:
+        bundle = cls._of_folder(path, place) if place.is_dir() else cls._unpack(path, place)
         if verify:
             problems = _problems(bundle)
             if problems:
@@ -77,12 +82,16 @@ class Bundle:
         return bundle
 
     @classmethod
-    def _unpack(cls, path: Path) -> Self:
+    def _of_folder(cls, path: Path, place: Path) -> Self:
+        same = path.is_dir() and path.samefile(place)
+        return cls(path, place, path if same else place)
+
+    @classmethod
+    def _unpack(cls, path: Path, place: Path) -> Self:
         top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
         try:
             unzip(path, top)
-            folder = lift(top, MANIFEST)
-            return cls(path, folder, _read_manifest(folder, path))
+            return cls(path, place, holder_of(MANIFEST, top), unpacked=top)
         except BaseException:
             shutil.rmtree(top, ignore_errors=True)
             raise
@@ -90,7 +99,7 @@ class Bundle:
     @property
     def zipped(self) -> bool:
         """Whether the bundle is an archive."""
-        return self.folder != self.path
+        return self._remove is not None
 
     def file(self, relative: str) -> Path:
         """Return the path of a file of the bundle.
@@ -143,21 +152,18 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
     Args:
         path: folder to make, or the .zip archive.
         draft: what goes into it.
-        overwrite: replace what stands there.
+        overwrite: replace the bundle or the empty folder that stands there.
 
     Raises:
-        OutputExistsError: something stands there and `overwrite` is false.
+        OutputExistsError: something stands there and `overwrite` is false, or it is not a bundle.
         BundleError: the draft contradicts itself, or the disk does not take it.
     """
     path = Path(path)
-    refuse_existing(path, overwrite=overwrite)
-    with _writing(path), ExitStack() as stack:
-        if path.suffix == ".zip":
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="sightsmith-"))
-            _fill(Path(temporary), draft)
-            zip_folder(Path(temporary), path)
-        else:
-            _fill(stack.enter_context(new_folder(path, overwrite=overwrite)), draft)
+    place = path.resolve()
+    with _writing(path), alone_in(place.parent):
+        refuse_taken(path, overwrite=overwrite)
+        with staged(place, zipped=path.suffix == ".zip") as folder:
+            _fill(folder, draft)
     return Bundle.open(path, verify=False)
 
 
@@ -176,28 +182,27 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         The bundle as it is now.
 
     Raises:
-        BundleError: a path leads out of the bundle or would replace what a bundle is made of, or the disk does not
-            take it.
+        BundleError: a path leads out of the bundle or would replace what a bundle is made of, the bundle was changed
+            by somebody else since it was opened, or the disk does not take it.
     """
     for relative in files:
         _check_relative(relative)
     gone = tuple(remove)
     kept = [name for name in bundle.manifest.files if not (gone and name.startswith(gone)) and name not in files]
-    parent = bundle.path.resolve().parent
-    with _writing(bundle.path), tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=parent) as temporary:
-        folder = Path(temporary) / "bundle"
-        folder.mkdir()
-        for name in kept:
-            link(bundle.folder / name, folder / name)
-        for name, content in files.items():
-            put(folder / name, content)
-        digests = {name: bundle.manifest.files[name] for name in kept if name != CARD}
-        _write_manifest(folder, bundle.manifest, changes, digests)
-        if bundle.zipped:
-            zip_folder(folder, bundle.path)
-        else:
-            move_into_place(folder, bundle.path)
-    return Bundle.open(bundle.path, verify=False)
+    with _writing(bundle.path), alone_in(bundle.place.parent), bundle.again(verify=False) as now:
+        if now.manifest != bundle.manifest:
+            raise BundleError(
+                f"{bundle.path}: was changed since it was opened, and this would undo it; nothing was written. "
+                "Open it again, or repeat the command."
+            )
+        with staged(bundle.place, zipped=bundle.zipped) as folder:
+            for name in kept:
+                link(now.folder / name, folder / name)
+            for name, content in files.items():
+                put(folder / name, content)
+            digests = {name: bundle.manifest.files[name] for name in kept if name != CARD}
+            _write_manifest(folder, bundle.manifest, changes, digests)
+    return bundle.again(verify=False)
 
 
 @contextmanager
@@ -213,7 +218,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
     """Write a bundle as a zip archive; equal bundles give equal archives."""
-    refuse_existing(Path(path), overwrite=overwrite)
+    refuse_taken(Path(path), overwrite=overwrite)
     zip_folder(bundle.folder, Path(path))
     return Path(path)
 

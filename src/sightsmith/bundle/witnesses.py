@@ -198,7 +198,8 @@ def load(folder: Path) -> Witnesses:
     """
     try:
         arrays = load_file(folder / _ARRAYS)
-        pictures = tuple(path.read_bytes() for path in sorted(folder.iterdir()) if path.name != _ARRAYS)
+        shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # .DS_Store and the like
+        pictures = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
         outputs = {key.removeprefix("output."): array for key, array in arrays.items() if key.startswith("output.")}
         return Witnesses(pictures, arrays["pixels"], outputs)
     except (SafetensorError, OSError, KeyError, ValueError) as error:

@@ -5,11 +5,12 @@ import hashlib
 import lzma
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from sightsmith.core.errors import BundleError, OutputError, OutputExistsError
@@ -34,11 +35,13 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary sibling folder to fill, and rename it to `path` when the block ends well.
 
+    Whoever says `overwrite` has made sure that what stands there is not somebody's only copy: it goes, whatever it is.
+
     Raises:
         OutputExistsError: `path` exists and `overwrite` is false.
     """
     path = Path(path)
-    refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite, folder=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     partial.chmod(0o777 & ~_umask())
@@ -54,11 +57,59 @@ def replace_folder(fresh: Path, path: Path) -> None:
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     if path.exists() or path.is_symlink():
         path.rename(old)
-    fresh.rename(path)
+    try:
+        fresh.rename(path)
+    except OSError:
+        if old.exists() or old.is_symlink():
+            old.rename(path)
+        raise
     if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old)
     else:
         old.unlink(missing_ok=True)
+
+
+def replace_content(fresh: Path, path: Path) -> None:
+    """Move what is in `fresh` into the folder `path`, in place of what is there; hidden entries stay.
+
+    Unlike `replace_folder` it keeps the folder itself, for one that a process stands in: where that is renamed away,
+    its relative paths lead nowhere, and a shell in it shows an empty folder.
+    """
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    steps = [(entry, old / entry.name) for entry in path.iterdir() if not entry.name.startswith(".")]
+    steps += [(entry, path / entry.name) for entry in fresh.iterdir()]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in steps:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        old.rmdir()
+        raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for the same folder; no wait where the system cannot say.
+
+    The lock is on the folder itself, so that no file is left behind, and goes with the process that holds it.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):  # Windows, a folder that may not be listed, a network disk without locks
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            _lock(handle)
+        yield
+
+
+def _lock(handle: int) -> None:
+    if sys.platform != "win32":
+        import fcntl  # Windows has none
+
+        fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 @contextmanager
@@ -98,8 +149,16 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise where something stands at `path` and nobody said that it may go."""
+def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
+    """Raise where something stands at `path` and nobody said that it may go.
+
+    Args:
+        path: where to write.
+        overwrite: somebody said so; of a folder it is not believed where a file is to be written.
+        folder: a folder is to be written.
+    """
+    if not folder and Path(path).is_dir():
+        raise OutputExistsError(f"{path} exists already and is a folder, where a file is to go. Give another name.")
     if Path(path).exists() and not overwrite:
         raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
 

@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sightsmith.bundle.place import refuse_taken
 from sightsmith.core.errors import OutputExistsError, SettingsError, SightsmithError, TrainingError
-from sightsmith.core.files import refuse_existing, write_text
+from sightsmith.core.files import write_text
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
+from sightsmith.data.source import known_names
 from sightsmith.training.callbacks import BEST, LAST
 from sightsmith.training.curves import METRICS, STEPS
 from sightsmith.training.settings import TrainSettings
@@ -31,9 +33,16 @@ class WorkFolder:
 
     Attributes:
         path: the folder, `OUT.train` beside OUT.
+
+    Raises:
+        SettingsError: OUT has no name of its own, as `.` has not.
     """
 
     def __init__(self, out: Path) -> None:
+        if out.name in ("", ".."):
+            raise SettingsError(
+                f"train: out must be the name of a folder to make, such as --out model, got {str(out)!r}"
+            )
         self.path = out.with_name(f"{out.name}.train")
         self.last, self.best = self.path / LAST, self.path / BEST
         self.metrics, self.steps = self.path / METRICS, self.path / STEPS
@@ -42,13 +51,17 @@ class WorkFolder:
         """Make the folder, or find it again where the settings say `resume`; nothing is touched before all is checked.
 
         Raises:
-            OutputExistsError: the bundle exists, or an interrupted training does, and nobody said what to do with it.
-            SettingsError: there is nothing to resume, or it was started with other settings.
+            OutputExistsError: the bundle exists, or an interrupted training does, and nobody said what to do with it;
+                or what stands there is something else, such as the data.
+            SettingsError: there is nothing to resume, or it was started with other settings; or `out` is in the data.
         """
-        refuse_existing(settings.out, overwrite=settings.overwrite)
+        for place in (settings.out, self.path):
+            _refuse_overlap(place, settings)
+        refuse_taken(settings.out, overwrite=settings.overwrite)
         if settings.resume:
             self._check_same(settings)
             return
+        self._refuse_strange()
         if self.path.exists() and not settings.overwrite:
             raise OutputExistsError(
                 f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
@@ -56,6 +69,13 @@ class WorkFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         with self.gone_on_error():
             self.write(_RUN, to_toml(settings))
+
+    def _refuse_strange(self) -> None:
+        if self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
+            raise OutputExistsError(
+                f"{self.path} is needed to work in, and holds something else than an interrupted training (it has no "
+                f"{_RUN}). Choose another --out, or move it away yourself."
+            )
 
     def _check_same(self, settings: TrainSettings) -> None:
         if not (self.path / _RUN).is_file():
@@ -114,3 +134,25 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete the folder: the bundle holds what is worth keeping."""
         shutil.rmtree(self.path)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _refuse_overlap(place: Path, settings: TrainSettings) -> None:
+    """Raise where writing at `place` would put a model among the pictures, or pictures among what may be replaced."""
+    if (settings.format is None and settings.data.replace("_", "-") in known_names()) or not Path(
+        settings.data
+    ).exists():
+        return
+    data, there = Path(settings.data).resolve(), place.resolve()
+    if there in (data, *data.parents):
+        raise OutputExistsError(
+            f"{place}: is where the training data {settings.data} lies, and would be replaced. Choose another --out."
+        )
+    if data in there.parents:
+        raise SettingsError(
+            f"{place}: lies inside the training data {settings.data}, where the model would be taken for pictures. "
+            f"Write it beside the data, such as --out {data}-model"
+        )

@@ -1,0 +1,83 @@
+"""The place of a bundle on the disk: what may be replaced there, and how, whole or not at all."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sightsmith.bundle.folder import link, zip_folder
+from sightsmith.core.errors import OutputExistsError
+from sightsmith.core.files import new_folder, refuse_existing, replace_content
+
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+_MARKS = frozenset({MANIFEST, WEIGHTS})
+"""Files that no bundle is without, and that together no other folder has."""
+
+
+def refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Raise where something stands at the place of a bundle, unless it is one that may go.
+
+    Raises:
+        OutputExistsError: a bundle or an empty folder stands there and `overwrite` is false, or anything else does.
+    """
+    if path.exists() and not _replaceable(path):
+        raise OutputExistsError(
+            f"{path} exists already and is not a bundle; --overwrite replaces only bundles and empty folders. "
+            "Give another name, or move it away yourself."
+        )
+    refuse_existing(path, overwrite=overwrite, folder=True)
+
+
+@contextmanager
+def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
+    """Give a folder to fill; when the block ends well, what is in it stands at `place`, as a folder or zip archive."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=place.parent) as temporary:
+        folder = Path(temporary) / "bundle"
+        folder.mkdir()
+        yield folder
+        if zipped:
+            zip_folder(folder, place)
+        elif _stood_in(place):
+            replace_content(folder, place)
+        else:
+            _move(folder, place)
+
+
+def _stood_in(place: Path) -> bool:
+    try:
+        here = Path.cwd()
+    except OSError:  # the working folder was deleted
+        return False
+    return place in (here, *here.parents) and place.is_dir()
+
+
+def _move(fresh: Path, place: Path) -> None:
+    hidden = [entry for entry in place.iterdir() if entry.name.startswith(".")] if place.is_dir() else []
+    with new_folder(place, overwrite=True) as partial:
+        for entry in fresh.iterdir():
+            entry.rename(partial / entry.name)
+        for entry in hidden:  # .git and the like are not ours to drop
+            if entry.is_dir():
+                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=link)
+            else:
+                link(entry, partial / entry.name)
+
+
+def _replaceable(path: Path) -> bool:
+    if path.suffix == ".zip" and path.is_dir():
+        return False
+    return set(_names(path)) >= _MARKS or (path.is_dir() and not any(path.iterdir()))
+
+
+def _names(path: Path) -> Iterable[str]:
+    """Return the names of the files in a folder, or of those in an archive or its top folders."""
+    if path.is_dir():
+        return [entry.name for entry in path.iterdir() if entry.is_file()]
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            return [name.rpartition("/")[2] for name in zipped.namelist() if name.count("/") < 2]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return []
