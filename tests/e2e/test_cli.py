@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import signal
 import subprocess
 import tomllib
@@ -43,9 +44,12 @@ def test_evaluate_prints_json_alone(life):
 
 
 def test_evaluate_on_other_data(home):
-    done = sightsmith("evaluate", "cats", "--data", "photos", "--report", "page.html", cwd=home).succeeded()
+    shutil.copytree(home / "photos", home / "fewer")
+    min((home / "fewer").rglob("*.jpg")).unlink()
+    done = sightsmith("evaluate", "cats", "--data", "fewer", "--report", "page.html", cwd=home).succeeded()
     assert "accuracy" in done.out
-    assert "on 60 pictures" in done.out
+    assert "on 59 pictures" in done.out
+    assert "have names that the model was trained on" in done.out
     assert (home / "page.html").is_file()
 
 

@@ -230,6 +230,19 @@ def test_a_model_is_chosen_and_stays_in_the_address(opened, serving, exported_bu
         page.locator("#facts", has_text="second").wait_for()
 
 
+def test_a_picture_that_comes_before_the_model_is_known_is_answered_once_it_is(opened, service, digit):
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for()  # so that the first load asks for nothing more
+        held = []
+        page.route("**/v1/models/*", lambda route: held.append(route))
+        with page.expect_request("**/v1/models/*"):
+            page.reload(wait_until="commit")
+        page.evaluate(DROP, as_argument(digit))
+        page.locator("#shown").wait_for()
+        held[0].continue_()
+        assert scores(page)
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 @pytest.mark.parametrize("width", [320, 390, 820, 1280])
 def test_nothing_stands_out_of_the_window_at_any_width(opened, service, path, width):

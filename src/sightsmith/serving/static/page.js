@@ -120,6 +120,7 @@ async function choose(file) {
   state.file = file;
   state.chosen = null;
   showPicture(file);
+  if (!state.facts) return; // useModel goes on with it once the model is known
   showCommand();
   await predict();
 }
