@@ -1,4 +1,4 @@
-"""What happens around the steps of training: seeds and learning rate, the record of the curve, checkpoints.
+"""What happens around the steps of training: seeds and learning rate, and the record of the curve.
 
 Everything that a later step depends on is either a function of (seed, epoch, step) or in the checkpoint, so a
 training that was killed goes on exactly as it would have.
@@ -7,13 +7,9 @@ training that was killed goes on exactly as it would have.
 # ruff: noqa: ARG002 -- Lightning's signatures
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -30,20 +26,8 @@ from sightsmith.training.optim import Schedule
 LAST, BEST = "last.safetensors", "best.safetensors"
 _LOOK_EVERY = 25
 """Steps between two looks at the loss on an accelerator, each of which waits for the device."""
-_SAVE_EVERY = 900.0
-"""Seconds between two checkpoints inside a long epoch."""
-
-
 _SANE_LR = 0.01
 """The largest learning rate that is suggested after one that was too large."""
-
-
-class TrainingStoppedError(TrainingError):
-    """Somebody asked training to stop; everything is saved."""
-
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + signal_number
 
 
 class Steps(Callback):
@@ -256,74 +240,3 @@ class Record(Callback):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self._better_epoch = state_dict["better_epoch"]
         self._losses_S = state_dict["losses"]
-
-
-class Keep(Callback):
-    """Checkpoints: after every epoch, every few minutes inside long ones, and when asked to stop by a signal.
-
-    Args:
-        folder: where the checkpoint goes.
-        record: looks at the losses before anything is saved.
-        accumulate: batches of one optimiser step; a checkpoint is written between two steps only.
-        notice: called with a line when a signal arrives.
-    """
-
-    def __init__(self, folder: Path, record: Record, accumulate: int, notice: Callable[[str], None]) -> None:
-        self._path = folder / LAST
-        self._record = record
-        self._accumulate, self._notice = accumulate, notice
-        self._signal: int | None = None
-        self._previous: dict[int, Any] = {}
-        self._saved = time.monotonic()
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals over (a process's main thread alone may)."""
-        self._saved = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._asked)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save where asked to, or where the last checkpoint is old."""
-        due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
-        last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
-        if due and not last and (batch_idx + 1) % self._accumulate == 0:
-            self._record.look(trainer, batch_idx + 1)
-            self._record.check_weights(trainer, pl_module)
-            self._save(trainer)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save."""
-        self._save(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the signals back."""
-        self._give_back()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
-        self._give_back()
-
-    def _give_back(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
-
-    def _asked(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
-            raise KeyboardInterrupt
-        self._signal = number
-        with suppress(OSError, RuntimeError):  # a terminal that went away must not keep us from saving
-            self._notice("Asked to stop: finishing the step and saving. Ask once more to stop at once.")
-
-    def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self._path)
-        self._saved = time.monotonic()
-        if self._signal is not None:
-            raise TrainingStoppedError(
-                f"stopped by {signal.Signals(self._signal).name} in epoch {trainer.current_epoch + 1}; everything is "
-                f"saved in {self._path}. The same command with --resume goes on from there.",
-                self._signal,
-            )

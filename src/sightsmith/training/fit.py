@@ -18,11 +18,12 @@ from sightsmith.core.progress import duration
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.gate import GateReport
 from sightsmith.nets.build import BuiltNet, build_net
-from sightsmith.training.callbacks import Keep, Record, Steps
+from sightsmith.training.callbacks import Record, Steps
 from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
+from sightsmith.training.keep import Keep
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.material import Material, collapsed, gather
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups

@@ -1,0 +1,97 @@
+"""Bounds on pictures that are small as files and in their headers, and are made to take much time or memory.
+
+JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles).
+"""
+
+import io
+import re
+import struct
+from typing import IO
+
+from PIL import JpegImagePlugin, TiffImagePlugin
+
+from sightsmith.core.errors import PictureError, TooManyPixelsError
+
+_MOST_SCANS = 100
+"""Scans of a JPEG; encoders write about ten. Each costs a pass over all of the picture, and may take 14 bytes."""
+_MOST_SEGMENTS = 2_000
+"""Marker segments of a JPEG that may have many scans."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker of a JPEG among the pixels' data, where 0xFF is followed by 0, by a restart or by itself."""
+_CHUNK = 1 << 14
+_FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+
+
+def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
+    """Refuse tiles that unfold to more than the picture may have; strips end with the picture, tiles need not.
+
+    Twice the bound, since the tiles at the right and the lower edge always stand out a little.
+    """
+    wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    if wide <= 0 or long <= 0:
+        return
+    unfolded = -(-image.width // wide) * -(-image.height // long) * wide * long
+    if unfolded > 2 * max_pixels:
+        raise TooManyPixelsError(
+            f"{name}: tiles may unfold to {2 * max_pixels / 1e6:g} million pixels, those of {wide}×{long} of this "
+            f"picture of {image.width}×{image.height} have {unfolded / 1e6:,.1f} million. Save it without tiles."
+        )
+
+
+def check_scans(image: JpegImagePlugin.JpegImageFile, name: str) -> None:
+    """Refuse a JPEG made of so many scans that decoding a few kilobytes takes seconds."""
+    file = image.fp
+    if file is None or _is_one_scan(image, file):
+        return
+    place = file.tell()
+    file.seek(0)
+    scans = _count_scans(file)
+    file.seek(place)
+    if scans > _MOST_SCANS:
+        raise PictureError(
+            f"{name}: a JPEG may have {_MOST_SCANS} scans, or {_MOST_SEGMENTS:,} parts, this one has more. "
+            "Export it again as a baseline JPEG."
+        )
+
+
+def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
+    """Tell whether all of the picture is in its first scan, as in most; libjpeg then reads no other.
+
+    Pillow leaves the file behind that scan's header, which says how many channels the scan has.
+    """
+    if "progressive" in image.info:
+        return False
+    length = 6 + 2 * image.layers
+    place = file.tell()
+    file.seek(max(0, place - length - 2))
+    header = file.read(length + 2)
+    file.seek(place)
+    return header.startswith(struct.pack(">BBHB", 0xFF, _SCAN, length, image.layers))
+
+
+def _count_scans(file: IO[bytes]) -> int:
+    """Count the scans of a JPEG from its start, up to one more than allowed.
+
+    Segment by segment as libjpeg reads them: what a phone or a camera appends to a picture does not count.
+    """
+    scans = 0
+    for _ in range(_MOST_SEGMENTS):
+        kind = _next_marker(file)
+        if kind is None or kind == _END_OF_IMAGE or scans > _MOST_SCANS:
+            return scans
+        scans += kind == _SCAN
+        if kind >= _FIRST_FRAME and kind != _START_OF_IMAGE:
+            file.seek(max(2, int.from_bytes(file.read(2), "big")) - 2, io.SEEK_CUR)
+    return _MOST_SCANS + 1
+
+
+def _next_marker(file: IO[bytes]) -> int | None:
+    """Return the kind of the next marker and leave the file behind it; None at the end of the file."""
+    while len(chunk := file.read(_CHUNK)) > 1:
+        if found := _MARKER.search(chunk):
+            file.seek(found.end() - len(chunk), io.SEEK_CUR)
+            return chunk[found.end() - 1]
+        if chunk.endswith(b"\xff"):
+            file.seek(-1, io.SEEK_CUR)
+    return None
