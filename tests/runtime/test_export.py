@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sightsmith.bundle.witnesses import Proof, Witnesses, compare
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.runtime.export import export
+from sightsmith.runtime.proving import Comparison
 from small_bundle import digit_pictures
 
 PICTURES, TARGETS = digit_pictures()
@@ -42,7 +44,8 @@ def test_an_export_is_proved_on_labelled_pictures_and_written_down(copy, capsys)
     assert verify(report.bundle) == []
     entry = Bundle.open(copy).manifest.backends["openvino"]["precisions"]["fp32"]
     assert entry["limits"] == {"probabilities": 1e-3, "class_map": 1e-2}
-    assert entry["data"]["agreement"] >= 0.99
+    assert 0.99 <= entry["data"]["agreement"] <= entry["data"]["alike"]
+    assert entry["data"]["tie"] == 1e-4
     assert "openvino.precisions.fp32" in (copy / "README.md").read_text()
     out, err = capsys.readouterr()
     assert (out, err) == ("", "")
@@ -80,6 +83,12 @@ def with_witnesses(bundle: Bundle, witnesses: Witnesses) -> Bundle:
     bundle.manifest.files["witnesses/arrays.safetensors"] = sha256(bundle.folder / "witnesses" / "arrays.safetensors")
     (bundle.folder / "manifest.json").write_text(bundle.manifest.to_text(), encoding="utf-8")
     return add_files(bundle, {})
+
+
+def test_ties_are_not_told_as_the_same_answers():
+    found = Comparison(metric="accuracy", count=500, trained=0.9, exported=0.902, agreement=0.998, alike=1.0, tie=0.005)
+    assert str(found).endswith("on 500 pictures, 99.80% the same answers (100.00% with ties within 0.005)")
+    assert str(replace(found, agreement=1.0)).endswith("100.00% the same answers")
 
 
 def test_a_drop_beyond_the_allowed_one_is_refused(copy):

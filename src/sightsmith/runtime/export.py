@@ -111,7 +111,7 @@ def export(
         prove: labelled pictures to compare the metric on, each (picture, target).
         precision: the one to prove besides fp32; "auto" proves all that this machine computes in.
         max_drop: how far the metric may fall on `prove`, in 0…1.
-        min_agreement: share of `prove` that must be answered as by the trained model, in 0…1.
+        min_agreement: share of `prove` that must be answered as by the trained model, near ties counting, in 0…1.
         threads: threads to compute with; 0 is as many as are usable.
         quiet: show no progress.
 

@@ -30,6 +30,8 @@ class Comparison:
         trained: the metric of the trained model in fp32, 0…1.
         exported: the metric of the export, 0…1.
         agreement: share of the pictures with the same answer, 0…1.
+        alike: the same, counting as equal what the trained model holds to be as good as equal (`tie`); this is judged.
+        tie: how near two answers of the trained model are that count so, in the unit of the output.
     """
 
     metric: str
@@ -37,17 +39,21 @@ class Comparison:
     trained: float
     exported: float
     agreement: float
+    alike: float
+    tie: float
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain JSON."""
-        values = {"trained": self.trained, "exported": self.exported, "agreement": self.agreement}
+        names = ("trained", "exported", "agreement", "alike", "tie")
+        values: dict[str, float] = {name: getattr(self, name) for name in names}
         return {"metric": self.metric, "count": self.count, **{name: round(value, 6) for name, value in values.items()}}
 
     def __str__(self) -> str:
         """Describe it in a line."""
+        ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
         return (
             f"{self.metric} {self.exported:.4f} against {self.trained:.4f} on {self.count:,} pictures, "
-            f"{self.agreement:.2%} the same answers"
+            f"{self.agreement:.2%} the same answers{ties}"
         )
 
 
@@ -69,7 +75,7 @@ def compare_on_data(
         sessions: by precision.
         samples: each (picture, target).
         max_drop: how far the metric may fall, in 0…1.
-        min_agreement: share of the pictures that must be answered alike, in 0…1.
+        min_agreement: share of the pictures that must be answered alike, near ties counting, in 0…1.
         quiet: show no progress.
 
     Raises:
@@ -85,12 +91,15 @@ def compare_on_data(
     first, expected = trained.outputs[0], answers.pop("trained")
     made = {}
     for precision, got in answers.items():
+        tie = kind.TOLERANCES[precision][first] / 10
         made[precision] = Comparison(
             metric=kind.METRIC,
             count=len(samples),
             trained=kind.measure(expected, targets),
             exported=kind.measure(got, targets),
-            agreement=kind.same_answers(expected, got, kind.TOLERANCES[precision][first] / 10),
+            agreement=kind.same_answers(expected, got),
+            alike=kind.same_answers(expected, got, tie),
+            tie=tie,
         )
         _require(made[precision], f"export to {backend} in {precision}", max_drop, min_agreement)
     return made
@@ -99,7 +108,7 @@ def compare_on_data(
 def _require(found: Comparison, what: str, max_drop: float, min_agreement: float) -> None:
     if found.trained - found.exported > max_drop:
         raise ProofError(f"{what}: {found.metric} may fall by {max_drop:g}, but: {found}. Nothing was written.")
-    if found.agreement < min_agreement:
+    if found.alike < min_agreement:
         raise ProofError(f"{what}: {min_agreement:.1%} of the answers must stay, but: {found}. Nothing was written.")
 
 
