@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.compare import compare
+from sightsmith.evaluation.findings import findings
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.samples import other_data, own_split
 from sightsmith.evaluation.verb import evaluate
@@ -168,6 +170,20 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(evaluated) -> None:
     first = re.search(r'src="data:image/(png|jpeg);base64,([^"]+)"', text)
     assert first is not None
     assert Image.open(io.BytesIO(base64.b64decode(first[2]))).size[0] <= 168
+
+
+@pytest.mark.parametrize(
+    ("best_temperature", "best_ece", "said"),
+    [
+        (0.89, 0.081, "no temperature mends that"),
+        (0.7, 0.02, "less sure than it could be: its probabilities are off by 6.9 points on average; temperature 0.70"),
+        (1.6, 0.02, "too sure of itself"),
+    ],
+)
+def test_a_temperature_is_named_only_where_it_helps(evaluated, best_temperature, best_ece, said) -> None:
+    done = evaluated[1]
+    figures = replace(done.calibration, ece=0.069, best_temperature=best_temperature, best_ece=best_ece)
+    assert any(said in one.text for one in findings(replace(done, calibration=figures)))
 
 
 def test_names_are_escaped_on_the_page(data, tmp_path) -> None:

@@ -103,13 +103,13 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
     figures = evaluation.calibration
     if figures.ece < _UNCALIBRATED:
         return [_note(f"Probabilities can be taken at their word: off by {figures.ece * 100:.1f} points on average.")]
+    off = f"probabilities are off by {figures.ece * 100:.1f} points on average"
+    # The best temperature is that of the likelihood, which need not bring the mean gap down.
+    if figures.best_ece >= figures.ece:
+        return [_warning(f"The {off}, here above and there below the truth: no temperature mends that.")]
     sure = "too sure of itself" if figures.best_temperature > 1 else "less sure than it could be"
-    return [
-        _warning(
-            f"The model is {sure}: its probabilities are off by {figures.ece * 100:.1f} points on average; "
-            f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}."
-        )
-    ]
+    way_out = f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}"
+    return [_warning(f"The model is {sure}: its {off}; {way_out}.")]
 
 
 def _warning(text: str) -> Finding:
