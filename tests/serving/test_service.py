@@ -491,7 +491,10 @@ def test_connections_whose_request_does_not_come_are_closed_and_others_are_not(s
             slow.sendall(body.encode())
             half.sendall(full[:20])
             again.sendall(full)
-            assert again.recv(65536).startswith(b"HTTP/1.1 200")
+            answer = b""
+            while not answer.endswith(b"}"):  # header and body may come apart
+                answer += again.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200")
             again.sendall(full[:20])  # the second header stops half way
             assert [each.recv(65536) for each in (silent, half, again)] == [b"", b"", b""]
             slow.sendall(digit)  # a body has its own, longer time
