@@ -1,7 +1,8 @@
 """Claim: a few thousand small pictures, from nothing, by the defaults: signs ≥ 0.73 of unseen tracks, photos ≥ 0.75.
 
-`gtsrb_tracks` has 43 classes of 2 tracks of 10 frames for training; the test's tracks were never seen. 0.73 is what
-HOG with a linear support vector machine reaches. `cifar10_subset` has 4,500 photographs for training.
+`gtsrb_tracks` has 43 classes of 2 tracks of 10 frames for training; the test's tracks are unseen. HOG with a linear
+support vector machine reaches 0.75 on the validation tracks and 0.80 on the test's. `cifar10_subset` has 4,500
+photographs for training.
 """
 
 import sys
