@@ -212,7 +212,8 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
     asyncio.run(main())
 
 
-def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch):
+@pytest.mark.parametrize("hangs", ["the model", "every decoder"])
+def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch, hangs):
     from sightsmith.runtime.predictor import Predictor
     from sightsmith.serving import served
     from sightsmith.serving.settings import ServeSettings
@@ -223,41 +224,19 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch)
             await model.start()
             monkeypatch.setattr(served, "_PATIENCE", 0.2)
             let_go = threading.Event()
-            stuck = asyncio.create_task(model.batcher.in_model_thread(lambda: let_go.wait(30)))
+            stuck = []
+            if hangs == "the model":
+                stuck = [asyncio.create_task(model.batcher.in_model_thread(lambda: let_go.wait(30)))]
+            else:
+                for _ in range(2):
+                    decoders.submit(let_go.wait, 30)
             deadline = time.monotonic() + 20
             while model.health.ready:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
             assert "have not been answered for" in model.health.reason
             let_go.set()
-            await stuck
-            while not model.health.ready:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.01)
-            await model.stop()
-
-    asyncio.run(main())
-
-
-def test_decoders_that_all_hang_make_a_model_not_ready(exported_bundle, monkeypatch):
-    from sightsmith.runtime.predictor import Predictor
-    from sightsmith.serving import served
-    from sightsmith.serving.settings import ServeSettings
-
-    async def main():
-        with ThreadPoolExecutor(2) as decoders:
-            model = served.ServedModel("digits", Predictor.open(exported_bundle), decoders, ServeSettings(recheck=0.1))
-            await model.start()
-            monkeypatch.setattr(served, "_PATIENCE", 0.2)
-            let_go = threading.Event()
-            for _ in range(2):
-                decoders.submit(let_go.wait, 30)
-            deadline = time.monotonic() + 20
-            while model.health.ready:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.01)
-            assert "have not been answered for" in model.health.reason
-            let_go.set()
+            await asyncio.gather(*stuck)
             while not model.health.ready:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
