@@ -118,6 +118,7 @@ def evaluate(
     format: str | None = None,  # noqa: A002  # the flag's name
     split: Literal["train", "val", "test"] = "test",
     missing_ok: Annotated[bool, Parameter(negative=())] = False,
+    group_by: str | None = None,
     backend: Backend = "auto",
     precision: Precision = "auto",
     report: Path | None = None,
@@ -133,13 +134,21 @@ def evaluate(
         format: Read that data as this format instead of detecting it.
         split: Which split.
         missing_ok: Accept other data that lacks some of the model's classes.
+        group_by: Table column or regular expression on the path that names the group of a picture, such as a video
+            or a patient: the intervals are then drawn by group. The model's own data has the groups of its training.
         report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
 
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         done = loaded.evaluate(
-            data, format=format, split=split, missing_ok=missing_ok, report=report, overwrite=overwrite
+            data,
+            format=format,
+            split=split,
+            missing_ok=missing_ok,
+            group_by=group_by,
+            report=report,
+            overwrite=overwrite,
         )
     print(_json(done.to_json()) if as_json else done.to_text())
     for skipped in done.skipped:

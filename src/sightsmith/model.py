@@ -118,6 +118,7 @@ class Model:
         format: str | None = None,  # noqa: A002  # the name of the setting
         split: Split = "test",
         missing_ok: bool = False,
+        group_by: str | None = None,
         report: Path | None = None,
         overwrite: bool = False,
         quiet: bool = False,
@@ -131,6 +132,8 @@ class Model:
             format: of that data, where it is not to be detected.
             split: which split.
             missing_ok: accept other data that lacks some of the model's classes.
+            group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes
+                what the model was trained with for its own data.
             report: where the page goes besides; for other data and other splits it goes there alone.
             overwrite: replace the page at `report`.
             quiet: show no progress.
@@ -148,6 +151,7 @@ class Model:
             format=format,
             split=split,
             missing_ok=missing_ok,
+            group_by=group_by,
             report=report,
             quiet=quiet,
         )

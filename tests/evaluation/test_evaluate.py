@@ -302,6 +302,34 @@ def test_an_empty_split_names_the_others(make) -> None:
         own_split(make("smallcnn"), "val")
 
 
+def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path) -> None:
+    bundle, place = moved
+    bundle.manifest.data["group_by"] = r"0(\d\d)\."
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        alone = evaluate(predictor, data=place, group_by=r"(\d+)\.", split="val", quiet=True)
+        own = evaluate(predictor, data=place, split="val", quiet=True)
+        tens = evaluate(predictor, data=place, group_by=r"/0(\d)", split="val", quiet=True)
+    assert own.answers.groups == tuple(Path(key).stem[1:] for key in own.answers.keys)
+    assert own.counts["groups"] == alone.counts["groups"] == len(own.answers.keys)
+    assert tens.counts["groups"] == 3
+    assert f"{len(own.answers.keys)} pictures in 3 groups of" in tens.to_text()
+    assert tens.overall == own.overall
+    tens.save(tmp_path)
+    assert Evaluation.load(tmp_path).answers.groups == tens.answers.groups
+    assert (Evaluation.load(tmp_path).answers.top_NT == tens.answers.top_NT).all()
+
+
+def test_models_with_groups_are_compared_by_groups(make, evaluated) -> None:
+    other = make("attention")
+    with Predictor.open(other, backend="torch", precision="fp32") as predictor:
+        evaluate(predictor, group_by=r"/\d(\d)", quiet=True)
+    (gap,) = compare([evaluated[0].path, other.path]).differences
+    assert gap.test == "sign flips of groups"
+    (swapped,) = compare([other.path, evaluated[0].path]).differences
+    assert swapped.test == "sign flips of groups"
+    assert swapped.p_value == pytest.approx(gap.p_value)
+
+
 def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) -> None:
     other = make("attention")
     with Predictor.open(other, backend="torch", precision="fp32") as predictor:
@@ -315,7 +343,8 @@ def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) ->
     assert 0 < gap.p_value <= 1
     text = done.to_text()
     assert "smallcnn" in text.splitlines()[0]
-    assert "McNemar p" in text
+    assert gap.test == "McNemar"
+    assert "p of equal accuracy" in text
     assert json.dumps(done.to_json(), allow_nan=False)
     page = _Page()
     page.feed(done.to_html())

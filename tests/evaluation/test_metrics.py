@@ -1,5 +1,6 @@
 """Metrics against scikit-learn, torchmetrics and counting by hand."""
 
+import itertools
 import subprocess
 import sys
 
@@ -176,8 +177,61 @@ def test_mcnemar_against_the_binomial_test() -> None:
     only_first = int(((first_N == 0) & (second_N == 1)).sum())
     only_second = int(((first_N == 1) & (second_N == 0)).sum())
     expected = scipy_stats.binomtest(only_first, only_first + only_second).pvalue
-    assert bootstrap.mcnemar(first_N, second_N, targets_N) == pytest.approx(expected)
-    assert bootstrap.mcnemar(first_N, first_N, targets_N) == 1
+    assert bootstrap.paired_p_value(first_N, second_N, targets_N) == pytest.approx(expected)
+    assert bootstrap.paired_p_value(first_N, first_N, targets_N) == 1
+
+
+def test_sign_flips_of_groups_against_every_flip() -> None:
+    rng = np.random.default_rng(6)
+    targets_N, groups_N = np.zeros(60, dtype=int), np.arange(60) % 9
+    first_N, second_N = (rng.random((2, 60)) < [[0.55], [0.3]]).astype(int)
+    lead_G = np.bincount(groups_N, weights=(second_N == 0).astype(float) - (first_N == 0))
+    flips = np.array(list(itertools.product([-1, 1], repeat=9)))
+    expected = (np.abs(flips @ lead_G) >= abs(lead_G.sum())).mean()
+    assert bootstrap.paired_p_value(first_N, second_N, targets_N, groups_N) == pytest.approx(expected)
+    alone_N = np.arange(60)
+    assert bootstrap.paired_p_value(first_N, second_N, targets_N, alone_N) == pytest.approx(
+        bootstrap.paired_p_value(first_N, second_N, targets_N)
+    )
+
+
+def test_group_bootstrap_agrees_with_drawing_groups_by_hand() -> None:
+    rng = np.random.default_rng(2)
+    targets_N, groups_N = np.arange(200) % 4 // 2, np.arange(200) // 10
+    hard_N = rng.random(20)[groups_N] < 0.3  # a group is easy or hard as a whole
+    predicted_N = np.where(hard_N & (rng.random(200) < 0.9), 1 - targets_N, targets_N)
+    found = bootstrap.intervals(predicted_N, targets_N, 2, groups_N)
+    by_hand = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
+    for _ in range(500):
+        drawn = np.concatenate([np.flatnonzero(groups_N == group) for group in rng.integers(20, size=20)])
+        by_hand["accuracy"].append(sk.accuracy_score(targets_N[drawn], predicted_N[drawn]))
+        by_hand["balanced_accuracy"].append(sk.balanced_accuracy_score(targets_N[drawn], predicted_N[drawn]))
+        by_hand["macro_f1"].append(sk.f1_score(targets_N[drawn], predicted_N[drawn], average="macro"))
+    for name, interval in found.items():
+        assert np.allclose((interval.low, interval.high), np.quantile(by_hand[name], [0.025, 0.975]), atol=0.03)
+    alone = bootstrap.intervals(predicted_N, targets_N, 2)["accuracy"]
+    whole = found["accuracy"]
+    assert whole.value == alone.value
+    assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
+
+
+@given(groups=st.lists(st.sampled_from(["", "a", "b", "c"]), min_size=1, max_size=30))
+def test_groups_are_numbered_without_gaps(groups: list[str]) -> None:
+    numbers_N = bootstrap.group_indices(groups)
+    assert set(numbers_N.tolist()) == set(range(groups.count("") + len(set(groups) - {""})))
+    for name, number in zip(groups, numbers_N.tolist(), strict=True):
+        alike = [other for other, at in zip(groups, numbers_N.tolist(), strict=True) if at == number]
+        assert alike == ([""] if name == "" else [name] * groups.count(name))
+
+
+def test_a_single_group_says_little() -> None:
+    targets_N, one_N = np.zeros(50, dtype=int), np.zeros(50, dtype=int)
+    predicted_N = (np.arange(50) < 10).astype(int)
+    accuracy = bootstrap.intervals(predicted_N, targets_N, 2, one_N)["accuracy"]
+    assert accuracy.low < 0.2 < 0.8 < accuracy.high
+    gap = bootstrap.differences(predicted_N, targets_N, targets_N, 2, one_N)["accuracy"]
+    assert (gap.low, round(gap.value, 6), gap.high) == (-1, 0.2, 1)
+    assert bootstrap.paired_p_value(predicted_N, targets_N, targets_N, one_N) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 Drawing N samples with replacement and counting how many fall in each cell (one target and one answer) is one draw
 from the multinomial distribution over the cells, so a repeat costs as many numbers as there are non-empty cells.
+Samples of one group (frames of a video, pictures of a patient) are alike, so groups are drawn whole: the interval is
+of other groups, not of other pictures of the same ones.
 
-Papers: Efron, "Bootstrap methods", 1979 (percentile interval); McNemar, "Note on the sampling error of the
-difference between correlated proportions", 1947 (exact form, by the binomial distribution). Wilson, "Probable
-inference, the law of succession, and statistical inference", 1927 (interval of a proportion without a mistake).
+Papers: Efron, "Bootstrap methods", 1979 (percentile interval); Davison and Hinkley, "Bootstrap methods and their
+application", 1997, section 3.8 (groups drawn whole); McNemar, "Note on the sampling error of the difference between
+correlated proportions", 1947 (exact form, by the binomial distribution); Fisher, "The design of experiments", 1935,
+section 21 (sign flips). Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
 
-Shapes: N samples, K classes, C non-empty cells, R repeats.
+Shapes: N samples, K classes, C non-empty cells, G groups, P non-empty pairs of a cell and a group, R repeats.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +41,64 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Samples counted by cell; with groups also by pair of cell and group, in the order of the cells.
+
+    Attributes:
+        columns_CX: the target and each model's answer.
+        counts_C: samples of each cell.
+        groups: how many groups there are; 0 where each sample stands for itself.
+        group_P: group of each pair.
+        counts_P: samples of each pair.
+        starts_C: where the pairs of each cell start.
+    """
+
+    columns_CX: Integers
+    counts_C: Integers
+    groups: int
+    group_P: Integers
+    counts_P: Integers
+    starts_C: Integers
+
+    def draws(self, repeats: int, seed: int) -> Iterator[Integers]:
+        """Yield the counts of each cell in resampled test sets, (R, C), some repeats at a time."""
+        rng = np.random.default_rng(seed)
+        width = max(len(self.group_P), len(self.counts_C), self.groups)
+        step = max(1, _CHUNK_NUMBERS // width)
+        for done in range(0, repeats, step):
+            size = min(step, repeats - done)
+            if not self.groups:
+                yield rng.multinomial(self.counts_C.sum(), self.counts_C / self.counts_C.sum(), size=size)
+                continue
+            times_RG = rng.multinomial(self.groups, np.full(self.groups, 1 / self.groups), size=size)
+            yield np.add.reduceat(times_RG[:, self.group_P] * self.counts_P, self.starts_C, axis=1)
+
+
+def _cells(columns_NX: Integers, groups_N: Integers | None) -> _Cells:
+    cells_CX, cell_N, counts_C = np.unique(columns_NX, axis=0, return_inverse=True, return_counts=True)
+    if groups_N is None:
+        none = np.zeros(0, dtype=np.int64)
+        return _Cells(cells_CX, counts_C, 0, none, none, none)
+    pairs_P2, counts_P = np.unique(np.stack([cell_N.reshape(-1), groups_N], axis=1), axis=0, return_counts=True)
+    starts_C = np.searchsorted(pairs_P2[:, 0], np.arange(len(cells_CX)))
+    return _Cells(cells_CX, counts_C, int(groups_N.max()) + 1, pairs_P2[:, 1], counts_P, starts_C)
+
+
+def group_indices(groups: Sequence[str]) -> Integers:
+    """Return (N,) the number of each sample's group, counted from 0; a sample without a name is a group of its own."""
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(name or place, len(numbers)) for place, name in enumerate(groups)])
+
+
 def intervals(
-    predicted_N: Integers, targets_N: Integers, classes: int, *, repeats: int = REPEATS, seed: int = 0
+    predicted_N: Integers,
+    targets_N: Integers,
+    classes: int,
+    groups_N: Integers | None = None,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """Return the 95 % intervals of `accuracy`, `balanced_accuracy` and `macro_f1`.
 
@@ -48,72 +106,91 @@ def intervals(
         predicted_N: index of each answer.
         targets_N: index of each target.
         classes: how many classes there are.
+        groups_N: number of each sample's group, every number from 0 on in use; None where each sample stands for
+            itself.
         repeats: bootstrap repeats.
         seed: of the draws; the same seed gives the same intervals.
     """
-    cells_C2, counts_C = np.unique(np.stack([targets_N, predicted_N], axis=1), axis=0, return_counts=True)
-    (whole,) = _figures(counts_C[None], cells_C2, classes)
-    drawn = [_figures(counts_RC, cells_C2, classes)[0] for counts_RC in _draws(counts_C, repeats, seed)]
+    cells = _cells(np.stack([targets_N, predicted_N], axis=1), groups_N)
+    (whole,) = _figures(cells.counts_C[None], cells.columns_CX, classes)
+    drawn = [_figures(counts_RC, cells.columns_CX, classes)[0] for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
-    whole_1 = np.array([len(targets_N)])
-    support_K = np.unique(targets_N, return_counts=True)[1]
+    drawn_N = np.arange(len(targets_N)) if groups_N is None else groups_N
+    whole_1 = np.array([len(np.unique(drawn_N))])
+    support_K = np.unique(np.unique(np.stack([targets_N, drawn_N], axis=1), axis=0)[:, 0], return_counts=True)[1]
     return {name: _widened(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
 
 
 def _widened(interval: Interval, counts: Integers) -> Interval:
-    """Widen the interval of a flawless (or hopeless) result, whose resamples are all alike, by Wilson's formula.
+    """Widen an interval whose resamples are all alike (a flawless result, a single group) by Wilson's formula.
 
-    Counts are the samples of each class for a metric that averages over classes: its reach is the mean of theirs.
+    Counts are the samples or groups of each class for a metric that averages over classes: its reach is the mean of
+    theirs.
     """
-    if interval.low < interval.high or interval.value not in (0.0, 1.0):
+    if interval.low < interval.high:
         return interval
-    reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
-    return Interval(interval.value, *((1 - reach, 1.0) if interval.value else (0.0, reach)))
+    value, shrink = interval.value, _NORMAL**2 / counts
+    middle = (value + shrink / 2) / (1 + shrink)
+    reach = np.sqrt(value * (1 - value) * shrink + shrink**2 / 4) / (1 + shrink)
+    return Interval(value, float((middle - reach).mean().clip(0, value)), float((middle + reach).mean().clip(value, 1)))
 
 
 def differences(
-    first_N: Integers, second_N: Integers, targets_N: Integers, classes: int, *, repeats: int = REPEATS, seed: int = 0
+    first_N: Integers,
+    second_N: Integers,
+    targets_N: Integers,
+    classes: int,
+    groups_N: Integers | None = None,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """Return second minus first of the same metrics with 95 % intervals, both models answering the same samples.
 
-    Each repeat draws samples, not answers, so what makes a sample hard for both cancels out.
+    Each repeat draws samples or groups, not answers, so what makes one hard for both cancels out. A single group says
+    nothing of others: the interval is then -1…1.
     """
-    cells_C3, counts_C = np.unique(np.stack([targets_N, first_N, second_N], axis=1), axis=0, return_counts=True)
+    cells = _cells(np.stack([targets_N, first_N, second_N], axis=1), groups_N)
 
     def gaps(counts_RC: Integers) -> Figures:
-        first, second = _figures(counts_RC, cells_C3, classes)
+        first, second = _figures(counts_RC, cells.columns_CX, classes)
         return {name: second[name] - first[name] for name in first}
 
-    whole = gaps(counts_C[None])
-    drawn = [gaps(counts_RC) for counts_RC in _draws(counts_C, repeats, seed)]
+    whole = gaps(cells.counts_C[None])
+    if cells.groups == 1:
+        return {name: Interval(float(one[0]), -1.0, 1.0) for name, one in whole.items()}
+    drawn = [gaps(counts_RC) for counts_RC in cells.draws(repeats, seed)]
     return {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
 
 
-def mcnemar(first_N: Integers, second_N: Integers, targets_N: Integers) -> float:
+def paired_p_value(
+    first_N: Integers, second_N: Integers, targets_N: Integers, groups_N: Integers | None = None
+) -> float:
     """Return the exact two-sided p-value of "both models err equally often", in 0…1.
 
-    Only samples that one model gets right and the other wrong tell them apart; under the hypothesis each of those
-    is a fair coin.
+    Only samples that one model gets right and the other wrong tell them apart; under the hypothesis which of the two
+    it is, is a fair coin: McNemar's test. With groups there is one coin a group, for all of its samples: sign flips
+    of the groups' leads, of which McNemar's test is the case of groups of one sample.
     """
-    first_right_N, second_right_N = first_N == targets_N, second_N == targets_N
-    only_first = int((first_right_N & ~second_right_N).sum())
-    only_second = int((~first_right_N & second_right_N).sum())
-    flips = only_first + only_second
-    tail = sum(_fair_coin(heads, flips) for heads in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * tail)
+    lead_N = (second_N == targets_N).astype(np.int64) - (first_N == targets_N)
+    lead_G = lead_N
+    if groups_N is not None:
+        lead_G = np.zeros(int(groups_N.max()) + 1, dtype=np.int64)
+        np.add.at(lead_G, groups_N, lead_N)
+    chances_H = _sums_of_coins(np.abs(lead_G[lead_G != 0]))
+    gap_H = np.abs(2 * np.arange(len(chances_H)) - (len(chances_H) - 1))
+    return min(1.0, float(chances_H[gap_H >= abs(int(lead_G.sum()))].sum()))
 
 
-def _fair_coin(heads: int, flips: int) -> float:
-    log_ways = math.lgamma(flips + 1) - math.lgamma(heads + 1) - math.lgamma(flips - heads + 1)
-    return math.exp(log_ways - flips * math.log(2))
-
-
-def _draws(counts_C: Integers, repeats: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    rng = np.random.default_rng(seed)
-    total = int(counts_C.sum())
-    step = max(1, _CHUNK_NUMBERS // len(counts_C))
-    for done in range(0, repeats, step):
-        yield rng.multinomial(total, counts_C / total, size=min(step, repeats - done))
+def _sums_of_coins(values: Integers) -> NDArray[np.float64]:
+    """Return the chance of each sum 0…total of fair coins, each worth its value or nothing."""
+    ones = int((values == 1).sum())
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, ones + 1)))])
+    chances = np.exp(log_factorials[-1] - log_factorials - log_factorials[::-1] - ones * np.log(2))
+    for value in values[values > 1].tolist():
+        none = np.zeros(value)
+        chances = (np.concatenate([chances, none]) + np.concatenate([none, chances])) / 2
+    return chances
 
 
 def _figures(counts_RC: Integers, cells_CX: Integers, classes: int) -> list[Figures]:

@@ -1,7 +1,7 @@
 """Models side by side: their metrics, and whether the differences could be luck.
 
-Models that answered the same samples are compared sample by sample: bootstrap intervals of the difference, and
-McNemar's test of the accuracies. Where they were evaluated on different data the figures stand side by side with a
+Models that answered the same samples are compared sample by sample, or group by group where the samples have groups:
+bootstrap intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data the figures stand side by side with a
 warning, and no difference is computed.
 
 Shapes: N samples.
@@ -67,12 +67,14 @@ class Difference:
     Attributes:
         name: the model.
         metrics: the model's value minus the first's, with 95 % intervals.
-        p_value: McNemar's exact two-sided p-value of equal accuracies.
+        p_value: exact two-sided p-value of equal accuracies.
+        test: by which test: "McNemar", or "sign flips of groups" where the samples have groups.
     """
 
     name: str
     metrics: Mapping[str, Interval]
     p_value: float
+    test: str
 
     @property
     def verdict(self) -> str:
@@ -99,7 +101,8 @@ class Comparison:
                     "model": one.name,
                     "against": self.entries[0].name,
                     "metrics": {name: asdict(interval) for name, interval in one.metrics.items()},
-                    "mcnemar_p": one.p_value,
+                    "p_value": one.p_value,
+                    "test": one.test,
                     "verdict": one.verdict,
                 }
                 for one in self.differences
@@ -147,7 +150,8 @@ class Comparison:
             return []
         names = list(self.differences[0].metrics)
         rows = [[name.replace("_", " "), *(_signed(one.metrics[name]) for one in self.differences)] for name in names]
-        rows.append(["McNemar p", *(f"{one.p_value:.2g}" for one in self.differences)])
+        rows.append(["p of equal accuracy", *(f"{one.p_value:.2g}" for one in self.differences)])
+        rows.append(["by", *(one.test for one in self.differences)])
         rows.append(["accuracy is", *(one.verdict for one in self.differences)])
         return rows
 
@@ -212,10 +216,17 @@ def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Dif
     renumber_K = np.array([index[name] for name in other.evaluation.classes])
     second_N = renumber_K[other.evaluation.answers.predicted_N[order_N]]
     first_N, targets_N = first.answers.predicted_N, first.answers.targets_N
+    groups = first.answers.groups
+    if groups is None and other.evaluation.answers.groups is not None:
+        groups = tuple(other.evaluation.answers.groups[at] for at in order_N)
+    groups_N = None if groups is None else bootstrap.group_indices(groups)
     return Difference(
         name=other.name,
-        metrics=bootstrap.differences(first_N, second_N, targets_N, len(first.classes), repeats=repeats, seed=seed),
-        p_value=bootstrap.mcnemar(first_N, second_N, targets_N),
+        metrics=bootstrap.differences(
+            first_N, second_N, targets_N, len(first.classes), groups_N, repeats=repeats, seed=seed
+        ),
+        p_value=bootstrap.paired_p_value(first_N, second_N, targets_N, groups_N),
+        test="McNemar" if groups is None else "sign flips of groups",
     )
 
 

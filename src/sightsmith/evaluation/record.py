@@ -37,6 +37,7 @@ class Answers:
         top_NT: indices of the most probable classes, best first.
         scores_NT: their probabilities, 0…1.
         target_scores_N: probability given to the right class.
+        groups: name of each sample's group, empty where it has none; None where no sample has.
     """
 
     keys: tuple[str, ...]
@@ -44,6 +45,7 @@ class Answers:
     top_NT: NDArray[np.int32]
     scores_NT: NDArray[np.float32]
     target_scores_N: NDArray[np.float32]
+    groups: tuple[str, ...] | None = None
 
     @property
     def predicted_N(self) -> NDArray[np.int32]:
@@ -114,7 +116,7 @@ class Evaluation:
         model: name, net, parameters, definition digest, backend, precision and such, as plain JSON.
         data: location, format, split and digest of the samples, as plain JSON.
         classes: names in the order of the indices.
-        counts: `asked`, `evaluated`, `skipped`.
+        counts: `asked`, `evaluated`, `skipped`, and `groups` where the samples have any.
         skipped: the samples left out.
         overall: metrics by name, 0…1; None where undefined.
         intervals: 95 % bootstrap intervals of some of them.
@@ -180,7 +182,10 @@ class Evaluation:
     def to_text(self) -> str:
         """Return a summary of some lines for a terminal."""
         evaluated, skipped = self.counts["evaluated"], self.counts["skipped"]
-        lines = [f"{self.model['name']} on {evaluated:,} pictures of {self.data['location']} ({self.data['split']})"]
+        groups = f" in {self.counts['groups']:,} groups" if "groups" in self.counts else ""
+        lines = [
+            f"{self.model['name']} on {evaluated:,} pictures{groups} of {self.data['location']} ({self.data['split']})"
+        ]
         for name, value in self.overall.items():
             if name.startswith("weighted_") or value is None:
                 continue
@@ -239,31 +244,39 @@ class Evaluation:
 
 
 def write_table(file: TextIO, answers: Answers, classes: Sequence[str]) -> None:
-    """Write one row a sample: key, target, answer, right, score, target_score, then the further answers."""
+    """Write one row a sample: key, target, answer, right, score, target_score, its group, the further answers.
+
+    The column `group` is there only where samples have one.
+    """
     kept = answers.top_NT.shape[1]
     further = [f"{part}_{place}" for place in range(2, kept + 1) for part in ("answer", "score")]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["key", "target", "answer", "right", "score", "target_score", *further])
+    group = ["group"] if answers.groups is not None else []
+    writer.writerow(["key", "target", "answer", "right", "score", "target_score", *group, *further])
     for at, key in enumerate(answers.keys):
         names = [classes[index] for index in answers.top_NT[at]]
         scores = [f"{score:.6g}" for score in answers.scores_NT[at]]
         others = [part for pair in zip(names[1:], scores[1:], strict=True) for part in pair]
         target, right = classes[answers.targets_N[at]], int(answers.right_N[at])
         own = f"{answers.target_scores_N[at]:.6g}"
-        writer.writerow([printable(key), target, names[0], right, scores[0], own, *others])
+        group = [answers.groups[at]] if answers.groups is not None else []
+        writer.writerow([printable(key), target, names[0], right, scores[0], own, *group, *others])
 
 
 def read_table(path: Path, classes: Sequence[str]) -> Answers:
     """Read back what `write_table` wrote."""
     index = {name: at for at, name in enumerate(classes)}
     with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
+        header, *rows = csv.reader(file)
+    grouped = "group" in header
+    first = header.index("target_score") + 1 + grouped
     return Answers(
         keys=tuple(row[0] for row in rows),
         targets_N=np.array([index[row[1]] for row in rows], dtype=np.int32),
-        top_NT=np.array([[index[name] for name in (row[2], *row[6::2])] for row in rows], dtype=np.int32),
-        scores_NT=np.array([[row[4], *row[7::2]] for row in rows], dtype=np.float32),
+        top_NT=np.array([[index[name] for name in (row[2], *row[first::2])] for row in rows], dtype=np.int32),
+        scores_NT=np.array([[row[4], *row[first + 1 :: 2]] for row in rows], dtype=np.float32),
         target_scores_N=np.array([row[5] for row in rows], dtype=np.float32),
+        groups=tuple(row[first - 1] for row in rows) if grouped else None,
     )
 
 

@@ -6,7 +6,7 @@ Shapes: N samples, K classes, T answers kept a sample.
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +84,7 @@ def evaluate(
         model=describe_model(predictor),
         data=chosen.to_json(),
         skipped=gathered.skipped,
+        groups=_groups(gathered.samples),
         contents=[content_hash(sample.picture) for sample in gathered.samples],
         seconds=seconds,
         repeats=repeats,
@@ -100,6 +101,7 @@ def measure(
     model: Mapping[str, Any],
     data: Mapping[str, Any],
     skipped: Sequence[Skipped] = (),
+    groups: Sequence[str] | None = None,
     contents: Sequence[bytes] | None = None,
     seconds: float = 0.0,
     repeats: int = bootstrap.REPEATS,
@@ -115,6 +117,7 @@ def measure(
         model: what to write down of the model.
         data: what to write down of the samples; their digest is added.
         skipped: samples left out.
+        groups: name of each sample's group, empty where it has none; the intervals are then drawn by group.
         contents: SHA-256 of each sample's picture; then only evaluations of the same pixels count as comparable.
         seconds: wall time that the answers took.
         repeats: bootstrap repeats behind the intervals.
@@ -124,21 +127,34 @@ def measure(
     confusion_KK = metrics.confusion_matrix(predicted_N, targets_N, len(classes))
     each = metrics.per_class(confusion_KK)
     areas_K = metrics.auroc(probabilities_NK, targets_N)
+    groups_N = None if groups is None else bootstrap.group_indices(groups)
+    counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
     return Evaluation(
         model=dict(model),
         data={**data, "digest": digest(keys, [classes[target] for target in targets_N], contents)},
         classes=tuple(classes),
-        counts={"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)},
+        counts=counts if groups_N is None else counts | {"groups": int(groups_N.max()) + 1},
         skipped=tuple(skipped),
         overall=_overall(probabilities_NK, targets_N, each, areas_K),
-        intervals=bootstrap.intervals(predicted_N, targets_N, len(classes), repeats=repeats, seed=seed),
+        intervals=bootstrap.intervals(
+            predicted_N, targets_N, len(classes), groups_N, repeats=repeats, seed=seed
+        ),
         per_class=_class_figures(classes, each, areas_K),
         confusion_KK=confusion_KK,
         calibration=_calibration(probabilities_NK, targets_N),
         seconds=seconds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        answers=_answers(probabilities_NK, targets_N, keys),
+        answers=replace(
+            _answers(probabilities_NK, targets_N, keys), groups=None if groups is None else tuple(groups)
+        ),
     )
+
+
+def _groups(samples: Sequence[Sample]) -> list[str] | None:
+    """Return the name of each sample's group, None where no sample has one."""
+    if all(sample.group is None for sample in samples):
+        return None
+    return [printable(sample.group or "") for sample in samples]
 
 
 def digest(keys: Sequence[str], targets: Sequence[str], contents: Sequence[bytes] | None = None) -> str:

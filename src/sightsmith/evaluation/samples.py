@@ -43,8 +43,13 @@ class Chosen:
         return told | ({"warning": self.warning} if self.warning else {})
 
 
-def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
+def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = None) -> Chosen:
     """Return the samples that training put into a split.
+
+    Args:
+        bundle: the model.
+        split: which split.
+        group_by: column or pattern that names the group of a sample; None takes what the model was trained with.
 
     Raises:
         DataError: the data is no longer where it was or has changed, or the split has no sample.
@@ -56,7 +61,7 @@ def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
-        source = open_source(location, SourceOptions(format=_format_of(data)))
+        source = open_source(location, SourceOptions(format=_format_of(data), group_by=group_by or data.get("group_by")))
     except DataError as error:
         raise DataError(
             f"{error} The model was trained on it; where it has moved, give the new place with --data."
@@ -64,7 +69,9 @@ def own_split(bundle: Bundle, split: Split = "test") -> Chosen:
     return _of_own(bundle, source, splits, split)
 
 
-def given_data(bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False) -> Chosen:
+def given_data(
+    bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False, grouped: bool = False
+) -> Chosen:
     """Return the samples of data that somebody named: the stored split where it is the model's own data, moved.
 
     Args:
@@ -72,12 +79,16 @@ def given_data(bundle: Bundle, source: Source, split: Split = "test", *, missing
         source: the data.
         split: which split, where there are any.
         missing_ok: accept other data without a sample of some of the model's classes.
+        grouped: the source was opened with a rule for its groups; else its own data has those of its training.
 
     Raises:
         DataError: the class names differ, or no sample is left.
     """
     splits = Splits.from_json(bundle.splits())
     if _is_own(bundle, source, splits):
+        group_by = bundle.manifest.data.get("group_by")
+        if group_by is not None and not grouped:
+            source = open_source(source.location, SourceOptions(format=source.format, group_by=group_by))
         return _of_own(bundle, source, splits, split)
     chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)

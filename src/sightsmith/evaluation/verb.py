@@ -32,6 +32,7 @@ def evaluate(
     format: str | None = None,  # noqa: A002  # the name of the setting
     split: Split = "test",
     missing_ok: bool = False,
+    group_by: str | None = None,
     report: Path | None = None,
     batch: int | None = None,
     quiet: bool = False,
@@ -47,6 +48,8 @@ def evaluate(
         format: of that data, where it is not to be detected.
         split: which split; of other data only where it has splits.
         missing_ok: accept other data without a sample of some of the model's classes.
+        group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes what
+            the model was trained with for its own data.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
         quiet: show no progress.
@@ -58,10 +61,10 @@ def evaluate(
         DataError: the data cannot be used; see `samples.py`.
     """
     if data is None:
-        chosen = own_split(predictor.bundle, split)
+        chosen = own_split(predictor.bundle, split, group_by=group_by)
     else:
-        source = open_source(data, SourceOptions(format=format))
-        chosen = given_data(predictor.bundle, source, split, missing_ok=missing_ok)
+        source = open_source(data, SourceOptions(format=format, group_by=group_by))
+        chosen = given_data(predictor.bundle, source, split, missing_ok=missing_ok, grouped=group_by is not None)
     done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:
