@@ -104,7 +104,8 @@ def train(
     from sightsmith.training.fit import train as fit
 
     result = fit(resolved)
-    _say(f"Next: sightsmith evaluate {result.path}    sightsmith export {result.path} --to openvino")
+    steps = [f"sightsmith evaluate {result.path}"] if result.splits.counts()["test"] else []
+    _say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
     print(result.path)
     return 0
 

@@ -272,8 +272,13 @@ def train(data: str | Path, *, out: str | Path, quiet: bool = False, **settings:
     from sightsmith.training.fit import train as fit
     from sightsmith.training.settings import TrainSettings
 
-    raw = {"data": str(data), "out": Path(out), **settings}
+    raw = {"data": _place(data), "out": Path(out), **settings}
     return load(fit(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
+
+
+def _place(data: str | Path) -> str:
+    """Return data as a setting: a path stays a path, also where a data set is known by that name."""
+    return f"./{data}" if isinstance(data, Path) and len(data.parts) == 1 and not data.anchor else str(data)
 
 
 def check(

@@ -65,6 +65,20 @@ def test_photographs_get_a_pretrained_resnet_and_random_crops():
     assert plan.lr.value < plan_for(PHOTOS, weights="none").lr.value
 
 
+def test_a_file_of_weights_is_fed_as_the_published_ones():
+    plan = plan_for(replace(PHOTOS, grey=True), model="resnet18", weights="mine.safetensors")
+    assert plan.colour.value == "rgb"
+    asked = TrainSettings(data="x", out="y")
+    assert preprocessing_for(asked, plan) == preprocessing_for(asked, plan_for(PHOTOS, model="resnet18"))
+    assert plan_for(DIGITS, model="smallcnn", weights="mine.safetensors").colour.value == "grey"
+
+
+def test_a_warm_up_longer_than_the_training_is_refused():
+    assert plan_for(PHOTOS, epochs=3, warmup_epochs=3.0).warmup_epochs.value == 3
+    with pytest.raises(SettingsError, match=r"warmup_epochs must be at most the epochs \(3\), got 10"):
+        plan_for(PHOTOS, epochs=3, warmup_epochs=10.0)
+
+
 def test_what_was_asked_for_is_never_replaced():
     asked = {
         "model": "smallcnn", "size": 40, "colour": "rgb", "batch_size": 12, "epochs": 7, "lr": 0.5, "weight_decay": 0.0,

@@ -15,9 +15,12 @@ import pytest
 import tomli_w
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
+from sightsmith.core.settings import from_mapping, read_toml
+from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.fit import train
 from sightsmith.training.settings import TrainSettings
 
@@ -162,7 +165,7 @@ def test_options_work_together(digit_files, tmp_path):
             precision="fp32",
             batch_size=8,
             deterministic=True,
-            task={"class_weights": "balanced", "cutmix": 1.0},
+            task={"cutmix": 1.0, "top_k": 3},
             witnesses=3,
         ),
         quiet=True,
@@ -172,6 +175,8 @@ def test_options_work_together(digit_files, tmp_path):
     assert "report/lr_find.svg" in result.bundle.manifest.files
     assert 1e-6 < result.plan.lr.value < 1
     assert result.bundle.manifest.training["plan"]["lr"]["value"] == result.plan.lr.value
+    for row in csv.DictReader(result.bundle.file("report/metrics.csv").read_text().splitlines()):
+        assert float(row["val_top3_accuracy"]) >= float(row["val_accuracy"])
     torch.use_deterministic_algorithms(False)
 
 
@@ -197,6 +202,33 @@ def test_the_loss_is_of_a_batch_however_many_make_a_step(digit_files, tmp_path):
         row = next(csv.DictReader(result.bundle.file("report/metrics.csv").read_text().splitlines()))
         found.append(float(row["train_loss"]))
     assert found[0] == pytest.approx(found[1], rel=0.01)
+
+
+def test_the_last_step_of_an_epoch_is_the_mean_of_the_batches_it_has(digit_files, tmp_path):
+    """Sgd without momentum, one step an epoch: dividing by batches that are not there would shorten the step."""
+    plain = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "schedule": "constant"}
+    still = {"epochs": 1, "augment": "none", "precision": "fp32", "ema": 0.0, "clip": 0.0, "warmup_epochs": 0.0}
+    one = {**plain, **still, "lr": 0.01, "model": "smallcnn", "net": {}, "batch_size": 24}
+    weights = []
+    for name, accumulate in (("seven", 7), ("whole", 1000)):
+        result = train(settings(digit_files, tmp_path / name, accumulate=accumulate, **one), quiet=True)
+        assert result.bundle.manifest.data["counts"]["train"] == 7 * 24
+        weights.append(load_file(result.bundle.file("weights.safetensors")))
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], msg=name)
+
+
+def test_batch_norms_of_a_frozen_net_keep_their_statistics(digit_files, digits, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(digits.bundle.file("weights.safetensors").read_bytes())
+    stop_after_first_checkpoint(tmp_path / "x")
+    again = {"weights": str(path), "net": {"width": 16}, "colour": "grey", "epochs": 40, "freeze_epochs": 39}
+    with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+        train(settings(digit_files, tmp_path / "x", ema=0.0, **again), quiet=True)
+    before, after = load_file(path), load_tree(tmp_path / "x.train/last.safetensors")["state_dict"]
+    running = [name for name in before if "running" in name]
+    assert running
+    assert all(torch.equal(before[name], after[f"net.{name}"]) for name in running)
 
 
 def test_resume_refuses_other_splits_than_it_started_with(digit_files, tmp_path):
@@ -269,6 +301,52 @@ def test_too_many_unreadable_pictures_stop_training_by_name(digit_files, tmp_pat
     result = train(settings(folder, tmp_path / "x", max_bad=0.05, epochs=1, overwrite=True), quiet=True)
     assert result.bundle.manifest.data["skipped"] >= 5
     assert bad[0].name in result.bundle.file("report/gate.txt").read_text()
+
+
+def test_a_class_that_a_fold_does_not_teach_is_named(digit_files, tmp_path, capfd):
+    paths = sorted(digit_files.rglob("*.png"))
+    rows = [f"{path},{path.parent.name},{'one' if path.parent.name == '3' else path.stem}" for path in paths]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,group", *rows]))
+    told = []
+    for fold in (0, 1):
+        train(settings(tmp_path / "table.csv", tmp_path / str(fold), epochs=1, folds=2, fold=fold))
+        told.append("warning: train has no picture of 3: whole groups" in capfd.readouterr().err)
+    assert sorted(told) == [False, True]
+
+
+def test_the_stored_settings_of_a_resumed_training_make_it_again(digit_files, tmp_path):
+    first = {"epochs": 40, "lr": 0.002}
+    stop_after_first_checkpoint(tmp_path / "x")
+    with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+        train(settings(digit_files, tmp_path / "x", **first), quiet=True)
+    result = train(settings(digit_files, tmp_path / "x", epochs=40, patience=1, resume=True), quiet=True)
+    again = from_mapping(TrainSettings, read_toml(result.bundle.file("report/run.toml")), where="run.toml")
+    assert again == settings(digit_files, tmp_path / "x", patience=1, **first)
+
+
+@pytest.mark.parametrize(("out", "name"), [("cats-1.5", "cats-1.5"), ("cats.v2.zip", "cats.v2")])
+def test_a_model_is_called_as_its_place(digit_files, tmp_path, out, name):
+    assert train(settings(digit_files, tmp_path / out, epochs=1), quiet=True).bundle.manifest.name == name
+
+
+def test_weights_of_a_file_bring_their_head_and_are_named(digit_files, digits, tmp_path, capfd):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(digits.bundle.file("weights.safetensors").read_bytes())
+    start = {"epochs": 1, "net": {"width": 16}, "weights": str(path), "colour": "grey"}
+    result = train(settings(digit_files, tmp_path / "x", **start))
+    assert result.plan.head_scale.value == 1
+    assert "weights of mine.safetensors, licence: not stated" in capfd.readouterr().err
+    fewer = tmp_path / "fewer"
+    for label in "012":
+        (fewer / label).mkdir(parents=True)
+        for picture in (digit_files / label).iterdir():
+            (fewer / label / picture.name).write_bytes(picture.read_bytes())
+    assert train(settings(fewer, tmp_path / "y", **start), quiet=True).plan.head_scale.value == 10
+
+
+def test_balancing_twice_is_refused_before_the_data_is_read(tmp_path):
+    with pytest.raises(SettingsError, match="correct twice; give one of the two"):
+        train(settings("/no/such", tmp_path / "x", balanced=True, task={"class_weights": "balanced"}), quiet=True)
 
 
 def test_wrong_task_and_net_settings_are_refused_before_the_data_is_read(tmp_path):

@@ -251,7 +251,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
         groups = parameter_groups(net, [], 0.0, 1.0)
         return make_optimizer("adamw", groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
 
-    sweep = find_lr(net, loss_of, [(inputs, labels)], optimizer, seed=0)
+    sweep = find_lr(net, loss_of, [(inputs, labels)], optimizer, seed=0, clip=1.0)
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in before)
     assert 1e-4 < sweep.suggestion < 1
     rows = list(csv.reader(sweep.to_csv().splitlines()))
@@ -271,7 +271,23 @@ def test_the_finder_says_so_where_the_loss_is_never_a_number():
                 "sgd", parameter_groups(net, [], 0, 1), lr=0.0, momentum=0.9, nesterov=True, fused=True
             ),
             seed=0,
+            clip=1.0,
         )
+
+
+def test_the_finder_clips_as_training_does():
+    """The loss is so steep that steps of its own gradient blow up a thousand times sooner than shortened ones."""
+    net = nn.Linear(1, 1)
+
+    def loss_of(_):
+        return 1000 * (net.weight**2 + net.bias**2).sum()
+
+    def optimizer():
+        return make_optimizer("sgd", parameter_groups(net, [], 0, 1), lr=0.0, momentum=0.0, nesterov=False, fused=True)
+
+    free = find_lr(net, loss_of, [None], optimizer, seed=0, clip=0.0)
+    clipped = find_lr(net, loss_of, [None], optimizer, seed=0, clip=1.0)
+    assert clipped.rates[-1] > 10 * free.rates[-1]
 
 
 # --- curves
@@ -280,7 +296,7 @@ def test_the_finder_says_so_where_the_loss_is_never_a_number():
 def _epoch(number: int) -> Epoch:
     return Epoch(
         number=number, step=number * 3, lr=0.1, train_loss=1 / number, val_loss=0.5, score=0.7, metric="accuracy",
-        best=True, seconds=1.0, rate=10.0,
+        best=True, further={"val_top5_accuracy": 0.9}, seconds=1.0, rate=10.0,
     )  # fmt: skip
 
 
@@ -295,6 +311,7 @@ def test_the_curve_is_cut_back_to_where_a_resumed_training_starts(tmp_path):
     Curves(tmp_path).keep_until(2)
     curves.add(_epoch(3), [0.5, 0.25])
     assert (tmp_path / "metrics.csv").read_text() == whole
+    assert "val_accuracy,val_top5_accuracy,seconds" in whole
     assert (tmp_path / "steps.csv").read_text().splitlines()[1:] == [
         f"{epoch},{batch},{loss}" for epoch in (1, 2, 3) for batch, loss in ((1, 0.5), (2, 0.25))
     ]

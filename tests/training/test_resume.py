@@ -93,6 +93,22 @@ def test_kill_9_and_resume_gives_the_same_curve_and_weights(digit_files, whole, 
 
 
 @pytest.mark.slow
+def test_asked_twice_training_stops_at_once_as_interrupted(digit_files, tmp_path):
+    process = start(tmp_path, digit_files, batch_size=64, accumulate=1, size=160)  # steps of about a second
+    last = tmp_path / "out.train/last.safetensors"
+    wait_for(last, process)
+    before = last.stat().st_mtime_ns
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "Ask once more" not in (line := process.stderr.readline()):
+        assert line, "it ended without a word"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGINT, errors
+    assert last.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
 def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_files, whole, tmp_path):
     process = start(tmp_path, digit_files)
     last = tmp_path / "out.train/last.safetensors"

@@ -1,11 +1,13 @@
 """Where training may write: never over the data, inside it, or over anything but a bundle."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import sightsmith as ss
 from photos import make_photos
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.work import WorkFolder
 
@@ -87,6 +89,13 @@ def test_a_data_set_known_by_name_is_not_the_folder_of_that_name(tmp_path, monke
     assert start("digits", "digits", overwrite=True).path == Path("digits.train")
     with pytest.raises(OutputExistsError, match="is where the training data"):
         start("./digits", "digits", overwrite=True)
+
+
+def test_a_path_in_python_is_a_path_also_where_a_data_set_has_its_name(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.move(photos, "digits")
+    with pytest.raises(DataError, match=r"\./digits: cannot be trained on[\s\S]*one usable picture.*cat, dog, owl"):
+        ss.train(Path("digits"), out="x", quiet=True)
 
 
 @pytest.mark.parametrize("how", [{}, {"overwrite": True}])

@@ -30,6 +30,11 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
     refuse_existing(path, overwrite=overwrite, folder=True)
 
 
+def name_of(place: Path) -> str:
+    """Return what a bundle at a place is called: the last part of the path, without the .zip of an archive."""
+    return place.stem if place.suffix == ".zip" else place.name
+
+
 @contextmanager
 def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
     """Give a folder to fill; when the block ends well, what is in it stands at `place`, as a folder or zip archive."""

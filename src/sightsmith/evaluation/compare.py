@@ -1,8 +1,8 @@
 """Models side by side: their metrics, and whether the differences could be luck.
 
 Models that answered the same samples are compared sample by sample, or group by group where the samples have groups:
-bootstrap intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data the figures stand side by side with a
-warning, and no difference is computed.
+bootstrap intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data
+the figures stand side by side with a warning, and no difference is computed.
 
 Shapes: N samples.
 """
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sightsmith.bundle.manifest import Manifest
+from sightsmith.bundle.place import name_of
 from sightsmith.bundle.store import WEIGHTS, Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.evaluation import bootstrap
@@ -252,7 +253,7 @@ def _other_machines(entries: Sequence[Entry]) -> list[str]:
 
 def _distinct(paths: Sequence[Path]) -> list[str]:
     """Name bundles by their last path part, or by the whole path where those are alike."""
-    short = [path.stem if path.suffix == ".zip" else path.name for path in paths]
+    short = [name_of(path) for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 

@@ -136,17 +136,13 @@ def measure(
         counts=counts if groups_N is None else counts | {"groups": int(groups_N.max()) + 1},
         skipped=tuple(skipped),
         overall=_overall(probabilities_NK, targets_N, each, areas_K),
-        intervals=bootstrap.intervals(
-            predicted_N, targets_N, len(classes), groups_N, repeats=repeats, seed=seed
-        ),
+        intervals=bootstrap.intervals(predicted_N, targets_N, len(classes), groups_N, repeats=repeats, seed=seed),
         per_class=_class_figures(classes, each, areas_K),
         confusion_KK=confusion_KK,
         calibration=_calibration(probabilities_NK, targets_N),
         seconds=seconds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        answers=replace(
-            _answers(probabilities_NK, targets_N, keys), groups=None if groups is None else tuple(groups)
-        ),
+        answers=replace(_answers(probabilities_NK, targets_N, keys), groups=None if groups is None else tuple(groups)),
     )
 
 

@@ -61,7 +61,9 @@ def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = N
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
-        source = open_source(location, SourceOptions(format=_format_of(data), group_by=group_by or data.get("group_by")))
+        source = open_source(
+            location, SourceOptions(format=_format_of(data), group_by=group_by or data.get("group_by"))
+        )
     except DataError as error:
         raise DataError(
             f"{error} The model was trained on it; where it has moved, give the new place with --data."

@@ -37,7 +37,7 @@ class Steps(Callback):
         seed: of the training.
         order: of the training pictures, told which epoch it is.
         schedule: the learning rate of each optimiser step.
-        backbone: parameters that rest while the head alone learns.
+        backbone: parameters that rest while the head alone learns, and the statistics of their batch norms with them.
         freeze_epochs: how many epochs they rest.
         clip: largest norm of the gradient; 0 for any.
     """
@@ -55,10 +55,19 @@ class Steps(Callback):
         self._seed, self._order, self._schedule, self._clip = seed, order, schedule, clip
         self._backbone, self._freeze_epochs = backbone, freeze_epochs
         self._frozen: bool | None = None
+        self._norms: list[nn.Module] = []
+        self._batch = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell the order which epoch comes first."""
         self._order.set_epoch(trainer.current_epoch)
+        resting = {id(parameter) for parameter in self._backbone}
+        self._norms = [
+            module
+            for module in pl_module.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)  # no public name for all of them
+            and any(id(parameter) in resting for parameter in module.parameters(recurse=False))
+        ]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell the order which epoch comes next."""
@@ -66,6 +75,7 @@ class Steps(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set them."""
+        self._batch = batch_idx
         _seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1), pl_module.device)
         rate = self._schedule.at(trainer.global_step)
         for group in trainer.optimizers[0].param_groups:
@@ -75,9 +85,21 @@ class Steps(Callback):
             self._frozen = frozen
             for parameter in self._backbone:
                 parameter.requires_grad_(not frozen)
+            for norm in self._norms:
+                norm.train(not frozen)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        """Shorten a gradient that is too long (Lightning's own clipping refuses fused optimisers in bf16)."""
+        """Make the gradient the mean of its batches, and shorten one that is too long.
+
+        Lightning divides by `accumulate_grad_batches` even where an epoch's last step has fewer, and its own clipping
+        refuses fused optimisers in bf16.
+        """
+        whole = trainer.accumulate_grad_batches
+        batches = self._batch % whole + 1
+        if batches < whole:
+            for parameter in pl_module.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(whole / batches)
         if self._clip:
             nn.utils.clip_grad_norm_(pl_module.parameters(), self._clip)
 
@@ -89,6 +111,13 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
     elif device.type == "mps":
         torch.mps.manual_seed(seed)
+
+
+def _further(trainer: Trainer, metric: str) -> dict[str, float]:
+    """Return what else the task measured on the validation pictures."""
+    known = {"val_loss", f"val_{metric}"}
+    found = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
+    return {name: float(found[name]) for name in sorted(found.keys() - known)}
 
 
 def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
@@ -185,6 +214,7 @@ class Record(Callback):
             score=score,
             metric=self._metric,
             best=score >= self.best,
+            further=_further(trainer, self._metric),
             seconds=seconds,
             rate=(len(self._losses_S) - self._first_step) * self._batch_size / max(seconds, 1e-9),
         )

@@ -91,9 +91,14 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     size = _size(settings, survey, info, small=small and info.native is None)
     device = _device(settings)
     batch = _batch(settings, survey, size.value, device.value)
-    colour = _colour(settings, survey, pretrained=weights.value == "pretrained")
+    colour = _colour(settings, survey, trained=pretrained and info.native is not None)
     grey = colour.value == "grey"
     epochs = _epochs(settings, survey, pretrained=pretrained, small=size.value <= SMALL, grey=grey)
+    if (settings.warmup_epochs or 0) > epochs.value:
+        raise SettingsError(
+            f"train: warmup_epochs must be at most the epochs ({epochs.value}), got {settings.warmup_epochs!r}: the "
+            "learning rate would never reach its peak."
+        )
     return Plan(
         model=model,
         weights=weights,
@@ -116,8 +121,12 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 
 
 def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
-    """Return the preprocessing of the plan; the mean and standard deviation are those of pretrained weights, or ½."""
-    native = describe_net(plan.model.value).native if plan.weights.value == "pretrained" else None
+    """Return the preprocessing of the plan.
+
+    Weights to start from, published or from a file, want what the net's published ones were trained with; without them
+    the mean is ½ and the standard deviation ¼.
+    """
+    native = describe_net(plan.model.value).native if plan.weights.value != "none" else None
     channels = 1 if plan.colour.value == "grey" else 3
     made = Preprocessing(
         height=plan.size.value,
@@ -167,10 +176,10 @@ def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool
     return Choice(_LARGE_SIDE, "the usual size for photographs")
 
 
-def _colour(settings: TrainSettings, survey: Survey, *, pretrained: bool) -> Choice:
+def _colour(settings: TrainSettings, survey: Survey, *, trained: bool) -> Choice:
     if settings.colour != "auto":
         return Choice(settings.colour, "")
-    if pretrained:
+    if trained:
         return Choice("rgb", "what the weights were trained on")
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 

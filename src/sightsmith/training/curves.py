@@ -1,7 +1,7 @@
 """The curve of a training: `metrics.csv`, a row an epoch, and `steps.csv`, a row a step."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Epoch:
     """Its name."""
     best: bool
     """Whether no epoch before had a higher score."""
+    further: Mapping[str, float]
+    """What else was measured on the validation pictures, by column."""
     seconds: float
     """Time of the epoch, validation included."""
     rate: float
@@ -63,6 +65,7 @@ class Curves:
             "train_loss": epoch.train_loss,
             "val_loss": epoch.val_loss,
             f"val_{epoch.metric}": epoch.score,
+            **epoch.further,
             "seconds": round(epoch.seconds, 3),
             "images_per_second": round(epoch.rate, 1),
         }

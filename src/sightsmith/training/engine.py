@@ -1,6 +1,7 @@
 """Lightning's Trainer, set up: quiet, fast, with our callbacks and checkpoints; and the loaders that feed it."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,20 +52,24 @@ def make_loaders(
     vary: Augmentation = plan.augment.value
     batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
     balanced = train.targets_N if settings.balanced else None
-    common: dict[str, Any] = {"device": device, "workers": workers, "channels_last": plan.channels_last.value}
+    common: dict[str, Any] = {"device": device, "channels_last": plan.channels_last.value}
+    fetch_train = _fetcher(settings, preprocessing, train, vary, quiet=quiet)
+    fetch_val = _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet)
     return Loaders(
         train=Loader(
-            _fetcher(settings, preprocessing, train, vary, quiet=quiet),
+            fetch_train,
             train.targets_N,
             Order(len(train), batch, settings.seed, targets_N=balanced),
             vary=vary,
             seed=settings.seed,
+            workers=0 if fetch_train.in_memory else workers,
             **common,
         ),
         val=Loader(
-            _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet),
+            fetch_val,
             val.targets_N,
             Order(len(val), batch * 2, shuffle=False),
+            workers=0 if fetch_val.in_memory else workers,
             **common,
         ),
     )
@@ -114,6 +119,7 @@ def _logger(settings: TrainSettings, folder: Path) -> Logger | bool:
     try:
         if settings.logger == "tensorboard":
             return TensorBoardLogger(str(folder), name="tensorboard", version="")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         return MLFlowLogger(experiment_name="sightsmith", run_name=name)
     except ModuleNotFoundError as error:
         raise SettingsError(
@@ -149,6 +155,19 @@ def fast_matmul(device: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Use only operations that give the same bits every time, as long as the block runs, where that is wanted."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def autocast(plan: Plan) -> torch.autocast:

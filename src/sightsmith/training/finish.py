@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sightsmith.bundle.draft import BundleDraft
+from sightsmith.bundle.place import name_of
 from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.bundle.witnesses import prepare as prepare_witnesses
@@ -16,7 +17,7 @@ from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import TrainingError
 from sightsmith.core.machine import look
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.core.settings import to_mapping, to_toml
+from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
 from sightsmith.nets.build import BuiltNet
 from sightsmith.training.calibrate import cross_entropy, fit_temperature
@@ -30,6 +31,8 @@ from sightsmith.training.work import WorkFolder
 TASKS = Catalogue("sightsmith.tasks", "task")
 TASK = "classify"
 """The task that is trained where the settings name no other."""
+_NOT_KEPT = ("notes", "new_head")
+"""What the manifest leaves out of the record of the weights: it was printed, and is of the training alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,10 @@ def finish(
     metrics = {"val": _metrics(logits_NK, targets_N, temperature), "best_epoch": best["epoch"]}
     task.cpu().eval()
     draft = BundleDraft(
-        name=settings.out.stem,
+        name=name_of(settings.out),
         task={"name": task_of(settings)[0], "settings": to_mapping(task.settings)},
         net=_net_record(built),
-        weights_record={key: value for key, value in asdict(built.weights).items() if key != "notes"},
+        weights_record={key: value for key, value in asdict(built.weights).items() if key not in _NOT_KEPT},
         preprocessing=preprocessing,
         classes=material.source.classes,
         kind=task.KIND,
@@ -149,7 +152,7 @@ def _report(work: WorkFolder, settings: TrainSettings, material: Material) -> di
     files: dict[str, bytes | str | Path] = {
         "report/metrics.csv": work.metrics,
         "report/steps.csv": work.steps,
-        "report/run.toml": to_toml(settings),
+        "report/run.toml": work.rerun(settings),
         "report/gate.txt": material.gate.to_text(),
     }
     extra = [*work.path.glob("lr_find.*"), *(path for path in work.path.glob("tensorboard/**/*") if path.is_file())]

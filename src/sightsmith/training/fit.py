@@ -11,21 +11,22 @@ import numpy as np
 import torch
 
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.errors import TrainingError
+from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import look
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import duration
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.gate import GateReport
-from sightsmith.nets.build import BuiltNet, build_net
+from sightsmith.data.splits import Splits
+from sightsmith.nets.build import BuiltNet, build_net, describe_net
 from sightsmith.training.callbacks import Record, Steps
 from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for
 from sightsmith.training.ema import RunningAverage
-from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning
+from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning, repeatable
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
 from sightsmith.training.keep import Keep
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.material import Material, collapsed, gather
+from sightsmith.training.material import Material, collapsed, gather, untrained
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.show import Show, say
@@ -43,6 +44,7 @@ class TrainResult:
         metrics: on the validation pictures, as in the manifest.
         plan: what was chosen, with reasons.
         gate: what the check of the data found.
+        splits: which picture is in which split.
         seconds: the training took, of this process.
     """
 
@@ -51,6 +53,7 @@ class TrainResult:
     metrics: dict[str, Any]
     plan: Plan
     gate: GateReport
+    splits: Splits
     seconds: float
 
 
@@ -72,12 +75,17 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
     settings = replace(settings, out=Path(settings.out))
     task_name, given = task_of(settings)
     task_settings = from_mapping(TASKS.module(task_name).Settings, given, where="task")
+    if settings.balanced and getattr(task_settings, "class_weights", "none") != "none":
+        raise SettingsError(
+            "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
+            "Together they correct twice; give one of the two."
+        )
     work = WorkFolder(settings.out)
     work.start(settings)
     with work.gone_on_error(), quiet_lightning():
         material = gather(settings, quiet=quiet)
         if not quiet:
-            _tell_material(material, collapsed(material, settings))
+            _tell_material(material, settings)
         session = _Session(settings, work, material, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
@@ -86,7 +94,15 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
     seconds = time.monotonic() - started
     if not quiet:
         _tell_result(settings.out, finished, seconds)
-    return TrainResult(settings.out, finished.bundle, finished.metrics, session.plan, material.gate, seconds)
+    return TrainResult(
+        path=settings.out,
+        bundle=finished.bundle,
+        metrics=finished.metrics,
+        plan=session.plan,
+        gate=material.gate,
+        splits=material.splits,
+        seconds=seconds,
+    )
 
 
 class _Session:
@@ -140,7 +156,7 @@ class _Session:
         if before:
             return Preprocessing.from_json(before["preprocessing"])
         made = preprocessing_for(self.settings, self.plan)
-        if self.plan.weights.value == "pretrained":
+        if self.plan.weights.value != "none" and describe_net(self.plan.model.value).native is not None:
             return made
         mean, std = mean_and_std(self.train.pictures, made)
         return replace(made, mean=mean, std=std)
@@ -156,7 +172,11 @@ class _Session:
             width=self.preprocessing.width,
             weights=self.plan.weights.value,
         )
+        if built.weights.origin != "none" and not built.weights.new_head:
+            self.plan = replace(self.plan, head_scale=Choice(1.0, "the weights bring their head"))
         if not self.quiet:
+            if built.weights.origin != "none":
+                say(f"  weights of {built.weights.origin}, licence: {built.weights.licence}")
             for note in built.weights.notes:
                 say(f"  {note}")
         return built
@@ -191,7 +211,15 @@ class _Session:
             with autocast(self.plan):
                 return self.task.loss(batch)
 
-        sweep = find_lr(self.task, loss_of, self.loaders.train, lambda: self._optimizer(self.task), self.settings.seed)
+        with repeatable(self.settings.deterministic):
+            sweep = find_lr(
+                self.task,
+                loss_of,
+                self.loaders.train,
+                lambda: self._optimizer(self.task),
+                self.settings.seed,
+                clip=self.settings.clip,
+            )
         self.work.write("lr_find.csv", sweep.to_csv())
         self.work.write("lr_find.svg", sweep.to_svg())
         return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
@@ -219,6 +247,8 @@ class _Session:
         checkpoint = self.work.checkpoint()
         try:
             trainer.fit(self.task, self.loaders.train, self.loaders.val, ckpt_path=checkpoint, weights_only=False)
+        except SystemExit:  # Lightning's answer to a KeyboardInterrupt
+            raise KeyboardInterrupt from None
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -252,6 +282,8 @@ class _Session:
         )
 
 
+_TOLD = ("name-and-path", "not-a-picture")
+"""What the gate says for information alone, and matters here: what else could have been meant, what is left out."""
 _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
 """Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
 
@@ -261,12 +293,18 @@ def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _tell_material(material: Material, collapse: str) -> None:
+def _tell_material(material: Material, settings: TrainSettings) -> None:
     gate = material.gate
-    for problem in (*gate.errors, *gate.warnings):
+    told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
+    for problem in (*gate.errors, *gate.warnings, *told):
         say(problem.to_text())
-    if collapse:
+    if collapse := collapsed(material, settings):
         say(f"warning: {collapse}")
+    if names := untrained(material):
+        say(
+            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, lie in one "
+            "fold. Its validation asks for what was not taught; give such classes more groups."
+        )
     counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
     left_out = len(gate.skipped) + gate.lost
     say(f"{material.source.location}: {len(gate.kept):,} pictures ({counts}), {left_out:,} left out.")

@@ -77,6 +77,8 @@ def find_lr(
     batches: Iterable[Any],
     make_optimizer: Callable[[], torch.optim.Optimizer],
     seed: int,
+    *,
+    clip: float,
 ) -> Sweep:
     """Sweep the learning rate; the module's weights are put back afterwards.
 
@@ -86,6 +88,7 @@ def find_lr(
         batches: training batches; they come again where there are too few.
         make_optimizer: makes an optimiser of the module's parameters; its groups have a `scale`.
         seed: of the net's own random numbers.
+        clip: largest norm of the gradient, as in training; 0 for any.
 
     Raises:
         TrainingError: the loss is not a number before anything can be seen.
@@ -94,7 +97,7 @@ def find_lr(
     module.train()
     torch.manual_seed(seed)
     try:
-        rates, losses = _sweep(loss_of, batches, make_optimizer())
+        rates, losses = _sweep(module, loss_of, batches, make_optimizer(), clip)
     finally:
         module.load_state_dict(before)
     if len(losses) < _LEAST:
@@ -106,7 +109,11 @@ def find_lr(
 
 
 def _sweep(
-    loss_of: Callable[[Any], Tensor], batches: Iterable[Any], optimizer: torch.optim.Optimizer
+    module: nn.Module,
+    loss_of: Callable[[Any], Tensor],
+    batches: Iterable[Any],
+    optimizer: torch.optim.Optimizer,
+    clip: float,
 ) -> tuple[list[float], list[float]]:
     rates: list[float] = []
     losses: list[float] = []
@@ -124,6 +131,8 @@ def _sweep(
         losses.append(smooth)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            nn.utils.clip_grad_norm_(module.parameters(), clip)
         optimizer.step()
     return rates, losses
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
-from sightsmith.core.records import Split
+from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.pixels import PictureIndex
 from sightsmith.data.settings import GateSettings
@@ -107,6 +107,15 @@ def collapsed(material: Material, settings: TrainSettings) -> str:
     if not short or 4 * largest < len(gate.kept):
         return ""
     return f"{' and '.join(short)}: {_ALIKE.format(largest)}"
+
+
+def untrained(material: Material) -> list[str]:
+    """Return the classes that have pictures, none of them in train: whole groups or nearly equal ones are in one split.
+
+    Only cross-validation may bring this about; a single split takes care of it.
+    """
+    have = {split: set(material.part(split).targets_N.tolist()) for split in SPLITS}
+    return [material.source.classes[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 
 _ALIKE = (

@@ -23,7 +23,7 @@ class TrainSettings:
     """Format of the data; detected from the path where not given."""
     group_by: str | None = None
     """What makes a group (person, video, patient) that no two splits may share: a column of the table, or a pattern
-    with one capture group that is matched against file names."""
+    with one capture group that is searched in the path."""
     val_fraction: float = 0.1
     """Share of the pictures held back to watch training, where the data brings no such split, in (0, 0.5]."""
     test_fraction: float = 0.2
@@ -52,7 +52,8 @@ class TrainSettings:
     weights: str = "auto"
     """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained where they are published."""
     size: int | None = None
-    """Side of the net's input in pixels, 4…4096; auto: the pictures' own size up to 64, else what the net expects."""
+    """Side of the net's input in pixels, 4…4096; auto: what the net was made for; for a net without such, the
+    pictures' own size up to 64, else 224."""
     resize: Literal["crop", "squash", "letterbox"] = "crop"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
@@ -76,7 +77,7 @@ class TrainSettings:
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
     warmup_epochs: float | None = None
-    """Epochs during which the learning rate climbs from 0, ≥ 0; auto: a tenth of all, at most 5."""
+    """Epochs during which the learning rate climbs from 0, at most all; auto: a tenth of all, at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are varied. none: only as flip, shift and the others below say; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
@@ -104,7 +105,7 @@ class TrainSettings:
     accumulate: int = 1
     """Batches whose gradients make one step, 1…10,000."""
     freeze_epochs: int = 0
-    """Epochs that train the head alone, before the whole net is trained, ≥ 0."""
+    """Epochs that train the head alone, batch norms at rest too, before the whole net is trained, ≥ 0."""
     patience: int = 0
     """Stop after this many epochs without a better validation score; 0 turns it off."""
     seed: int = 0
@@ -118,7 +119,8 @@ class TrainSettings:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the net. auto: bf16 (autocast) where the device multiplies it itself, else fp32."""
     workers: int | None = None
-    """Processes that decode pictures, 0…256; auto: the cores, none where the pictures are in memory."""
+    """Processes that decode pictures, 0…256; auto: half of the cores on a processor, all but one beside an
+    accelerator, none where the pictures are in memory."""
     cache: Literal["off", "ram"] = "off"
     """ram: decode every training picture once, a little larger than needed, and keep it in memory if it fits."""
 

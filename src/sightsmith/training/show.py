@@ -89,7 +89,8 @@ class Show(Callback):
         losses = f"loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
         left = self._left(trainer, int(trainer.num_training_batches))
-        line = f"epoch {place}  {losses}  {score}  {epoch.rate:,.0f} img/s  {left}"
+        further = "".join(f"{name.replace('_', ' ')} {value:.4f}  " for name, value in epoch.further.items())
+        line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} img/s  {left}"
         if self._bar is None:
             say(line)
         else:

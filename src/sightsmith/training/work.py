@@ -117,6 +117,12 @@ class WorkFolder:
                 f"{self.path}: cannot be written ({error}). Make room, or choose another --out."
             ) from error
 
+    def rerun(self, settings: TrainSettings) -> str:
+        """Return the settings as TOML that makes this training again from the start, whether it was resumed or not."""
+        first = from_mapping(TrainSettings, read_toml(self.path / _RUN), where=str(self.path / _RUN))
+        lr = first.lr if settings.lr is None else settings.lr
+        return to_toml(replace(settings, lr=lr, resume=False, overwrite=False))
+
     def checkpoint(self) -> Path | None:
         """Return the checkpoint to go on from, or None where there is none yet."""
         return self.last if self.last.is_file() else None

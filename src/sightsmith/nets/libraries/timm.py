@@ -247,7 +247,8 @@ def _fetch(
     else:
         path, origin = fetch_url(name, str(config.url)), str(config.url)
     notes = []
-    if classes != config.num_classes:
+    new_head = classes != config.num_classes
+    if new_head:
         notes.append(
             f"the classifier ({', '.join(names_of(config.classifier))}) is of another size "
             f"({config.num_classes} outputs there, {classes} here) and starts from random numbers"
@@ -259,7 +260,9 @@ def _fetch(
             f"position tables were resized from {config.input_size[2]}×{config.input_size[1]} to {width}×{height}"
         )
     licence = config.license or "not stated"
-    return path, WeightsRecord(origin=origin, licence=licence, sha256=sha256(path), notes=tuple(notes))
+    return path, WeightsRecord(
+        origin=origin, licence=licence, sha256=sha256(path), notes=tuple(notes), new_head=new_head
+    )
 
 
 def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple[str, ...]]:

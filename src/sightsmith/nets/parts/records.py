@@ -80,12 +80,14 @@ class WeightsRecord:
         licence: of the weights; "not stated" where nobody says, "none" for random ones.
         sha256: of the file, in hexadecimal; empty for random ones.
         notes: what was left out or adapted, in sentences for people; nothing is dropped silently.
+        new_head: whether the classifier starts from random numbers.
     """
 
     origin: str
     licence: str
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    new_head: bool = True
 
 
 RANDOM_WEIGHTS = WeightsRecord(origin="none", licence="none")

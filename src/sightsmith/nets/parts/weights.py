@@ -53,7 +53,13 @@ def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | 
     state, dropped = _without_foreign_head(state, target, head)
     _refuse_mismatch(path, net, state, target, head)
     target.load_state_dict(state, strict=False)
-    return WeightsRecord(origin=path.name, licence="not stated", sha256=sha256(path), notes=notes + dropped)
+    return WeightsRecord(
+        origin=path.name,
+        licence="not stated",
+        sha256=sha256(path),
+        notes=notes + dropped,
+        new_head=bool(dropped),
+    )
 
 
 def read_state(path: Path) -> State:
