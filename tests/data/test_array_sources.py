@@ -19,6 +19,7 @@ from PIL import Image
 
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import decode
+from sightsmith.data.gate import check, require_usable
 from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.data.sources.parts.cifar_files import PIXELS
 from sightsmith.data.sources.parts.download import downloaded, fetch_archive
@@ -258,7 +259,25 @@ def test_imagenet_as_kaggle_packs_it(tmp_path):
         ("val/ILSVRC2012_val_00000002.JPEG", 1),
     ]
     unlabelled = next(problem for problem in source.problems if problem.code == "no-label")
+    assert (unlabelled.severity, unlabelled.lost) == ("warning", 1)
     assert unlabelled.keys == ("test/ILSVRC2012_test_00000001.JPEG",)
+    report = check(source, quiet=True)
+    assert (report.lost, report.bad) == (1, 0)
+
+
+def test_unlabelled_pictures_of_imagenet_are_bad_unless_they_are_of_the_test(tmp_path):
+    put(tmp_path, *(f"train/{wnid}/{place}.JPEG" for wnid in ("n01440764", "n02012849") for place in range(2)))
+    put(tmp_path, "train/c.JPEG", "val/ILSVRC2012_val_00000001.JPEG", "test/d.JPEG")
+    source = open_source(tmp_path)
+    found = {problem.severity: problem for problem in source.problems if problem.code == "no-label"}
+    assert found["error"].keys == ("train/c.JPEG", "val/ILSVRC2012_val_00000001.JPEG")
+    assert (found["error"].lost, found["warning"].lost) == (2, 1)
+    assert found["warning"].keys == ("test/d.JPEG",)
+    report = check(source, quiet=True)
+    assert (report.lost, report.bad) == (3, 2)
+    with pytest.raises(DataError, match="2 of 7 pictures are bad") as caught:
+        require_usable(report)
+    assert "test/d.JPEG" not in str(caught.value)
 
 
 def test_flat_imagenet_keeps_the_order_of_its_list(shared_data):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import decode
+from sightsmith.data.gate import check
 from sightsmith.data.source import SourceOptions, open_source
 
 
@@ -103,6 +104,39 @@ def test_other_files_are_counted_and_named(tmp_path):
     assert found["unsupported-format"].severity == "error"
     assert found["unsupported-format"].lost == 1
     assert found["hidden"].keys == (".cache", "Thumbs.db", "b/.DS_Store")
+
+
+def test_jpegs_by_all_their_names(tmp_path):
+    names = [f"a/1.{end}" for end in ("jpg", "jpeg", "jpe", "jfif", "JIF", "pjpeg", "pjp")]
+    put(tmp_path, *names, "b/2.png")
+    source = open_source(tmp_path)
+    assert {s.key for s in source.samples} == {*names, "b/2.png"}
+    assert source.problems == ()
+
+
+def test_pictures_in_formats_that_are_not_read_are_lost_and_said(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    names = ("a/scan.dcm", "a/logo.TGA", "a/icon.ico", "b/brain.nii.gz", "b/brain.nii", "b/photo.CR3", "b/slide.svs")
+    for name in names:
+        (tmp_path / name).touch()
+    source = open_source(tmp_path)
+    lost = problems(source)["unsupported-format"]
+    assert (lost.severity, lost.lost, sorted(lost.keys)) == ("error", 7, sorted(names))
+    report = check(source, quiet=True)
+    assert (report.lost, report.bad) == (7, 7)
+    assert "7 pictures are in a format that is not read here (" in report.to_text()
+    assert "1 .nii.gz" in report.to_text()
+    assert "1 of other kinds)" in report.to_text()
+    assert "Convert to JPEG or PNG, or move them out of the data" in report.to_text()
+
+
+def test_files_that_are_no_pictures_are_counted_in_the_report(tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    for name in ("a/one.txt", "a/two.txt", "b/clip.mp4"):
+        (tmp_path / name).touch()
+    report = check(open_source(tmp_path), quiet=True)
+    assert "info: 3 files left out: no pictures by their names (2 .txt, 1 .mp4). [not-a-picture]" in report.to_text()
+    assert (report.lost, report.bad) == (0, 0)
 
 
 def test_an_empty_folder_is_a_class_without_pictures(tmp_path):
@@ -220,6 +254,24 @@ def test_any_column_can_be_the_group(tmp_path):
         open_source(file, SourceOptions(group_by="pateint"))
     with pytest.raises(SettingsError, match="not a regular expression"):
         open_source(file, SourceOptions(group_by="(pateint"))
+
+
+@pytest.mark.parametrize(("column", "group_by"), [("patient", "patient"), ("group", None), ("group", "group")])
+def test_rows_without_a_group_are_named(tmp_path, column, group_by):
+    file = table(tmp_path, f"path,label,{column}\np/1.png,a,7\np/2.png,b,\np/3.png,a,7\np/2.png,b,\n")
+    source = open_source(file, SourceOptions(group_by=group_by))
+    assert [s.group for s in source.samples] == ["7", None, "7", None]
+    strays = problems(source)["no-group"]
+    assert (strays.severity, strays.keys, strays.lost) == ("warning", ("p/2.png", "p/2.png#2"), 0)
+    assert strays.message.startswith(f"2 of 4 pictures have nothing in the column {column!r}")
+
+
+def test_a_group_column_may_be_empty_unless_it_was_asked_for(tmp_path):
+    file = table(tmp_path, "path,label,group\np/1.png,a,\np/2.png,b,\n")
+    assert open_source(file).problems == ()
+    assert "no-group" not in problems(open_source(file, SourceOptions(group_by=r"(\d)\.png")))
+    with pytest.raises(DataError, match="group_by: the column 'group' is empty in all 2 rows that can be used"):
+        open_source(file, SourceOptions(group_by="group"))
 
 
 def test_rows_that_cannot_be_used_are_named(tmp_path):

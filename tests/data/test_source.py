@@ -191,3 +191,31 @@ def test_sources_gate_and_splits_import_no_torch():
 def test_settings_import_neither_numpy_nor_pillow():
     script = "import sys, sightsmith.data.settings; sys.exit(bool({'numpy', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "fashion_mnist", "fashion-mnist", "cifar10", "cifar100"])
+def test_a_format_that_opens_by_name_refuses_a_path_and_says_what_fits(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTSMITH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "mine" / "a").mkdir(parents=True)
+    Image.new("L", (9, 9)).save(tmp_path / "mine" / "a" / "1.png")
+    spelt = name.replace("_", "-")
+    message = rf"{tmp_path}/mine: the format '{spelt}' .*by its name alone.*fits --format folder\."
+    with pytest.raises(DataError, match=message):
+        open_source(tmp_path / "mine", SourceOptions(format=name))
+    (tmp_path / "set.bin").touch()
+    with pytest.raises(DataError, match=r"no other format fits"):
+        open_source(tmp_path / "set.bin", SourceOptions(format=name))
+
+
+def test_a_format_that_opens_by_name_takes_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(open_source("digits", SourceOptions(format="digits")).samples) == 1797
+    (tmp_path / "digits").mkdir()
+    named = open_source("digits", SourceOptions(format="digits"))
+    assert [problem.code for problem in named.problems] == ["name-and-path"]
+
+
+def test_a_name_is_a_path_for_another_format(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"digits: no such file or folder\. Leave --format out to open the data set"):
+        open_source("digits", SourceOptions(format="npz"))

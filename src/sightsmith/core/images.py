@@ -27,8 +27,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
 
 EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
+        *(".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+    }
 )
+"""Ends of the names of pictures, in lower case; what a file holds is told by its bytes."""
 
 _ORIENTATION = 0x0112
 _DAMAGE = (

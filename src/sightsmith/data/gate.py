@@ -2,7 +2,7 @@
 
 Training leaves out: pictures that cannot be read, are over the bound on pixels or have a side of 1 pixel; every copy
 of a picture that has two labels; all copies of a picture but one (that of the test, else of val, else the first of
-train); and samples of train whose group is in val or test too.
+train); and of a group that lies in several splits all samples but those of the test, else of val.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ class GateReport:
         problems: errors first.
         skipped: (key, reason) of each sample that training leaves out.
         lost: pictures that never became samples (rows or files that are left out).
-        bad: samples and lost pictures that are damaged or contradict themselves; copies are not.
+        bad: samples that are damaged or contradict themselves (copies do not), and what was lost by an error.
         counts: (classes, 4) kept pictures in train, val, test and no split of the source.
         sizes: (width, height, count), the most frequent first.
         modes: pictures by mode as stored.
@@ -161,7 +161,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         problems=tuple(sorted(problems, key=lambda problem: _SEVERITIES.index(problem.severity))),
         skipped=tuple((source.samples[place].key, reason) for place, reason in sorted(verdict.reasons.items())),
         lost=lost,
-        bad=int(verdict.bad.sum()) + lost,
+        bad=int(verdict.bad.sum()) + sum(problem.lost for problem in source.problems if problem.severity == "error"),
         counts=verdict.counts,
         sizes=_sizes(facts),
         modes=_modes(facts),
@@ -190,7 +190,7 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
             f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "
             "allow more."
         )
-        worst = [problem.to_text() for problem in report.problems if problem.lost or problem.code in rules.BAD]
+        worst = [problem.to_text() for problem in report.errors if problem.lost or problem.code in rules.BAD]
         raise DataError("\n".join([message, *worst]))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
-from sightsmith.core.names import did_you_mean
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
 from sightsmith.data.settings import SourceOptions as SourceOptions
 
@@ -126,21 +126,21 @@ def open_source(location: str | Path, options: SourceOptions = _DEFAULTS) -> Sou
     """Open data by name or by path.
 
     A string without a path separator that is a known name ("digits", "mnist" …) opens that data set, even where
-    a folder of that name stands beside it; write `./digits` for the folder. With `format` it is always a path.
+    a folder of that name stands beside it; write `./digits` for the folder. With `format` it is a path, but for the
+    formats that open by their name alone ("digits", "mnist" …), which take no path.
 
     Raises:
         DataError: nothing there, no format fits, or the data cannot be used.
         SettingsError: an unknown format, or `group_by` is neither a column nor a pattern with one group.
     """
-    named = _by_name(location) if options.format is None else None
-    if named is not None:
-        source = named.open_source(str(location), options)
-        return replace(source, problems=(*source.problems, *_shadowed(str(location))))
-    path = Path(location)
-    if not path.exists():
-        raise DataError(_nothing_there(location))
-    module = CATALOGUE.module(options.format) if options.format else _detect(path)
-    return module.open_source(str(location), options)
+    try:
+        return _open(location, options)
+    except OSError as error:
+        where = shortened(printable(str(error.filename or location)))
+        raise DataError(
+            f"{where}: cannot be read ({error.strerror or error}). Put a file or folder of the data there that this "
+            "user may read."
+        ) from error
 
 
 def build_source(
@@ -156,12 +156,13 @@ def build_source(
     """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
 
     Raises:
-        DataError: there is no sample, or the pattern of `group_by` fits none.
+        DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none.
         SettingsError: `group_by` is not a regular expression with one group.
     """
     if not samples:
         reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
         raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
+    _check_names(printable(location), classes)
     problems = tuple(problems)
     samples = _unique(samples)
     if options.group_by is not None:
@@ -182,12 +183,37 @@ def known_names() -> list[str]:
     return sorted(name for entry in CATALOGUE.names() for name in getattr(CATALOGUE.module(entry), "NAMES", ()))
 
 
+def _open(location: str | Path, options: SourceOptions) -> Source:
+    named = _by_name(location)
+    asked = CATALOGUE.module(options.format) if options.format else None
+    if named is not None and (asked is None or (asked is named and _only_by_name(asked))):
+        source = named.open_source(str(location), options)
+        return replace(source, problems=(*source.problems, *_shadowed(str(location))))
+    path = Path(location)
+    if not path.exists():
+        raise DataError(_nothing_there(location))
+    if asked is not None and _only_by_name(asked):
+        raise DataError(_no_paths(asked, path))
+    return (asked or _detect(path)).open_source(str(location), options)
+
+
 def _by_name(location: str | Path) -> ModuleType | None:
     if isinstance(location, Path) or location not in CATALOGUE:
         return None
     module = CATALOGUE.module(location)
     spelt = location.replace("_", "-")
     return module if spelt in getattr(module, "NAMES", ()) else None
+
+
+def _only_by_name(module: ModuleType) -> bool:
+    return getattr(module, "ONLY_BY_NAME", False)
+
+
+def _no_paths(module: ModuleType, path: Path) -> str:
+    name = module.NAMES[0]
+    fitting = " or ".join(_names_of(_fitting(path)))
+    hint = f"What lies there fits --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
+    return f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
 
 
 def _shadowed(name: str) -> tuple[Problem, ...]:
@@ -199,6 +225,8 @@ def _shadowed(name: str) -> tuple[Problem, ...]:
 
 def _nothing_there(location: str | Path) -> str:
     message = f"{printable(str(location))}: no such file or folder"
+    if _by_name(location) is not None:
+        return f"{message}. Leave --format out to open the data set of that name."
     if isinstance(location, str) and "/" not in location and "\\" not in location:
         return f"{message}, and no data set of that name. {did_you_mean(location, known_names())}"
     whole = Path(location)
@@ -209,16 +237,24 @@ def _nothing_there(location: str | Path) -> str:
 
 
 def _detect(path: Path) -> ModuleType:
-    modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
-    fitting = [module for module in modules if module.detect(path)]
-    special = [module for module in fitting if not getattr(module, "GENERAL", False)]
-    chosen = special or fitting
-    names = [module.__name__.rpartition(".")[2] for module in chosen]
+    chosen = _fitting(path)
     if len(chosen) > 1:
+        names = _names_of(chosen)
         raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format {names[0]}.")
     if not chosen:
         raise DataError(f"{printable(str(path))}: {_no_format(path)}")
     return chosen[0]
+
+
+def _fitting(path: Path) -> list[ModuleType]:
+    """Return the formats that a path is of, the general ones only where no special one fits."""
+    modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
+    fitting = [module for module in modules if module.detect(path)]
+    return [module for module in fitting if not getattr(module, "GENERAL", False)] or fitting
+
+
+def _names_of(modules: Iterable[ModuleType]) -> list[str]:
+    return [module.__name__.rpartition(".")[2] for module in modules]
 
 
 def _no_format(path: Path) -> str:
@@ -231,6 +267,19 @@ def _no_format(path: Path) -> str:
         f"in no format known here ({', '.join(CATALOGUE.names())}). Point at a folder that has one folder of "
         "pictures per class, or at a CSV table with the columns path and label."
     )
+
+
+def _check_names(location: str, classes: Sequence[str]) -> None:
+    """Refuse a class without a name, or with that of another: answers by name could not tell them apart."""
+    seen: dict[str, int] = {}
+    for index, name in enumerate(classes):
+        if not name or not name.strip():
+            raise DataError(f"{location}: class {index} has no name. Give it one in the list of classes.")
+        if seen.setdefault(name, index) != index:
+            raise DataError(
+                f"{location}: the classes {seen[name]} and {index} are both called {name!r}; a name is that of one "
+                "class. Rename one, or give their pictures one label if they are one class."
+            )
 
 
 def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:

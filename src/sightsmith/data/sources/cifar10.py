@@ -6,6 +6,8 @@ from sightsmith.data.source import Source, SourceOptions
 from sightsmith.data.sources.parts.cifar_named import open_cifar
 
 NAMES: tuple[str, ...] = ("cifar10",)
+ONLY_BY_NAME = True
+"""There are no paths of this format."""
 
 _URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _MD5 = "c32a1d4ab5d03f1284b67883e8d87530"

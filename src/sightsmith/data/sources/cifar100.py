@@ -6,6 +6,8 @@ from sightsmith.data.source import Source, SourceOptions
 from sightsmith.data.sources.parts.cifar_named import open_cifar
 
 NAMES: tuple[str, ...] = ("cifar100",)
+ONLY_BY_NAME = True
+"""There are no paths of this format."""
 
 _URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
 _MD5 = "03b5dce01913d631647c71ecec9e9cb8"

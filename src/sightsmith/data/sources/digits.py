@@ -13,6 +13,8 @@ from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import array_samples, check_part
 
 NAMES: tuple[str, ...] = ("digits",)
+ONLY_BY_NAME = True
+"""There are no paths of this format."""
 
 _LEVELS = 16
 

@@ -6,6 +6,8 @@ from sightsmith.data.source import Source, SourceOptions
 from sightsmith.data.sources.parts.mnist_like import open_mnist_like
 
 NAMES: tuple[str, ...] = ("fashion-mnist",)
+ONLY_BY_NAME = True
+"""There are no paths of this format."""
 
 _CLASSES = [
     "T-shirt/top",

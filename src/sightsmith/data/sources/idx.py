@@ -11,6 +11,7 @@ from sightsmith.core.errors import DataError
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import array_samples
 from sightsmith.data.sources.parts.idx_files import IMAGES, find_idx, read_sets
+from sightsmith.data.sources.parts.text_files import read_names
 
 NAMES: tuple[str, ...] = ()
 
@@ -32,7 +33,8 @@ def open_source(location: str, options: SourceOptions) -> Source:
     images = find_idx(path) if path.is_dir() else {_set_of(path): path}
     if not images:
         raise DataError(f"{location}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it.")
-    classes, samples = array_samples(read_sets(images), _names(path if path.is_dir() else path.parent))
+    names = read_names((path if path.is_dir() else path.parent) / "classes.txt")
+    classes, samples = array_samples(read_sets(images), names)
     return build_source(format="idx", location=location, classes=classes, samples=samples, options=options)
 
 
@@ -41,10 +43,3 @@ def _set_of(path: Path) -> str:
     if match is None:
         raise DataError(f"{path}: not named like an idx file of pictures, such as train-images-idx3-ubyte.gz.")
     return match["set"]
-
-
-def _names(folder: Path) -> list[str] | None:
-    file = folder / "classes.txt"
-    if not file.exists():
-        return None
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]

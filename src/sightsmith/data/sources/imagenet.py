@@ -12,6 +12,7 @@ the sorted WordNet ids are the names. The table of labels is any of `LOC_val_sol
 """
 
 import csv
+import io
 import os
 import re
 from collections import Counter
@@ -25,6 +26,7 @@ from sightsmith.data.source import Problem, Source, SourceOptions, build_source,
 from sightsmith.data.sources.parts.download import cache_folder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
+from sightsmith.data.sources.parts.text_files import read_text
 
 NAMES: tuple[str, ...] = ("imagenet",)
 
@@ -105,7 +107,8 @@ def _require(root: Path) -> None:
 
 def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Problem, ...]]:
     found: Found = []
-    stray: list[tuple[str, str]] = []
+    strays: list[tuple[str, str]] = []
+    of_test: list[tuple[str, str]] = []
     labels = _labels(base, root)
     for folder, files in listing.pictures.items():
         top, _, rest = folder.partition("/")
@@ -115,14 +118,21 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
             key = f"{folder}/{file}" if folder else file
             wnid = inner if _WNID.fullmatch(inner) else _wnid_of(file, split, labels)
             if wnid is None:
-                stray.append((printable(key), ""))
+                (of_test if split == "test" else strays).append((printable(key), ""))
             else:
                 found.append((wnid, key, split))
-    message = (
-        f"{many(len(stray), 'picture has', 'pictures have')} no label. Move them into folders named by WordNet id, or "
-        f"add a table of labels ({', '.join(_TABLES)}); the pictures of ILSVRC's test set have none."
+    return found, _unlabelled(strays, of_test)
+
+
+def _unlabelled(strays: list[tuple[str, str]], of_test: list[tuple[str, str]]) -> tuple[Problem, ...]:
+    """Name the pictures without a label; that those of ILSVRC's test set have none is no fault of the data."""
+    no_label = f"{many(len(strays), 'picture has', 'pictures have')} no label"
+    advice = f"Move them into folders named by WordNet id, or add a table of labels ({', '.join(_TABLES)})."
+    no_test = f"{many(len(of_test), 'picture', 'pictures')} of test without a label, as in ILSVRC, left out"
+    return (
+        *problem_of_each("no-label", "error", f"{no_label}. {advice}", sorted(strays), lost=True),
+        *problem_of_each("no-label", "warning", f"{no_test}. {advice}", sorted(of_test), lost=True),
     )
-    return found, problem_of_each("no-label", "warning", message, sorted(stray))
 
 
 def _wnid_of(file: str, split: Split | None, labels: dict[str, str]) -> str | None:
@@ -138,7 +148,7 @@ def _labels(base: Path, root: Path) -> dict[str, str]:
         for name in _TABLES:
             table = folder / name
             if table.is_file():
-                matches = map(_LABEL.match, table.read_text(encoding="utf-8-sig").splitlines())
+                matches = map(_LABEL.match, read_text(table).splitlines())
                 return {Path(match["file"]).stem: match["wnid"] for match in matches if match}
     return {}
 
@@ -154,16 +164,15 @@ def _classes(root: Path, present: set[str]) -> tuple[list[str], list[str]]:
 
 def _listed(root: Path, present: set[str]) -> dict[str, str]:
     if (root / "classes.csv").is_file():
-        with (root / "classes.csv").open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(read_text(root / "classes.csv"))))
         if not rows or not {"wnid", "name"} <= rows[0].keys():
             raise DataError(f"{root / 'classes.csv'}: needs the columns index, wnid and name.")
         return {row["wnid"]: row["name"] for row in rows}
     if (root / "LOC_synset_mapping.txt").is_file():
-        lines = (root / "LOC_synset_mapping.txt").read_text(encoding="utf-8").splitlines()
+        lines = read_text(root / "LOC_synset_mapping.txt").splitlines()
         return {wnid: name.strip() for wnid, _, name in (line.partition(" ") for line in lines) if name}
     if (root / "words.txt").is_file():  # all of WordNet, so it gives names but not the list of classes
-        lines = (root / "words.txt").read_text(encoding="utf-8").splitlines()
+        lines = read_text(root / "words.txt").splitlines()
         words = dict(line.split("\t", 1) for line in lines if "\t" in line)
         return {wnid: words.get(wnid, wnid) for wnid in sorted(present)}
     return {}

@@ -6,6 +6,8 @@ from sightsmith.data.source import Source, SourceOptions
 from sightsmith.data.sources.parts.mnist_like import open_mnist_like
 
 NAMES: tuple[str, ...] = ("mnist",)
+ONLY_BY_NAME = True
+"""There are no paths of this format."""
 
 _BY_HAND = (
     "download train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "

@@ -1,7 +1,7 @@
 """NumPy archives: MedMNIST's keys (`train_images`, `train_labels`, `val_…`, `test_…`), or `images` and `labels`.
 
-An array of strings `classes` names the classes; without it a class is called by its number. Arrays of Python
-objects are never read, since they are pickles.
+An array of strings (or bytes in UTF-8) `classes` names the classes; without it a class is called by its number.
+Arrays of Python objects are never read, since they are pickles.
 """
 
 import zipfile
@@ -16,6 +16,9 @@ from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import Part, array_samples, check_part
 
 NAMES: tuple[str, ...] = ()
+
+_NAMES_IN = "USiu"
+"""Kinds of arrays that can name classes: strings, bytes, whole numbers."""
 
 
 def detect(path: Path) -> bool:
@@ -43,8 +46,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
             f"{file}: needs the arrays train_images and train_labels (val_…, test_…) or images and labels; "
             f"it has {', '.join(arrays) or 'none'}."
         )
-    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
-    classes, samples = array_samples(parts, names)
+    classes, samples = array_samples(parts, _names(file, arrays["classes"]) if "classes" in arrays else None)
     return build_source(format="npz", location=location, classes=classes, samples=samples, options=options)
 
 
@@ -75,3 +77,18 @@ def _part(file: Path, arrays: dict[str, NDArray[np.generic]], prefix: str) -> Pa
     if f"{prefix}labels" not in arrays:
         raise DataError(f"{file}: has {prefix}images but no {prefix}labels; it has {', '.join(arrays)}.")
     return check_part(arrays[f"{prefix}images"], arrays[f"{prefix}labels"], f"{file} ({prefix}images)")
+
+
+def _names(file: Path, classes: NDArray[np.generic]) -> list[str]:
+    if classes.ndim != 1 or classes.dtype.kind not in _NAMES_IN:
+        raise DataError(
+            f"{file}: classes must be a list of names, one a class, got an array of shape {classes.shape} and type "
+            f"{classes.dtype}. Save such as np.array(['cat', 'dog'])."
+        )
+    try:
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in classes.tolist()]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file}: classes: {error.object!r} is not UTF-8 ({error.reason} at byte {error.start:,}). Save the names "
+            "as strings, not bytes."
+        ) from error

@@ -57,7 +57,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     """Read the table.
 
     Raises:
-        DataError: no table, a column is missing, or no row can be used.
+        DataError: no table, a column is missing, no row can be used, or none has a value in the column of `group_by`.
     """
     path = Path(location)
     if not path.is_file():
@@ -74,7 +74,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         for name, label, split, group in rows.usable
     ]
     by_column = options.group_by in header
-    return build_source(
+    source = build_source(
         format="table",
         location=location,
         classes=names,
@@ -82,6 +82,10 @@ def open_source(location: str, options: SourceOptions) -> Source:
         options=replace(options, group_by=None) if by_column else options,
         problems=rows.problems(),
     )
+    if "group" not in column:
+        return source
+    ungrouped = _ungrouped(source, header[column["group"]], asked=by_column)
+    return replace(source, problems=(*source.problems, *ungrouped))
 
 
 def _read(path: Path) -> Iterator[list[str]]:
@@ -151,6 +155,30 @@ def _sort_out(lines: Iterator[list[str]], column: dict[str, int], path: Path) ->
         else:
             rows.usable.append((name, label, split_named(split) if split else None, cell("group") or None))
     return rows
+
+
+def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ...]:
+    """Name the samples without a value in the column of the groups.
+
+    Args:
+        source: the samples.
+        column: its name.
+        asked: somebody named it; else it may stay empty as a whole.
+    """
+    found = [(sample.key, "") for sample in source.samples if sample.group is None]
+    count, total = len(found), len(source.samples)
+    if count == total and asked:
+        raise DataError(
+            f"{source.location}: group_by: the column {column!r} is empty in all {total:,} rows that can be used. Fill "
+            "it in, or group by another column."
+        )
+    if count == total:
+        return ()
+    message = (
+        f"{count:,} of {total:,} pictures have nothing in the column {column!r}; each counts as a group of its own. "
+        "Fill it in where they belong together."
+    )
+    return problem_of_each("no-group", "warning", message, found)
 
 
 def _left_out(code: str, found: list[tuple[str, str]], what: str) -> tuple[Problem, ...]:

@@ -95,7 +95,7 @@ def _check_labels(parts: Mapping[Split | None, Part], count: int) -> None:
     for part in parts.values():
         if part.labels_N.size and not 0 <= part.labels_N.min() <= part.labels_N.max() < count:
             wrong = part.labels_N[(part.labels_N < 0) | (part.labels_N >= count)][0]
+            named = f"names for 0…{count - 1}" if count else "no names"
             raise DataError(
-                f"{part.name}: label {wrong} has no name; there are names for 0…{count - 1}. "
-                "Correct the labels or the list of classes."
+                f"{part.name}: label {wrong} has no name; there are {named}. Correct the labels or the list of classes."
             )

@@ -11,6 +11,7 @@ import numpy as np
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Split
 from sightsmith.data.sources.parts.arrays import Part
+from sightsmith.data.sources.parts.text_files import read_names
 
 PIXELS = 3 * 32 * 32
 
@@ -33,7 +34,7 @@ def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None
     """Read all pictures and the names of the classes, None where the list of names is missing.
 
     Raises:
-        DataError: a file is cut short.
+        DataError: a file is cut short, or the list of names is not UTF-8.
     """
     fine = _is_100(folder)
     files: dict[Split, list[Path]] = {"train": _batches(folder), "test": [folder / "test_batch.bin"]}
@@ -44,7 +45,7 @@ def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None
         present = [path for path in paths if path.exists()]
         if present:
             parts[split] = _read(present, label_bytes=2 if fine else 1)
-    return parts, _names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
+    return parts, read_names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
 
 
 def _read(files: list[Path], label_bytes: int) -> Part:
@@ -61,12 +62,6 @@ def _read(files: list[Path], label_bytes: int) -> Part:
     planes_NCHW = records[:, label_bytes:].reshape(-1, 3, 32, 32)
     pictures_NHWC = np.ascontiguousarray(planes_NCHW.transpose(0, 2, 3, 1))
     return Part(pictures_NHWC, records[:, label_bytes - 1].astype(np.int64), str(files[0]))
-
-
-def _names(file: Path) -> list[str] | None:
-    if not file.exists():
-        return None
-    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _batches(folder: Path) -> list[Path]:

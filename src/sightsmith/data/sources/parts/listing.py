@@ -3,16 +3,25 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.data.source import Problem, many, problem_of_each
 
 _OTHER_PICTURES = frozenset(
-    {".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", ".svg", ".raw", ".cr2", ".nef", ".arw", ".dng", ".exr"}
+    {
+        *(".heic", ".heif", ".hif", ".avif", ".gif", ".jp2", ".j2k", ".jpx", ".jpf", ".jxl", ".jxr", ".wdp", ".apng"),
+        *(".tga", ".ico", ".cur", ".icns", ".dib", ".pcx", ".dds", ".qoi", ".sgi", ".xbm", ".xpm", ".pam", ".pfm"),
+        *(".psd", ".psb", ".xcf", ".svg", ".eps", ".wmf", ".emf", ".exr", ".hdr", ".fits"),
+        *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+        *(".dcm", ".dicom", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd"),  # medicine
+        *(".svs", ".ndpi", ".scn", ".mrxs", ".czi", ".lif", ".vsi", ".nd2"),  # microscopes
+    }
 )
+"""Pictures that are not decoded here: they are missed where they lie among those that are."""
 _SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _DEPTH = 64
+_SUFFIXES = 6
+"""Kinds of files that a message counts apart."""
 
 
 @dataclass(slots=True)
@@ -44,7 +53,7 @@ class Listing:
                 "unsupported-format",
                 "error",
                 f"{many(len(self.unsupported), 'picture is', 'pictures are')} in a format that is not read here "
-                f"({_by_suffix(self.unsupported)}). Convert to JPEG or PNG.",
+                f"({_by_suffix(self.unsupported)}). Convert to JPEG or PNG, or move them out of the data.",
                 _named(self.unsupported),
                 lost=True,
             ),
@@ -119,13 +128,18 @@ def _list_one(full: str, folder: str, listing: Listing) -> list[str] | None:
 
 
 def _sort_in(name: str, prefix: str, pictures: list[str], listing: Listing) -> None:
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for every file
+    suffix = _suffix(name)
     if suffix in EXTENSIONS:
         pictures.append(name)
     elif suffix in _OTHER_PICTURES:
         listing.unsupported.append(prefix + name)
     else:
         listing.others.append(prefix + name)
+
+
+def _suffix(name: str) -> str:
+    lower = name.lower()
+    return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122 - for every file
 
 
 def _identity(folder: str) -> tuple[int, int]:
@@ -138,5 +152,7 @@ def _named(paths: list[str]) -> list[tuple[str, str]]:
 
 
 def _by_suffix(paths: list[str]) -> str:
-    counts = Counter(printable(PurePosixPath(path).suffix.lower()) or "no extension" for path in paths)
-    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(6))
+    counts = Counter(printable(_suffix(path)) or "no extension" for path in sorted(paths))
+    shown = [f"{count:,} {suffix}" for suffix, count in counts.most_common(_SUFFIXES)]
+    more = counts.total() - sum(count for _, count in counts.most_common(_SUFFIXES))
+    return ", ".join([*shown, f"{more:,} of other kinds"] if more else shown)
