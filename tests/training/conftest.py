@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -19,3 +20,11 @@ def digit_files(tmp_path_factory) -> Path:
         pixels = (picture.reshape(8, 8) * 15.9).astype(np.uint8)
         Image.fromarray(pixels).resize((16, 16)).save(place / f"{number:03}.png")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from digit_training import settings, stop_after_first_checkpoint
 from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
@@ -25,20 +24,6 @@ from sightsmith.training.fit import train
 from sightsmith.training.settings import TrainSettings
 
 SCRIPT = Path(__file__).with_name("trainer_process.py")
-
-
-def settings(data, out, **changes):
-    return TrainSettings(
-        data=str(data), out=out, **{"epochs": 2, "net": {"width": 8}, "device": "cpu", "workers": 0, **changes}
-    )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +95,6 @@ def test_resume_needs_something_to_resume_and_the_same_settings(tmp_path):
         train(settings("digits", tmp_path / "x", epochs=3, resume=True), quiet=True)
     with pytest.raises(OutputExistsError, match="--resume goes on with it"):
         train(settings("digits", tmp_path / "x"), quiet=True)
-
-
-def stop_after_first_checkpoint(out: Path) -> None:
-    """Send this process SIGTERM once training into `out` has written a checkpoint."""
-
-    def wait() -> None:
-        while not out.with_name(f"{out.name}.train").joinpath("last.safetensors").exists():
-            time.sleep(0.005)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def test_a_loss_that_is_not_a_number_stops_at_once(tmp_path):

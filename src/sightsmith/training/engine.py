@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
-from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import Decoding, Fetcher, Prepared, RamCache, fits_in_memory, prepare
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.choices import Plan
+from sightsmith.training.loggers import make_logger
 from sightsmith.training.material import Part
 from sightsmith.training.settings import TrainSettings
 
@@ -89,7 +88,11 @@ def _fetcher(
 
 
 def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: list[Callback]) -> Trainer:
-    """Make the Trainer: one device, no bar, no files of its own."""
+    """Make the Trainer: one device, no bar, no files of its own.
+
+    Raises:
+        SettingsError: the logger's package is not installed, or the place of its records cannot be used.
+    """
     kind, _, number = plan.device.value.partition(":")
     return Trainer(
         accelerator={"cuda": "gpu"}.get(kind, kind),
@@ -101,7 +104,7 @@ def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: l
         benchmark=not settings.deterministic,
         callbacks=callbacks,
         plugins=[SafeCheckpointIO()],
-        logger=_logger(settings, folder),
+        logger=make_logger(settings, plan, folder),
         default_root_dir=folder,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -110,22 +113,6 @@ def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: l
         use_distributed_sampler=False,
         inference_mode=False,
     )
-
-
-def _logger(settings: TrainSettings, folder: Path) -> Logger | bool:
-    if settings.logger == "csv":
-        return False
-    name = settings.out.name
-    try:
-        if settings.logger == "tensorboard":
-            return TensorBoardLogger(str(folder), name="tensorboard", version="")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        return MLFlowLogger(experiment_name="sightsmith", run_name=name)
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"logger {settings.logger!r} needs a package that is not installed ({error}). "
-            f"Install it: pip install 'sightsmith[{settings.logger}]'."
-        ) from error
 
 
 @contextmanager
