@@ -102,3 +102,11 @@ def test_flags_hold_only_what_was_given():
 
 def test_merging_keeps_other_keys_of_a_table():
     assert flags.merged({"a": 1, "net": {"x": 1, "y": 2}}, {"net": {"y": 3}}) == {"a": 1, "net": {"x": 1, "y": 3}}
+
+
+def test_a_toml_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=rf"{tmp_path}: cannot be read \(Is a directory\)\. Name a TOML file"):
+        read_toml(tmp_path)
+    (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
+    with pytest.raises(SettingsError, match=r"loop\.toml: cannot be read \(Too many levels of symbolic links\)"):
+        read_toml(tmp_path / "loop.toml")

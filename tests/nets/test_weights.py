@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.weights import read_state
+
+UNREADABLE = Path("/proc/self/mem")
+"""A regular file that opens and then fails to be read, for root too."""
 
 
 def build(name="smallresnet", weights="none", **change):
@@ -124,6 +128,15 @@ def test_a_truncated_file(tmp_path, suffix):
     save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match=f"net.{suffix}: not a whole"):
+        read_state(path)
+
+
+@pytest.mark.skipif(not UNREADABLE.is_file(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_file_that_fails_to_be_read(tmp_path, suffix):
+    path = tmp_path / f"net.{suffix}"
+    path.symlink_to(UNREADABLE)
+    with pytest.raises(DataError, match=rf"net\.{suffix}: .*(No such device|Input/output error).*\)\. "):
         read_state(path)
 
 

@@ -88,6 +88,8 @@ def _read_safetensors(path: Path) -> State:
         return load_file(path)
     except SafetensorError as error:
         raise DataError(f"{path}: not a whole safetensors file ({error}). Copy or download it again.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error}). Give a file that this user may read.") from error
 
 
 def _read_torch(path: Path) -> State:
