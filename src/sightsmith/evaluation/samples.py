@@ -90,8 +90,8 @@ def given_data(
     if _is_own(bundle, source, splits):
         group_by = bundle.manifest.data.get("group_by")
         if group_by is not None and not grouped:
-            known = {"location": source.location, "format": source.format}
-            source = open_source(source.location, SourceOptions(format=_format_of(known), group_by=group_by))
+            opened = {"location": source.location, "format": source.format}
+            source = open_source(source.location, SourceOptions(format=_format_of(opened), group_by=group_by))
         return _of_own(bundle, source, splits, split)
     chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
