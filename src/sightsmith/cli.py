@@ -3,7 +3,9 @@
 Heavy parts are imported inside the verb that needs them, so that help and errors are quick.
 """
 
+import io
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -157,6 +159,8 @@ def evaluate(
     if done.report:
         inside = bundle.is_file() and done.report.is_relative_to(bundle)
         _say(f"Report: {f'in {bundle}; --report FILE writes it outside' if inside else done.report}")
+    if done.not_kept:
+        return _fail(f"the figures are not in the bundle. {done.not_kept}", 2)
     return int(bool(done.skipped))
 
 
@@ -378,8 +382,11 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
 def main() -> None:
     """Run the command line; what a person can put right is told in a line, without a traceback."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed in the bytes that name it
     try:
         code = app(exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except SightsmithError as error:
         code = _fail(str(error), error.exit_code)
     except CycloptsError as error:
@@ -389,6 +396,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 141
+    except OSError as error:
+        from sightsmith.core.images import printable
+
+        code = _fail(f"{printable(str(error.filename or 'standard output'))}: {error.strerror or error}.", 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
     sys.exit(code if isinstance(code, int) else 0)
 
 

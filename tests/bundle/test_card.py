@@ -1,6 +1,10 @@
 """What a bundle tells people: the model card and `inspect`."""
 
 import dataclasses
+import shlex
+import shutil
+
+import pytest
 
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.inspect import inspect_text
@@ -31,6 +35,22 @@ def test_names_cannot_break_the_card(digits_bundle):
     card = model_card(dataclasses.replace(manifest, name="a|b\n<script>", classes=tuple(f"c{n}" for n in range(1000))))
     assert "# a\\|b &lt;script>" in card
     assert "and 900 more in `manifest.json`" in card
+
+
+@pytest.mark.parametrize("name", ["猫", "$HOME-x", "two words", "it's"])
+def test_the_commands_of_the_card_name_the_model_to_a_shell(digits_bundle, name):
+    card = model_card(dataclasses.replace(Bundle.open(digits_bundle).manifest, name=name))
+    lines = [line for line in card.splitlines() if line.startswith("sightsmith ")]
+    assert [shlex.split(line) for line in lines] == [
+        ["sightsmith", "predict", name, "picture.jpg"],
+        ["sightsmith", "serve", name],
+    ]
+
+
+def test_inspect_tells_what_is_missing(digits_bundle, tmp_path):
+    shutil.copytree(digits_bundle, tmp_path / "cut")
+    (tmp_path / "cut" / "splits.json").unlink()
+    assert ", 1 of them missing, " in inspect_text(Bundle.open(tmp_path / "cut", verify=False))
 
 
 def test_inspect_fits_a_page(exported_bundle):

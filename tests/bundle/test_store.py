@@ -230,6 +230,16 @@ def test_a_zip_that_leads_outside_is_refused(archive, tmp_path, name):
     assert not list(tmp_path.glob("**/escaped.txt"))
 
 
+def test_a_place_that_cannot_be_read_is_a_clear_error(copy, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(BundleError, match=r"loop: cannot be read \(.*Too many levels"):
+        Bundle.open(tmp_path / "loop")
+    (copy / "manifest.json").unlink()
+    (copy / "manifest.json").mkdir()
+    with pytest.raises(BundleError, match=r"cannot be read \(.*manifest\.json: Is a directory\)"):
+        Bundle.open(copy)
+
+
 def test_a_file_that_is_no_zip_is_refused(tmp_path):
     path = tmp_path / "notes.zip"
     path.write_text("hello")

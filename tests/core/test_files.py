@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and archives cannot escape."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -40,6 +41,26 @@ def test_an_existing_folder_is_refused_or_replaced(tmp_path):
         (partial / "new.txt").write_text("new")
     assert [path.name for path in out.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path):
+    out, left = tmp_path / "out", tmp_path / f".out.{os.getpid()}.old"
+    for folder in (out, left):
+        folder.mkdir()
+        (folder / "old.txt").write_text("old")
+    with new_folder(out, overwrite=True) as partial:
+        (partial / "new.txt").write_text("new")
+    assert [path.name for path in out.iterdir()] == ["new.txt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", left.name}
+
+
+def test_a_link_is_replaced_and_not_what_it_points_to(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "kept")
+    with new_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "new.txt").write_text("new")
+    assert not (tmp_path / "out").is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "kept"}
 
 
 def test_a_folder_is_no_place_for_a_file(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -226,6 +227,28 @@ def test_what_cannot_be_done_is_told_in_a_line(home, arguments, told):
     done = sightsmith(*arguments, cwd=home).refused(2, "error: ", told)
     assert done.out == ""
     assert sorted(path.name for path in home.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify"])
+def test_a_name_that_is_not_text_is_printed_in_its_own_bytes(life, tmp_path, verb):
+    name = os.fsencode(tmp_path) + b"/mod\xffel"
+    shutil.copytree(os.fsencode(life.bundle), name)
+    done = subprocess.run(
+        [*command(verb), name], capture_output=True, timeout=SECONDS, env=environment(), cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (b"mod\xffel" if verb == "verify" else b"mod\\udcffel") in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_answers_that_nothing_takes_are_an_error(home):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command("inspect", "cats"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS,
+            env=environment(PYTHONUNBUFFERED=""), cwd=home, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: standard output: No space left on device.\n"
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from PIL import Image
 
 import patch_bundle
 from patch_bundle import CLASSES, patch_pictures
-from sightsmith.bundle.store import Bundle
+from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
@@ -300,6 +300,32 @@ def test_a_label_that_came_after_training_is_an_error_that_names_it(moved) -> No
 def test_an_empty_split_names_the_others(make) -> None:
     with pytest.raises(DataError, match=r"val split has no picture \(train 12, test 80\)"):
         own_split(make("smallcnn"), "val")
+
+
+def test_own_data_that_changed_under_its_names_is_not_measured(moved) -> None:
+    bundle, place = moved
+    source = open_source(place)
+    splits = bundle.splits()
+    at = {sample.key: number for number, sample in enumerate(source.samples)}
+    prints = {name: fingerprint(source, np.array([at[key] for key in keys])) for name, keys in splits.items()}
+    bundle.manifest.data.update(location=str(place), fingerprints=prints)
+    assert {sample.key for sample in own_split(bundle).samples} == set(splits["test"])
+    trained, tested = place / splits["train"][0], place / splits["test"][0]
+    tested.write_bytes(trained.read_bytes())
+    with pytest.raises(DataError, match=r"test split are not those of the training.*--data .*--prove"):
+        own_split(bundle)
+    assert own_split(bundle, "val").samples, "of which nothing changed"
+
+
+def test_figures_that_the_bundle_does_not_take_are_told_all_the_same(make, tmp_path) -> None:
+    bundle = make("smallcnn")
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        add_files(Bundle.open(bundle.path), {"report/note.txt": "somebody else was here"})
+        done = evaluate(predictor, report=tmp_path / "page.html", quiet=True)
+    assert "was changed since it was opened" in done.not_kept
+    assert done.counts["evaluated"] == 79
+    assert done.report == tmp_path / "page.html"
+    assert done.report.is_file()
 
 
 def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import patch_bundle
 from patch_bundle import patch_picture
 from sightsmith.core.errors import OutputExistsError, PictureError, SettingsError
 from sightsmith.explanation.run import METHODS, explain
-from sightsmith.explanation.sanity import scores, strongest_first
+from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
 from sightsmith.nets.build import build_net
 from sightsmith.predictions.labels import Labels
@@ -103,6 +104,32 @@ def test_deletion_and_insertion_tell_a_right_map_from_a_wrong_one(predictor, pic
     assert insertion > worst_insertion
     for score in (deletion, insertion, worst_deletion, worst_insertion):
         assert 0 <= score <= 1
+
+
+def test_occlusion_is_judged_against_noise_of_its_own_coarseness(predictor, picture) -> None:
+    """The map changes only where the window steps, and so do the random maps."""
+    side = round(METHODS.module("occlusion").CELL * 32)
+    steps = np.arange(32) % side != 0
+    for map_hw in (
+        explain(predictor, picture, method="occlusion").raw_hw,
+        noise(np.random.default_rng(0), (32, 32), METHODS.module("occlusion").CELL),
+    ):
+        for axis in (0, 1):
+            change = np.abs(np.diff(map_hw, axis=axis)).max(axis=1 - axis)
+            assert (change[steps[1:]] == 0).all()
+            assert (change[~steps[1:]] > 0).sum() > 5
+    fine = noise(np.random.default_rng(0), (5, 9), 0.0)
+    assert fine.shape == (5, 9)
+    assert len(np.unique(fine)) == 45
+
+
+@pytest.mark.parametrize("target", [".", "..", "maps"])
+def test_a_folder_is_no_place_for_a_map(predictor, picture, tmp_path, monkeypatch, target) -> None:
+    (tmp_path / "maps").mkdir()
+    monkeypatch.chdir(tmp_path / "maps" if target == ".." else tmp_path)
+    with pytest.raises(OutputExistsError, match=r"is a folder; name a picture to write, such as .*why\.png"):
+        explain(predictor, picture).save(Path(target))
+    assert [path.name for path in tmp_path.rglob("*")] == ["maps"]
 
 
 def test_neighbours_of_a_peak_come_before_the_rest() -> None:

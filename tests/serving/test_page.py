@@ -230,6 +230,28 @@ def test_a_model_is_chosen_and_stays_in_the_address(opened, serving, exported_bu
         page.locator("#facts", has_text="second").wait_for()
 
 
+def test_facts_that_come_late_do_not_replace_those_of_the_model_chosen_since(
+    opened, serving, exported_bundle, tmp_path, digit
+):
+    second = tmp_path / "second"
+    shutil.copytree(exported_bundle, second)
+    with serving(exported_bundle, f"second={second}") as service, opened(service.url) as page:
+        page.locator("#picker").wait_for()
+        held = []
+        page.route("**/v1/models/second", lambda route: held.append(route))
+        with page.expect_request("**/v1/models/second"):
+            page.locator("#models").select_option("second")
+        with page.expect_response("**/v1/models/digits"):
+            page.locator("#models").select_option("digits")
+        with page.expect_response("**/v1/models/second"):
+            held[0].continue_()
+        page.evaluate(DROP, as_argument(digit))
+        with page.expect_request("**/predict*") as asked:
+            page.evaluate(DROP, as_argument(digit))
+        assert "/v1/models/digits/predict" in asked.value.url
+        assert "second" not in page.locator("#facts").inner_text()
+
+
 def test_a_picture_that_comes_before_the_model_is_known_is_answered_once_it_is(opened, service, digit):
     with opened(service.url) as page:
         page.locator("#card h1").wait_for()  # so that the first load asks for nothing more

@@ -5,6 +5,7 @@ know is left as a marked blank.
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -40,10 +41,8 @@ def _summary(manifest: Manifest) -> str:
 
 def _run(manifest: Manifest) -> Iterator[str]:
     yield "## How to run it"
-    yield (
-        f"```sh\npip install sightsmith\nsightsmith predict {json.dumps(manifest.name)} picture.jpg\n"
-        f"sightsmith serve {json.dumps(manifest.name)}\n```"
-    )
+    name = shlex.quote(manifest.name)
+    yield f"```sh\npip install sightsmith\nsightsmith predict {name} picture.jpg\nsightsmith serve {name}\n```"
 
 
 def _use() -> Iterator[str]:

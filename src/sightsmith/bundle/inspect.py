@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.images import printable
 
 
 def inspect_text(bundle: Bundle) -> str:
     """Return what a bundle is, for people: net, classes, input, metrics, exports, files and their size."""
     manifest = bundle.manifest
-    size = sum((bundle.folder / name).stat().st_size for name in manifest.files)
+    sizes = [(bundle.folder / name).stat().st_size for name in manifest.files if (bundle.folder / name).is_file()]
+    lost = len(manifest.files) - len(sizes)
+    count = f"{len(manifest.files)} files{f', {lost} of them missing' if lost else ''}, {sum(sizes) / 2**20:.1f} MiB"
     rows = [
-        ("bundle", f"{bundle.path} ({len(manifest.files)} files, {size / 2**20:.1f} MiB, schema {manifest.schema})"),
+        ("bundle", f"{printable(str(bundle.path))} ({count}, schema {manifest.schema})"),
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
         ("task", manifest.task["name"]),
         ("net", f"{manifest.net['name']}{_paper(manifest.net['paper'])}"),

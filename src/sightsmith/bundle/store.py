@@ -61,8 +61,12 @@ class Bundle:
             BundleError: there is none, it is damaged or changed, or it is from a newer version.
         """
         path = Path(path)
-        if not path.exists():
-            raise BundleError(f"{path}: no such bundle. `sightsmith train … --out {path}` makes one.")
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise BundleError(f"{path}: no such bundle. `sightsmith train … --out {path}` makes one.") from None
+        except OSError as error:
+            raise _unreadable(path, error) from error
         return cls._open(path, path.resolve(), verify)
 
     def again(self, verify: bool = True) -> Self:
@@ -73,12 +77,14 @@ class Bundle:
 
     @classmethod
     def _open(cls, path: Path, place: Path, verify: bool) -> Self:
-        bundle = cls._of_folder(path, place) if place.is_dir() else cls._unpack(path, place)
-        if verify:
-            problems = _problems(bundle)
-            if problems:
-                bundle.close()
-                raise BundleError(_first_of(path, problems))
+        try:
+            bundle = cls._of_folder(path, place) if place.is_dir() else cls._unpack(path, place)
+            problems = _problems(bundle) if verify else []
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if problems:
+            bundle.close()
+            raise BundleError(_first_of(path, problems))
         return bundle
 
     @classmethod
@@ -253,6 +259,11 @@ def _problems(bundle: Bundle) -> list[str]:
         found.append(f"{MANIFEST}: preprocessing, classes, outputs or temperature do not match their digest")
     found += [f"{name}: a bundle needs this file" for name in (WEIGHTS, SPLITS) if name not in listed]
     return found
+
+
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    where = "" if error.filename is None else f"{error.filename}: "
+    return BundleError(f"{path}: cannot be read ({where}{error.strerror or error}). Check that this user may read it.")
 
 
 def _first_of(path: Path, problems: list[str]) -> str:

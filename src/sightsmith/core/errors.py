@@ -33,15 +33,20 @@ class TooManyPixelsError(PictureError):
 class BundleError(SightsmithError):
     """A bundle is missing, damaged, tampered with or from a newer version."""
 
+    status = 500
+
 
 class BackendError(SightsmithError):
     """A backend is not installed or cannot run this model."""
+
+    status = 500
 
 
 class ProofError(SightsmithError):
     """A model's outputs differ from its witnesses by more than the stated tolerance."""
 
     exit_code = 3
+    status = 500
 
 
 class TrainingError(SightsmithError):

@@ -54,19 +54,18 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def replace_folder(fresh: Path, path: Path) -> None:
     """Move `fresh` to `path`; what stood there goes only once the new one is in place."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if path.exists() or path.is_symlink():
-        path.rename(old)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    old = aside / "was"
     try:
+        if path.exists() or path.is_symlink():
+            path.rename(old)
         fresh.rename(path)
     except OSError:
         if old.exists() or old.is_symlink():
             old.rename(path)
+        aside.rmdir()
         raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
+    shutil.rmtree(aside)
 
 
 def replace_content(fresh: Path, path: Path) -> None:

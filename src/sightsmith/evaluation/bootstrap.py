@@ -115,9 +115,7 @@ def intervals(
     (whole,) = _figures(cells.counts_C[None], cells.columns_CX, classes)
     drawn = [_figures(counts_RC, cells.columns_CX, classes)[0] for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
-    drawn_N = np.arange(len(targets_N)) if groups_N is None else groups_N
-    whole_1 = np.array([len(np.unique(drawn_N))])
-    support_K = np.unique(np.unique(np.stack([targets_N, drawn_N], axis=1), axis=0)[:, 0], return_counts=True)[1]
+    whole_1, support_K = _independent(targets_N, groups_N)
     return {name: _widened(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
 
 
@@ -147,8 +145,8 @@ def differences(
 ) -> dict[str, Interval]:
     """Return second minus first of the same metrics with 95 % intervals, both models answering the same samples.
 
-    Each repeat draws samples or groups, not answers, so what makes one hard for both cancels out. A single group says
-    nothing of others: the interval is then -1…1.
+    Each repeat draws samples or groups, not answers, so what makes one hard for both cancels out. Where all repeats
+    are alike the interval reaches as far as Wilson's of a flawless result does.
     """
     cells = _cells(np.stack([targets_N, first_N, second_N], axis=1), groups_N)
 
@@ -157,10 +155,25 @@ def differences(
         return {name: second[name] - first[name] for name in first}
 
     whole = gaps(cells.counts_C[None])
-    if cells.groups == 1:
-        return {name: Interval(float(one[0]), -1.0, 1.0) for name, one in whole.items()}
     drawn = [gaps(counts_RC) for counts_RC in cells.draws(repeats, seed)]
-    return {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
+    found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
+    whole_1, support_K = _independent(targets_N, groups_N)
+    return {name: _reaching(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
+
+
+def _reaching(gap: Interval, counts: Integers) -> Interval:
+    """Widen the interval of a difference whose resamples are all alike: equal answers, one model always right."""
+    if gap.low < gap.high:
+        return gap
+    reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
+    return Interval(gap.value, max(-1.0, gap.value - reach), min(1.0, gap.value + reach))
+
+
+def _independent(targets_N: Integers, groups_N: Integers | None) -> tuple[Integers, Integers]:
+    """Return how many samples or groups there are, (1,), and how many each class has."""
+    drawn_N = np.arange(len(targets_N)) if groups_N is None else groups_N
+    pairs_P2 = np.unique(np.stack([targets_N, drawn_N], axis=1), axis=0)
+    return np.array([len(np.unique(drawn_N))]), np.unique(pairs_P2[:, 0], return_counts=True)[1]
 
 
 def paired_p_value(

@@ -127,6 +127,7 @@ class Evaluation:
         created: when, ISO 8601, UTC.
         answers: what the model answered to each sample.
         report: the page that was written, where one was.
+        not_kept: why the bundle did not take the figures, where it should have; empty where it did.
     """
 
     model: Mapping[str, Any]
@@ -143,6 +144,7 @@ class Evaluation:
     created: str
     answers: Answers
     report: Path | None = None
+    not_kept: str = ""
 
     @property
     def absent(self) -> tuple[str, ...]:

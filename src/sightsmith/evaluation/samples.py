@@ -13,6 +13,7 @@ from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
 from sightsmith.data.splits import Splits, fingerprint
 
+_OTHER = "Give other data with --data (of `export`: --prove)"
 _NAMED = 8
 """Class names listed in a message."""
 
@@ -57,7 +58,7 @@ def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = N
     data = bundle.manifest.data
     location = data.get("location")
     if not location:
-        raise DataError(f"{bundle.path}: does not say what it was trained on. Give other data with --data.")
+        raise DataError(f"{bundle.path}: does not say what it was trained on. {_OTHER}.")
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
@@ -66,9 +67,28 @@ def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = N
         )
     except DataError as error:
         raise DataError(
-            f"{error} The model was trained on it; where it has moved, give the new place with --data."
+            f"{error} The model was trained on it; where it has moved, give the new place with --data (of `export`: "
+            "--prove)."
         ) from error
+    _check_same(bundle, source, splits, split)
     return _of_own(bundle, source, splits, split)
+
+
+def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
+    """Raise where a split's pictures are others than at training: names alone do not tell what was trained on."""
+    wanted = bundle.manifest.data.get("fingerprints", {}).get(split)
+    if wanted is None:
+        return
+    try:
+        found = fingerprint(source, splits.indices(split, source))
+    except OSError as error:
+        raise DataError(f"{source.location}: a picture of the {split} split cannot be read ({error}).") from error
+    if found != wanted:
+        raise DataError(
+            f"{source.location}: the pictures or labels of its {split} split are not those of the training. They "
+            "changed, or another folder has this name. Put them back, or measure what is there now as other data: "
+            f"--data {source.location} (of `export`: --prove {source.location})."
+        )
 
 
 def given_data(
@@ -119,8 +139,8 @@ def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
     kept = {name: count for name, count in splits.counts().items() if count}
     if split not in kept:
         raise DataError(
-            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or give other "
-            "data with --data."
+            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or "
+            f"{_OTHER[0].lower()}{_OTHER[1:]}."
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.store import Content, add_files
+from sightsmith.core.errors import BundleError
 from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
@@ -55,7 +56,8 @@ def evaluate(
         quiet: show no progress.
 
     Returns:
-        The evaluation, with the path of the page where one was written.
+        The evaluation, with the path of the page where one was written, and `not_kept` where the bundle, on a disk
+        that may not be written, say, did not take it.
 
     Raises:
         DataError: the data cannot be used; see `samples.py`.
@@ -73,8 +75,12 @@ def evaluate(
     if report is not None:
         with told(report):
             write_text(report, page)
-    if keep:
+    if not keep:
+        return replace(done, report=report)
+    try:
         _keep(predictor, done, page)
+    except BundleError as error:  # the figures took long to get: they are told all the same
+        return replace(done, report=report, not_kept=str(error))
     return replace(done, report=report or predictor.bundle.path / PAGE)
 
 

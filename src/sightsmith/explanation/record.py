@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
@@ -86,8 +87,12 @@ class Explanation:
             The two paths.
 
         Raises:
-            OutputExistsError: one of them exists and `overwrite` is false.
+            OutputExistsError: one of them exists and `overwrite` is false, or `target` is a folder.
         """
+        if Path(target).is_dir():
+            raise OutputExistsError(
+                f"{target}: is a folder; name a picture to write, such as {Path(target) / 'why.png'}"
+            )
         png, npy = Path(target).with_suffix(".png"), Path(target).with_suffix(".npy")
         for path in (png, npy):
             refuse_existing(path, overwrite=overwrite)

@@ -22,7 +22,7 @@ METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
 """The methods: `explanation/methods/NAME.py`.
 
 A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are), optionally `GRAIN` (how much to
-blur them for drawing, see `placing.place`), and
+blur them for drawing, see `placing.place`) and `CELL` (where they are coarser than their array, see `sanity.noise`) and
 `explain(model: Subject, pixels_HWC, class_index) -> raw_hw`: its evidence for the class over the net's input, at any
 resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
 drawing and judging are the same for all and not the method's work.

@@ -42,7 +42,8 @@ def judge(
     """
     deletion, insertion = scores(model, pixels_HWC, class_index, raw_hw)
     rng = np.random.default_rng(0)
-    random = [scores(model, pixels_HWC, class_index, rng.random(raw_hw.shape, np.float32)) for _ in range(_RANDOM_MAPS)]
+    maps = [noise(rng, raw_hw.shape, getattr(method, "CELL", 0.0)) for _ in range(_RANDOM_MAPS)]
+    random = [scores(model, pixels_HWC, class_index, one_hw) for one_hw in maps]
     random_deletion, random_insertion = (sum(column) / len(random) for column in zip(*random, strict=True))
     return Sanity(
         deletion=deletion,
@@ -51,6 +52,14 @@ def judge(
         random_insertion=random_insertion,
         randomised=randomisation(model, method, pixels_HWC, class_index, raw_hw) if method.NEEDS == "torch" else None,
     )
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, ...], cell: float) -> NDArray[np.float32]:
+    """Return a map of random numbers in 0…1, one for each cell of `cell` of the longer side; 0 is one a value."""
+    side = max(1, round(cell * max(shape)))
+    height, width = shape
+    cells_hw = rng.random((-(-height // side), -(-width // side)), np.float32)
+    return cells_hw.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
 
 
 def scores(

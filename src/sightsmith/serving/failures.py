@@ -1,14 +1,18 @@
 """Refusals of the service, and how any failure becomes `{"error": message}`."""
 
+import logging
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sightsmith.core.errors import SightsmithError
 from sightsmith.core.names import did_you_mean, shortened
+
+log = logging.getLogger("sightsmith.serving")
 
 
 class RefusalError(SightsmithError):
@@ -39,6 +43,7 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
 def handle_failures(app: FastAPI) -> None:
     """Make every failure of the app a JSON answer with an `error`."""
     app.add_exception_handler(SightsmithError, _expected)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)
@@ -49,8 +54,17 @@ def _answer(status: int, message: str, headers: Mapping[str, str] | None = None)
 
 
 def _expected(_request: Request, error: Exception) -> JSONResponse:
-    headers = error.headers if isinstance(error, RefusalError) else None
-    return _answer(getattr(error, "status", 400), str(error), headers)
+    if isinstance(error, RefusalError):
+        return _answer(error.status, str(error), error.headers)
+    status = getattr(error, "status", 400)
+    if status >= 500:
+        log.error("a request failed by no fault of its own: %s", error)
+    return _answer(status, str(error))
+
+
+def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer somebody who hung up while sending: nobody hears it, and it is no fault of the service."""
+    return _answer(400, "the connection was closed before the request was whole.")
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,6 @@ from sightsmith.serving.lookup import known_query, registry_of
 from sightsmith.serving.served import ServedModel
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}
-_SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"RIFF", "image/webp"), (b"BM", "image/bmp"))
 
 router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[Depends(known_query)])
 
@@ -37,9 +36,7 @@ async def example(request: Request, name: str, index: int) -> Response:
     pictures = registry_of(request).model(name).examples
     if not 0 <= index < len(pictures):
         raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")
-    picture = pictures[index]
-    kind = next((kind for start, kind in _SIGNATURES if picture.startswith(start)), "application/octet-stream")
-    return Response(picture, media_type=kind)
+    return Response(pictures[index].content, media_type=pictures[index].kind)
 
 
 def _line(model: ServedModel) -> ModelLine:

@@ -21,6 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.images import printable
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
@@ -189,8 +190,11 @@ def _bind(host: str, port: int) -> socket.socket:
     """Take the address now, so that a taken one is known before a model is loaded."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise SettingsError(f"serve: host {host!r} cannot be resolved ({error.strerror}).") from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(
+            f"serve: host {host!r} cannot be resolved ({getattr(error, 'strerror', None) or error}). Give a name or "
+            "address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
+        ) from None
     family, _, _, _, address = found[0]
     # The protocol by its number: asyncio switches Nagle's delay off (40 ms an answer) only where it sees TCP's.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -223,4 +227,7 @@ def _announce(models: dict[str, ServedModel], host: str, listening: socket.socke
         print(f"{model.name}: {model.manifest.net['name']}, {len(model.classes)} classes. {model.predictor.why}")
     first = next(iter(models.values()))
     print(f"Ready after {time.monotonic() - begun:.1f} s at {address} (API: {address}/docs). Ctrl+C ends it.")
-    print(f"Try: curl -F file=@{shlex.quote(str(first.sample))} {address}/v1/models/{first.name}/predict", flush=True)
+    print(
+        f"Try: curl -F file=@{shlex.quote(printable(str(first.sample)))} {address}/v1/models/{first.name}/predict",
+        flush=True,
+    )

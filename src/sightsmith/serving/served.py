@@ -20,6 +20,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
+from sightsmith.serving.examples import for_browsers
 from sightsmith.serving.failures import busy
 from sightsmith.serving.settings import ServeSettings
 
@@ -50,7 +51,7 @@ class ServedModel:
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept: the bundle on the disk may be replaced by a newer one while this one goes on answering.
         self._witnesses = predictor.bundle.witnesses()
-        self.examples = self._witnesses.pictures if settings.examples else ()
+        self.examples = for_browsers(self._witnesses.pictures) if settings.examples else ()
         self._health = Health(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0

@@ -14,7 +14,7 @@ from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.bundle.witnesses import prepare as prepare_witnesses
 from sightsmith.core.catalogue import Catalogue
-from sightsmith.core.errors import TrainingError
+from sightsmith.core.errors import BundleError, TrainingError
 from sightsmith.core.machine import look
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
@@ -98,10 +98,10 @@ def finish(
     )
     try:
         bundle = write_bundle(settings.out, draft, overwrite=settings.overwrite)
-    except OSError as error:
+    except BundleError as error:
         raise TrainingError(
-            f"{settings.out}: the bundle cannot be written ({error}). Nothing of it was left behind, and the trained "
-            f"weights are in {work.path}. Make room on the disk, then repeat the command with --resume."
+            f"{error} Nothing of the new bundle was left behind, and the trained weights are in {work.path}: make "
+            "room, then repeat the command with --resume."
         ) from error
     return Finished(bundle, metrics)
 

@@ -65,6 +65,11 @@ class Material:
             "location": self.source.location,
             "format": self.source.format,
             "fingerprint": self.fingerprint,
+            "fingerprints": {
+                split: fingerprint(self.source, self.splits.indices(split, self.source), self.gate.hashes)
+                for split, count in self.splits.counts().items()
+                if count
+            },
             "counts": dict(self.splits.counts()),
             "licence": self.source.licence,
             "skipped": len(self.gate.skipped) + self.gate.lost,

@@ -21,13 +21,15 @@ GRAIN = 1 / 28
 
 _WINDOWS = 7
 """Windows side by side across the longer side."""
+CELL = 1 / (2 * _WINDOWS)
+"""Side of the cells that have one value each, as a share of the longer side: the windows slide by half."""
 _TINY = 1e-7
 
 
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
     """Return the mean fall over the windows that hide each pixel, (H, W)."""
     height, width, _ = pixels_HWC.shape
-    side = max(2, round(max(height, width) / _WINDOWS))
+    side = 2 * max(1, round(max(height, width) * CELL))
     places = list(product(_starts(height, side), _starts(width, side)))
     hidden_PHWC = np.repeat(pixels_HWC[None], len(places) + 1, axis=0)
     mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
@@ -43,5 +45,4 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> 
 
 
 def _starts(length: int, side: int) -> range:
-    step = max(1, side // 2)
-    return range(step - side, length, step)
+    return range(-side // 2, length, side // 2)

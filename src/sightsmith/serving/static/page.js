@@ -55,7 +55,9 @@ async function start() {
 
 async function useModel(name) {
   $("models").value = name;
-  state.facts = await call(modelPath(name));
+  const facts = await call(modelPath(name));
+  if ($("models").value !== name) return; // another model was chosen while this one's facts arrived
+  state.facts = facts;
   const { net, classes, input, explains, card_html: card } = state.facts;
   $("facts").textContent = [
     ...new Set([name, net]),

@@ -1,0 +1,88 @@
+"""Whose fault it was: a model that fails, a client that hangs up, a name that no host has."""
+
+import asyncio
+import io
+import logging
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.serving.examples import for_browsers
+from sightsmith.serving.run import serve
+from sightsmith.serving.settings import ServeSettings
+
+PREDICT = "/v1/models/digits/predict"
+
+
+class OutOfMemory:
+    """A session whose model cannot run any more."""
+
+    def run(self, *_: object) -> None:
+        raise BackendError("openvino: the model failed: out of memory")
+
+
+def test_a_failure_of_the_model_is_not_called_the_clients(exported_bundle, digit, caplog):
+    from sightsmith.runtime.predictor import Predictor
+    from sightsmith.serving.app import create_app
+    from sightsmith.serving.lookup import Registry
+    from sightsmith.serving.served import ServedModel
+    from sightsmith.serving.uploads import Held
+
+    async def main() -> httpx.Response:
+        settings = ServeSettings()
+        predictor = Predictor.open(exported_bundle)
+        with ThreadPoolExecutor(2) as decoders:
+            model = ServedModel("digits", predictor, decoders, settings)
+            await model.start()
+            app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
+            predictor.session = OutOfMemory()
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+                answer = await client.post(PREDICT, content=digit)
+            await model.stop()
+        return answer
+
+    with caplog.at_level(logging.ERROR, logger="sightsmith.serving"):
+        answer = asyncio.run(main())
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "openvino: the model failed: out of memory"}
+    assert "out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/json", "multipart/form-data; boundary=x"])
+def test_who_hangs_up_while_sending_leaves_no_trace_in_the_log(serving, exported_bundle, digit, kind):
+    with serving(exported_bundle) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 5000\r\n\r\n"
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=30) as client:
+                client.sendall(head.encode() + b"--x\r\n")
+        assert service.predict(digit).status_code == 200
+        service.signal(signal.SIGTERM)
+        assert service.end() == 0
+        assert service.complained == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0..1", "a" * 64 + ".example"])
+def test_a_host_that_no_name_may_have(exported_bundle, host):
+    with pytest.raises(SettingsError, match=r"cannot be resolved .*such as 127\.0\.0\.1"):
+        serve([exported_bundle], ServeSettings(host=host, port=0))
+
+
+@pytest.mark.parametrize("form", ["PPM", "TIFF", "PNG", "JPEG", "BMP"])
+def test_examples_are_in_a_form_that_browsers_show(form):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form)
+    (example,) = for_browsers([file.getvalue()])
+    kept = form in {"PNG", "JPEG", "BMP"}
+    assert (example.content == file.getvalue()) == kept
+    assert example.kind == f"image/{form.lower() if kept else 'png'}"
+    with Image.open(io.BytesIO(example.content)) as image:
+        assert image.format == (form if kept else "PNG")
+        assert form == "JPEG" or (np.asarray(image.convert("RGB")) == pixels).all()
