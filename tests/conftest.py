@@ -8,6 +8,7 @@ import pytest
 # Nets in tests are tiny: more threads only wait for each other, most of all beside the other test process. Set before
 # torch is imported; the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before a test imports it
 
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
 

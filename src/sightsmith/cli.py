@@ -138,7 +138,8 @@ def evaluate(
         split: Which split.
         missing_ok: Accept other data that lacks some of the model's classes.
         group_by: Table column or regular expression on the path that names the group of a picture, such as a video
-            or a patient: the intervals are then drawn by group. The model's own data has the groups of its training.
+            or a patient: the intervals are then drawn by group. Without it the model's own data has the groups of its
+            training.
         report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
@@ -382,11 +383,10 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
 def main() -> None:
     """Run the command line; what a person can put right is told in a line, without a traceback."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed in the bytes that name it
     try:
         code = app(exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
     except SightsmithError as error:
         code = _fail(str(error), error.exit_code)
     except CycloptsError as error:
@@ -399,9 +399,23 @@ def main() -> None:
     except OSError as error:
         from sightsmith.core.images import printable
 
-        code = _fail(f"{printable(str(error.filename or 'standard output'))}: {error.strerror or error}.", 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
-    sys.exit(code if isinstance(code, int) else 0)
+        where = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
+        code = _fail(f"{where}{error.strerror or error}.", 2)
+    sys.exit(_written_out(code if isinstance(code, int) else 0))
+
+
+def _written_out(code: int) -> int:
+    """Write out what is still held back, and return the exit code: another where nothing takes it."""
+    try:
+        print(end="", flush=True)  # does nothing where there is no standard output
+    except BrokenPipeError:
+        code = 141
+    except OSError as error:
+        code = _fail(f"standard output: {error.strerror or error}.", code or 2)
+    else:
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has nowhere to go
+    return code
 
 
 def _fail(message: str, code: int) -> int:

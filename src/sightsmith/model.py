@@ -155,7 +155,8 @@ class Model:
             report=report,
             quiet=quiet,
         )
-        self._reopen()
+        if not done.not_kept:
+            self._reopen()
         return done
 
     def explain(

@@ -23,8 +23,9 @@ from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.findings import findings
-from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.samples import other_data, own_split
+from sightsmith.evaluation.gallery import choose
+from sightsmith.evaluation.record import Answers, Evaluation
+from sightsmith.evaluation.samples import given_data, other_data, own_split
 from sightsmith.evaluation.verb import evaluate
 from sightsmith.runtime.predictor import Predictor
 
@@ -340,9 +341,45 @@ def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path)
     assert tens.counts["groups"] == 3
     assert f"{len(own.answers.keys)} pictures in 3 groups of" in tens.to_text()
     assert tens.overall == own.overall
+    assert any(one.text.startswith("3 groups leave the accuracy uncertain") for one in findings(tens))
     tens.save(tmp_path)
     assert Evaluation.load(tmp_path).answers.groups == tens.answers.groups
     assert (Evaluation.load(tmp_path).answers.top_NT == tens.answers.top_NT).all()
+
+
+def test_other_groups_of_the_same_pictures_are_not_compared(make) -> None:
+    first, second = make("smallcnn"), make("smallcnn")
+    for bundle, group_by in ((first, r"/\d(\d)"), (second, r"/(\d)\d")):
+        with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+            evaluate(predictor, group_by=group_by, quiet=True)
+    with pytest.raises(DataError, match="were evaluated with other groups of the same pictures"):
+        compare([first.path, second.path])
+
+
+def test_a_folder_called_like_a_data_set_stays_a_folder(moved, monkeypatch) -> None:
+    bundle, place = moved
+    place.rename(place.with_name("digits"))
+    monkeypatch.chdir(place.parent)
+    bundle.manifest.data.update(group_by=r"0(\d\d)\.", location="digits")
+    assert own_split(bundle).location == "digits"
+    chosen = given_data(bundle, open_source(Path("digits")))
+    assert chosen.own
+    assert {sample.key for sample in chosen.samples} == set(bundle.splits()["test"])
+
+
+def test_frames_of_one_video_do_not_fill_the_gallery() -> None:
+    scores_N = np.linspace(0.99, 0.6, 20).astype(np.float32)
+    answers = Answers(
+        keys=tuple(map(str, range(20))),
+        targets_N=np.repeat([0, 1], 10).astype(np.int32),
+        top_NT=np.full((20, 1), 1, np.int32),  # the first ten are wrong
+        scores_NT=scores_N[:, None],
+        target_scores_N=scores_N,
+        groups=("a",) * 6 + ("b",) * 3 + ("",) + ("c",) * 8 + ("d",) * 2,
+    )
+    assert choose(answers, 5)["wrong"].tolist() == [0, 6, 9, 1, 7]
+    assert choose(answers, 5)["unsure"].tolist() == [19, 17, 18, 16, 15]
+    assert choose(replace(answers, groups=None), 5)["wrong"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_models_with_groups_are_compared_by_groups(make, evaluated) -> None:

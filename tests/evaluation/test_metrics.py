@@ -224,6 +224,15 @@ def test_groups_are_numbered_without_gaps(groups: list[str]) -> None:
         assert alike == ([""] if name == "" else [name] * groups.count(name))
 
 
+def test_a_handful_of_groups_that_happen_to_be_alike_is_not_certain() -> None:
+    targets_N, groups_N = np.zeros(200, dtype=int), np.arange(200) // 100
+    predicted_N = (np.arange(200) % 100 < np.where(groups_N == 0, 20, 19)).astype(int)  # 0.80 and 0.81 are right
+    accuracy = bootstrap.intervals(predicted_N, targets_N, 2, groups_N)["accuracy"]
+    assert accuracy.low < 0.5 < 0.95 < accuracy.high
+    gap = bootstrap.differences(predicted_N, targets_N, targets_N, 2, groups_N)["accuracy"]
+    assert gap.low < 0 < 0.8 < gap.high
+
+
 def test_a_difference_without_an_exception_is_not_certain() -> None:
     right_N, wrong_N = np.zeros(3, dtype=int), np.ones(3, dtype=int)
     gap = bootstrap.differences(wrong_N, right_N, right_N, 2)["accuracy"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.preprocessing import Preprocessing
@@ -71,6 +72,14 @@ def test_a_file_of_weights_is_fed_as_the_published_ones():
     asked = TrainSettings(data="x", out="y")
     assert preprocessing_for(asked, plan) == preprocessing_for(asked, plan_for(PHOTOS, model="resnet18"))
     assert plan_for(DIGITS, model="smallcnn", weights="mine.safetensors").colour.value == "grey"
+
+
+def test_weights_in_a_bundle_are_fed_as_the_bundle_says(digits_bundle):
+    plan = plan_for(PHOTOS, model="resnet18", weights=str(digits_bundle / "weights.safetensors"))
+    stored = Bundle.open(digits_bundle).manifest.preprocessing
+    made = preprocessing_for(TrainSettings(data="x", out="y"), plan)
+    assert (made.colour, made.mean, made.std) == (stored.colour, stored.mean, stored.std)
+    assert "by the bundle they lie in" in plan.colour.why
 
 
 def test_a_warm_up_longer_than_the_training_is_refused():

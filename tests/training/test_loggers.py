@@ -1,6 +1,9 @@
 """Curves and settings in TensorBoard files and in an MLflow store, both read back with their own libraries."""
 
 import csv
+import shutil
+import threading
+import time
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -43,8 +46,29 @@ def test_mlflow_has_the_curve_and_the_settings_and_a_resumed_training_goes_on_in
     assert run.info.run_name == "x"
 
 
+def test_training_goes_on_where_mlflow_is_lost(digit_files, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
+    work = tmp_path / "x.train"
+
+    def lose() -> None:
+        while not (work / "last.safetensors").exists():
+            time.sleep(0.005)
+        shutil.rmtree(tmp_path / "runs")
+        (tmp_path / "runs").write_text("no folder any more")
+
+    threading.Thread(target=lose, daemon=True).start()
+    with pytest.warns(UserWarning, match=r"MLflow is lost \(.*the curve goes on in metrics\.csv"):
+        bundle = train(settings(digit_files, tmp_path / "x", logger="mlflow", epochs=30), quiet=True).bundle
+    assert len(bundle.file("report/metrics.csv").read_text().splitlines()) == 31
+
+
 def test_an_mlflow_place_that_cannot_be_used_is_a_clear_error(digit_files, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "gopher://nowhere")
     with pytest.raises(SettingsError, match=r"logger mlflow: gopher://nowhere cannot be used .*metrics\.csv is always"):
         train(settings(digit_files, tmp_path / "x", logger="mlflow"), quiet=True)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "taken").as_uri())
+    with pytest.raises(SettingsError, match=r"logger mlflow: .*taken cannot be used"):
+        train(settings(digit_files, tmp_path / "x", logger="mlflow"), quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

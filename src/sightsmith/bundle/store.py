@@ -94,7 +94,12 @@ class Bundle:
 
     @classmethod
     def _unpack(cls, path: Path, place: Path) -> Self:
-        top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
+        try:
+            top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
+        except OSError as error:
+            raise BundleError(
+                f"{path}: there is no place to unpack it to ({error}). Make room, or name a folder in TMPDIR."
+            ) from error
         try:
             unzip(path, top)
             return cls(path, place, holder_of(MANIFEST, top), unpacked=top)

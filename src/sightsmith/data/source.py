@@ -190,8 +190,10 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         source = named.open_source(str(location), options)
         return replace(source, problems=(*source.problems, *_shadowed(str(location))))
     path = Path(location)
-    if not path.exists():
-        raise DataError(_nothing_there(location))
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(_nothing_there(location)) from None
     if asked is not None and _only_by_name(asked):
         raise DataError(_no_paths(asked, path))
     return (asked or _detect(path)).open_source(str(location), options)

@@ -23,6 +23,8 @@ from sightsmith.evaluation.metrics import Integers, per_class_of_counts
 
 REPEATS = 2000
 LEVEL = 0.95
+FEW_GROUPS = 10
+"""With fewer groups an interval is at least as wide as Wilson's of as many samples as there are groups."""
 _NORMAL = 1.959964
 """Standard deviations of a normal distribution that hold 95 %."""
 _CHUNK_NUMBERS = 4_000_000
@@ -116,21 +118,27 @@ def intervals(
     drawn = [_figures(counts_RC, cells.columns_CX, classes)[0] for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
     whole_1, support_K = _independent(targets_N, groups_N)
+    if 0 < cells.groups < FEW_GROUPS:
+        return {name: _widened(one, whole_1, always=True) for name, one in found.items()}
     return {name: _widened(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
 
 
-def _widened(interval: Interval, counts: Integers) -> Interval:
-    """Widen an interval whose resamples are all alike (a flawless result, a single group) by Wilson's formula.
+def _widened(interval: Interval, counts: Integers, *, always: bool = False) -> Interval:
+    """Widen an interval whose resamples are all alike, such as of a flawless result, to Wilson's.
 
-    Counts are the samples or groups of each class for a metric that averages over classes: its reach is the mean of
-    theirs.
+    Args:
+        interval: as resampled.
+        counts: the samples or groups of each class for a metric that averages over classes: its reach is the mean of
+            theirs.
+        always: widen any interval that is narrower: a handful of groups says too little of how groups differ.
     """
-    if interval.low < interval.high:
+    if interval.low < interval.high and not always:
         return interval
     value, shrink = interval.value, _NORMAL**2 / counts
     middle = (value + shrink / 2) / (1 + shrink)
     reach = np.sqrt(value * (1 - value) * shrink + shrink**2 / 4) / (1 + shrink)
-    return Interval(value, float((middle - reach).mean().clip(0, value)), float((middle + reach).mean().clip(value, 1)))
+    low = min(interval.low, float((middle - reach).mean().clip(0, value)))
+    return Interval(value, low, max(interval.high, float((middle + reach).mean().clip(value, 1))))
 
 
 def differences(
@@ -146,7 +154,7 @@ def differences(
     """Return second minus first of the same metrics with 95 % intervals, both models answering the same samples.
 
     Each repeat draws samples or groups, not answers, so what makes one hard for both cancels out. Where all repeats
-    are alike the interval reaches as far as Wilson's of a flawless result does.
+    are alike, or with fewer than `FEW_GROUPS` groups, the interval reaches as far as Wilson's of a flawless result.
     """
     cells = _cells(np.stack([targets_N, first_N, second_N], axis=1), groups_N)
 
@@ -158,15 +166,18 @@ def differences(
     drawn = [gaps(counts_RC) for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
     whole_1, support_K = _independent(targets_N, groups_N)
+    if 0 < cells.groups < FEW_GROUPS:
+        return {name: _reaching(one, whole_1, always=True) for name, one in found.items()}
     return {name: _reaching(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
 
 
-def _reaching(gap: Interval, counts: Integers) -> Interval:
+def _reaching(gap: Interval, counts: Integers, *, always: bool = False) -> Interval:
     """Widen the interval of a difference whose resamples are all alike: equal answers, one model always right."""
-    if gap.low < gap.high:
+    if gap.low < gap.high and not always:
         return gap
     reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
-    return Interval(gap.value, max(-1.0, gap.value - reach), min(1.0, gap.value + reach))
+    low, high = max(-1.0, gap.value - reach), min(1.0, gap.value + reach)
+    return Interval(gap.value, min(gap.low, low), max(gap.high, high))
 
 
 def _independent(targets_N: Integers, groups_N: Integers | None) -> tuple[Integers, Integers]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -217,18 +218,36 @@ def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Dif
     renumber_K = np.array([index[name] for name in other.evaluation.classes])
     second_N = renumber_K[other.evaluation.answers.predicted_N[order_N]]
     first_N, targets_N = first.answers.predicted_N, first.answers.targets_N
-    groups = first.answers.groups
-    if groups is None and other.evaluation.answers.groups is not None:
-        groups = tuple(other.evaluation.answers.groups[at] for at in order_N)
-    groups_N = None if groups is None else bootstrap.group_indices(groups)
+    groups_N = _groups(first, other.evaluation)
     return Difference(
         name=other.name,
         metrics=bootstrap.differences(
             first_N, second_N, targets_N, len(first.classes), groups_N, repeats=repeats, seed=seed
         ),
         p_value=bootstrap.paired_p_value(first_N, second_N, targets_N, groups_N),
-        test="McNemar" if groups is None else "sign flips of groups",
+        test="McNemar" if groups_N is None else "sign flips of groups",
     )
+
+
+def _groups(first: Evaluation, other: Evaluation) -> NDArray[np.integer] | None:
+    """Return the group of each of the first's samples, None where neither has any.
+
+    Raises:
+        DataError: both have groups, and others.
+    """
+    place = {key: at for at, key in enumerate(other.answers.keys)}
+    found = []
+    if first.answers.groups is not None:
+        found.append(bootstrap.group_indices(first.answers.groups))
+    if other.answers.groups is not None:
+        names = [other.answers.groups[place[key]] for key in first.answers.keys]
+        found.append(bootstrap.group_indices(names))
+    if len(found) == 2 and not np.array_equal(found[0], found[1]):
+        raise DataError(
+            f"{first.model['name']} and {other.model['name']} were evaluated with other groups of the same pictures, "
+            "and their comparison would depend on which. Evaluate both with the same --group-by."
+        )
+    return found[0] if found else None
 
 
 def _not_alike(first: Evaluation, second: Evaluation) -> str:

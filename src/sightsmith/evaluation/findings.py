@@ -58,6 +58,11 @@ def _left_out(evaluation: Evaluation) -> list[Finding]:
     return found
 
 
+def _counted(evaluation: Evaluation) -> str:
+    counts = evaluation.counts
+    return f"{counts['groups']:,} groups" if "groups" in counts else f"{counts['evaluated']:,} pictures"
+
+
 def _certainty(evaluation: Evaluation) -> list[Finding]:
     span = evaluation.intervals["accuracy"]
     half = (span.high - span.low) / 2
@@ -66,7 +71,7 @@ def _certainty(evaluation: Evaluation) -> list[Finding]:
     if half >= _WIDE:
         found.append(
             _warning(
-                f"{evaluation.counts['evaluated']:,} pictures leave the accuracy uncertain by "
+                f"{_counted(evaluation)} leave the accuracy uncertain by "
                 f"±{half * 100:.1f} points; four times as many would halve that."
             )
         )

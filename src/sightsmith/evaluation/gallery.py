@@ -15,6 +15,7 @@ from PIL import Image
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.evaluation.bootstrap import group_indices
 from sightsmith.evaluation.record import Answers
 from sightsmith.predictions.labels import Labels
 
@@ -64,15 +65,17 @@ class Gallery:
 def choose(answers: Answers, each: int = EACH) -> dict[str, NDArray[np.intp]]:
     """Return which samples to show, by gallery: `wrong`, `unsure` and `best`.
 
-    `wrong`: mistakes, most confident first. `unsure`: right answers, least confident first. `best`: right answers,
-    the surest of each class in turn, so that one easy class does not fill the row.
+    `wrong`: mistakes, most confident first. `unsure`: right answers, least confident first; both one of each group
+    in turn, so that the frames of one video do not fill the row. `best`: right answers, the surest of each class in
+    turn, so that one easy class does not.
     """
     scores_N, right_N = answers.scores_NT[:, 0], answers.right_N
+    groups_N = np.arange(len(right_N)) if answers.groups is None else group_indices(answers.groups)
     surest_first = np.argsort(-scores_N, kind="stable")
     right = surest_first[right_N[surest_first]]
     return {
-        "wrong": surest_first[~right_N[surest_first]][:each],
-        "unsure": right[::-1][:each],
+        "wrong": _in_turn(surest_first[~right_N[surest_first]], groups_N)[:each],
+        "unsure": _in_turn(right[::-1], groups_N)[:each],
         "best": _in_turn(right, answers.targets_N)[:each],
     }
 
@@ -164,11 +167,11 @@ def _enlarge(image: Image.Image) -> Image.Image:
     return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
 
-def _in_turn(samples: NDArray[np.intp], targets_N: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Reorder so that the first of each class come first, then the second of each, and so on."""
+def _in_turn(samples: NDArray[np.intp], kinds_N: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Reorder so that the first of each kind come first, then the second of each, and so on."""
     seen: dict[int, int] = {}
     turn = np.empty(len(samples), dtype=int)
-    for place, target in enumerate(targets_N[samples]):
-        turn[place] = seen.get(int(target), 0)
-        seen[int(target)] = turn[place] + 1
+    for place, kind in enumerate(kinds_N[samples].tolist()):
+        turn[place] = seen.get(kind, 0)
+        seen[kind] = turn[place] + 1
     return samples[np.argsort(turn, kind="stable")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = N
             location, SourceOptions(format=_format_of(data), group_by=group_by or data.get("group_by"))
         )
     except DataError as error:
+        if Path(location).exists():
+            raise
         raise DataError(
             f"{error} The model was trained on it; where it has moved, give the new place with --data (of `export`: "
             "--prove)."
@@ -221,4 +224,5 @@ def _counted(counts: dict[Split, int]) -> str:
 
 def _format_of(data: dict[str, Any]) -> str | None:
     """Return the format to open by: a data set known by name is opened by its name alone."""
-    return None if data["location"] in known_names() else data.get("format")
+    location, kept = str(data["location"]), data.get("format")
+    return None if location in known_names() and location.replace("-", "_") == kept else kept

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.store import Content, add_files
-from sightsmith.core.errors import BundleError
+from sightsmith.core.errors import SightsmithError
 from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
@@ -79,7 +79,7 @@ def evaluate(
         return replace(done, report=report)
     try:
         _keep(predictor, done, page)
-    except BundleError as error:  # the figures took long to get: they are told all the same
+    except (SightsmithError, OSError) as error:  # the figures took long to get: they are told all the same
         return replace(done, report=report, not_kept=str(error))
     return replace(done, report=report or predictor.bundle.path / PAGE)
 

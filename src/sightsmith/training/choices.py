@@ -4,17 +4,21 @@ What was asked for is never replaced: a GPU that is absent is an error, not a pr
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from sightsmith.core.errors import SettingsError
+from sightsmith.bundle.manifest import Manifest
+from sightsmith.bundle.place import MANIFEST, WEIGHTS
+from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
-from sightsmith.nets.build import NetInfo, describe_net
+from sightsmith.nets.build import NativeInput, NetInfo, describe_net
 from sightsmith.training.devices import best_device, best_precision
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey
@@ -91,7 +95,8 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     size = _size(settings, survey, info, small=small and info.native is None)
     device = _device(settings)
     batch = _batch(settings, survey, size.value, device.value)
-    colour = _colour(settings, survey, trained=pretrained and info.native is not None)
+    fed = _fed_with(weights.value, info)
+    colour = _colour(settings, survey, fed)
     grey = colour.value == "grey"
     epochs = _epochs(settings, survey, pretrained=pretrained, small=size.value <= SMALL, grey=grey)
     if (settings.warmup_epochs or 0) > epochs.value:
@@ -123,10 +128,10 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
     """Return the preprocessing of the plan.
 
-    Weights to start from, published or from a file, want what the net's published ones were trained with; without them
-    the mean is ½ and the standard deviation ¼.
+    Weights to start from want what they were trained with: a bundle's file what the bundle says, others what the net's
+    published ones were trained with. Without weights the mean is ½ and the standard deviation ¼.
     """
-    native = describe_net(plan.model.value).native if plan.weights.value != "none" else None
+    native = trained_on(plan)
     channels = 1 if plan.colour.value == "grey" else 3
     made = Preprocessing(
         height=plan.size.value,
@@ -138,8 +143,7 @@ def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
     )
     if native is None:
         return made
-    # A net adapted to grey pictures sums its filters over the colours: it wants their mean statistics.
-    mean, std = (native.mean, native.std) if channels == 3 else ((_average(native.mean),), (_average(native.std),))
+    mean, std = _spread(native.mean, channels), _spread(native.std, channels)
     return replace(
         made,
         mean=mean,
@@ -147,6 +151,16 @@ def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
         crop_fraction=native.crop_fraction,
         interpolation="bicubic" if native.interpolation == "bicubic" else "bilinear",
     )
+
+
+def trained_on(plan: Plan) -> Preprocessing | NativeInput | None:
+    """Return what the weights that training starts from were trained on, None where nobody says or there are none."""
+    return _fed_with(plan.weights.value, describe_net(plan.model.value))
+
+
+def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Return a value a channel: a net adapted to grey sums its filters over the colours, and wants their mean."""
+    return values if len(values) == channels else (_average(values),) * channels
 
 
 def _model(settings: TrainSettings, survey: Survey) -> Choice:
@@ -176,11 +190,24 @@ def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool
     return Choice(_LARGE_SIDE, "the usual size for photographs")
 
 
-def _colour(settings: TrainSettings, survey: Survey, *, trained: bool) -> Choice:
+def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None:
+    """Return what weights were trained on: as the bundle says that a file lies in, else as the net's published ones."""
+    if weights == "none":
+        return None
+    beside = Path(weights).with_name(MANIFEST)
+    if Path(weights).name == WEIGHTS and beside.is_file():
+        with suppress(BundleError, UnicodeDecodeError):  # another program's manifest
+            return Manifest.from_text(beside.read_text(encoding="utf-8")).preprocessing
+    return info.native
+
+
+def _colour(settings: TrainSettings, survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
     if settings.colour != "auto":
         return Choice(settings.colour, "")
-    if trained:
-        return Choice("rgb", "what the weights were trained on")
+    if isinstance(fed, Preprocessing):
+        return Choice(fed.colour, "what the weights were trained on, by the bundle they lie in")
+    if fed is not None:
+        return Choice("rgb", "what the net's published weights were trained on")
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 
 

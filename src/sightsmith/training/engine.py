@@ -32,6 +32,8 @@ class Loaders:
 
     train: Loader
     val: Loader
+    in_memory: bool
+    """All pictures are in memory, ready for the net, so no worker is needed."""
 
     def close(self) -> None:
         """End the workers."""
@@ -71,6 +73,7 @@ def make_loaders(
             workers=0 if fetch_val.in_memory else workers,
             **common,
         ),
+        in_memory=fetch_train.in_memory and fetch_val.in_memory,
     )
 
 
@@ -147,14 +150,16 @@ def fast_matmul(device: str) -> Iterator[None]:
 @contextmanager
 def repeatable(wanted: bool) -> Iterator[None]:
     """Use only operations that give the same bits every time, as long as the block runs, where that is wanted."""
-    before = torch.are_deterministic_algorithms_enabled()
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def autocast(plan: Plan) -> torch.autocast:

@@ -100,8 +100,8 @@ def finish(
         bundle = write_bundle(settings.out, draft, overwrite=settings.overwrite)
     except BundleError as error:
         raise TrainingError(
-            f"{error} Nothing of the new bundle was left behind, and the trained weights are in {work.path}: make "
-            "room, then repeat the command with --resume."
+            f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "
+            "writes the bundle."
         ) from error
     return Finished(bundle, metrics)
 

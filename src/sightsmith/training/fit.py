@@ -18,9 +18,9 @@ from sightsmith.core.progress import duration
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
-from sightsmith.nets.build import BuiltNet, build_net, describe_net
+from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.training.callbacks import Record, Steps
-from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for
+from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for, trained_on
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning, repeatable
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
@@ -121,6 +121,8 @@ class _Session:
         self.built = self._build()
         self.task = self._make_task(task_settings)
         self.loaders = make_loaders(settings, self.plan, self.preprocessing, self.train, self.val, quiet=quiet)
+        if self.loaders.in_memory:
+            self.plan = replace(self.plan, workers=Choice(0, "the pictures are in memory"))
         if self.plan.lr.value == "find":
             self.plan = replace(self.plan, lr=self._find_lr())
         self._remember()
@@ -156,7 +158,7 @@ class _Session:
         if before:
             return Preprocessing.from_json(before["preprocessing"])
         made = preprocessing_for(self.settings, self.plan)
-        if self.plan.weights.value != "none" and describe_net(self.plan.model.value).native is not None:
+        if trained_on(self.plan) is not None:
             return made
         mean, std = mean_and_std(self.train.pictures, made)
         return replace(made, mean=mean, std=std)

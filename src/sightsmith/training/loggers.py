@@ -1,6 +1,9 @@
 """Where curves and settings go besides metrics.csv: TensorBoard files in the bundle, or an MLflow tracking server."""
 
 import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +57,47 @@ def _tensorboard(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
 def _mlflow(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
     for name, value in _MLFLOW.items():
         os.environ.setdefault(name, value)
-    from mlflow.exceptions import MlflowException
-
     kept, place = folder / _RUN_ID, os.environ.get("MLFLOW_TRACKING_URI")
-    before = kept.read_text(encoding="utf-8") if kept.is_file() else None
     try:
-        logger = MLFlowLogger("sightsmith", run_name=settings.out.name, tracking_uri=place, run_id=before)
+        before = kept.read_text(encoding="utf-8") if kept.is_file() else None
+        logger = _LosableLogger("sightsmith", run_name=settings.out.name, tracking_uri=place, run_id=before)
         if before is None:
             logger.log_hyperparams(_parameters(settings, plan))  # MLflow lets no parameter change, so only once
         write_text(kept, str(logger.run_id))
-    except MlflowException as error:
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # MLflow's stores raise plain ones too
         raise SettingsError(
             f"logger mlflow: {place or './mlruns'} cannot be used ({error}). Set MLFLOW_TRACKING_URI to a tracking "
             "server or a folder, or leave --logger out: metrics.csv is always written."
         ) from error
     return logger
+
+
+class _LosableLogger(MLFlowLogger):
+    """MLflow's logger, without which training goes on where its server or disk is lost."""
+
+    lost = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log them, or say once that nothing is logged any more."""
+        if not self.lost:
+            with self._losing():
+                super().log_metrics(metrics, step)
+
+    def finalize(self, status: str = "success") -> None:
+        """End the run."""
+        if not self.lost:
+            with self._losing():
+                super().finalize(status)
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - MLflow's stores raise plain ones too
+            self.lost = True
+            warnings.warn(f"MLflow is lost ({error}): the curve goes on in metrics.csv alone.", stacklevel=1)
 
 
 def _parameters(settings: TrainSettings, plan: Plan) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Show(Callback):
         losses = f"loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
         left = self._left(trainer, int(trainer.num_training_batches))
-        further = "".join(f"{name.replace('_', ' ')} {value:.4f}  " for name, value in epoch.further.items())
+        further = "".join(f"{_short(name)} {value:.4f}  " for name, value in epoch.further.items())
         line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} img/s  {left}"
         if self._bar is None:
             say(line)
@@ -113,3 +113,8 @@ class Show(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _short(column: str) -> str:
+    """Return the name of a further metric for a line that says already that it is of the validation pictures."""
+    return column.removeprefix("val_").removesuffix("_accuracy").replace("_", " ")
