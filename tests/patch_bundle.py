@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 COLOURS = ("red", "green", "blue")
 CLASSES = (*COLOURS, "none")
@@ -99,3 +100,11 @@ def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "c
         "splits": {"train": [], "val": [], "test": []},
     }
     return write_bundle(path, BundleDraft(**{**parts, **changes}))
+
+
+def write_pictures(folder: Path, count: int, seed: int, names=CLASSES) -> None:
+    pictures, targets = patch_pictures(count, seed)
+    for at, (picture, target) in enumerate(zip(pictures, targets, strict=True)):
+        path = folder / names[target] / f"{at:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)

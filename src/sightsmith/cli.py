@@ -3,18 +3,16 @@
 Heavy parts are imported inside the verb that needs them, so that help and errors are quick.
 """
 
-import io
 import json
-import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
-from sightsmith.core.errors import BundleError, SettingsError, SightsmithError
+from sightsmith.core.command import exit_code_of, fail, say
+from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.extras import require_training
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
@@ -70,7 +68,7 @@ def check(
     report = model.check(data, format=format, group_by=group_by, html=html, overwrite=overwrite)
     print(_json(report.to_json()) if as_json else report.to_text())
     if html:
-        _say(f"Page: {html}")
+        say(f"Page: {html}")
     return int(report.failed(strict))
 
 
@@ -107,7 +105,7 @@ def train(
 
     result = fit(resolved)
     steps = [f"sightsmith evaluate {result.path}"] if result.splits.counts()["test"] else []
-    _say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
+    say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
     print(result.path)
     return 0
 
@@ -156,12 +154,12 @@ def evaluate(
         )
     print(_json(done.to_json()) if as_json else done.to_text())
     for skipped in done.skipped:
-        _say(f"skipped {skipped.key}: {skipped.why}")
+        say(f"skipped {skipped.key}: {skipped.why}")
     if done.report:
         inside = bundle.is_file() and done.report.is_relative_to(bundle)
-        _say(f"Report: {f'in {bundle}; --report FILE writes it outside' if inside else done.report}")
+        say(f"Report: {f'in {bundle}; --report FILE writes it outside' if inside else done.report}")
     if done.not_kept:
-        return _fail(f"the figures are not in the bundle. {done.not_kept}", 2)
+        return fail(f"the figures are not in the bundle. {done.not_kept}", 2)
     return int(bool(done.skipped))
 
 
@@ -222,7 +220,7 @@ def predict(
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         failed = loaded.predict_to(pictures, out=out, form=form, top=top, urls=urls, batch=batch, overwrite=overwrite)
     for why in failed:
-        _say(f"skipped {why}")
+        say(f"skipped {why}")
     return int(bool(failed))
 
 
@@ -256,7 +254,7 @@ def explain(
         done = loaded.explain(picture, method=method, label=label, sanity=sanity)
     target = out or Path(f"{Path(picture).stem}.{method}.png")
     for path in done.save(target, overwrite=overwrite):
-        _say(f"Wrote {path}")
+        say(f"Wrote {path}")
     print(_json(done.to_json()))
     return 0
 
@@ -381,50 +379,8 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
 
 
 def main() -> None:
-    """Run the command line; what a person can put right is told in a line, without a traceback."""
-    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed in the bytes that name it
-    try:
-        code = app(exit_on_error=False, print_error=False, result_action="return_value")
-    except SightsmithError as error:
-        code = _fail(str(error), error.exit_code)
-    except CycloptsError as error:
-        code = _fail(f"{error} See `sightsmith --help`.", 2)
-    except KeyboardInterrupt:
-        code = _fail("stopped.", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 141
-    except OSError as error:
-        from sightsmith.core.images import printable
-
-        where = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
-        code = _fail(f"{where}{error.strerror or error}.", 2)
-    sys.exit(_written_out(code if isinstance(code, int) else 0))
-
-
-def _written_out(code: int) -> int:
-    """Write out what is still held back, and return the exit code: another where nothing takes it."""
-    try:
-        print(end="", flush=True)  # does nothing where there is no standard output
-    except BrokenPipeError:
-        code = 141
-    except OSError as error:
-        code = _fail(f"standard output: {error.strerror or error}.", code or 2)
-    else:
-        return code
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has nowhere to go
-    return code
-
-
-def _fail(message: str, code: int) -> int:
-    _say(f"error: {message}")
-    return code
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    """Run the command line."""
+    sys.exit(exit_code_of(lambda: app(exit_on_error=False, print_error=False, result_action="return_value")))
 
 
 def _json(value: Any) -> str:

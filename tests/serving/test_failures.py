@@ -5,13 +5,13 @@ import io
 import logging
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from serving_app import running
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.serving.examples import for_browsers
 from sightsmith.serving.run import serve
@@ -28,24 +28,10 @@ class OutOfMemory:
 
 
 def test_a_failure_of_the_model_is_not_called_the_clients(exported_bundle, digit, caplog):
-    from sightsmith.runtime.predictor import Predictor
-    from sightsmith.serving.app import create_app
-    from sightsmith.serving.lookup import Registry
-    from sightsmith.serving.served import ServedModel
-    from sightsmith.serving.uploads import Held
-
     async def main() -> httpx.Response:
-        settings = ServeSettings()
-        predictor = Predictor.open(exported_bundle)
-        with ThreadPoolExecutor(2) as decoders:
-            model = ServedModel("digits", predictor, decoders, settings)
-            await model.start()
-            app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
-            predictor.session = OutOfMemory()
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-                answer = await client.post(PREDICT, content=digit)
-            await model.stop()
-        return answer
+        async with running(exported_bundle) as (model, client):
+            model.predictor.session = OutOfMemory()
+            return await client.post(PREDICT, content=digit)
 
     with caplog.at_level(logging.ERROR, logger="sightsmith.serving"):
         answer = asyncio.run(main())

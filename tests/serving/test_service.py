@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from PIL import Image
+
+from serving_app import running
 
 PREDICT = "/v1/models/digits/predict"
 
@@ -177,37 +178,24 @@ def other_model(exported_bundle, tmp_path):
 
 def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bundle, other_model, digit):
     """The app in this process, so that the live model can be exchanged for one with other weights."""
-    from sightsmith.runtime.predictor import Predictor
-    from sightsmith.serving.app import create_app
-    from sightsmith.serving.lookup import Registry
-    from sightsmith.serving.served import ServedModel
-    from sightsmith.serving.settings import ServeSettings
-    from sightsmith.serving.uploads import Held
 
     async def main():
-        settings = ServeSettings()
-        predictor = Predictor.open(exported_bundle)
-        with ThreadPoolExecutor(2) as decoders:
-            model = ServedModel("digits", predictor, decoders, settings)
-            await model.start()
-            app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-                assert (await client.get("/readyz")).status_code == 200
-                right, predictor.session = predictor.session, other_model
-                await model.check()
-                ready = await client.get("/readyz")
-                assert ready.status_code == 503
-                assert "does not answer as it did when trained" in ready.json()["error"]
-                refused = await client.post(PREDICT, content=digit)
-                assert refused.status_code == 503
-                assert "is not ready" in refused.json()["error"]
-                assert int(refused.headers["retry-after"]) >= 1
-                assert (await client.get("/livez")).status_code == 200
-                predictor.session = right
-                await model.check()
-                assert (await client.get("/readyz")).status_code == 200
-                assert (await client.post(PREDICT, content=digit)).status_code == 200
-            await model.stop()
+        async with running(exported_bundle) as (model, client):
+            assert (await client.get("/readyz")).status_code == 200
+            right, model.predictor.session = model.predictor.session, other_model
+            await model.check()
+            ready = await client.get("/readyz")
+            assert ready.status_code == 503
+            assert "does not answer as it did when trained" in ready.json()["error"]
+            refused = await client.post(PREDICT, content=digit)
+            assert refused.status_code == 503
+            assert "is not ready" in refused.json()["error"]
+            assert int(refused.headers["retry-after"]) >= 1
+            assert (await client.get("/livez")).status_code == 200
+            model.predictor.session = right
+            await model.check()
+            assert (await client.get("/readyz")).status_code == 200
+            assert (await client.post(PREDICT, content=digit)).status_code == 200
 
     asyncio.run(main())
 

@@ -1,0 +1,63 @@
+"""How a command ends: what a person can put right is told in a line, without a traceback, and gives the exit code."""
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+from cyclopts import CycloptsError
+
+from sightsmith.core.errors import SightsmithError
+
+
+def exit_code_of(command: Callable[[], object]) -> int:
+    """Run a command and return the exit code: its own where it returns one, else 0, or that of what went wrong."""
+    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed in the bytes that name it
+    try:
+        code = command()
+    except SightsmithError as error:
+        code = fail(str(error), error.exit_code)
+    except CycloptsError as error:
+        code = fail(f"{error} See `sightsmith --help`.", 2)
+    except KeyboardInterrupt:
+        code = fail("stopped.", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    except OSError as error:
+        code = fail(f"{_place(error)}{error.strerror or error}.", 2)
+    return _written_out(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> int:
+    """Tell what went wrong and return the exit code."""
+    say(f"error: {message}")
+    return code
+
+
+def say(line: str) -> None:
+    """Print a line for people, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _place(error: OSError) -> str:
+    from sightsmith.core.images import printable
+
+    return "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
+
+
+def _written_out(code: int) -> int:
+    """Write out what is still held back, and return the exit code: another where nothing takes it."""
+    try:
+        print(end="", flush=True)  # does nothing where there is no standard output
+    except BrokenPipeError:
+        code = 141
+    except OSError as error:
+        code = fail(f"standard output: {error.strerror or error}.", code or 2)
+    else:
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has nowhere to go
+    return code

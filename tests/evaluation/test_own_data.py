@@ -1,0 +1,144 @@
+"""Which pictures a model is measured on: its own, moved or changed, or others."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import patch_bundle
+from patch_bundle import CLASSES, write_pictures
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import DataError
+from sightsmith.data.source import open_source
+from sightsmith.data.splits import fingerprint
+from sightsmith.evaluation.findings import findings
+from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.samples import given_data, other_data, own_split
+from sightsmith.evaluation.verb import evaluate
+from sightsmith.runtime.predictor import Predictor
+
+
+def test_other_data_must_have_the_same_classes(make, tmp_path) -> None:
+    write_pictures(tmp_path / "other", 24, seed=3, names=("red", "green", "blu", "none"))
+    source = open_source(tmp_path / "other")
+    with pytest.raises(DataError, match=r"does not know 'blu' and the data lacks 'blue'\. Did you mean 'blue'\?"):
+        other_data(source, CLASSES)
+
+
+def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
+    write_pictures(tmp_path / "some", 30, seed=3)
+    shutil.rmtree(tmp_path / "some" / "blue")
+    with Predictor.open(make("smallcnn"), backend="torch", precision="fp32") as predictor:
+        with pytest.raises(DataError, match="the data lacks 'blue'"):
+            evaluate(predictor, data=tmp_path / "some", quiet=True)
+        done = evaluate(predictor, data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html", quiet=True)
+    assert done.absent == ("blue",)
+    blue = done.per_class[CLASSES.index("blue")]
+    assert (blue.support, blue.recall, blue.auroc) == (0, None, None)
+    assert done.overall["macro_auroc"] is not None
+    assert json.loads(json.dumps(done.to_json(), allow_nan=False))["absent_classes"] == ["blue"]
+    assert "Classes without a sample" in (tmp_path / "some.html").read_text(encoding="utf-8")
+
+
+def test_targets_follow_names_not_positions(make, tmp_path) -> None:
+    """The folder sorts its classes; the model's order is another."""
+    write_pictures(tmp_path / "sorted", 40, seed=4)
+    source = open_source(tmp_path / "sorted")
+    assert source.classes != CLASSES
+    for sample in other_data(source, CLASSES).samples:
+        assert CLASSES[sample.target] == sample.key.split("/")[0]
+
+
+def test_data_that_moved_is_a_clear_error(make, tmp_path) -> None:
+    bundle = patch_bundle.write_patch_bundle(
+        tmp_path / "lost", "smallcnn", splits={"test": ["a.png"]}, data={"location": str(tmp_path / "gone")}
+    )
+    with pytest.raises(DataError, match=r"no such file or folder.*--data"):
+        own_split(bundle)
+
+
+def test_the_own_data_is_known_again_where_it_moved_and_only_its_test_split_is_measured(moved) -> None:
+    bundle, place = moved
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=place, quiet=True)
+    assert done.data["own"]
+    assert "warning" not in done.data
+    assert set(done.answers.keys) == set(bundle.splits()["test"])
+    assert Bundle.open(bundle.path).manifest.metrics["test"]["count"] == 7
+
+
+def test_data_that_is_mostly_training_pictures_is_warned_of(moved, tmp_path) -> None:
+    bundle, place = moved
+    Image.new("RGB", (20, 20)).save(next(place.rglob("*.png")))
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=place, report=tmp_path / "page.html", quiet=True)
+    assert not done.data["own"]
+    assert "23 of these 30 pictures have names that the model was trained on" in done.data["warning"]
+    assert "warning: 23 of these 30" in done.to_text()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Every figure is in what evaluate --json prints" in page
+    assert "23 of these 30" in page
+
+
+def test_a_label_that_came_after_training_is_an_error_that_names_it(moved) -> None:
+    bundle, place = moved
+    bundle.manifest.data["location"] = str(place)
+    key = bundle.splits()["test"][0]
+    (place / "violet").mkdir()
+    rows = [f"{s.key},{'violet' if s.key == key else s.key.split('/')[0]}" for s in open_source(place).samples]
+    (place / "table.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    bundle.manifest.data.update(location=str(place / "table.csv"), format="table")
+    with pytest.raises(DataError, match="does not know 'violet'; the data changed after training"):
+        own_split(bundle)
+
+
+def test_an_empty_split_names_the_others(make) -> None:
+    with pytest.raises(DataError, match=r"val split has no picture \(train 12, test 80\)"):
+        own_split(make("smallcnn"), "val")
+
+
+def test_own_data_that_changed_under_its_names_is_not_measured(moved) -> None:
+    bundle, place = moved
+    source = open_source(place)
+    splits = bundle.splits()
+    at = {sample.key: number for number, sample in enumerate(source.samples)}
+    prints = {name: fingerprint(source, np.array([at[key] for key in keys])) for name, keys in splits.items()}
+    bundle.manifest.data.update(location=str(place), fingerprints=prints)
+    assert {sample.key for sample in own_split(bundle).samples} == set(splits["test"])
+    trained, tested = place / splits["train"][0], place / splits["test"][0]
+    tested.write_bytes(trained.read_bytes())
+    with pytest.raises(DataError, match=r"test split are not those of the training.*--data .*--prove"):
+        own_split(bundle)
+    assert own_split(bundle, "val").samples, "of which nothing changed"
+
+
+def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path) -> None:
+    bundle, place = moved
+    bundle.manifest.data["group_by"] = r"0(\d\d)\."
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        alone = evaluate(predictor, data=place, group_by=r"(\d+)\.", split="val", quiet=True)
+        own = evaluate(predictor, data=place, split="val", quiet=True)
+        tens = evaluate(predictor, data=place, group_by=r"/0(\d)", split="val", quiet=True)
+    assert own.answers.groups == tuple(Path(key).stem[1:] for key in own.answers.keys)
+    assert own.counts["groups"] == alone.counts["groups"] == len(own.answers.keys)
+    assert tens.counts["groups"] == 3
+    assert f"{len(own.answers.keys)} pictures in 3 groups of" in tens.to_text()
+    assert tens.overall == own.overall
+    assert any(one.text.startswith("3 groups leave the accuracy uncertain") for one in findings(tens))
+    tens.save(tmp_path)
+    assert Evaluation.load(tmp_path).answers.groups == tens.answers.groups
+    assert (Evaluation.load(tmp_path).answers.top_NT == tens.answers.top_NT).all()
+
+
+def test_a_folder_called_like_a_data_set_stays_a_folder(moved, monkeypatch) -> None:
+    bundle, place = moved
+    place.rename(place.with_name("digits"))
+    monkeypatch.chdir(place.parent)
+    bundle.manifest.data.update(group_by=r"0(\d\d)\.", location="digits")
+    assert own_split(bundle).location == "digits"
+    chosen = given_data(bundle, open_source(Path("digits")))
+    assert chosen.own
+    assert {sample.key for sample in chosen.samples} == set(bundle.splits()["test"])

@@ -1,0 +1,28 @@
+"""The service's app in this process, so that a test can reach into the live model."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.serving.app import create_app
+from sightsmith.serving.lookup import Registry
+from sightsmith.serving.served import ServedModel
+from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.uploads import Held
+
+
+@asynccontextmanager
+async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncClient]]:
+    """Give the model `digits`, started, and a client of its app."""
+    settings = ServeSettings()
+    with ThreadPoolExecutor(2) as decoders:
+        model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
+        await model.start()
+        app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            yield model, client
+        await model.stop()
