@@ -13,7 +13,7 @@ section 21 (sign flips). Wilson, "Probable inference, the law of succession, and
 Shapes: N samples, K classes, C non-empty cells, G groups, P non-empty pairs of a cell and a group, R repeats.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,28 +117,7 @@ def intervals(
     (whole,) = _figures(cells.counts_C[None], cells.columns_CX, classes)
     drawn = [_figures(counts_RC, cells.columns_CX, classes)[0] for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
-    whole_1, support_K = _independent(targets_N, groups_N)
-    if 0 < cells.groups < FEW_GROUPS:
-        return {name: _widened(one, whole_1, always=True) for name, one in found.items()}
-    return {name: _widened(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
-
-
-def _widened(interval: Interval, counts: Integers, *, always: bool = False) -> Interval:
-    """Widen an interval whose resamples are all alike, such as of a flawless result, to Wilson's.
-
-    Args:
-        interval: as resampled.
-        counts: the samples or groups of each class for a metric that averages over classes: its reach is the mean of
-            theirs.
-        always: widen any interval that is narrower: a handful of groups says too little of how groups differ.
-    """
-    if interval.low < interval.high and not always:
-        return interval
-    value, shrink = interval.value, _NORMAL**2 / counts
-    middle = (value + shrink / 2) / (1 + shrink)
-    reach = np.sqrt(value * (1 - value) * shrink + shrink**2 / 4) / (1 + shrink)
-    low = min(interval.low, float((middle - reach).mean().clip(0, value)))
-    return Interval(value, low, max(interval.high, float((middle + reach).mean().clip(value, 1))))
+    return _widened(found, _wilson, targets_N, groups_N)
 
 
 def differences(
@@ -165,26 +144,45 @@ def differences(
     whole = gaps(cells.counts_C[None])
     drawn = [gaps(counts_RC) for counts_RC in cells.draws(repeats, seed)]
     found = {name: _interval(whole[name], np.concatenate([one[name] for one in drawn])) for name in whole}
-    whole_1, support_K = _independent(targets_N, groups_N)
-    if 0 < cells.groups < FEW_GROUPS:
-        return {name: _reaching(one, whole_1, always=True) for name, one in found.items()}
-    return {name: _reaching(one, whole_1 if name == "accuracy" else support_K) for name, one in found.items()}
+    return _widened(found, _around, targets_N, groups_N)
 
 
-def _reaching(gap: Interval, counts: Integers, *, always: bool = False) -> Interval:
-    """Widen the interval of a difference whose resamples are all alike: equal answers, one model always right."""
-    if gap.low < gap.high and not always:
-        return gap
-    reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
-    low, high = max(-1.0, gap.value - reach), min(1.0, gap.value + reach)
-    return Interval(gap.value, min(gap.low, low), max(gap.high, high))
+def _widened(
+    found: dict[str, Interval],
+    reach: Callable[[float, Integers], tuple[float, float]],
+    targets_N: Integers,
+    groups_N: Integers | None,
+) -> dict[str, Interval]:
+    """Widen the intervals that resampling leaves too narrow, to what `reach` gives for a value and counts of samples.
 
-
-def _independent(targets_N: Integers, groups_N: Integers | None) -> tuple[Integers, Integers]:
-    """Return how many samples or groups there are, (1,), and how many each class has."""
+    Too narrow are those whose resamples are all alike, such as of a flawless result, and all where a handful of groups
+    says too little of how groups differ. The reach of a metric that averages over classes is the mean of theirs.
+    """
     drawn_N = np.arange(len(targets_N)) if groups_N is None else groups_N
     pairs_P2 = np.unique(np.stack([targets_N, drawn_N], axis=1), axis=0)
-    return np.array([len(np.unique(drawn_N))]), np.unique(pairs_P2[:, 0], return_counts=True)[1]
+    whole_1, support_K = np.array([len(np.unique(drawn_N))]), np.unique(pairs_P2[:, 0], return_counts=True)[1]
+    few = groups_N is not None and int(whole_1[0]) < FEW_GROUPS
+    widened = {}
+    for name, one in found.items():
+        widened[name] = one
+        if few or one.low == one.high:
+            low, high = reach(one.value, whole_1 if few or name == "accuracy" else support_K)
+            widened[name] = Interval(one.value, min(one.low, low), max(one.high, high))
+    return widened
+
+
+def _wilson(value: float, counts: Integers) -> tuple[float, float]:
+    """Return Wilson's interval of a share, the mean of those by each count."""
+    shrink = _NORMAL**2 / counts
+    middle = (value + shrink / 2) / (1 + shrink)
+    half = np.sqrt(value * (1 - value) * shrink + shrink**2 / 4) / (1 + shrink)
+    return float((middle - half).mean().clip(0, value)), float((middle + half).mean().clip(value, 1))
+
+
+def _around(gap: float, counts: Integers) -> tuple[float, float]:
+    """Return a difference of two shares less and more what Wilson's interval leaves to a flawless one."""
+    reach = float((_NORMAL**2 / (counts + _NORMAL**2)).mean())
+    return max(-1.0, gap - reach), min(1.0, gap + reach)
 
 
 def paired_p_value(

@@ -218,7 +218,7 @@ def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Dif
     renumber_K = np.array([index[name] for name in other.evaluation.classes])
     second_N = renumber_K[other.evaluation.answers.predicted_N[order_N]]
     first_N, targets_N = first.answers.predicted_N, first.answers.targets_N
-    groups_N = _groups(first, other.evaluation)
+    groups_N = _groups(first, other.evaluation, order_N)
     return Difference(
         name=other.name,
         metrics=bootstrap.differences(
@@ -229,19 +229,17 @@ def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Dif
     )
 
 
-def _groups(first: Evaluation, other: Evaluation) -> NDArray[np.integer] | None:
-    """Return the group of each of the first's samples, None where neither has any.
+def _groups(first: Evaluation, other: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
+    """Return the group of each of the first's samples, in whose order the other's are `order_N`; None for none.
 
     Raises:
         DataError: both have groups, and others.
     """
-    place = {key: at for at, key in enumerate(other.answers.keys)}
     found = []
     if first.answers.groups is not None:
         found.append(bootstrap.group_indices(first.answers.groups))
     if other.answers.groups is not None:
-        names = [other.answers.groups[place[key]] for key in first.answers.keys]
-        found.append(bootstrap.group_indices(names))
+        found.append(bootstrap.group_indices([other.answers.groups[at] for at in order_N]))
     if len(found) == 2 and not np.array_equal(found[0], found[1]):
         raise DataError(
             f"{first.model['name']} and {other.model['name']} were evaluated with other groups of the same pictures, "
