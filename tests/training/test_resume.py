@@ -114,7 +114,8 @@ def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_file
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     assert "--resume" in errors
-    done = load_tree(tmp_path / "out.train/last.safetensors")["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"]
+    progress = load_tree(tmp_path / "out.train/last.safetensors")["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    done = progress["current"]["processed"]
     assert 0 < done < 48
     finish(start(tmp_path, digit_files, resume=True))
     same(whole, tmp_path)
