@@ -101,9 +101,9 @@ def train(
         print(to_toml(resolved), end="")
         return 0
     require_training("train")
-    from sightsmith.training.fit import train as fit
+    from sightsmith.training.verb import train as run_training
 
-    result = fit(resolved)
+    result = run_training(resolved)
     steps = [f"sightsmith evaluate {result.path}"] if result.splits.counts()["test"] else []
     say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
     print(result.path)

@@ -270,11 +270,11 @@ def train(data: str | Path, *, out: str | Path, quiet: bool = False, **settings:
         TrainingError: training had to stop; the message says how to go on.
     """
     require_training("train")
-    from sightsmith.training.fit import train as fit
     from sightsmith.training.settings import TrainSettings
+    from sightsmith.training.verb import train as run_training
 
     raw = {"data": _place(data), "out": Path(out), **settings}
-    return load(fit(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
+    return load(run_training(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
 
 
 def _place(data: str | Path) -> str:

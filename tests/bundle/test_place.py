@@ -10,7 +10,7 @@ import pytest
 from sightsmith.bundle.place import refuse_taken
 from sightsmith.bundle.store import Bundle, add_files, pack, verify
 from sightsmith.core.errors import BundleError, OutputExistsError
-from sightsmith.core.files import alone_in
+from sightsmith.core.locks import alone_in
 from small_bundle import write_digits_bundle
 
 

@@ -20,8 +20,8 @@ from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
 from sightsmith.training.checkpoints import load_tree
-from sightsmith.training.fit import train
 from sightsmith.training.settings import TrainSettings
+from sightsmith.training.verb import train
 
 SCRIPT = Path(__file__).with_name("trainer_process.py")
 

@@ -1,14 +1,23 @@
 """Where training may write: never over the data, inside it, or over anything but a bundle."""
 
+import errno
+import fcntl
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import sightsmith as ss
 from photos import make_photos
+from processes import tree
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.training.settings import TrainSettings
+from sightsmith.training.verb import train
 from sightsmith.training.work import WorkFolder
 
 
@@ -19,8 +28,12 @@ def photos(tmp_path, monkeypatch) -> Path:
 
 
 def start(data: str | Path, out: str | Path, **how) -> WorkFolder:
+    """Take the folder and start in it, as a training that is interrupted at once."""
     work = WorkFolder(Path(out))
-    work.start(TrainSettings(data=str(data), out=Path(out), **how))
+    settings = TrainSettings(data=str(data), out=Path(out), **how)
+    with closing(work):
+        work.take(settings)
+        work.start(settings)
     return work
 
 
@@ -114,3 +127,71 @@ def test_an_interrupted_training_is_started_again_when_asked(photos):
         start("home/photos", "cats")
     start("home/photos", "cats", resume=True)
     start("home/photos", "cats", overwrite=True)
+
+
+HOLD = """
+import multiprocessing, sys, time
+from pathlib import Path
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.work import WorkFolder
+
+settings = TrainSettings(data="home/photos", out=Path(sys.argv[1]), workers=1)
+work = WorkFolder(settings.out)
+work.take(settings)
+work.start(settings)
+worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(300,))  # as one that decodes pictures
+worker.start()
+print(worker.pid, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture
+def running(photos, tmp_path):
+    """Return a process that has started a training into `cats`, and has a worker."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, "cats"], stdout=subprocess.PIPE, text=True) as process:
+        worker = int(process.stdout.readline())
+        yield process
+        process.kill()
+        os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("out", ["cats", "home/../cats", "link/cats"])
+def test_a_second_training_into_one_folder_is_refused_while_the_first_runs(running, tmp_path, out):
+    (tmp_path / "link").symlink_to(tmp_path)
+    before = tree(tmp_path / "cats.train")
+    for how in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(OutputExistsError, match=r"cats\.train: a training is running there.*another --out"):
+            start("home/photos", out, workers=1, **how)
+    assert tree(tmp_path / "cats.train") == before
+
+
+def test_a_training_that_was_killed_is_resumed_at_once_though_its_workers_live(running):
+    running.kill()
+    running.wait()
+    start("home/photos", "cats", workers=1, resume=True)
+    start("home/photos", "cats", workers=1, overwrite=True)
+
+
+def test_a_refused_training_leaves_no_folder(photos, tmp_path):
+    work = WorkFolder(Path("cats"))
+    with closing(work):
+        work.take(TrainSettings(data="home/photos", out=Path("cats")))
+        assert (tmp_path / "cats.train").is_dir()
+    assert not (tmp_path / "cats.train").exists()
+
+
+def test_where_folders_cannot_be_locked_training_goes_on_and_says_so(photos, monkeypatch, capsys):
+    def no_locks(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(DataError):  # one picture a class is too few
+        train(TrainSettings(data="home/photos", out=Path("cats")))
+    assert "warning: this system cannot lock cats.train; start no second training" in capsys.readouterr().err
+
+
+def test_missing_data_is_told_before_anything_else(photos):
+    start("home/photos", "cats")
+    with pytest.raises(DataError, match="photoz: no such file or folder"):
+        train(TrainSettings(data="home/photoz", out=Path("cats")), quiet=True)

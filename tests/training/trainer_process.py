@@ -12,8 +12,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sightsmith.core.errors import SightsmithError
 from sightsmith.core.settings import from_mapping, read_toml
-from sightsmith.training.fit import train
 from sightsmith.training.settings import TrainSettings
+from sightsmith.training.verb import train
 
 
 def main() -> int:

@@ -27,7 +27,8 @@ from sightsmith.bundle.manifest import Manifest, definition_digest
 from sightsmith.bundle.place import MANIFEST, WEIGHTS, refuse_taken, staged
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
-from sightsmith.core.files import alone_in, readable, sha256, unzip
+from sightsmith.core.files import readable, sha256, unzip
+from sightsmith.core.locks import alone_in
 
 __all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 

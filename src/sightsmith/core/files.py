@@ -5,12 +5,11 @@ import hashlib
 import lzma
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from sightsmith.core.errors import BundleError, OutputError, OutputExistsError
@@ -88,27 +87,6 @@ def replace_content(fresh: Path, path: Path) -> None:
         old.rmdir()
         raise
     shutil.rmtree(old)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for the same folder; no wait where the system cannot say.
-
-    The lock is on the folder itself, so that no file is left behind, and goes with the process that holds it.
-    """
-    with ExitStack() as stack:
-        with suppress(OSError):  # Windows, a folder that may not be listed, a network disk without locks
-            handle = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, handle)
-            _lock(handle)
-        yield
-
-
-def _lock(handle: int) -> None:
-    if sys.platform != "win32":
-        import fcntl  # Windows has none
-
-        fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ One on-disk format is one file of `data/sources/`; this picks the file by name, 
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -183,20 +184,44 @@ def known_names() -> list[str]:
     return sorted(name for entry in CATALOGUE.names() for name in getattr(CATALOGUE.module(entry), "NAMES", ()))
 
 
+def require_data(location: str | Path, options: SourceOptions = _DEFAULTS) -> None:
+    """Raise where `open_source` would find nothing; the data itself is not looked at.
+
+    Raises:
+        DataError: nothing is there.
+        SettingsError: an unknown format.
+    """
+    if _opened_by_name(location, options) is None:
+        with suppress(OSError):  # one that cannot be read is told by open_source
+            _require_path(location)
+
+
 def _open(location: str | Path, options: SourceOptions) -> Source:
-    named = _by_name(location)
-    asked = CATALOGUE.module(options.format) if options.format else None
-    if named is not None and (asked is None or (asked is named and _only_by_name(asked))):
+    named = _opened_by_name(location, options)
+    if named is not None:
         source = named.open_source(str(location), options)
         return replace(source, problems=(*source.problems, *_shadowed(str(location))))
+    path = _require_path(location)
+    asked = CATALOGUE.module(options.format) if options.format else None
+    if asked is not None and _only_by_name(asked):
+        raise DataError(_no_paths(asked, path))
+    return (asked or _detect(path)).open_source(str(location), options)
+
+
+def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
+    """Return the format that opens a data set by its name alone; None where the location is a path."""
+    named = _by_name(location)
+    asked = CATALOGUE.module(options.format) if options.format else None
+    return named if asked is None or (asked is named and _only_by_name(asked)) else None
+
+
+def _require_path(location: str | Path) -> Path:
     path = Path(location)
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(_nothing_there(location)) from None
-    if asked is not None and _only_by_name(asked):
-        raise DataError(_no_paths(asked, path))
-    return (asked or _detect(path)).open_source(str(location), options)
+    return path
 
 
 def _by_name(location: str | Path) -> ModuleType | None:

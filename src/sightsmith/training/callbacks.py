@@ -22,8 +22,8 @@ from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.optim import Schedule
+from sightsmith.training.work import BEST, LAST
 
-LAST, BEST = "last.safetensors", "best.safetensors"
 _LOOK_EVERY = 25
 """Steps between two looks at the loss on an accelerator, each of which waits for the device."""
 _SANE_LR = 0.01

@@ -57,22 +57,18 @@ class TrainResult:
     seconds: float
 
 
-def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
-    """Train a classifier and write it as a bundle.
+def fit(settings: TrainSettings, work: WorkFolder, *, quiet: bool) -> TrainResult:
+    """Train a classifier and write it as a bundle; `training/verb.py` has the checks that come before.
 
     Args:
         settings: what to train on, what, how, and where to.
+        work: the folder to work in, taken.
         quiet: print nothing.
 
     Raises:
-        OutputExistsError: `settings.out` is taken and nobody said that it may go.
-        SettingsError: a setting that the net, the task or the machine cannot follow.
-        DataError: the data cannot be used.
-        TrainingError: the loss is not a number, the disk is full, or somebody asked to stop; the work folder
-            `OUT.train` then holds the last good checkpoint, and `resume` goes on from it.
+        SightsmithError: as `training.verb.train`.
     """
     started = time.monotonic()
-    settings = replace(settings, out=Path(settings.out))
     task_name, given = task_of(settings)
     task_settings = from_mapping(TASKS.module(task_name).Settings, given, where="task")
     if settings.balanced and getattr(task_settings, "class_weights", "none") != "none":
@@ -80,7 +76,6 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> TrainResult:
             "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
             "Together they correct twice; give one of the two."
         )
-    work = WorkFolder(settings.out)
     work.start(settings)
     with work.gone_on_error(), quiet_lightning():
         material = gather(settings, quiet=quiet)

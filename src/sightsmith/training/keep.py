@@ -14,7 +14,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.errors import TrainingError
-from sightsmith.training.callbacks import LAST, Record
+from sightsmith.training.callbacks import Record
+from sightsmith.training.work import LAST
 
 _SAVE_EVERY = 900.0
 """Seconds between two checkpoints inside a long epoch."""

@@ -1,22 +1,23 @@
 """The folder beside the bundle-to-be in which training works: settings, choices, curve, checkpoints.
 
-It stays when training is interrupted, so that `--resume` finds everything, and goes when the bundle is written.
+It stays when training is interrupted, so that `--resume` finds everything, and goes when the bundle is written. A lock
+on it keeps a second training out. This module imports no torch.
 """
 
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.place import refuse_taken
 from sightsmith.core.errors import OutputExistsError, SettingsError, SightsmithError, TrainingError
-from sightsmith.core.files import write_text
+from sightsmith.core.files import told, write_text
+from sightsmith.core.locks import FolderLock
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
 from sightsmith.data.source import known_names
-from sightsmith.training.callbacks import BEST, LAST
 from sightsmith.training.curves import METRICS, STEPS
 from sightsmith.training.settings import TrainSettings
 
@@ -25,6 +26,7 @@ MAY_CHANGE = frozenset(
 )
 """Settings that may differ when a training is resumed."""
 
+LAST, BEST = "last.safetensors", "best.safetensors"
 _RUN, _CHOSEN = "run.toml", "chosen.json"
 
 
@@ -46,29 +48,68 @@ class WorkFolder:
         self.path = out.with_name(f"{out.name}.train")
         self.last, self.best = self.path / LAST, self.path / BEST
         self.metrics, self.steps = self.path / METRICS, self.path / STEPS
+        self._lock: FolderLock | None = None
 
-    def start(self, settings: TrainSettings) -> None:
-        """Make the folder, or find it again where the settings say `resume`; nothing is touched before all is checked.
+    def take(self, settings: TrainSettings) -> None:
+        """Lock the folder until `close`, and check all that stands there; nothing is changed yet.
 
         Raises:
             OutputExistsError: the bundle exists, or an interrupted training does, and nobody said what to do with it;
-                or what stands there is something else, such as the data.
+                or what stands there is something else, such as the data; or a training is running there.
             SettingsError: there is nothing to resume, or it was started with other settings; or `out` is in the data.
         """
+        self._check(settings)
+        with told(self.path):
+            self._lock = self._locked()
+        try:
+            self._check(settings)  # again: what was there may have ended or gone meanwhile
+            if self.path.exists() and not (settings.resume or settings.overwrite or _is_empty(self.path)):
+                raise OutputExistsError(
+                    f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
+                )
+        except SightsmithError:
+            self.close()
+            raise
+
+    def _locked(self) -> FolderLock:
+        try:
+            return FolderLock(self.path)
+        except BlockingIOError:
+            raise OutputExistsError(
+                f"{self.path}: a training is running there. Wait until it has ended, stop it, or choose another --out."
+            ) from None
+
+    def _check(self, settings: TrainSettings) -> None:
         for place in (settings.out, self.path):
             _refuse_overlap(place, settings)
         refuse_taken(settings.out, overwrite=settings.overwrite)
         if settings.resume:
             self._check_same(settings)
+        else:
+            self._refuse_strange()
+
+    @property
+    def locked(self) -> bool:
+        """Whether the system keeps other trainings out of the folder."""
+        return self._lock is not None and self._lock.held
+
+    def start(self, settings: TrainSettings) -> None:
+        """Empty the folder, which was taken, and write the settings to it; a resumed training finds it as it was."""
+        if settings.resume:
             return
-        self._refuse_strange()
-        if self.path.exists() and not settings.overwrite:
-            raise OutputExistsError(
-                f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
-            )
-        shutil.rmtree(self.path, ignore_errors=True)
+        _empty(self.path)
         with self.gone_on_error():
             self.write(_RUN, to_toml(settings))
+
+    def close(self) -> None:
+        """Let others take the folder; one that was made for nothing goes."""
+        if self._lock is None:
+            return
+        if self._lock.made:
+            with suppress(OSError):  # something is in it, or it is gone
+                self.path.rmdir()
+        self._lock.release()
+        self._lock = None
 
     def _refuse_strange(self) -> None:
         if self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
@@ -86,9 +127,9 @@ class WorkFolder:
             name for name in was.keys() | now.keys() if name not in MAY_CHANGE and was.get(name) != now.get(name)
         )
         if changed:
-            told = ", ".join(f"{name} ({was.get(name)!r} before, {now.get(name)!r} now)" for name in changed)
+            differences = ", ".join(f"{name} ({was.get(name)!r} before, {now.get(name)!r} now)" for name in changed)
             raise SettingsError(
-                f"{self.path}: this training was started with other settings: {told}. Give the same ones (they are in "
+                f"{self.path}: this training was started with other settings: {differences}. Give the same ones (they are in "
                 f"{self.path / _RUN}), or start again with --overwrite. May differ: {', '.join(sorted(MAY_CHANGE))}."
             )
 
@@ -140,6 +181,15 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete the folder: the bundle holds what is worth keeping."""
         shutil.rmtree(self.path)
+
+
+def _empty(path: Path) -> None:
+    """Delete what is in a folder; the folder itself stays, because the lock is on it."""
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()
 
 
 def _is_empty(path: Path) -> bool:
