@@ -60,6 +60,29 @@ def test_the_package_imports_nothing_heavy():
     assert not packages & (HEAVY | {"cyclopts", "rich"})
 
 
+def test_a_training_that_cannot_start_is_refused_without_torch(tmp_path):
+    (tmp_path / "x.train").mkdir()
+    (tmp_path / "x.train/run.toml").write_text(f'data = "digits"\nout = "{tmp_path}/x"\nepochs = 2\n')
+    for flags, told in (("--resume --epochs 3", "other settings: epochs"), ("", "interrupted training")):
+        command = [
+            "-X",
+            "importtime",
+            "-m",
+            "sightsmith.cli",
+            "train",
+            "digits",
+            "--out",
+            tmp_path / "x",
+            *flags.split(),
+        ]
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert told in done.stderr
+        packages = {name.split(".")[0] for name in re.findall(r"\|\s*([\w.]+)$", done.stderr, flags=re.MULTILINE)}
+        assert "sightsmith" in packages
+        assert not packages & {"torch", "lightning"}
+
+
 def test_every_verb_has_help():
     listed = run("-m", "sightsmith.cli", "--help").stdout
     for verb in VERBS:

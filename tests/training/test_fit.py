@@ -79,7 +79,7 @@ def test_the_same_settings_train_the_same_weights(digits, tmp_path):
 def test_an_existing_out_is_refused_before_anything_is_done(digits, tmp_path):
     before = sorted(path.name for path in digits.path.parent.iterdir())
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        train(settings("/no/such/data", digits.path), quiet=True)
+        train(settings("digits", digits.path), quiet=True)
     assert sorted(path.name for path in digits.path.parent.iterdir()) == before
 
 
@@ -325,7 +325,7 @@ def test_balancing_twice_is_refused_before_the_data_is_read(tmp_path):
 
 def test_wrong_task_and_net_settings_are_refused_before_the_data_is_read(tmp_path):
     with pytest.raises(SettingsError, match=r"label_smoothing"):
-        train(settings("/no/such/data", tmp_path / "x", task={"label_smothing": 0.1}), quiet=True)
+        train(settings("/dev/null", tmp_path / "x", task={"label_smothing": 0.1}), quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 

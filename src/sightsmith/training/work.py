@@ -129,8 +129,9 @@ class WorkFolder:
         if changed:
             differences = ", ".join(f"{name} ({was.get(name)!r} before, {now.get(name)!r} now)" for name in changed)
             raise SettingsError(
-                f"{self.path}: this training was started with other settings: {differences}. Give the same ones (they are in "
-                f"{self.path / _RUN}), or start again with --overwrite. May differ: {', '.join(sorted(MAY_CHANGE))}."
+                f"{self.path}: this training was started with other settings: {differences}. Give the same ones (they "
+                f"are in {self.path / _RUN}), or start again with --overwrite. May differ: "
+                f"{', '.join(sorted(MAY_CHANGE))}."
             )
 
     def recall(self) -> dict[str, Any]:
