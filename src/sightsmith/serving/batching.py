@@ -1,14 +1,19 @@
 """Pictures that arrive together run through the model together.
 
-A picture is decoded in a pool of threads, then waits for its run. Alone, it runs at once. While others are being
-decoded it waits a few milliseconds for them, and while the model is busy those that arrive gather into the next run;
-so the batch grows with the load and a single request pays nothing for it.
+Each model has one thread, which takes decoded pictures from an inbox and runs them; a pool of threads decodes into that
+inbox, and pictures so small that handing them over costs more than decoding go there as they are. Alone, a picture runs
+at once. While others are being decoded it waits a few milliseconds for them, and while the model is busy those that
+arrive make the next run; so the batch grows with the load. The event loop hears of a whole batch in one call.
 """
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 THREADS = "model"
@@ -19,11 +24,20 @@ Answer = TypeVar("Answer")
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Pixels, Answer]):
-    pixels: Pixels
+    picture: bytes
     answer: "asyncio.Future[Answer]"
     counted: bool
+    pixels: Pixels | None = None
+    """None: not decoded yet, or it could not be."""
+    pooled: bool = True
+    """A thread of the pool decodes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    run: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -35,8 +49,13 @@ class Load:
     largest: int = 0
 
 
+def never_tiny(_picture: bytes) -> bool:
+    """Let the pool decode every picture."""
+    return False
+
+
 class Batcher(Generic[Pixels, Answer]):
-    """Gathers pictures into runs of one model, which happen one after another in one thread of its own."""
+    """Runs one model on batches of pictures, one run after another in one thread of its own."""
 
     def __init__(
         self,
@@ -46,37 +65,41 @@ class Batcher(Generic[Pixels, Answer]):
         *,
         batch: int,
         wait: float,
+        tiny: Callable[[bytes], bool] = never_tiny,
     ) -> None:
         """Prepare; `start` begins.
 
         Args:
-            decode: from a picture's bytes to what the model takes; called in `decoders`.
+            decode: from a picture's bytes to what the model takes; called in `decoders` and in the model's thread.
             run: from what the model takes to the answers, in order; called in one thread, never twice at once.
             decoders: threads that decode.
             batch: most pictures of one run.
             wait: seconds that a picture waits for others that are being decoded.
+            tiny: whether a picture is decoded in no time, so that the model's thread may do it.
         """
         self.load = Load()
-        self._decode, self._run, self._decoders = decode, run, decoders
+        self._decode, self._run, self._decoders, self._tiny = decode, run, decoders, tiny
         self._batch, self._wait = batch, wait
-        self._model = ThreadPoolExecutor(1, thread_name_prefix=THREADS)
-        self._waiting: list[_Waiting[Pixels, Answer]] = []
-        self._decoding = 0
-        self._news = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
+        self._inbox: SimpleQueue[_Waiting[Pixels, Answer] | _Call | None] = SimpleQueue()
+        # Each counter is written by one thread alone, so neither needs a lock.
+        self._pooled = 0
+        self._from_pool = 0
+        self._under_way: set[asyncio.Future[Answer]] = set()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin to work, in the running event loop."""
-        self._worker = asyncio.create_task(self._work(), name="batcher")
+        """Begin to work for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name=THREADS, daemon=True)
+        self._thread.start()
 
     async def stop(self) -> None:
         """Stop working; what still waits is cancelled, and a run that does not end is not waited for."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-        for waiting in self._waiting:
-            waiting.answer.cancel()
-        self._model.shutdown(wait=False, cancel_futures=True)
+        self._stopped = True
+        self._inbox.put(None)
+        for answer in tuple(self._under_way):
+            answer.cancel()
 
     async def answer(self, picture: bytes, *, counted: bool = True) -> Answer:
         """Decode one picture, run it with those that arrive with it, and return its answer.
@@ -88,57 +111,111 @@ class Batcher(Generic[Pixels, Answer]):
         Raises:
             PictureError: this picture cannot be decoded; the others of its batch do not notice.
         """
-        loop = asyncio.get_running_loop()
-        self._decoding += 1
+        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), counted)
+        if counted and self._tiny(picture):
+            waiting.pooled = False
+            self._inbox.put(waiting)
+        else:
+            self._pooled += 1  # first: its arrival is counted against it
+            self._decoders.submit(self._decode_pooled, waiting)
+        self._under_way.add(waiting.answer)
         try:
-            pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            waiting: _Waiting[Pixels, Answer] = _Waiting(pixels, loop.create_future(), counted)
-            self._waiting.append(waiting)
+            return await waiting.answer
         finally:
-            self._decoding -= 1
-            self._news.set()
-        return await waiting.answer
+            self._under_way.discard(waiting.answer)
 
     async def in_model_thread(self, call: Callable[[], T]) -> T:
         """Return what `call` returns, run between two batches in the thread that runs the model."""
-        return await asyncio.get_running_loop().run_in_executor(self._model, call)
+        result: asyncio.Future[T] = self._loop.create_future()
 
-    async def _work(self) -> None:
-        while True:
-            await self._gather()
-            taken, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
+        def run() -> None:
+            try:
+                value = call()
+            except Exception as error:  # noqa: BLE001 - whatever it is, who asked must hear of it
+                self._tell(_fail, (result,), error)
+            else:
+                self._tell(_succeed, (result,), (value,))
+
+        self._inbox.put(_Call(run))
+        return await result
+
+    def _decode_pooled(self, waiting: _Waiting[Pixels, Answer]) -> None:
+        try:
+            self._decode_one(waiting)
+        finally:
+            self._inbox.put(waiting)
+
+    def _decode_one(self, waiting: _Waiting[Pixels, Answer]) -> None:
+        if waiting.answer.done():
+            return
+        try:
+            waiting.pixels = self._decode(waiting.picture)
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits must hear of it
+            self._tell(_fail, (waiting.answer,), error)
+
+    def _work(self) -> None:
+        while not self._stopped:
+            taken: list[_Waiting[Pixels, Answer]] = []
+            call = self._fill(taken)
             taken = [waiting for waiting in taken if not waiting.answer.done()]
             if taken:
-                await self._run_batch(taken)
+                self._run_batch(taken)
+            if call is not None:
+                call.run()
 
-    async def _gather(self) -> None:
-        while not self._waiting:
-            self._news.clear()
-            await self._news.wait()
-        try:
-            async with asyncio.timeout(self._wait):
-                while self._decoding and len(self._waiting) < self._batch:
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return
+    def _fill(self, taken: list[_Waiting[Pixels, Answer]]) -> _Call | None:
+        """Take pictures from the inbox until the batch is full or none is worth waiting for, or a call comes."""
+        deadline: float | None = None
+        while len(taken) < self._batch:
+            try:
+                news = self._inbox.get(block=not taken)
+            except Empty:
+                if self._pooled == self._from_pool:
+                    return None
+                now = time.monotonic()
+                deadline = deadline or now + self._wait
+                try:
+                    news = self._inbox.get(timeout=max(0.0, deadline - now))
+                except Empty:
+                    return None
+            if not isinstance(news, _Waiting):
+                return news
+            self._from_pool += news.pooled
+            if not news.pooled:
+                self._decode_one(news)
+            if news.pixels is not None:
+                taken.append(news)
+        return None
 
-    async def _run_batch(self, taken: list[_Waiting[Pixels, Answer]]) -> None:
-        pixels = [waiting.pixels for waiting in taken]
+    def _run_batch(self, taken: list[_Waiting[Pixels, Answer]]) -> None:
+        futures = [waiting.answer for waiting in taken]
         try:
-            answers = await self.in_model_thread(lambda: self._run(pixels))
-            pairs = list(zip(taken, answers, strict=True))
+            answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None])
+            if len(answers) != len(taken):
+                raise ValueError(f"the model gave {len(answers)} answers to {len(taken)} pictures")
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            for waiting in taken:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+            self._tell(_fail, futures, error)
             return
-        for waiting, answer in pairs:
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
-        self._count(sum(waiting.counted for waiting in taken))
+        self._tell(self._succeed_counted, futures, answers, sum(waiting.counted for waiting in taken))
 
-    def _count(self, pictures: int) -> None:
+    def _succeed_counted(self, futures: list["asyncio.Future[Answer]"], answers: list[Answer], pictures: int) -> None:
         self.load.pictures += pictures
         self.load.runs += pictures > 0
         self.load.largest = max(self.load.largest, pictures)
+        _succeed(futures, answers)
+
+    def _tell(self, call: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+
+def _succeed(futures: Iterable["asyncio.Future[T]"], values: Iterable[T]) -> None:
+    for future, value in zip(futures, values, strict=True):
+        if not future.done():
+            future.set_result(value)
+
+
+def _fail(futures: Iterable["asyncio.Future[T]"], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
