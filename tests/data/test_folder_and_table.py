@@ -291,6 +291,17 @@ def test_rows_that_cannot_be_used_are_named(tmp_path):
     assert {problem.severity for problem in source.problems} == {"error"}
 
 
+def test_a_row_with_more_cells_than_columns_is_named_and_merges_no_classes(tmp_path):
+    """`cat, big` without quotes would be the class cat; empty cells at the end, as spreadsheets write, are harmless."""
+    text = 'path,label\np/1.png,cat, big\np/2.png,cat, small\np/3.png,dog,, \np/4.png,"cat, tiny"\n'
+    source = open_source(table(tmp_path, text))
+    assert source.classes == ("cat, tiny", "dog")
+    found = problems(source)["extra-cells"]
+    assert (found.severity, found.lost, found.keys) == ("error", 2, ("p/1.png", "p/2.png"))
+    assert found.notes[0] == "row 2: 'p/1.png,cat, big'"
+    assert "in quotes" in found.message
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

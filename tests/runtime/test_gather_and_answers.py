@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.data.sources.parts.listing import list_pictures
 from sightsmith.runtime.answers import open_writer
 from sightsmith.runtime.gather import MAX_FETCH, gather
 
@@ -40,6 +41,23 @@ def names(items, base):
 
 def test_a_folder_is_walked_in_order_and_only_its_pictures(folder):
     assert names(gather([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png"]
+
+
+def test_a_folder_is_listed_as_training_data_is(folder):
+    """What training would count as lost is an error here; hidden and system files are skipped by both."""
+    for name in ("._a.png", ".ipynb_checkpoints/a.png", "__MACOSX/a.png", "b/__MACOSX/._1.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(png())
+    for name in ("b/phone.HEIC", "x.avif", "moving.gif"):
+        (folder / name).write_bytes(b"not read")
+    items = list(gather([str(folder)]))
+    assert names((item for item in items if item.picture), folder) == ["a.png", "b/1.PNG", "b/2.png"]
+    lost = [item for item in items if not item.picture]
+    assert names(lost, folder) == ["b/phone.HEIC", "moving.gif", "x.avif"]
+    assert all("this format is not read here. Convert it" in item.error for item in lost)
+    assert set(names(lost, folder)) == set(list_pictures(str(folder)).unsupported)
+    found = gather([str(folder / "**" / "*.png")])
+    assert names(found, folder) == ["a.png", "b/2.png"]
 
 
 def test_patterns_and_files_keep_the_order_asked_for(folder):
@@ -122,7 +140,7 @@ def test_a_folder_that_cannot_be_opened_is_named(folder):
             path.chmod(0o755)
     shut.chmod(0)
     done = subprocess.run([sys.executable, "-c", code, str(folder / "b")], capture_output=True, text=True, check=True)
-    assert f"{shut}: this folder cannot be opened (Permission denied)." in done.stdout
+    assert f"{shut}: this folder cannot be read. Change its permissions." in done.stdout
 
 
 class _Pictures(BaseHTTPRequestHandler):

@@ -18,6 +18,8 @@ from typing import cast
 
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import EXTENSIONS, Picture, printable
+from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
+from sightsmith.data.sources.parts.names import natural
 
 MAX_FETCH = 20 * 2**20
 """Bytes taken from one URL, and from standard input, at the most."""
@@ -68,7 +70,8 @@ def _paths(given: str) -> Iterator[Item]:
     elif exists or not glob.has_magic(given):
         yield Item(shown, path) if exists else Item(shown, None, f"{shown}: no such file.")
     else:
-        found = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  # a pattern may be absolute
+        matches = glob.glob(given, recursive=True)  # noqa: PTH207  # a pattern may be absolute
+        found = sorted(name for name in matches if SYSTEM_NAMES.isdisjoint(name.lower().split(os.sep)))
         if not found:
             yield Item(shown, None, f"{shown}: no file matches this pattern.")
         for name in found:
@@ -76,25 +79,23 @@ def _paths(given: str) -> Iterator[Item]:
 
 
 def _folder(folder: Path) -> Iterator[Item]:
-    empty, seen, closed = True, set[str](), list[OSError]()
-    for parent, folders, names in os.walk(folder, onerror=closed.append, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:  # a link that leads back up, or twice to one folder
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        for name in sorted(names):
-            if Path(name).suffix.lower() in EXTENSIONS:
-                empty = False
-                path = Path(parent, name)
-                yield Item(printable(str(path)), path)
-    for problem in closed:
-        shown = printable(str(problem.filename))
-        yield Item(shown, None, f"{shown}: this folder cannot be opened ({problem.strerror}).")
-    if empty and not closed:
-        shown = printable(str(folder))
-        yield Item(shown, None, f"{shown}: no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
+    """Yield a folder's pictures by the same listing that reads training data, then whatever was left out of it."""
+    listing = list_pictures(str(folder))
+    for name in sorted(listing.pictures, key=natural):
+        for file in sorted(listing.pictures[name], key=natural):
+            path = folder / name / file
+            yield Item(printable(str(path)), path)
+    for name in sorted(listing.unsupported, key=natural):
+        yield _failed(folder / name, "this format is not read here. Convert it to JPEG or PNG.")
+    for name in sorted(listing.closed):
+        yield _failed(folder / name, "this folder cannot be read. Change its permissions.")
+    if not (listing.pictures or listing.unsupported or listing.closed):
+        yield _failed(folder, f"no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
+
+
+def _failed(path: Path, why: str) -> Item:
+    shown = printable(str(path))
+    return Item(shown, None, f"{shown}: {why}")
 
 
 def _standard_input(*, urls: bool) -> Iterator[Item]:

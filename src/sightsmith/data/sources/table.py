@@ -39,6 +39,7 @@ class _Rows:
     no_file: list[tuple[str, str]] = field(default_factory=list)
     no_label: list[tuple[str, str]] = field(default_factory=list)
     bad_split: list[tuple[str, str]] = field(default_factory=list)
+    too_long: list[tuple[str, str]] = field(default_factory=list)
 
     def problems(self) -> tuple[Problem, ...]:
         return (
@@ -49,6 +50,11 @@ class _Rows:
                 "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
             ),
             *_left_out("no-label", self.no_label, "no label. Fill it in or delete the rows."),
+            *_left_out(
+                "extra-cells",
+                self.too_long,
+                "more cells than the header has columns. Put a text with the delimiter in it in quotes.",
+            ),
             *_left_out("bad-split", self.bad_split, "a split other than train, val or test (empty: any)."),
         )
 
@@ -65,7 +71,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     lines = _read(path)
     header = [name.strip() for name in next(lines, [])]
     column = _columns(path, header, options)
-    rows = _sort_out(lines, column, path)
+    rows = _sort_out(lines, len(header), column, path)
     names = sorted({label for _, label, _, _ in rows.usable}, key=natural)
     index_of = {name: index for index, name in enumerate(names)}
     folder = str(path.parent)
@@ -131,7 +137,7 @@ def _columns(path: Path, header: list[str], options: SourceOptions) -> dict[str,
     return column
 
 
-def _sort_out(lines: Iterator[list[str]], column: dict[str, int], path: Path) -> _Rows:
+def _sort_out(lines: Iterator[list[str]], columns: int, column: dict[str, int], path: Path) -> _Rows:
     rows = _Rows()
     folder = str(path.parent)
     for number, cells in enumerate(lines, 2):
@@ -144,7 +150,9 @@ def _sort_out(lines: Iterator[list[str]], column: dict[str, int], path: Path) ->
 
         name, label, split = cell("path"), cell("label"), cell("split")
         called = printable(name) or f"row {number}"
-        if not name:
+        if any(extra.strip() for extra in cells[columns:]):
+            rows.too_long.append((called, f"row {number}: {','.join(cells)[:80]!r}"))
+        elif not name:
             rows.no_path.append((called, ""))
         elif not label:
             rows.no_label.append((called, f"row {number}"))

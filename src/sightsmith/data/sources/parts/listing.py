@@ -18,7 +18,8 @@ _OTHER_PICTURES = frozenset(
     }
 )
 """Pictures that are not decoded here: they are missed where they lie among those that are."""
-_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+"""Files and folders that systems leave behind, in lower case."""
 _DEPTH = 64
 _SUFFIXES = 6
 """Kinds of files that a message counts apart."""
@@ -116,7 +117,7 @@ def _list_one(full: str, folder: str, listing: Listing) -> list[str] | None:
     with entries:
         for entry in entries:
             name = entry.name
-            if name[0] == "." or name.lower() in _SYSTEM:
+            if name[0] == "." or name.lower() in SYSTEM_NAMES:
                 listing.hidden.append(prefix + name)
             elif entry.is_dir():
                 folders.append(prefix + name)
