@@ -7,7 +7,7 @@ import pytest
 
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.names import did_you_mean, nearest
+from sightsmith.core.names import did_you_mean, folded, hidden_difference, nearest
 
 
 def test_the_nearest_names_come_first():
@@ -16,8 +16,34 @@ def test_the_nearest_names_come_first():
 
 
 def test_all_options_are_named_where_none_is_near():
-    assert did_you_mean("zzz", ["b", "a"]) == "There is: a, b."
+    assert did_you_mean("zzz", ["b", "a"]) == "The choices are: a, b."
     assert did_you_mean("zzz", []) == "There is none."
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "difference"),
+    [
+        ("caf\u00e9", "cafe\u0301", "their Unicode form"),
+        ("cat", "cat\u200b", "characters that cannot be seen"),
+        ("cat", "\uff43at", "the width or form of their letters"),
+        ("cat", "cat", ""),
+        ("cat", "dog", ""),
+    ],
+)
+def test_names_that_look_alike_say_in_what_they_differ(name, other, difference):
+    assert hidden_difference(name, other) == difference
+    hint = did_you_mean(name, [other])
+    assert (f"They differ in {difference}: {name!a} and {other!a}." in hint) == bool(difference)
+
+
+@pytest.mark.parametrize(("name", "other"), [("Stop sign", "stop_sign"), ("caf\u00e9", "CAFE\u0301"), ("ab", "a-b")])
+def test_names_that_may_be_one_fold_to_one(name, other):
+    assert folded(name) == folded(other)
+
+
+@pytest.mark.parametrize(("name", "other"), [("-1", "1"), ("-0.5", "0.5"), ("cat", "cart")])
+def test_names_that_differ_fold_apart(name, other):
+    assert folded(name) != folded(other)
 
 
 CORE = Catalogue("sightsmith.core", "part")

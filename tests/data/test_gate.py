@@ -245,6 +245,12 @@ def test_tiny_and_unequal_classes_are_warnings():
     require_usable(report)
 
 
+@pytest.mark.parametrize(("most", "warned"), [(100, True), (99, False)])
+def test_ten_to_one_is_unequal(most, warned):
+    report = checked(noise(most + 10), [0] * most + [1] * 10)
+    assert ("imbalance" in codes(report)) == warned
+
+
 def test_classes_that_a_split_lacks():
     labels = [*[0] * 20, *[1] * 20, *[2] * 20]
     splits = [*["train"] * 15, *["test"] * 5, *["train"] * 20, *["test"] * 20]
@@ -257,7 +263,11 @@ def test_classes_that_a_split_lacks():
 
 def test_class_names_that_may_be_one():
     report = checked(noise(40), evenly(40), classes=["Stop sign", "stop_sign"])
-    assert "Stop sign, stop_sign" in code(report, "alike-names").message
+    assert "Stop sign, stop_sign differ only in case, spaces or dashes" in code(report, "alike-names").message
+    report = checked(noise(40), evenly(40), classes=["caf\u00e9", "cafe\u0301"])
+    told = code(report, "alike-names").message
+    assert r"differ only in their Unicode form ('caf\xe9' and 'cafe\u0301')" in told
+    assert "alike-names" not in codes(checked(noise(40), evenly(40), classes=["-1", "1"]))
 
 
 def test_mixed_sizes_and_modes_are_told(tmp_path):

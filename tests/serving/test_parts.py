@@ -77,7 +77,7 @@ def test_the_heat_map_laid_over_the_picture_is_the_overlay_that_explain_draws():
 
 
 def test_a_very_long_name_is_compared_and_repeated_in_part():
-    assert did_you_mean("digits" + "x" * 10_000_000, ["digits"]) == "There is: digits."
+    assert did_you_mean("digits" + "x" * 10_000_000, ["digits"]) == "The choices are: digits."
     assert shortened("x" * 10_000) == "x" * 100 + "…"
     assert shortened("x" * 100) == "x" * 100
 

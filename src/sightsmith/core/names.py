@@ -1,6 +1,7 @@
 """Finding what somebody meant by a name that does not exist."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 _LONGEST = 255
@@ -19,9 +20,41 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     options = sorted(options)
     close = nearest(name, options)
     if close:
-        return f"Did you mean {' or '.join(repr(option) for option in close)}?"
+        hidden = hidden_difference(name, close[0])
+        told = f" They differ in {hidden}: {name!a} and {close[0]!a}." if hidden else ""
+        return f"Did you mean {' or '.join(repr(option) for option in close)}?{told}"
     shown = ", ".join(options[:20]) + (f", … ({len(options)} in all)" if len(options) > 20 else "")
-    return f"There is: {shown}." if options else "There is none."
+    return f"The choices are: {shown}." if options else "There is none."
+
+
+def hidden_difference(name: str, other: str) -> str:
+    """Say in what two names differ that look alike on a screen; empty if they are equal or look different."""
+    if name == other:
+        return ""
+    if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other):
+        return "their Unicode form"
+    name, other = _visible(name), _visible(other)
+    if name == other:
+        return "characters that cannot be seen"
+    return "the width or form of their letters" if _compatible(name) == _compatible(other) else ""
+
+
+def folded(name: str) -> str:
+    """Return a name without the differences that people overlook: case, spaces, dashes, Unicode form.
+
+    A minus before a digit stays: the classes -1 and 1 are two numbers.
+    """
+    text = _compatible(_visible(name)).casefold()
+    sign = "-" if text[:1] == "-" and text[1:2].isdigit() else ""
+    return sign + "".join(letter for letter in text if letter not in "-_" and not letter.isspace())
+
+
+def _visible(name: str) -> str:
+    return "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+
+
+def _compatible(name: str) -> str:
+    return unicodedata.normalize("NFKC", name)
 
 
 def shortened(name: str, most: int = 100) -> str:

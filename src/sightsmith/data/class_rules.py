@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.names import folded, hidden_difference
 from sightsmith.data.source import many
 from sightsmith.data.verdict import Checked, Verdict
 
@@ -86,7 +87,7 @@ def balance(data: Checked, verdict: Verdict) -> None:
     """Find classes that are much larger than others."""
     totals = verdict.counts.sum(axis=1)
     present = totals[totals > 0]
-    if len(present) < 2 or present.max() <= data.settings.imbalance * present.min():
+    if len(present) < 2 or present.max() < data.settings.imbalance * present.min():
         return
     most = int(totals.argmax())
     least = int(np.where(totals > 0, totals, totals.max() + 1).argmin())
@@ -100,12 +101,15 @@ def balance(data: Checked, verdict: Verdict) -> None:
 
 def names(data: Checked, verdict: Verdict) -> None:
     """Find classes that may be one by their names."""
-    folded: dict[str, list[str]] = defaultdict(list)
+    alike: dict[str, list[str]] = defaultdict(list)
     for name in data.source.classes:
-        folded["".join(name.casefold().split()).replace("_", "").replace("-", "")].append(name)
-    for names in folded.values():
+        alike[folded(name)].append(name)
+    for names in alike.values():
         if len(names) > 1:
-            message = f"the classes {_list(names)} differ only in case, spaces or dashes. Merge them if they are one."
+            hidden = hidden_difference(*names[:2])
+            shown = " and ".join(map(ascii, names[:2]))
+            told = f"{hidden} ({shown})" if hidden else "case, spaces or dashes"
+            message = f"the classes {_list(names)} differ only in {told}. Merge them if they are one."
             verdict.say("alike-names", "warning", message)
 
 

@@ -105,8 +105,8 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
         ("Pictures", f"{report.total + report.lost:,}", many(len(report.classes), "class", "classes"), ""),
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
-        ("Errors", f"{len(report.errors)}", "the data is wrong", "error" if report.errors else "good"),
-        ("Warnings", f"{len(report.warnings)}", "it may be wrong", "warning" if report.warnings else "good"),
+        ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),
+        ("Warnings", f"{len(report.warnings)}", "possible faults", "warning" if report.warnings else "good"),
     ]
 
 

@@ -30,7 +30,7 @@ class GateSettings:
     tiny_class: int = 10
     """A class with fewer pictures is named."""
     imbalance: float = 10.0
-    """The largest class may have this many times the pictures of the smallest before it is named, ≥ 1."""
+    """Classes are named if the largest has this many times the pictures of the smallest, or more; ≥ 1."""
     threads: int = 0
     """Files decoded at once; 0: one a core."""
 

@@ -260,7 +260,9 @@ def _nothing_there(location: str | Path) -> str:
     parent = next(folder for folder in (*whole.parents, Path()) if folder.exists())
     nearby = [entry.name for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
     missing = whole.relative_to(parent).parts[0] if parent != Path() else whole.parts[0]
-    return f"{message}. In {printable(str(parent))}: {did_you_mean(printable(missing), map(printable, nearby))}"
+    where = "the current folder" if parent == Path() else printable(str(parent))
+    hint = did_you_mean(printable(missing), map(printable, nearby))
+    return f"{message}: {where} has no {printable(missing)!r}. {hint}"
 
 
 def _detect(path: Path) -> ModuleType:

@@ -71,7 +71,7 @@ def _paths(given: str) -> Iterator[Item]:
         yield Item(shown, path) if exists else Item(shown, None, f"{shown}: no such file.")
     else:
         matches = glob.glob(given, recursive=True)  # noqa: PTH207  # a pattern may be absolute
-        found = sorted(name for name in matches if SYSTEM_NAMES.isdisjoint(name.lower().split(os.sep)))
+        found = sorted(name for name in matches if SYSTEM_NAMES.isdisjoint(Path(name.lower()).parts))
         if not found:
             yield Item(shown, None, f"{shown}: no file matches this pattern.")
         for name in found:
