@@ -5,6 +5,7 @@ import io
 import logging
 import signal
 import socket
+import threading
 
 import httpx
 import numpy as np
@@ -38,6 +39,39 @@ def test_a_failure_of_the_model_is_not_called_the_clients(exported_bundle, digit
     assert answer.status_code == 500
     assert answer.json() == {"error": "openvino: the model failed: out of memory"}
     assert "out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory error when reading image file")])
+def test_no_memory_for_a_picture_is_not_called_damage(exported_bundle, digit, monkeypatch, error):
+    """Pillow tells of both ways while it decodes, and the picture may be whole."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    async def main() -> httpx.Response:
+        async with running(exported_bundle) as (_, client):
+            monkeypatch.setattr("PIL.Image.open", fail)
+            return await client.post(PREDICT, content=digit)
+
+    answer = asyncio.run(main())
+    assert answer.status_code == 503
+    assert "no memory left" in answer.json()["error"]
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_refusals_need_no_thread_of_their_own(exported_bundle, digit):
+    """A thread that has to be started while the service serves may hang its event loop where memory is short."""
+
+    async def main() -> list[str]:
+        async with running(exported_bundle) as (_, client):
+            for path in ("/", "/static/page.css", "/livez", "/livez?x=1", "/readyz", "/nothing", "/v1/models?x=1"):
+                await client.get(path)
+            await client.post(PREDICT, content=digit)
+            await client.post(PREDICT, content=b"bad")
+            return [thread.name for thread in threading.enumerate()]
+
+    names = asyncio.run(main())
+    assert not [name for name in names if "AnyIO" in name or "asyncio" in name]
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/json", "multipart/form-data; boundary=x"])

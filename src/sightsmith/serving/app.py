@@ -1,11 +1,11 @@
 """The service as an ASGI app."""
 
+import hashlib
+import mimetypes
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from sightsmith.serving import health_routes, model_routes, prediction_routes
@@ -29,15 +29,21 @@ def create_app(registry: Registry, version: str) -> ASGIApp:
     handle_failures(app)
     for routes in (prediction_routes, model_routes, health_routes):
         app.include_router(routes.router)
-    for path, file in _PAGES.items():
-        app.add_api_route(path, _page(STATIC / file), methods=["GET", "HEAD"], include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    pages = {path: STATIC / name for path, name in _PAGES.items()}
+    for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
+        app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)
     # Around the app, not layers of its own: an answer to a crash gets the headers too.
-    return SecurityHeaders(Draining(app))
+    return SecurityHeaders(Draining(prediction_routes.DirectPredictions(app)))
 
 
-def _page(file: Path) -> Callable[[], Awaitable[FileResponse]]:
-    async def page() -> FileResponse:
-        return FileResponse(file, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+def _page(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that answers with a file's content, read now: reading it later would take a thread."""
+    content, kind = file.read_bytes(), mimetypes.guess_type(file)[0] or "application/octet-stream"
+    headers = {"Cache-Control": "no-cache", "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+
+    async def page(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
 
     return page

@@ -42,34 +42,69 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
 
 def handle_failures(app: FastAPI) -> None:
     """Make every failure of the app a JSON answer with an `error`."""
-    app.add_exception_handler(SightsmithError, _expected)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _bug)
+
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        return answer_to(request, error)
+
+    # A crash is logged by the server; FastAPI gives it to this handler and then raises it again.
+    async def handle_crash(_request: Request, _error: Exception) -> JSONResponse:
+        return _crashed()
+
+    for failure in (SightsmithError, ClientDisconnect, HTTPException, RequestValidationError, MemoryError):
+        app.add_exception_handler(failure, handle)
+    app.add_exception_handler(Exception, handle_crash)
+
+
+def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer to a request that failed; a fault of the service is logged."""
+    if _lacks_memory(error):
+        return _no_memory()
+    if isinstance(error, SightsmithError):
+        return _expected(error)
+    if isinstance(error, ClientDisconnect):
+        # Nobody hears it, and it is no fault of the service.
+        return _answer(400, "the connection was closed before the request was whole.")
+    if isinstance(error, HTTPException):
+        return _http(request, error)
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    log.error("a request met a fault of the service", exc_info=error)
+    return _crashed()
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Tell whether memory ran out, also where a decoder reports it as damage to the picture."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or "out of memory error" in str(cause):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _no_memory() -> JSONResponse:
+    log.error("a request was refused: the service has no memory left for it")
+    refusal = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
+    return _answer(refusal.status, str(refusal), refusal.headers)
+
+
+def _crashed() -> JSONResponse:
+    return _answer(500, "a fault of the service, not of your request; its log has the details.")
 
 
 def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": message}, status, headers=headers)
 
 
-def _expected(_request: Request, error: Exception) -> JSONResponse:
+def _expected(error: SightsmithError) -> JSONResponse:
     if isinstance(error, RefusalError):
         return _answer(error.status, str(error), error.headers)
-    status = getattr(error, "status", 400)
-    if status >= 500:
+    if error.status >= 500:
         log.error("a request failed by no fault of its own: %s", error)
-    return _answer(status, str(error))
+    return _answer(error.status, str(error))
 
 
-def _gone(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer somebody who hung up while sending: nobody hears it, and it is no fault of the service."""
-    return _answer(400, "the connection was closed before the request was whole.")
-
-
-def _http(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):
-        raise error
+def _http(request: Request, error: HTTPException) -> JSONResponse:
     message = str(error.detail)
     if error.status_code == 404:
         message = f"there is no {shortened(request.url.path)!r} here. / is the page, /docs lists the rest."
@@ -79,15 +114,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     return _answer(error.status_code, message, error.headers)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _invalid(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     place, name = str(first["loc"][0]), ".".join(str(part) for part in first["loc"][1:])
     given = shortened(repr(first.get("input")))
     reason = str(first["msg"])
     return _answer(400, f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {given}")
-
-
-def _bug(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(500, "a fault of the service, not of your request; its log has the details.")

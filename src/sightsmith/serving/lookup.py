@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.failures import RefusalError, refuse_unknown
@@ -40,15 +41,26 @@ def registry_of(request: Request) -> Registry:
     return registry
 
 
-def known_query(request: Request) -> None:
+async def known_query(request: Request) -> None:
     """Refuse a query parameter that the route does not have, or that is given twice.
+
+    Not a plain function: FastAPI runs those in threads, which it starts while it serves.
 
     Raises:
         RefusalError: 400, with the nearest names.
     """
     route = request.scope.get("route")
     known = tuple(field.alias for field in route.dependant.query_params) if isinstance(route, APIRoute) else ()
-    refuse_unknown(request.query_params, known, "query parameter")
-    for name in request.query_params:
-        if len(request.query_params.getlist(name)) > 1:
+    refuse_query(request.query_params, known)
+
+
+def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:
+    """Refuse query parameters that are not among `known`, or are given twice.
+
+    Raises:
+        RefusalError: 400, with the nearest names.
+    """
+    refuse_unknown(given, known, "query parameter")
+    for name in given:
+        if len(given.getlist(name)) > 1:
             raise RefusalError(400, f"query parameter {shortened(name)!r} is given more than once.")

@@ -1,16 +1,20 @@
 """`POST /v1/models/{name}/predict`."""
 
 import asyncio
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.types import Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.answers import Explained, Failure, LabelScore
-from sightsmith.serving.failures import RefusalError
+from sightsmith.serving.failures import RefusalError, answer_to
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.lookup import known_query, registry_of
+from sightsmith.serving.lookup import refuse_query, registry_of
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.uploads import RAW, read_picture
 
@@ -45,7 +49,19 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Failure, "description": "Not ready or too busy; see Retry-After."},
 }
 
-router = APIRouter(prefix="/v1/models", tags=["Prediction"], dependencies=[Depends(known_query)])
+
+class PredictQuery(BaseModel):
+    """The query parameters of a prediction."""
+
+    top: int = Field(default=5, ge=1, description="How many classes, best first.")
+    explain: bool = Field(default=False, description="Add where the evidence for a class lies; see Explained.")
+    label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
+
+
+_DEFAULT_QUERY = PredictQuery()
+_ADDRESS = re.compile(r"/v1/models/([^/]+)/predict")
+
+router = APIRouter(prefix="/v1/models", tags=["Prediction"])
 
 
 @router.post(
@@ -55,30 +71,56 @@ router = APIRouter(prefix="/v1/models", tags=["Prediction"], dependencies=[Depen
     responses=_REFUSALS,
     openapi_extra=_BODY,
 )
-async def predict(
-    request: Request,
-    name: str,
-    top: Annotated[int, Query(ge=1, description="How many classes, best first.")] = 5,
-    explain: Annotated[bool, Query(description="Add where the evidence for a class lies; see Explained.")] = False,
-    label: Annotated[str | None, Query(description="With explain: the class to explain; the best by default.")] = None,
-) -> JSONResponse:
+async def predict(request: Request, name: str, query: Annotated[PredictQuery, Query()]) -> JSONResponse:
     """Answer with a list of `{label, score}`, or with an object (Explained) where `explain=true`."""
     registry = registry_of(request)
     model = registry.model(name)
-    _check(model, explain, label)
+    _check(model, query.explain, query.label)
     model.refuse_busy()  # before the picture is sent, where that is known already
     with registry.held.share() as add:
-        picture = await read_picture(request, registry.settings, add)
+        picture = await read_picture(request, registry.settings, add, registry.decoders)
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
             prediction = await model.predict(picture)
-            labels = prediction.to_json(top=top)
-            if not explain:
+            labels = prediction.to_json(top=query.top)
+            if not query.explain:
                 return JSONResponse(labels)
+            label = query.label or prediction.label
             added = await asyncio.get_running_loop().run_in_executor(
-                registry.decoders, explanation, prediction, label or prediction.label, picture, model.preprocessing
+                registry.decoders, explanation, prediction, label, picture, model.preprocessing
             )
             return JSONResponse({"labels": labels, **added})
+
+
+class DirectPredictions:
+    """Calls `predict` ahead of FastAPI, which documents it and whose routing costs more than a run of a small model."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a prediction, pass anything else on."""
+        address = _ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if address is None:
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        request = Request(scope, receive, send)
+        try:
+            response = await predict(request, address[1], _query(request))
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer, as FastAPI's handlers would make it
+            response = answer_to(request, error)
+        await response(scope, receive, send)
+
+
+def _query(request: Request) -> PredictQuery:
+    if not request.scope["query_string"]:
+        return _DEFAULT_QUERY
+    refuse_query(request.query_params, tuple(PredictQuery.model_fields))
+    try:
+        return PredictQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise RequestValidationError([{**found, "loc": ("query", *found["loc"])} for found in error.errors()]) from None
 
 
 def _check(model: ServedModel, explain: bool, label: str | None) -> None:

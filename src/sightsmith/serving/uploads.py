@@ -4,7 +4,9 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,6 +25,7 @@ RAW = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 _ENVELOPE = 10_000
 """Bytes allowed on top of the picture for a form's or JSON's own text."""
 
+_IMAGE_FIELD = re.compile(rb'"image"\s*:\s*"')
 
 _TEXT = 4096
 """Bytes of a form's field that is no file; there is none that means anything here."""
@@ -67,7 +70,9 @@ class Held:
             self.bytes -= mine
 
 
-async def read_picture(request: Request, settings: ServeSettings, add: Callable[[int], None]) -> bytes:
+async def read_picture(
+    request: Request, settings: ServeSettings, add: Callable[[int], None], threads: Executor
+) -> bytes:
     """Return the encoded bytes of the picture that a request carries.
 
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
@@ -76,6 +81,7 @@ async def read_picture(request: Request, settings: ServeSettings, add: Callable[
         request: the request.
         settings: the bounds.
         add: told of every piece of the body as it comes; see `Held`.
+        threads: where a large text is decoded.
 
     Raises:
         RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
@@ -86,7 +92,7 @@ async def read_picture(request: Request, settings: ServeSettings, add: Callable[
         )
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            picture = await _read(_Body(request, settings.max_upload, add))
+            picture = await _read(_Body(request, settings.max_upload, add), threads)
     except TimeoutError:
         raise RefusalError(408, f"the request took longer than {settings.upload_seconds:g} s to arrive.") from None
     if len(picture) > settings.max_upload:
@@ -121,14 +127,17 @@ class _Body:
         return b"".join([chunk async for chunk in self.pieces(most)])
 
 
-async def _read(body: _Body) -> bytes:
+async def _read(body: _Body, threads: Executor) -> bytes:
     kind, options = _content_type(body.request)
     if kind in {"", "application/octet-stream"} or kind.startswith("image/"):
         return await body.whole(body.limit)
     if kind == "multipart/form-data":
         return await _from_form(body, options.get(b"charset", b"utf-8").decode("latin-1"))
     if kind == "application/json":
-        return _from_json(await body.whole(body.limit * 4 // 3 + _ENVELOPE))
+        text = await body.whole(body.limit * 4 // 3 + _ENVELOPE)
+        if len(text) <= _ENVELOPE:
+            return _from_json(text)
+        return await asyncio.get_running_loop().run_in_executor(threads, _from_json, text)
     hint = ""
     if kind == "application/x-www-form-urlencoded":
         hint = " (curl says so by itself: use `curl -F file=@picture.jpg`, or add `-H 'Content-Type: image/jpeg'`)"
@@ -174,19 +183,43 @@ async def _from_form(body: _Body, charset: str) -> bytes:
 
 
 def _from_json(body: bytes) -> bytes:
+    rest, text = _cut_out(body)
     try:
-        asked = json.loads(body)
+        asked = json.loads(rest)
+        if text is not None and isinstance(asked, dict) and asked.get("image") == "":
+            asked["image"] = json.loads(text) if b"\\" in text else text[1:-1].decode()
     except (ValueError, RecursionError) as error:
         raise RefusalError(400, f"the body is not JSON: {error}") from None
     if not isinstance(asked, dict):
         raise RefusalError(400, 'the JSON must be an object: {"image": "<base64>"}')
     refuse_unknown(asked, ("image",), "JSON field")
-    text = asked.get("image")
-    if not isinstance(text, str):
+    image = asked.get("image")
+    if not isinstance(image, str):
         raise RefusalError(400, 'the JSON field "image" must be the picture\'s file in base64.')
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
+    if image.startswith("data:"):
+        image = image.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
         raise RefusalError(400, 'the JSON field "image" is not base64. `base64 -w0 picture.jpg` makes it.') from None
+
+
+def _cut_out(body: bytes) -> tuple[bytes, bytes | None]:
+    """Return a large JSON without the text of its picture, and that text in its quotes; a small one as it is, and None.
+
+    The parser makes an object of every value and holds up all other threads meanwhile: it gets a few KB only.
+
+    Raises:
+        RefusalError: 400, too much of it is not the picture.
+    """
+    if len(body) <= _ENVELOPE:
+        return body, None
+    found = _IMAGE_FIELD.search(body, 0, _ENVELOPE)
+    end = -1 if found is None else body.find(b'"', found.end())
+    if found is None or len(body) - (end - found.end()) > _ENVELOPE:
+        raise RefusalError(
+            400,
+            f'the JSON must be an object with the picture\'s file in base64, {{"image": "<base64>"}}; all else in it '
+            f"may have {_ENVELOPE:,} bytes. This one has more, or is not JSON.",
+        )
+    return body[: found.end()] + body[end:], body[found.end() - 1 : end + 1]
