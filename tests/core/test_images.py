@@ -95,6 +95,17 @@ def test_16_bit_grey_keeps_its_upper_byte(format_):
     assert np.array_equal(got, values >> 8)
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}, {"compression": "tiff_adobe_deflate"}])
+def test_16_bit_tiff_that_counts_from_white_is_no_negative(options):
+    """Tag 262 = 0: the values are stored inverted."""
+    values = (np.arange(24 * 40, dtype=np.uint32) * 68 % 65536).astype(np.uint16).reshape(24, 40)
+    negative = encoded(Image.fromarray(0xFFFF - values), "TIFF", tiffinfo={262: 0}, **options)
+    assert np.array_equal(decode(negative), decode(encoded(Image.fromarray(values), "TIFF", **options)))
+    assert np.array_equal(decode(Image.open(io.BytesIO(negative))), values >> 8)
+    turned = encoded(Image.fromarray(0xFFFF - values), "TIFF", tiffinfo={262: 0, 274: 6}, **options)
+    assert np.array_equal(decode(turned), np.rot90(values >> 8, -1))
+
+
 def test_16_bit_colour_keeps_its_upper_byte():
     values = np.random.default_rng(0).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
     got = decode(png(7, 5, depth=16, kind=2, rows=values.astype(">u2").tobytes()))

@@ -35,6 +35,10 @@ EXTENSIONS = frozenset(
 """Ends of the names of pictures, in lower case; what a file holds is told by its bytes."""
 
 _ORIENTATION = 0x0112
+_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+_MOST_FRAMES = 1000
+"""Pages of a TIFF counted; each costs a look at its place in the file."""
 _DAMAGE = (
     OSError,
     ValueError,
@@ -61,12 +65,19 @@ class Header:
     Attributes:
         width: in pixels, upright.
         height: in pixels, upright.
-        mode: channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …
+        mode: channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …; with
+            ";16" behind it if colours or alpha have 16 bits, of which Pillow gives the upper byte alone.
+        format: by Pillow's name, such as PNG; empty for an array.
+        frames: pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded.
+        quantisation: sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats.
     """
 
     width: int
     height: int
     mode: str
+    format: str = ""
+    frames: int = 1
+    quantisation: int = 0
 
 
 _WHITE = (255, 255, 255)
@@ -75,7 +86,7 @@ _WHITE = (255, 255, 255)
 def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode a picture to an upright RGB or grey (mode L) image.
 
-    Transparency is laid over white; 16-bit grey keeps its upper byte.
+    Transparency is laid over white; 16-bit grey keeps its upper byte; of several pages or frames the first is decoded.
 
     Args:
         picture: the reference.
@@ -178,7 +189,36 @@ def _header_of(image: Image.Image) -> Header:
     width, height = image.size
     if _stored_lying(image):
         width, height = height, width
-    return Header(width, height, image.mode)
+    tables = getattr(image, "quantization", {})
+    return Header(
+        width, height, _stored_mode(image), image.format or "", _frames(image), sum(tables[0]) if 0 in tables else 0
+    )
+
+
+def _stored_mode(image: Image.Image) -> str:
+    """Return the mode, with the depth that Pillow drops from colours and alpha when it decodes them."""
+    tile = next(iter(getattr(image, "tile", ())), None)
+    arguments = tile[3] if tile else ""
+    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    deep = isinstance(raw, str) and ";16" in raw and not image.mode.startswith("I")
+    return f"{image.mode};16" if deep else image.mode
+
+
+def _frames(image: Image.Image) -> int:
+    """Count the frames; the pages of a TIFF up to a bound, since a small file may have millions."""
+    if not getattr(image, "is_animated", False):
+        return 1
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(getattr(image, "n_frames", 1))
+    first, count = image.tell(), 1
+    try:
+        while count < _MOST_FRAMES:
+            image.seek(count)
+            count += 1
+    except _DAMAGE:
+        pass  # the end of the file, or a damaged page, which is not decoded
+    image.seek(first)
+    return count
 
 
 def _stored_lying(image: Image.Image) -> bool:
@@ -209,13 +249,14 @@ def _says_more_behind(file: IO[bytes]) -> bool:
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
+    negative = _is_deep_negative(image)
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
     mode = turned.mode
     transparent = "transparency" in turned.info
     if mode in {"RGB", "L"} and not transparent:
         return turned
     if mode.startswith("I"):
-        return _from_deep_grey(turned, name)
+        return _from_deep_grey(turned, name, negative)
     if mode == "F":
         raise PictureError(f"{name}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel.")
     if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or transparent:
@@ -229,8 +270,17 @@ def _over_white(image: Image.Image) -> Image.Image:
     return paper
 
 
-def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
+def _is_deep_negative(image: Image.Image) -> bool:
+    """Tell whether 16-bit grey counts from white; Pillow inverts such pictures of at most 8 bits alone."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or not image.mode.startswith("I"):
+        return False
+    return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _from_deep_grey(image: Image.Image, name: str, negative: bool) -> Image.Image:
     values_HW = np.asarray(image)
+    if negative:
+        values_HW = 0xFFFF - values_HW
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
         raise PictureError(f"{name}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
