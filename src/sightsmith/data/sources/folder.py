@@ -17,6 +17,7 @@ from sightsmith.core.records import Sample, Split
 from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
+from sightsmith.data.sources.parts.other_tasks import other_task
 
 NAMES: tuple[str, ...] = ()
 GENERAL = True
@@ -34,11 +35,12 @@ def open_source(location: str, options: SourceOptions) -> Source:
     """List the folder.
 
     Raises:
-        DataError: not a folder, or no picture in a folder of its class.
+        DataError: not a folder, no picture in a folder of its class, or data of boxes or masks.
     """
     if not Path(location).is_dir():
         raise DataError(f"{printable(location)}: the format 'folder' needs a folder, this is a file.")
     listing = list_pictures(location)
+    unused = other_task(location, listing, asked=options.format is not None)
     loose = listing.pictures.pop("", [])
     if not listing.pictures:
         raise DataError(_nothing_usable(location, listing, loose))
@@ -52,7 +54,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         classes=[printable(name) for name in names],
         samples=samples,
         options=options,
-        problems=(*_loose(location, loose), *strays, *_nested(location, names), *listing.problems()),
+        problems=(*unused, *_loose(location, loose), *strays, *_nested(location, names), *listing.problems()),
     )
 
 

@@ -1,0 +1,117 @@
+"""Data of boxes and masks is told from folders of classes, and said to be what it is."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import DataError
+from sightsmith.data.source import SourceOptions, open_source
+
+VOC = "<annotation><object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"
+COCO = {"images": [{"id": 1, "file_name": "0.jpg"}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}
+
+
+def photos(folder, count=3, seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        pixels = np.random.default_rng([seed, number]).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def masks(folder, name, count=3):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.fromarray(np.eye(24, 32, number, dtype=np.uint8)).save(folder / name.format(number))
+
+
+def texts(folder, suffix, text, count=3):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / f"{number}{suffix}").write_text(text)
+
+
+def voc(root):
+    photos(root / "JPEGImages")
+    texts(root / "Annotations", ".xml", VOC)
+    masks(root / "SegmentationClass", "{}.png")
+
+
+def yolo(root):
+    for split in ("train", "val"):
+        photos(root / "images" / split)
+        texts(root / "labels" / split, ".txt", "0 0.5 0.5 0.25 1\n17 0.1 .2 0.001 0.4\n")
+    (root / "classes.txt").write_text("cat\n")
+
+
+def coco(root):
+    photos(root / "train")
+    (root / "train" / "_annotations.coco.json").write_text(json.dumps(COCO))
+
+
+def coco_flat(root):
+    photos(root)
+    (root / "instances.json").write_text(json.dumps(COCO))
+
+
+def camvid(root):
+    photos(root / "train")
+    masks(root / "trainannot", "{}.png")
+
+
+def carvana(root):
+    photos(root / "imgs")
+    masks(root / "masks", "{}_mask.png")
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (voc, r"object-detection data \(Pascal VOC: 3 \.xml files with boxes\)"),
+        (yolo, r"object-detection data \(YOLO: 6 \.txt files with boxes\)"),
+        (coco, r"object-detection data \(COCO: a \.json file with boxes\)"),
+        (coco_flat, r"object-detection data \(COCO: a \.json file with boxes\)"),
+        (camvid, r"segmentation data \(masks in trainannot\)"),
+        (carvana, r"segmentation data \(masks in masks\)"),
+    ],
+)
+def test_boxes_and_masks_are_said_to_be_no_classes(tmp_path, write, said):
+    write(tmp_path)
+    with pytest.raises(DataError, match=said + r"\. Sightsmith classifies whole pictures.*--format folder"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bccd_voc", "coad_driving_coco", "detmetrics", "camvid"])
+def test_real_data_of_boxes_and_masks_is_recognised(shared_data, name):
+    with pytest.raises(DataError, match="(object-detection|segmentation) data .*classifies whole pictures"):
+        open_source(shared_data(name))
+
+
+def test_a_format_asked_for_is_used_and_warns(tmp_path):
+    voc(tmp_path)
+    source = open_source(tmp_path, SourceOptions(format="folder"))
+    assert {"JPEGImages", "SegmentationClass"} <= set(source.classes)
+    assert [problem.severity for problem in source.problems if problem.code == "other-task"] == ["warning"]
+
+
+def test_classes_with_boxes_beside_their_pictures_stay_classes(tmp_path):
+    for seed, name in enumerate(("cats", "dogs")):
+        photos(tmp_path / "train" / name, seed=seed)
+        texts(tmp_path / "train" / name, ".xml", VOC)
+    source = open_source(tmp_path)
+    assert source.classes == ("cats", "dogs")
+    found = next(problem for problem in source.problems if problem.code == "other-task")
+    assert found.severity == "warning"
+    assert "6 .xml files with boxes" in found.message
+
+
+def test_other_texts_and_classes_called_mask_are_no_boxes(tmp_path):
+    for seed, name in enumerate(("mask", "face")):
+        photos(tmp_path / name, seed=seed)
+        texts(tmp_path / name, ".txt", "a photo of 1 person\n")
+        texts(tmp_path / name, ".xml", "<metadata/>")
+        (tmp_path / name / "notes.json").write_text('{"camera": 3}')
+    source = open_source(tmp_path)
+    assert source.classes == ("face", "mask")
+    assert "other-task" not in {problem.code for problem in source.problems}
