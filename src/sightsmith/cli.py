@@ -130,11 +130,12 @@ def evaluate(
 
     Args:
         bundle: The model.
-        data: Other data with the same classes; all of it, or its `split` where it has splits. Or where the model's
-            own data has moved to. Without it, the model's own data, where it was.
+        data: Other data with the same classes: all of it, or its `split` if it has splits; or the place that the
+            model's own data has moved to. `train`, `val` and `test` name the model's own splits; for a folder of such a
+            name write ./test. Without it, the model's own data.
         format: Read that data as this format instead of detecting it.
         split: Which split.
-        missing_ok: Accept other data that lacks some of the model's classes.
+        missing_ok: Accept data that lacks some of the model's classes.
         group_by: Table column or regular expression on the path that names the group of a picture, such as a video
             or a patient: the intervals are then drawn by group. Without it the model's own data has the groups of its
             training.
@@ -273,14 +274,18 @@ def export(
     Args:
         bundle: The model.
         to: One backend or more: openvino, onnx.
-        prove: Compare the accuracy too: on this data, or on `test`, the model's own test split.
+        prove: Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of
+            `evaluate`.
     """
     from sightsmith import model
 
     with model.load(bundle, backend="torch") as loaded:
         names = [name for given_names in to for name in given_names.split(",")]
-        print(loaded.export(names, prove=prove, precision=precision))
-    return 0
+        done = loaded.export(names, prove=prove, precision=precision)
+    print(done)
+    for key, why in done.skipped:
+        say(f"skipped {key}: {why}")
+    return int(bool(done.skipped))
 
 
 @app.command(group=_USE)

@@ -5,6 +5,7 @@ This is what `import sightsmith as ss` offers and what the command line calls.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, overload
@@ -16,7 +17,7 @@ from sightsmith.core.extras import require_training
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
 from sightsmith.core.progress import track
-from sightsmith.core.records import Sample, Split
+from sightsmith.core.records import Split
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.runtime.answers import Form, open_writer
@@ -128,10 +129,11 @@ class Model:
         On its own test split the figures and the page go into the bundle, where the model card shows them.
 
         Args:
-            data: other data with the same classes; None takes the model's own.
+            data: other data with the same classes, or a split of the model's own by name ("test"); None takes the
+                model's own. A folder called like a split is `"./test"` or a `Path`.
             format: of that data, where it is not to be detected.
             split: which split.
-            missing_ok: accept other data that lacks some of the model's classes.
+            missing_ok: accept data that lacks some of the model's classes.
             group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes
                 what the model was trained with for its own data.
             report: where the page goes besides; for other data and other splits it goes there alone.
@@ -186,18 +188,18 @@ class Model:
 
         Args:
             to: openvino, onnx, or several.
-            prove: also compare the accuracy on this data, or on `"test"`, its own test split.
+            prove: also compare the accuracy on this data: as `data` of `evaluate`.
             precision: "auto" proves all that the backend computes in here; "fp32" or "bf16" that one, and fp32.
             quiet: show no progress.
         """
         from sightsmith.runtime.export import export
 
         names = (to,) if isinstance(to, str) else tuple(to)
-        samples = self._labelled(prove) if prove else []
-        pairs = [(one.picture, one.target) for one in samples]
+        chosen = self._chosen(prove) if prove else None
+        pairs = [(one.picture, one.target) for one in chosen.samples] if chosen else []
         done = export(self.bundle, names, precision=precision, prove=pairs, quiet=quiet)
         self._reopen()
-        return done
+        return replace(done, skipped=chosen.skipped) if chosen else done
 
     def replay(self) -> Any:
         """Answer the witnesses again and compare.
@@ -222,12 +224,10 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.manifest.name}: {self.manifest.net['name']}, {len(self.classes)} classes, {self.why}>"
 
-    def _labelled(self, data: str | Path) -> Sequence[Sample]:
-        from sightsmith.evaluation.samples import given_data, own_split
+    def _chosen(self, data: str | Path) -> Any:
+        from sightsmith.evaluation.samples import choose
 
-        if data == "test":
-            return own_split(self.bundle, "test").samples
-        return given_data(self.bundle, open_source(data), missing_ok=True).samples
+        return choose(self.bundle, data, missing_ok=True)
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())

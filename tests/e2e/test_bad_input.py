@@ -211,6 +211,18 @@ def test_a_png_bomb(photos, life, tmp_path):
     sightsmith("explain", life.bundle, "photos/cat/huge.png", cwd=tmp_path).refused(2, "huge.png", "Make it smaller")
 
 
+def test_pictures_to_measure_on_that_cannot_be_used_are_told_by_every_verb(life, photos, cats, tmp_path):
+    (photos / "owl" / "phone.heic").write_bytes(b"not read")
+    (photos / "cat" / "cat_00.jpg").rename(photos / "stray.jpg")
+    told = ("skipped owl/phone.heic: unsupported format", "skipped stray.jpg: no class")
+    done = sightsmith("evaluate", cats, "--data", photos, "--json", cwd=tmp_path).refused(1, *told)
+    assert json.loads(done.out)["counts"]["skipped"] == 2
+    sightsmith("export", cats, "--to", "openvino", "--prove", photos, cwd=tmp_path).refused(1, *told)
+    shutil.rmtree(photos / "owl")
+    (photos / "owl").mkdir()
+    sightsmith("evaluate", cats, "--data", photos, cwd=tmp_path).refused(2, "no picture of 'owl'", "--missing-ok")
+
+
 def test_names_that_are_not_utf8(photos, life, tmp_path):
     try:
         for label in ("cat", "dog"):

@@ -51,7 +51,7 @@ def test_what_cannot_be_read_is_counted_and_named(evaluated) -> None:
     ((key, why),) = done.skipped
     assert key.startswith("test/red/")
     assert "damaged" in why
-    assert "cannot be read: 1" in done.to_text()
+    assert "because they cannot be used: 1" in done.to_text()
 
 
 def test_everything_lands_in_the_bundle_and_can_be_read_back(evaluated) -> None:
@@ -90,7 +90,7 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(evaluated) -> None:
     assert "url(" not in text
     assert f"{done.overall['accuracy']:.1%}" in text
     assert "Confusion matrix" in text
-    assert "1 picture could not be read" in text
+    assert "1 picture cannot be used" in text
     assert "val_loss" not in text  # drawn as one chart of train and val
     assert text.count("<polyline") == 5  # loss twice, accuracy, learning rate, coverage
     first = re.search(r'src="data:image/(png|jpeg);base64,([^"]+)"', text)

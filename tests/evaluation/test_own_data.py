@@ -11,12 +11,12 @@ from PIL import Image
 import patch_bundle
 from patch_bundle import CLASSES, write_pictures
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.errors import DataError
+from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.findings import findings
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.samples import given_data, other_data, own_split
+from sightsmith.evaluation.samples import choose, given_data, other_data, own_split
 from sightsmith.evaluation.verb import evaluate
 from sightsmith.runtime.predictor import Predictor
 
@@ -24,7 +24,9 @@ from sightsmith.runtime.predictor import Predictor
 def test_other_data_must_have_the_same_classes(make, tmp_path) -> None:
     write_pictures(tmp_path / "other", 24, seed=3, names=("red", "green", "blu", "none"))
     source = open_source(tmp_path / "other")
-    with pytest.raises(DataError, match=r"does not know 'blu' and the data lacks 'blue'\. Did you mean 'blue'\?"):
+    with pytest.raises(
+        DataError, match=r"does not know 'blu' and the data has no picture of 'blue'\. Did you mean 'blue'\?"
+    ):
         other_data(source, CLASSES)
 
 
@@ -32,7 +34,7 @@ def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
     write_pictures(tmp_path / "some", 30, seed=3)
     shutil.rmtree(tmp_path / "some" / "blue")
     with Predictor.open(make("smallcnn"), backend="torch", precision="fp32") as predictor:
-        with pytest.raises(DataError, match="the data lacks 'blue'"):
+        with pytest.raises(DataError, match="the data has no picture of 'blue'"):
             evaluate(predictor, data=tmp_path / "some", quiet=True)
         done = evaluate(predictor, data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html", quiet=True)
     assert done.absent == ("blue",)
@@ -41,6 +43,73 @@ def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
     assert done.overall["macro_auroc"] is not None
     assert json.loads(json.dumps(done.to_json(), allow_nan=False))["absent_classes"] == ["blue"]
     assert "Classes without a sample" in (tmp_path / "some.html").read_text(encoding="utf-8")
+
+
+def test_classes_are_counted_by_pictures_not_by_names(make, tmp_path) -> None:
+    """An empty folder, one of unread pictures, and a test split without the class: none of them is a sample."""
+    write_pictures(tmp_path / "empty", 30, seed=3)
+    shutil.rmtree(tmp_path / "empty" / "blue")
+    shutil.copytree(tmp_path / "empty", tmp_path / "heic")
+    shutil.copytree(tmp_path / "empty", tmp_path / "split" / "test")
+    for folder in ("empty/blue", "heic/blue", "split/train/blue"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "heic" / "blue" / "1.heic").write_bytes(b"not read")
+    Image.new("RGB", (20, 20), (20, 30, 200)).save(tmp_path / "split" / "train" / "blue" / "1.png")
+    for name in ("empty", "heic", "split"):
+        with pytest.raises(DataError, match="the data has no picture of 'blue'"):
+            other_data(open_source(tmp_path / name), CLASSES)
+    allowed = other_data(open_source(tmp_path / "heic"), CLASSES, missing_ok=True)
+    assert allowed.skipped == (("blue/1.heic", "unsupported format"),)
+
+
+def test_what_was_asked_for_and_cannot_be_used_is_counted_and_named(make, tmp_path) -> None:
+    """22 rows: 6 without a file, 3 without a label, 1 with a split that does not exist."""
+    write_pictures(tmp_path, 12, seed=3)
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},test" for path in sorted(tmp_path.rglob("*.png"))]
+    first = rows[0].split(",")[0]
+    rows += [f"gone/{number}.png,red,test" for number in range(6)] + [f"{first},,test"] * 3 + [f"{first},red,holdout"]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label,split", *rows]), encoding="utf-8")
+    bundle = make("smallcnn")
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, data=table, missing_ok=True, report=tmp_path / "page.html", quiet=True)
+    assert {name: done.counts[name] for name in ("asked", "evaluated", "skipped")} == {
+        "asked": 22,
+        "evaluated": 12,
+        "skipped": 10,
+    }
+    assert {one.why.partition(",")[0] for one in done.skipped} == {"missing file", "no label", "bad split"}
+    assert ("gone/0.png", "missing file, row 14") in done.skipped
+    assert "left out of 22 asked for, because they cannot be used: 10" in done.to_text()
+    assert len(done.to_json()["skipped"]) == 10
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "gone/5.png: missing file, row 19" in page
+    chosen = choose(bundle, table, missing_ok=True)
+    assert len(chosen.skipped) == 10
+
+
+def test_what_lies_in_the_folder_of_another_split_was_not_asked_for(make, tmp_path) -> None:
+    write_pictures(tmp_path / "test", 30, seed=3)
+    write_pictures(tmp_path / "train", 30, seed=4)
+    for split in ("test", "train"):
+        (tmp_path / split / "red" / "1.gif").write_bytes(b"not read")
+    chosen = other_data(open_source(tmp_path), CLASSES)
+    assert chosen.skipped == (("test/red/1.gif", "unsupported format"),)
+
+
+def test_a_split_is_named_in_one_way_for_every_verb(moved, monkeypatch) -> None:
+    bundle, place = moved
+    bundle.manifest.data["location"] = str(place)
+    (place.parent / "val").mkdir()
+    monkeypatch.chdir(place.parent)
+    assert choose(bundle, "test", missing_ok=True).samples == own_split(bundle, missing_ok=True).samples
+    val = choose(bundle, "val", missing_ok=True)
+    assert (val.split, val.own) == ("val", True)
+    assert "for the data beside it of that name write ./val" in val.warning
+    with pytest.raises(DataError, match="val: no picture in it"):
+        choose(bundle, "./val")
+    with pytest.raises(SettingsError, match="the data 'val' is the model's own val split, and --split says train"):
+        choose(bundle, "val", "train")
 
 
 def test_targets_follow_names_not_positions(make, tmp_path) -> None:
@@ -91,7 +160,7 @@ def test_a_label_that_came_after_training_is_an_error_that_names_it(moved) -> No
     rows = [f"{s.key},{'violet' if s.key == key else s.key.split('/')[0]}" for s in open_source(place).samples]
     (place / "table.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
     bundle.manifest.data.update(location=str(place / "table.csv"), format="table")
-    with pytest.raises(DataError, match="does not know 'violet'; the data changed after training"):
+    with pytest.raises(DataError, match="the model does not know 'violet'"):
         own_split(bundle)
 
 

@@ -48,7 +48,7 @@ def _left_out(evaluation: Evaluation) -> list[Finding]:
     found = [_warning(evaluation.data["warning"])] if evaluation.data.get("warning") else []
     if evaluation.skipped:
         count = len(evaluation.skipped)
-        were = "1 picture could not be read and is" if count == 1 else f"{count:,} pictures could not be read and are"
+        were = "1 picture cannot be used and is" if count == 1 else f"{count:,} pictures cannot be used and are"
         found.append(_warning(f"{were} not in the figures."))
     if evaluation.absent:
         names = ", ".join(evaluation.absent[:8]) + (" …" if len(evaluation.absent) > 8 else "")

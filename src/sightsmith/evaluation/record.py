@@ -201,7 +201,7 @@ class Evaluation:
         if self.absent:
             lines.append(f"  classes without a sample: {', '.join(self.absent)}")
         if skipped:
-            lines.append(f"  left out because they cannot be read: {skipped:,}")
+            lines.append(f"  left out of {self.counts['asked']:,} asked for, because they cannot be used: {skipped:,}")
         return "\n".join(lines)
 
     def files(self) -> tuple[str, str]:

@@ -73,8 +73,9 @@ def evaluate(
     start = time.perf_counter()
     gathered = _gather(predictor, chosen.samples, batch, quiet)
     seconds = time.perf_counter() - start
+    skipped = (*chosen.skipped, *gathered.skipped)
     if not gathered.samples:
-        first = gathered.skipped[0].why if gathered.skipped else "it has no sample"
+        first = skipped[0].why if skipped else "it has no sample"
         raise DataError(f"{chosen.location}: no picture could be evaluated ({first}).")
     return measure(
         np.stack(gathered.scores),
@@ -83,7 +84,7 @@ def evaluate(
         predictor.classes,
         model=describe_model(predictor),
         data=chosen.to_json(),
-        skipped=gathered.skipped,
+        skipped=skipped,
         groups=_groups(gathered.samples),
         contents=[content_hash(sample.picture) for sample in gathered.samples],
         seconds=seconds,

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.errors import DataError
+from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
+from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
+from sightsmith.evaluation.record import Skipped
 
 _OTHER = "Give other data with --data (of `export`: --prove)"
 _NAMED = 8
@@ -29,6 +31,7 @@ class Chosen:
         format: the source's format.
         split: which split, or "all".
         own: whether they are from the data the model was trained on.
+        skipped: pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong.
         warning: why the figures may mislead; empty where nothing is known.
     """
 
@@ -37,6 +40,7 @@ class Chosen:
     format: str
     split: str
     own: bool
+    skipped: tuple[Skipped, ...] = ()
     warning: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -45,16 +49,56 @@ class Chosen:
         return told | ({"warning": self.warning} if self.warning else {})
 
 
-def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = None) -> Chosen:
+def choose(
+    bundle: Bundle,
+    data: str | Path | None = None,
+    split: Split = "test",
+    *,
+    format: str | None = None,  # noqa: A002  # the name of the setting
+    missing_ok: bool = False,
+    group_by: str | None = None,
+) -> Chosen:
+    """Return the samples that a verb's argument names; the one place that tells a split from other data.
+
+    Args:
+        bundle: the model.
+        data: a split of the model's own data by its name (train, val, test), other data by its path or name, or None
+            for `split` of its own. A folder called like a split is written `./test`.
+        split: which split, if `data` names none; of other data only if that has splits.
+        format: of other data; None detects it.
+        missing_ok: accept samples that lack some of the model's classes.
+        group_by: column or pattern that names the group of a sample; None takes that of the training for own data.
+
+    Raises:
+        SettingsError: `data` names one split and `split` another.
+        DataError: the data cannot be used.
+    """
+    named = next((name for name in SPLITS if name == data), None) if isinstance(data, str) else None
+    if named and split not in ("test", named):
+        raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
+    if named or data is None:
+        chosen = own_split(bundle, named or split, group_by=group_by, missing_ok=missing_ok)
+        if named and Path(named).exists():
+            note = f"{named!r} is the model's own split; for the data beside it of that name write ./{named}"
+            chosen = replace(chosen, warning=note)
+        return chosen
+    source = open_source(data, SourceOptions(format=format, group_by=group_by))
+    return given_data(bundle, source, split, missing_ok=missing_ok, grouped=group_by is not None)
+
+
+def own_split(
+    bundle: Bundle, split: Split = "test", *, group_by: str | None = None, missing_ok: bool = False
+) -> Chosen:
     """Return the samples that training put into a split.
 
     Args:
         bundle: the model.
         split: which split.
         group_by: column or pattern that names the group of a sample; None takes what the model was trained with.
+        missing_ok: accept a split without a sample of some of the classes.
 
     Raises:
-        DataError: the data is no longer where it was or has changed, or the split has no sample.
+        DataError: the data is no longer where it was or has changed, or the split lacks samples.
     """
     data = bundle.manifest.data
     location = data.get("location")
@@ -74,7 +118,7 @@ def own_split(bundle: Bundle, split: Split = "test", *, group_by: str | None = N
             "--prove)."
         ) from error
     _check_same(bundle, source, splits, split)
-    return _of_own(bundle, source, splits, split)
+    return _of_own(bundle, source, splits, split, missing_ok)
 
 
 def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
@@ -115,7 +159,7 @@ def given_data(
         if group_by is not None and not grouped:
             opened = {"location": source.location, "format": source.format}
             source = open_source(source.location, SourceOptions(format=_format_of(opened), group_by=group_by))
-        return _of_own(bundle, source, splits, split)
+        return _of_own(bundle, source, splits, split, missing_ok)
     chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
     if 2 * known < len(chosen.samples):
@@ -147,10 +191,10 @@ def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
         )
 
 
-def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split) -> Chosen:
+def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missing_ok: bool) -> Chosen:
     _check_split(bundle, splits, split)
     kept_samples = [source.samples[at] for at in splits.indices(split, source)]
-    return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True)
+    return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True, missing_ok=missing_ok)
 
 
 def other_data(source: Source, classes: Sequence[str], split: Split = "test", *, missing_ok: bool = False) -> Chosen:
@@ -167,7 +211,6 @@ def other_data(source: Source, classes: Sequence[str], split: Split = "test", *,
     Raises:
         DataError: the class names differ, or no sample is left.
     """
-    _check_classes(source, classes, missing_ok=missing_ok)
     present = {sample.split for sample in source.samples} & set(SPLITS)
     if present and split not in present:
         raise DataError(
@@ -175,42 +218,61 @@ def other_data(source: Source, classes: Sequence[str], split: Split = "test", *,
             "Name one of them with --split of `evaluate`, or point at the folder of one."
         )
     samples = [sample for sample in source.samples if not present or sample.split == split]
-    return _chosen(source, samples, classes, split if present else "all", own=False)
+    chosen = _chosen(source, samples, classes, split if present else "all", own=False, missing_ok=missing_ok)
+    return replace(chosen, skipped=(*_lost(source, split if present else None), *chosen.skipped))
 
 
-def _chosen(source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool) -> Chosen:
-    index = {name: at for at, name in enumerate(classes)}
-    unknown = {source.classes[sample.target] for sample in samples if sample.target is not None} - index.keys()
-    if unknown:
-        raise DataError(
-            f"{source.location}: the model does not know {_listed(sorted(unknown))}; the data changed after training. "
-            f"{did_you_mean(min(unknown), classes)}"
-        )
-    matched = tuple(
-        replace(sample, target=index[source.classes[sample.target]]) for sample in samples if sample.target is not None
+def _lost(source: Source, split: Split | None) -> tuple[Skipped, ...]:
+    """Return the pictures that never became samples; of folders of splits those of the split alone."""
+    return tuple(
+        Skipped(key, f"{problem.code.replace('-', ' ')}{note and ', '}{note}")
+        for problem in source.problems
+        if problem.lost
+        for key, note in zip(problem.keys, problem.notes, strict=True)
+        if split is None or split_named(key.partition("/")[0]) in (None, split)
     )
-    if not matched:
-        raise DataError(f"{source.location}: no labelled picture to evaluate in {split!r}.")
-    return Chosen(samples=matched, location=source.location, format=source.format, split=split, own=own)
 
 
-def _check_classes(source: Source, classes: Sequence[str], *, missing_ok: bool) -> None:
-    unknown = [name for name in source.classes if name not in classes]
-    missing = [name for name in classes if name not in source.classes]
+def _chosen(
+    source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool, missing_ok: bool
+) -> Chosen:
+    labelled = [sample for sample in samples if sample.target is not None]
+    _check_classes(source, labelled, classes, split, missing_ok=missing_ok)
+    index = {name: at for at, name in enumerate(classes)}
+    return Chosen(
+        samples=tuple(replace(sample, target=index[source.classes[sample.target]]) for sample in labelled),
+        location=source.location,
+        format=source.format,
+        split=split,
+        own=own,
+        skipped=tuple(Skipped(sample.key, "no label") for sample in samples if sample.target is None),
+    )
+
+
+def _check_classes(
+    source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, missing_ok: bool
+) -> None:
+    """Refuse samples of other classes than the model's; a class that the data only names has no sample to judge by."""
+    where = source.location if split == "all" else f"{source.location}, {split} split"
+    if not samples:
+        raise DataError(f"{where}: no labelled picture to evaluate.")
+    found = {source.classes[index] for index in {sample.target for sample in samples}}
+    unknown = sorted(found - set(classes))
+    missing = [name for name in classes if name not in found]
     if not unknown and (missing_ok or not missing):
         return
     parts = []
     if unknown:
         parts.append(f"the model does not know {_listed(unknown)}")
     if missing:
-        parts.append(f"the data lacks {_listed(missing)}")
+        parts.append(f"the data has no picture of {_listed(missing)}")
     hint = f" {did_you_mean(unknown[0], classes)}" if unknown else ""
     way_out = (
         "Rename the classes of the data as the model names them."
         if unknown
         else "Add pictures of them, or allow it: --missing-ok (in Python missing_ok=True)."
     )
-    raise DataError(f"{source.location}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
+    raise DataError(f"{where}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
 
 
 def _listed(names: Sequence[str]) -> str:

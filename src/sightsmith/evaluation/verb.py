@@ -11,12 +11,10 @@ from sightsmith.core.errors import SightsmithError
 from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
-from sightsmith.data.settings import SourceOptions
-from sightsmith.data.source import open_source
 from sightsmith.evaluation import gallery, run
 from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
 from sightsmith.evaluation.report import report_html
-from sightsmith.evaluation.samples import Chosen, given_data, own_split
+from sightsmith.evaluation.samples import Chosen, choose
 from sightsmith.predictions.labels import Labels
 from sightsmith.runtime.predictor import Predictor
 
@@ -45,10 +43,11 @@ def evaluate(
 
     Args:
         predictor: the model.
-        data: other data with the same classes, or where the model's own has moved to; None takes the model's own.
+        data: a split of the model's own data by name, other data with the same classes, or where the model's own has
+            moved to; None takes the model's own.
         format: of that data, where it is not to be detected.
         split: which split; of other data only where it has splits.
-        missing_ok: accept other data without a sample of some of the model's classes.
+        missing_ok: accept data without a sample of some of the model's classes.
         group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes what
             the model was trained with for its own data.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
@@ -62,11 +61,7 @@ def evaluate(
     Raises:
         DataError: the data cannot be used; see `samples.py`.
     """
-    if data is None:
-        chosen = own_split(predictor.bundle, split, group_by=group_by)
-    else:
-        source = open_source(data, SourceOptions(format=format, group_by=group_by))
-        chosen = given_data(predictor.bundle, source, split, missing_ok=missing_ok, grouped=group_by is not None)
+    chosen = choose(predictor.bundle, data, split, format=format, missing_ok=missing_ok, group_by=group_by)
     done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:

@@ -77,15 +77,18 @@ class ExportReport:
     Attributes:
         bundle: the bundle, with the exports in it.
         proved: every backend and precision, in the order they were proved.
+        skipped: (name, reason) of each picture that was to prove the metric and cannot be used.
     """
 
     bundle: Bundle
     proved: tuple[Proved, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON."""
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
-        return {"bundle": str(self.bundle.path), "exports": rows}
+        skipped = [{"key": key, "why": why} for key, why in self.skipped]
+        return {"bundle": str(self.bundle.path), "exports": rows, "skipped": skipped}
 
     def __str__(self) -> str:
         """Return a line for each backend and precision."""
