@@ -290,6 +290,97 @@ def test_16_bit_pictures_that_use_12_bits_are_a_warning():
     assert code(checked(noise(30), evenly(30)), "dim-16-bit") is None
 
 
+def deep_png(values, kind):
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def deep_tiff(values, order, planes=False):
+    """Return an uncompressed TIFF of 16 bits a channel, which Pillow cannot write."""
+    height, width, channels = values.shape
+    data = (np.moveaxis(values, -1, 0) if planes else values).astype(f"{order}u2").tobytes()
+    strips = channels if planes else 1
+    lists = {258: [16] * channels, 273: [8 + k * len(data) // strips for k in range(strips)]}
+    lists[279] = [len(data) // strips] * strips
+    plain = {256: [width], 257: [height], 259: [1], 262: [2], 277: [channels], 278: [height], 284: [1 + planes]}
+    end = 8 + len(data) + 2 + 12 * 10 + 4
+    entries, behind = b"", b""
+    for tag, numbers in sorted((plain | lists).items()):
+        packed = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            behind, packed = behind + packed, struct.pack(f"{order}I", end + len(behind))
+        entries += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + packed
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + len(data))
+    return head + data + struct.pack(f"{order}H", 10) + entries + bytes(4) + behind
+
+
+def deep_ppm(values):
+    height, width, _ = values.shape
+    return f"P6 {width} {height} 65535\n".encode() + values.astype(">u2").tobytes()
+
+
+DEEP = {
+    "RGB": lambda values: deep_png(values, 2),
+    "LA": lambda values: deep_png(np.dstack([values[..., 0], np.full(values.shape[:2], 65535)]), 4),
+    "RGBA": lambda values: deep_png(np.dstack([values, np.full(values.shape[:2], 65535)]), 6),
+    "TIFF": lambda values: deep_tiff(values, "<"),
+    "TIFF, big endian": lambda values: deep_tiff(values, ">"),
+    "PPM": deep_ppm,
+}
+
+
+@pytest.mark.parametrize("make", DEEP.values(), ids=DEEP)
+def test_16_bit_colour_and_alpha_that_use_12_bits_are_a_warning(make):
+    """Pillow gives 8 bits of these: 0…15 of 255, and their depth is known from the header alone."""
+    pictures = [picture.astype(np.uint16) * 16 for picture in noise(20, shape=(16, 16, 3))]
+    assert "dim-16-bit" in codes(checked([make(picture) for picture in pictures], evenly(20)))
+    assert "dim-16-bit" not in codes(checked([make(picture * 16) for picture in pictures], evenly(20)))
+
+
+def test_16_bit_colours_plane_by_plane_are_refused_instead_of_misread():
+    picture = noise(1, shape=(16, 16, 3))[0].astype(np.uint16) * 257
+    report = checked([deep_tiff(picture, "<", planes=True), *map(encoded, noise(20))], evenly(21))
+    assert "plane by plane" in code(report, "unreadable").notes[0]
+
+
+def several(format_, count=3):
+    first, *others = [Image.fromarray(picture) for picture in noise(count, shape=(16, 16, 3))]
+    buffer = io.BytesIO()
+    first.save(buffer, format_, save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format_", "severity"), [("TIFF", "warning"), ("WEBP", "warning"), ("PNG", "warning"), ("MPO", "info")]
+)
+def test_further_pages_and_frames_are_counted_and_named(format_, severity):
+    report = checked([several(format_), several(format_, 5), *map(encoded, noise(20))], evenly(22))
+    found = [problem for problem in report.problems if problem.code == "more-frames"]
+    assert [problem.severity for problem in found] == [severity]
+    assert "2 files have more than one page or frame. The first is used, 6 others are not." in found[0].message
+    assert found[0].keys == ("000", "001")
+    assert found[0].notes == (f"3 in {format_}", f"5 in {format_}")
+
+
+def test_the_pages_of_a_tiff_are_counted_up_to_a_bound():
+    """Each page shows the same strip; the list of pages takes about a hundred bytes a page."""
+    whole = bytearray(encoded(noise(1)[0], "TIFF"))
+    start = struct.unpack_from("<I", whole, 4)[0]
+    end = start + 2 + 12 * struct.unpack_from("<H", whole, start)[0]
+    page = whole[start:end]
+    struct.pack_into("<I", whole, end, len(whole))
+    for _ in range(1_200):
+        whole += page + struct.pack("<I", len(whole) + len(page) + 4)
+    report = checked([bytes(whole), *map(encoded, noise(20))], evenly(21))
+    assert code(report, "more-frames").notes == ("1,000 in TIFF",)
+
+
 def test_a_scene_that_hardly_changes_is_grouped_in_little_memory():
     rng = np.random.default_rng(0)
     rows = np.cumsum(np.cumsum(rng.normal(0, 1, (16, 16)), axis=0), axis=1)

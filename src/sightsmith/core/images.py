@@ -37,6 +37,7 @@ EXTENSIONS = frozenset(
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
+_BITS, _PLANAR, _SEPARATE = 258, 284, 2
 _MOST_FRAMES = 1000
 """Pages of a TIFF counted; each costs a look at its place in the file."""
 _DAMAGE = (
@@ -163,12 +164,23 @@ def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_p
             )
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             check_tiles(image, name, max_pixels)
+            _check_planes(image, name)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             check_scans(image, name)
             if near is not None:
                 image.draft(None, (near, near))
         image.load()
         return _to_plain(image, name)
+
+
+def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse colours of 16 bits stored plane by plane, whose bytes Pillow takes for pixels of 8 bits."""
+    depths = image.tag_v2.get(_BITS, (8,))
+    if image.tag_v2.get(_PLANAR) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
+        raise PictureError(
+            f"{name}: a TIFF whose colours lie plane by plane may have 8 bits a channel, this one has {max(depths)}. "
+            "Save it with the colours of each pixel together."
+        )
 
 
 def _open(picture: Path | str | bytes, name: str) -> Image.Image:
@@ -198,9 +210,11 @@ def _header_of(image: Image.Image) -> Header:
 def _stored_mode(image: Image.Image) -> str:
     """Return the mode, with the depth that Pillow drops from colours and alpha when it decodes them."""
     tile = next(iter(getattr(image, "tile", ())), None)
-    arguments = tile[3] if tile else ""
-    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    deep = isinstance(raw, str) and ";16" in raw and not image.mode.startswith("I")
+    if tile is None or image.mode.startswith("I"):
+        return image.mode
+    arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    raw_mode, *others = arguments or ("",)
+    deep = ";16" in str(raw_mode) or (image.format == "PPM" and others and others[0] > 0xFF)
     return f"{image.mode};16" if deep else image.mode
 
 

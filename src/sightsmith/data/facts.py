@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.images import Picture, decode, describe, read_header
+from sightsmith.core.images import Header, Picture, decode, describe, read_header
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.data.likeness import SIDE, content_bytes, thumbnail, thumbnails
@@ -34,7 +34,7 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of N pictures; 301 bytes each.
+    """What is known of N pictures; 318 bytes each.
 
     Attributes:
         widths: pixels, upright; 0 where the picture cannot be used.
@@ -43,6 +43,11 @@ class Facts:
         mode_names: modes as stored (RGB, L, RGBA, P, CMYK, I;16 …).
         hashes: (N, 32) SHA-256 of each picture's content; zeros where it cannot be read.
         thumbnails: (N, T, T) grey.
+        formats: position in `format_names`.
+        format_names: of the files, such as PNG; empty for arrays.
+        sizes: bytes of the file; 0 for arrays.
+        quantisations: sum of a JPEG's luma table; 0 for others.
+        frames: pictures or pages in the file, of which the first is used.
         failures: (code, reason) of each picture that cannot be used, by position.
     """
 
@@ -51,7 +56,12 @@ class Facts:
     modes: NDArray[np.uint8]
     hashes: NDArray[np.uint8]
     thumbnails: NDArray[np.uint8]
+    formats: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    quantisations: NDArray[np.int32]
+    frames: NDArray[np.int32]
     mode_names: list[str] = field(default_factory=list)
+    format_names: list[str] = field(default_factory=list)
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -59,12 +69,18 @@ class Facts:
         """Positions of the pictures that decode."""
         return np.flatnonzero(self.widths)
 
-    def note(self, places: int | slice, width: int, height: int, mode: str) -> None:
-        """Write down the size and mode of pictures."""
-        if mode not in self.mode_names:
-            self.mode_names.append(mode)
-        self.widths[places], self.heights[places] = width, height
-        self.modes[places] = self.mode_names.index(mode)
+    def note(self, places: int | slice, header: Header) -> None:
+        """Write down the headers of pictures."""
+        self.widths[places], self.heights[places] = header.width, header.height
+        self.modes[places] = _position(self.mode_names, header.mode)
+        self.formats[places] = _position(self.format_names, header.format)
+        self.quantisations[places], self.frames[places] = header.quantisation, header.frames
+
+
+def _position(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
 
 
 def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Facts:
@@ -83,6 +99,10 @@ def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: boo
         modes=np.zeros(count, dtype=np.uint8),
         hashes=np.zeros((count, 32), dtype=np.uint8),
         thumbnails=np.zeros((count, SIDE, SIDE), dtype=np.uint8),
+        formats=np.zeros(count, dtype=np.uint8),
+        sizes=np.zeros(count, dtype=np.int64),
+        quantisations=np.zeros(count, dtype=np.int32),
+        frames=np.zeros(count, dtype=np.int32),
     )
     for _ in track(_work(samples, facts, max_pixels, threads), "Checking pictures", count, quiet=quiet):
         pass
@@ -147,7 +167,9 @@ def _look_at_file(picture: Picture, place: int, facts: Facts, max_pixels: int) -
     header = read_header(encoded)
     image = decode(encoded, near=_NEAR, max_pixels=max_pixels)
     facts.thumbnails[place] = thumbnail(image)
-    facts.note(place, header.width, header.height, header.mode)
+    if isinstance(encoded, bytes):
+        facts.sizes[place] = len(encoded)
+    facts.note(place, header)
 
 
 def _fail(facts: Facts, place: int, code: str, reason: str) -> None:
@@ -177,7 +199,7 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_
     digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)
     facts.hashes[part] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
     facts.thumbnails[part] = thumbnails(_grey(stack))
-    facts.note(part, width, height, _mode(stack))
+    facts.note(part, Header(width, height, _mode(stack)))
     return places
 
 

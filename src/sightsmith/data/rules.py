@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightsmith.data import class_rules
 from sightsmith.data.facts import Facts
 from sightsmith.data.likeness import near, same
 from sightsmith.data.settings import GateSettings
-from sightsmith.data.source import Source, many
+from sightsmith.data.source import Severity, Source, many
 from sightsmith.data.verdict import Checked, Verdict
 
 FATAL = frozenset({"no-pictures", "one-class", "empty-class", "single-picture", "not-in-train"})
@@ -47,6 +48,7 @@ def judge(source: Source, facts: Facts, settings: GateSettings) -> Verdict:
         class_rules.names,
         _mixture,
         _dim,
+        _frames,
     )
     for rule in rules:
         rule(data, verdict)
@@ -205,6 +207,27 @@ def _dim(data: Checked, verdict: Verdict) -> None:
             "0…65,535, and only the upper 8 of the 16 bits are seen. Stretch the values to the full range first."
         )
         verdict.say("dim-16-bit", "warning", message)
+
+
+def _frames(data: Checked, verdict: Verdict) -> None:
+    """Find files of several pages or frames, of which the first is used; phones keep a second view behind a JPEG."""
+    facts = data.facts
+    several = facts.frames > 1
+    phones = np.isin(facts.formats, [place for place, name in enumerate(facts.format_names) if name == "MPO"])
+    texts: tuple[tuple[NDArray[np.bool_], Severity, str], ...] = (
+        (several & ~phones, "warning", "If each is a picture of its own, save each in a file of its own."),
+        (several & phones, "info", "They are JPEGs in which a camera keeps further views of the same scene."),
+    )
+    for which, severity, advice in texts:
+        places = np.flatnonzero(which).tolist()
+        if places:
+            unused = int((facts.frames[places] - 1).sum())
+            message = (
+                f"{many(len(places), 'file has', 'files have')} more than one page or frame. The first is used, "
+                f"{many(unused, 'other is', 'others are')} not. {advice}"
+            )
+            notes = [f"{facts.frames[place]:,} in {facts.format_names[facts.formats[place]]}" for place in places]
+            verdict.add(data, "more-frames", severity, message, [(place,) for place in places], notes)
 
 
 def _straddles(data: Checked, places: Sequence[int]) -> bool:
