@@ -23,6 +23,6 @@ async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncC
         model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
         await model.start()
         app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             yield model, client
         await model.stop()

@@ -253,7 +253,7 @@ def test_a_refusal_is_heard_by_a_client_that_only_sends(service):
 def test_who_waits_to_be_asked_is_refused_without_sending(service):
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
-        head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
         connection.sendall(f"{head}Content-Length: 9000000\r\n\r\n".encode())
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 413")
@@ -264,7 +264,9 @@ def test_too_large_without_saying_so_is_cut_off_while_it_streams(service):
     """An endless body: the connection ends, and what came is not kept."""
     before = resident(service.process.pid)
     host, port = service.url.removeprefix("http://").split(":")
-    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     piece = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     sent = 0
     with socket.create_connection((host, int(port)), timeout=30) as connection:
@@ -290,7 +292,9 @@ def test_a_request_that_trickles_in_is_let_go(serving, exported_bundle, digit):
     with serving(exported_bundle, "--upload-seconds", "0.3") as service:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+            head = (
+                f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+            )
             connection.sendall(head.encode())
             connection.sendall(digit[:20])
             answer = connection.recv(65536)
@@ -334,7 +338,7 @@ def begin(service, length: int, sent: bytes = b"") -> socket.socket:
     """Begin a request that does not go on; return once the service reads its body."""
     host, port = service.url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=30)
-    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
     connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
     assert connection.recv(65536).startswith(b"HTTP/1.1 100")
     connection.sendall(sent)

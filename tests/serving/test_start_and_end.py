@@ -118,7 +118,7 @@ def test_a_request_under_way_is_answered_before_the_end(serving, exported_bundle
         host, port = service.url.removeprefix("http://").split(":")
         address = (host, int(port))
         with socket.create_connection(address, timeout=30) as connection:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
             connection.sendall(f"{head}Content-Length: {len(digit)}\r\n\r\n".encode())
             assert connection.recv(65536).startswith(b"HTTP/1.1 100")
             service.signal(number)
@@ -155,7 +155,7 @@ def test_a_request_that_never_ends_does_not_hold_up_the_end_for_ever(serving, ex
     with serving(exported_bundle, "--drain", "1") as service:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: image/png\r\n"
             connection.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
             assert connection.recv(65536).startswith(b"HTTP/1.1 100")
             service.signal(signal.SIGTERM)
@@ -223,8 +223,9 @@ cli.main()
 def test_connections_whose_request_does_not_come_are_closed_and_others_are_not(serving, exported_bundle, digit):
     with serving(exported_bundle, script=HASTY) as service:
         host, port = service.url.removeprefix("http://").split(":")
-        body = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(digit)}\r\n\r\n"
-        full = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        body = f"{head}Content-Length: {len(digit)}\r\n\r\n"
+        full = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with contextlib.ExitStack() as stack:
             silent, half, again, slow = (
                 stack.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(4)

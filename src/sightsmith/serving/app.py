@@ -12,7 +12,7 @@ from sightsmith.serving import health_routes, model_routes, prediction_routes
 from sightsmith.serving.draining import Draining
 from sightsmith.serving.failures import handle_failures
 from sightsmith.serving.lookup import Registry
-from sightsmith.serving.security import SecurityHeaders
+from sightsmith.serving.security import RequestChecks, SecurityHeaders
 
 STATIC = Path(__file__).parent / "static"
 _PAGES = {"/": "index.html", "/docs": "docs.html"}
@@ -22,8 +22,14 @@ _ABOUT = (
 )
 
 
-def create_app(registry: Registry, version: str) -> ASGIApp:
-    """Return the app that serves the models of a registry, which somebody else starts and stops."""
+def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = bool) -> ASGIApp:
+    """Return the app that serves the models of a registry, which somebody else starts and stops.
+
+    Args:
+        registry: the models.
+        version: what the documentation says of itself.
+        leaving: whether each answer is the last one of its connection.
+    """
     app = FastAPI(title="Sightsmith", version=version, description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
     handle_failures(app)
@@ -33,7 +39,8 @@ def create_app(registry: Registry, version: str) -> ASGIApp:
     for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
         app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)
     # Around the app, not layers of its own: an answer to a crash gets the headers too.
-    return SecurityHeaders(Draining(prediction_routes.DirectPredictions(app)))
+    direct = prediction_routes.DirectPredictions(app)
+    return SecurityHeaders(Draining(RequestChecks(direct, registry.settings)), leaving)
 
 
 def _page(file: Path) -> Callable[[Request], Awaitable[Response]]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import gc
 import logging
+import math
 import os
 import shlex
 import signal
@@ -19,6 +21,7 @@ from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.loops.auto import auto_loop_factory
 
 from sightsmith.core.errors import SettingsError, SightsmithError
 from sightsmith.core.images import printable
@@ -27,6 +30,7 @@ from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
 from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
+from sightsmith.serving.log_lines import count_repeats
 from sightsmith.serving.lookup import Registry
 from sightsmith.serving.names import Bundles, asked_names, check_name
 from sightsmith.serving.served import ServedModel
@@ -38,9 +42,13 @@ log = logging.getLogger("sightsmith.serving")
 _DEFAULTS = ServeSettings()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
+_ACCEPTED = 16
+"""Connections taken in one turn of the event loop: asyncio takes as many as its backlog before it looks at a bound."""
 _DECODE_THREADS = "decode"
 _LAST_SECONDS = 3.0
 """Seconds that threads have to end what they do once requests under way have had theirs."""
+_GRACE_SECONDS = 10.0
+"""Seconds after which the process is ended from outside where its event loop hangs."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to show for them
 
 
@@ -76,7 +84,8 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
                 path, backend=settings.backend, precision=settings.precision, threads=settings.threads
             )
             predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
-        asyncio.run(_serve(predictors, settings, listening, signals, begun))
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(_serve(predictors, settings, listening, signals, begun))
         if signals.came and _threads_hang():
             _leave(predictors)
 
@@ -128,21 +137,42 @@ async def _serve(
     begun: float,
 ) -> None:
     async with AsyncExitStack() as stack:
-        decoders = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix=_DECODE_THREADS)
+        decoders = _started_pool(max(2, usable_cores()))
         stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
         for model in models.values():
             stack.push_async_callback(model.stop)
             await model.start()
-        app = create_app(Registry(models, settings, decoders, Held(settings)), version("sightsmith"))
-        server = _Server(app, settings, signals, lambda: _announce(models, settings.host, listening, begun))
+        leaving = asyncio.Event()
+        registry = Registry(models, settings, decoders, Held(settings))
+        app = create_app(registry, version("sightsmith"), leaving.is_set)
+        count_repeats()
+        gc.freeze()  # what has been loaded stays: no use in looking through it again and again
+        server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens."""
+def _started_pool(count: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads all run: one started later, where memory is short, may hang who starts it."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix=_DECODE_THREADS)
+    barrier = threading.Barrier(count + 1)
+    for _ in range(count):
+        pool.submit(barrier.wait)
+    barrier.wait()
+    return pool
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, signals: _Signals, listens: Callable[[], None]) -> None:
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it listens and when it leaves, which it does even where its event loop hangs."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServeSettings,
+        signals: _Signals,
+        leaving: asyncio.Event,
+        listens: Callable[[], None],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -151,20 +181,34 @@ class _Server(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED,
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
-        self._signals, self._listens = signals, listens
+        self._signals, self._listens, self._leaving = signals, listens, leaving
+        self._most_seconds = math.ceil(max(1.0, settings.drain) + _LAST_SECONDS + _GRACE_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then tell; or end, where a signal came before this server took them over."""
         await super().startup(sockets=sockets)
+        for listening in sockets or ():
+            listening.listen(_BACKLOG)
         self._signals.served = True
         if self._signals.came:
             self.should_exit = True
         else:
             self._listens()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let each answer from now on close its connection, and end."""
+        self._leaving.set()
+        await super().shutdown(sockets=sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, and let the system end the process where that takes far too long."""
+        if not self.should_exit and hasattr(signal, "alarm"):
+            signal.alarm(self._most_seconds)
+        super().handle_exit(sig, frame)
 
 
 @contextmanager
@@ -182,6 +226,8 @@ def _noted_signals() -> Iterator[_Signals]:
     try:
         yield signals
     finally:
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -1,7 +1,12 @@
-"""Headers on every answer that keep a browser from doing what the page never asks for."""
+"""What keeps a browser, and who stands between it and the service, from doing what neither asked for."""
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Callable, Iterable
+
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sightsmith.core.names import shortened
+from sightsmith.serving.settings import ServeSettings
 
 _POLICY = (
     "default-src 'none'",
@@ -24,11 +29,18 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """Adds `HEADERS` to each answer; a plain ASGI layer, so it neither buffers nor slows a body."""
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+
+class SecurityHeaders:
+    """Adds `HEADERS` to each answer, and `Connection: close` once the service is leaving.
+
+    A plain ASGI layer, so it neither buffers nor slows a body.
+    """
+
+    def __init__(self, app: ASGIApp, leaving: Callable[[], bool]) -> None:
+        self._app, self._leaving = app, leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and add the headers to what comes back."""
@@ -38,9 +50,57 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                closing = [(b"connection", b"close")] if self._leaving() else []
+                message["headers"] = [*message.get("headers", ()), *_ENCODED, *closing]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class RequestChecks:
+    """Refuses a request whose length is said in two ways, or that names a host which this is not.
+
+    The first hides one request in another's body from whatever stands in front. The second is how a web page reaches a
+    service on its visitor's machine: its own name is made to lead there (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+        self._app, self._hosts = app, allowed_hosts(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 400 or 421."""
+        refusal = self._refusal(scope["headers"]) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> JSONResponse | None:
+        names = {name for name, _ in headers}
+        if b"transfer-encoding" in names and b"content-length" in names:
+            message = "a request has Content-Length or Transfer-Encoding, this one has both. Leave one out."
+            return JSONResponse({"error": message}, 400, headers={"Connection": "close"})
+        for name, value in headers:
+            if name == b"host" and self._hosts is not None and _host(value) not in self._hosts:
+                message = (
+                    f"this service is not {shortened(value.decode('latin-1'))!r}. Use one of its names "
+                    f"({', '.join(sorted(self._hosts))}), or start it with --allowed-hosts and this name."
+                )
+                return JSONResponse({"error": message}, 421)
+        return None
+
+
+def allowed_hosts(settings: ServeSettings) -> frozenset[str] | None:
+    """Return the names that a request may call the service by, in lower case; None is any.
+
+    On a loopback address those of loopback and of the settings; elsewhere the same if the settings have some, else any.
+    """
+    host = settings.host.lower()
+    loopback = host in _LOOPBACK or host.startswith("127.")
+    if not loopback and not settings.allowed_hosts:
+        return None
+    return _LOOPBACK | {host} | {name.lower() for name in settings.allowed_hosts}
+
+
+def _host(header: bytes) -> str:
+    """Return the host of a Host header: without its port, brackets and a final dot."""
+    text = header.decode("latin-1").strip().lower()
+    host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+    return host.removesuffix(".")

@@ -27,6 +27,9 @@ class ServeSettings:
     """Address to listen on; 0.0.0.0 lets other machines in."""
     port: int = 8000
     """Port to listen on; 0 takes any free one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names that requests may call the service by (their Host). On a loopback address localhost, 127.0.0.1 and
+    ::1 are allowed; on another one any name is, unless some are given here."""
     backend: str = "auto"
     """What runs the model, such as openvino; auto takes the fastest that is here."""
     precision: str = "auto"

@@ -1,0 +1,37 @@
+"""Log lines that come again and again are counted, not repeated: a flood of failures must not fill the disk."""
+
+import logging
+
+_SECONDS = 10.0
+_KINDS = 256
+_LOGGERS = ("sightsmith.serving", "uvicorn.error", "asyncio")
+
+
+class CountRepeats(logging.Filter):
+    """Lets a kind of line through once in ten seconds, with the number of those held back since."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Hold a line back, or add how many were."""
+        key = record.name, str(record.msg)[:60]
+        last, held = self._seen.get(key, (-_SECONDS, 0))
+        if record.created - last < _SECONDS:
+            self._seen[key] = last, held + 1
+            return False
+        if len(self._seen) >= _KINDS:
+            self._seen.clear()
+        self._seen[key] = record.created, 0
+        if held:
+            record.msg, record.args = f"{record.getMessage()} (and {held:,} more like it before)", ()
+        return True
+
+
+def count_repeats() -> None:
+    """Count what the service, its server and its event loop say again and again."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(found, CountRepeats) for found in logger.filters):
+            logger.addFilter(CountRepeats())

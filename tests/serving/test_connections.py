@@ -1,0 +1,209 @@
+"""Clients that misuse their connections, and those that use them while others do."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sightsmith.serving.log_lines import CountRepeats
+from sightsmith.serving.security import allowed_hosts
+from sightsmith.serving.settings import ServeSettings
+
+PREDICT = "/v1/models/digits/predict"
+UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
+IMPATIENT = """
+import resource, sys
+from sightsmith import cli
+from sightsmith.serving.connections import PatientProtocol
+
+PatientProtocol.write_seconds = {seconds}
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+
+
+def connect(service) -> socket.socket:
+    host, port = service.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def leave_unread(service, stack) -> socket.socket:
+    """Ask for more than the buffers on both sides hold, and read nothing."""
+    client = stack.enter_context(contextlib.closing(socket.socket()))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, port = service.url.removeprefix("http://").split(":")
+    client.settimeout(30)
+    client.connect((host, int(port)))
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError, ConnectionError):
+        client.sendall(UNREAD)
+    return client
+
+
+def sockets_of(pid: int) -> int:
+    """Return how many sockets a process has open."""
+    links = []
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(str(handle.readlink()))
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_who_does_not_read_is_cut_off(serving, exported_bundle):
+    with serving(exported_bundle, script=IMPATIENT.format(seconds=0.3)) as service, contextlib.ExitStack() as stack:
+        assert service.client.get("/livez").status_code == 200
+        before = sockets_of(service.process.pid)
+        client = leave_unread(service, stack)
+        deadline = time.monotonic() + 30
+        while sockets_of(service.process.pid) == before:  # until it is taken
+            assert time.monotonic() < deadline
+        while sockets_of(service.process.pid) > before:  # until it is let go
+            assert time.monotonic() < deadline
+        client.setblocking(True)
+        client.settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            answers = b"".join(iter(lambda: client.recv(65536), b""))
+            assert answers.count(b"HTTP/1.1 200") < 400
+        assert service.client.get("/livez").status_code == 200
+
+
+def answers(service) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{service.url}/livez", timeout=30).status_code == 200
+    return False
+
+
+def test_more_clients_than_descriptors_keep_nobody_out(serving, exported_bundle, digit):
+    with serving(exported_bundle, script=IMPATIENT.format(seconds=60)) as service, contextlib.ExitStack() as stack:
+        for _ in range(150):
+            leave_unread(service, stack)
+        deadline = time.monotonic() + 30
+        while not answers(service):  # refused while all of them are still being answered
+            assert time.monotonic() < deadline
+        for _ in range(5):
+            assert httpx.get(f"{service.url}/livez", timeout=30).status_code == 200
+            assert httpx.post(f"{service.url}{PREDICT}", content=digit, timeout=30).status_code == 200
+        assert len("".join(service.complained)) < 10_000
+
+
+def test_a_client_that_stays_connected_loses_nothing_at_the_end(serving, exported_bundle, digit):
+    with serving(exported_bundle) as service:
+        begun = threading.Barrier(9)
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            with httpx.Client(base_url=service.url, timeout=30) as client:
+                answer = client.post(PREDICT, content=digit)
+                begun.wait(30)
+                while answer.headers.get("connection") != "close":
+                    answer = client.post(PREDICT, content=digit)
+            answers.append(answer)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        begun.wait(30)
+        service.signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(30)
+        assert [answer.status_code for answer in answers] == [200] * 8
+        assert service.end() == 0
+        assert service.complained == []
+
+
+def test_a_length_said_in_two_ways_hides_no_request(service):
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+    head += "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with connect(service) as client:
+        client.sendall(head.encode() + b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("path", ["/livez", "/", PREDICT])
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("localhost:1", True),
+        ("LOCALHOST.", True),
+        ("127.0.0.1", True),
+        ("[::1]:8000", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example:80", False),
+        ("", False),
+    ],
+)
+def test_on_loopback_a_page_cannot_reach_it_under_a_name_of_its_own(service, path, host, allowed):
+    answer = service.client.get(path, headers={"Host": host})
+    assert (answer.status_code != 421) == allowed
+    if not allowed:
+        assert "--allowed-hosts" in answer.json()["error"]
+
+
+def test_which_hosts_are_allowed():
+    loopback = {"localhost", "127.0.0.1", "::1"}
+    assert allowed_hosts(ServeSettings(allowed_hosts=("Cats.Example",))) == loopback | {"cats.example"}
+    assert allowed_hosts(ServeSettings(host="0.0.0.0")) is None
+    assert allowed_hosts(ServeSettings(host="0.0.0.0", allowed_hosts=("a",))) == loopback | {"0.0.0.0", "a"}
+
+
+def test_lines_that_repeat_are_counted():
+    counter = CountRepeats()
+
+    def passes(moment: float, message: str = "a %s") -> str | None:
+        record = logging.LogRecord("n", logging.ERROR, "", 0, message, ("b",), None)
+        record.created = moment
+        return record.getMessage() if counter.filter(record) else None
+
+    assert passes(100) == "a b"
+    assert [passes(101 + n / 100) for n in range(50)] == [None] * 50
+    assert passes(102, "other %s") == "other b"
+    assert passes(111) == "a b (and 50 more like it before)"
+    assert passes(130) == "a b"
+
+
+def test_the_service_ends_where_its_event_loop_hangs(serving, exported_bundle):
+    script = """
+import sys
+from sightsmith import cli
+from sightsmith.serving import run
+from sightsmith.serving.lookup import Registry
+
+def hang(self, name):
+    print("hangs", flush=True)
+    threading.Event().wait()
+
+import threading
+Registry.model = hang
+run._GRACE_SECONDS = run._LAST_SECONDS = 0.0
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+    with serving(exported_bundle, "--drain", "1", script=script) as service, connect(service) as client:
+        client.sendall(b"GET /v1/models/digits HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert service._lines.get(timeout=30) == "hangs\n"
+        service.signal(signal.SIGTERM)
+        assert service.end() == -signal.SIGALRM
+
+
+def test_what_is_used_of_the_server_is_still_there():
+    """Neither protocol of uvicorn documents what `connections.py` uses; this fails once an update takes it away."""
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+    from sightsmith.serving.connections import PatientProtocol
+
+    async def main() -> None:
+        protocol = PatientProtocol(Config(None, lifespan="off"), ServerState(), {}, asyncio.get_running_loop())
+        assert {"cycle", "connections", "transport", "loop"} <= set(vars(protocol))
+
+    asyncio.run(main())
