@@ -19,6 +19,7 @@ from sightsmith.data import rules
 from sightsmith.data.facts import Facts, look
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Problem, Source, many
+from sightsmith.data.verdict import ByClass
 
 _DEFAULTS = GateSettings()
 _SEVERITIES = ("error", "warning", "info")
@@ -43,6 +44,7 @@ class GateReport:
         modes: pictures by mode as stored.
         hashes: (total, 32) content hashes, for the fingerprint.
         near_groups: positions that look nearly the same, for splits that keep them together.
+        by_class: properties of the files, class by class; those that vary.
         seconds: the check took.
     """
 
@@ -60,6 +62,7 @@ class GateReport:
     modes: dict[str, int]
     hashes: NDArray[np.uint8]
     near_groups: tuple[tuple[int, ...], ...]
+    by_class: tuple[ByClass, ...]
     seconds: float
 
     @property
@@ -115,6 +118,7 @@ class GateReport:
             },
             "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
             "modes": self.modes,
+            "by_class": {each.name: dict(zip(self.classes, each.texts, strict=True)) for each in self.by_class},
             "seconds": round(self.seconds, 3),
         }
 
@@ -167,6 +171,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         modes=_modes(facts),
         hashes=facts.hashes,
         near_groups=verdict.near_groups,
+        by_class=verdict.by_class,
         seconds=monotonic() - start,
     )
 

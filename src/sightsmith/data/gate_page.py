@@ -79,6 +79,7 @@ def gate_html(report: GateReport, source: Source) -> str:
             tiles=_tiles(report),
             balance=_balance(report),
             more_classes=max(0, len(report.classes) - _CLASSES),
+            shown_classes=_CLASSES,
             splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
             sizes=_sizes(report),
             modes=_modes(report),

@@ -13,6 +13,7 @@ from sightsmith.data import class_rules
 from sightsmith.data.facts import Facts
 from sightsmith.data.likeness import near, same
 from sightsmith.data.settings import GateSettings
+from sightsmith.data.shortcuts import shortcuts
 from sightsmith.data.source import Severity, Source, many
 from sightsmith.data.verdict import Checked, Verdict
 
@@ -49,6 +50,7 @@ def judge(source: Source, facts: Facts, settings: GateSettings) -> Verdict:
         _mixture,
         _dim,
         _frames,
+        shortcuts,
     )
     for rule in rules:
         rule(data, verdict)

@@ -34,6 +34,21 @@ class Checked:
         return self.source.classes[target] if target >= 0 else "no label"
 
 
+@dataclass(frozen=True, slots=True)
+class ByClass:
+    """A property of the usable pictures, class by class.
+
+    Attributes:
+        name: of the property.
+        told: whether it tells the class.
+        texts: its middle and its 10th and 90th percentile in each class, or its most frequent values.
+    """
+
+    name: str
+    told: bool
+    texts: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Verdict:
     """What the rules say of N samples.
@@ -45,6 +60,7 @@ class Verdict:
         problems: found, in the order of the rules.
         reasons: why each sample is left out, by position.
         near_groups: positions that look nearly the same.
+        by_class: properties of the files, class by class; those that vary.
     """
 
     left_out: NDArray[np.bool_]
@@ -53,6 +69,7 @@ class Verdict:
     problems: list[Problem] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
     near_groups: tuple[tuple[int, ...], ...] = ()
+    by_class: tuple[ByClass, ...] = ()
 
     def leave_out(self, places: Iterable[int], reason: str) -> None:
         """Leave samples out of training; the first reason stands."""

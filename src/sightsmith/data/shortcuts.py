@@ -1,0 +1,241 @@
+"""Does a property of the file, which shows nothing of what is in the picture, tell the class?
+
+Each property is put into bins, and a class is guessed from the bin: that which is most frequent there once all
+classes weigh the same. The guesses are cross-validated by group. A property is a shortcut if the lower end of the
+interval of the mean recall, corrected for the number of properties, is clearly above chance.
+
+Shapes: N pictures, C classes, K bins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.data.facts import Facts
+from sightsmith.data.verdict import ByClass, Checked, Verdict
+
+_FOLDS = 5
+_FEWEST_GROUPS = 8
+"""A class with fewer groups is left out: its folds would be of one group or none."""
+_MOST_BINS = 32
+_IN_A_BIN = 10
+"""Pictures that a bin of a measured property has at least, on average."""
+_DEVIATIONS = 3.5
+"""Half the interval in standard errors: one false alarm in about 4,000 for each property, some 500 for all eight."""
+_MARGIN = 0.1
+"""Part of the way from chance to certainty that is no matter: classes of one source differ a little in size."""
+_MARGIN_OF_CONTENT = 0.5
+"""For bytes: a busy picture takes more of them, so they tell some classes apart by what the picture shows."""
+TOGETHER = "all together"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property of N pictures.
+
+    Attributes:
+        name: for people.
+        values: (N,) numbers, or positions in `names`.
+        names: of the values, or empty for a number.
+        by_content: whether what the picture shows changes it, too.
+        unit: of a number, with a format for it.
+    """
+
+    name: str
+    values: NDArray[np.number]
+    names: tuple[str, ...] = ()
+    by_content: bool = False
+    unit: str = "{:,.0f} px"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """How well a property tells the class.
+
+    Attributes:
+        name: of the property.
+        recall: cross-validated mean recall of the classes, in 0…1.
+        low: lower end of its interval.
+        high: upper end of its interval.
+        chance: the mean recall of guessing.
+    """
+
+    name: str
+    recall: float
+    low: float
+    high: float
+    chance: float
+
+
+def shortcuts(data: Checked, verdict: Verdict) -> None:
+    """Find properties of the files that tell the class, and describe all that vary."""
+    used_N = np.flatnonzero(~verdict.left_out & (data.facts.widths > 0) & (data.targets >= 0))
+    properties = properties_of(data.facts, used_N)
+    if not properties:
+        return
+    targets_N = data.targets[used_N]
+    found = find_shortcuts(properties, targets_N, _groups(data, verdict)[used_N])
+    names = {shortcut.name for shortcut in found}
+    classes = len(data.source.classes)
+    verdict.by_class = tuple(
+        ByClass(each.name, bool(names & {each.name, TOGETHER}), _texts(each, targets_N, classes)) for each in properties
+    )
+    if found:
+        measured = ", ".join(
+            f"{each.name} ({each.recall:.0%}, interval {each.low:.0%} to {each.high:.0%})" for each in found
+        )
+        verdict.say(
+            "shortcut",
+            "warning",
+            f"the class can be guessed without looking at the picture, from: {measured}. "
+            f"These are mean recalls of the classes; guessing gives {found[0].chance:.0%}. A model may learn this "
+            "instead of what the pictures show, and fail on others. Bring all classes to one size, mode and format "
+            "from the same kind of originals, or collect them the same way; --html shows the classes side by side.",
+        )
+
+
+def properties_of(facts: Facts, used_N: NDArray[np.int64]) -> list[Property]:
+    """Return the properties that vary among pictures."""
+    widths, heights, sizes = facts.widths[used_N], facts.heights[used_N], facts.sizes[used_N]
+    properties = (
+        Property("width", widths),
+        Property("height", heights),
+        Property("aspect", widths / np.maximum(1, heights), unit="{:.2f}"),
+        Property("mode", facts.modes[used_N], tuple(facts.mode_names)),
+        Property("format", facts.formats[used_N], tuple(name or "array" for name in facts.format_names)),
+        Property("JPEG compression", facts.quantisations[used_N], unit="{:,.0f}"),
+        Property("file size", sizes, by_content=True, unit="{:,.0f} B"),
+        Property("bytes per pixel", sizes / np.maximum(1, widths * heights), by_content=True, unit="{:.2f}"),
+    )
+    return [each for each in properties if len(used_N) and np.ptp(each.values)]
+
+
+def _groups(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
+    """Return a number for each sample, the same for those of one group, or of a set that looks nearly the same."""
+    groups = np.arange(len(data.targets))
+    for places in verdict.near_groups:
+        groups[list(places)] = places[0]
+    first: dict[str, int] = {}
+    for place, sample in enumerate(data.source.samples):
+        if sample.group is not None:
+            groups[place] = len(groups) + first.setdefault(sample.group, place)
+    return groups
+
+
+def _texts(each: Property, targets_N: NDArray[np.int64], classes: int) -> tuple[str, ...]:
+    """Return the property of each class in words."""
+    if each.names:
+        counts_CK = np.zeros((classes, len(each.names)), dtype=np.int64)
+        np.add.at(counts_CK, (targets_N, each.values.astype(np.int64)), 1)
+        return tuple(_most_frequent(each.names, counts_K) for counts_K in counts_CK)
+    sorted_N = each.values[np.lexsort((each.values, targets_N))]
+    ends_C = np.cumsum(np.bincount(targets_N, minlength=classes))
+    texts = []
+    for values in np.split(sorted_N, ends_C[:-1]):
+        low, middle, high = (
+            each.unit.format(values[round(part * (len(values) - 1))]) if len(values) else "–"
+            for part in (0.1, 0.5, 0.9)
+        )
+        texts.append(middle if low == high else f"{middle} ({low} to {high})")
+    return tuple(texts)
+
+
+def _most_frequent(names: Sequence[str], counts_K: NDArray[np.int64]) -> str:
+    total = max(1, int(counts_K.sum()))
+    order = [place for place in np.argsort(-counts_K, kind="stable").tolist()[:3] if counts_K[place]]
+    return ", ".join(f"{names[place]} {counts_K[place] / total:.0%}" for place in order) or "–"
+
+
+def find_shortcuts(
+    properties: Sequence[Property], targets_N: NDArray[np.int64], groups_N: NDArray[np.int64]
+) -> list[Shortcut]:
+    """Return the properties that tell the class, the best first; all of them together if none does alone.
+
+    Args:
+        properties: those with one value cost nothing.
+        targets_N: class of each picture, ≥ 0.
+        groups_N: pictures of one group share a number, and never stand on both sides of a fold.
+    """
+    used_N, classes_N = _well_filled(targets_N, groups_N)
+    varying = [each for each in properties if len(used_N) and np.ptp(each.values[used_N])]
+    if not varying:
+        return []
+    _, groups_N = np.unique(groups_N[used_N], return_inverse=True)
+    folds_N = np.random.default_rng(0).permutation(int(groups_N.max()) + 1)[groups_N] % _FOLDS
+    bins_NP = np.stack([_bins(each, used_N) for each in varying], axis=1)
+    found = []
+    for column, each in enumerate(varying):
+        shortcut = _measure(each.name, bins_NP[:, column : column + 1], classes_N, groups_N, folds_N)
+        if _is_clear(shortcut, _MARGIN_OF_CONTENT if each.by_content else _MARGIN):
+            found.append(shortcut)
+    formal = [column for column, each in enumerate(varying) if not each.by_content]
+    if not found and len(formal) > 1:
+        together = _measure(TOGETHER, bins_NP[:, formal], classes_N, groups_N, folds_N)
+        found = [together] if _is_clear(together, _MARGIN) else []
+    return sorted(found, key=lambda shortcut: -shortcut.low)
+
+
+def _well_filled(targets_N: NDArray[np.int64], groups_N: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray]:
+    """Return the positions in classes of enough groups, and their classes numbered anew; none if one class is left."""
+    pairs = np.unique(np.stack([targets_N, groups_N], axis=1), axis=0)
+    groups_of_C = np.bincount(pairs[:, 0], minlength=1) if len(pairs) else np.zeros(1, dtype=np.int64)
+    if np.count_nonzero(groups_of_C >= _FEWEST_GROUPS) < 2:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    used_N = np.flatnonzero(groups_of_C[targets_N] >= _FEWEST_GROUPS)
+    return used_N, np.unique(targets_N[used_N], return_inverse=True)[1]
+
+
+def _bins(each: Property, used_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bin of each picture: one a value if there are few, else bins of about equally many pictures."""
+    values_N = each.values[used_N]
+    different, places_N = np.unique(values_N, return_inverse=True)
+    most = min(_MOST_BINS, max(2, len(values_N) // _IN_A_BIN))
+    if each.names or len(different) <= most:
+        return places_N
+    edges = np.unique(np.quantile(values_N, np.linspace(0, 1, most + 1)[1:-1]))
+    return np.searchsorted(edges, values_N, side="right")
+
+
+def _measure(
+    name: str,
+    bins_NP: NDArray[np.int64],
+    classes_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64],
+    folds_N: NDArray[np.int64],
+) -> Shortcut:
+    """Guess the class from bins by naive Bayes, and measure the guesses."""
+    count = int(classes_N.max()) + 1
+    right_N = np.zeros(len(classes_N), dtype=bool)
+    for fold in range(_FOLDS):
+        taught = folds_N != fold
+        totals_C = np.bincount(classes_N[taught], minlength=count)
+        scores = np.zeros((int((~taught).sum()), count), dtype=np.float32)
+        for bins_N in bins_NP.T:
+            bins = int(bins_N.max()) + 1
+            table = np.bincount(bins_N[taught] * count + classes_N[taught], minlength=bins * count)
+            table_KC = np.log((table.reshape(bins, count) + 1 / bins) / (totals_C + 1)).astype(np.float32)
+            scores += table_KC[bins_N[~taught]]
+        right_N[~taught] = scores.argmax(axis=1) == classes_N[~taught]
+    return _interval(name, right_N, classes_N, groups_N)
+
+
+def _interval(
+    name: str, right_N: NDArray[np.bool_], classes_N: NDArray[np.int64], groups_N: NDArray[np.int64]
+) -> Shortcut:
+    """Return the mean recall with its interval by groups, never narrower than that of guessing."""
+    totals_C = np.bincount(classes_N)
+    recalls_C = np.bincount(classes_N, weights=right_N) / totals_C
+    count = len(totals_C)
+    off_N = (right_N - recalls_C[classes_N]) / (totals_C[classes_N] * count)
+    groups = int(groups_N.max()) + 1
+    by_group = np.bincount(groups_N, weights=off_N)
+    recall, chance = float(recalls_C.mean()), 1 / count
+    error = max(float(np.sqrt((by_group**2).sum())), float(np.sqrt(chance * (1 - chance) / groups)))
+    reach = _DEVIATIONS * error
+    return Shortcut(name, recall, max(0.0, recall - reach), min(1.0, recall + reach), chance)
+
+
+def _is_clear(shortcut: Shortcut, margin: float) -> bool:
+    return shortcut.low > shortcut.chance + margin * (1 - shortcut.chance)
