@@ -49,6 +49,7 @@ def check(
     *,
     format: str | None = None,  # noqa: A002  # the flag's name
     group_by: str | None = None,
+    label_by: str | None = None,
     html: Path | None = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Overwrite = False,
@@ -60,12 +61,13 @@ def check(
         data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
         format: Read the data as this format instead of detecting it.
         group_by: Table column or regular expression on the path that names the group of a picture.
+        label_by: Regular expression that takes the label from the path of a picture in a folder: '([a-z]+)_[0-9]+'.
         html: Write a page with the pictures concerned.
         strict: Exit with 1 on warnings too.
     """
     from sightsmith import model
 
-    report = model.check(data, format=format, group_by=group_by, html=html, overwrite=overwrite)
+    report = model.check(data, format=format, group_by=group_by, label_by=label_by, html=html, overwrite=overwrite)
     print(_json(report.to_json()) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")
@@ -120,6 +122,7 @@ def evaluate(
     split: Literal["train", "val", "test"] = "test",
     missing_ok: Annotated[bool, Parameter(negative=())] = False,
     group_by: str | None = None,
+    label_by: str | None = None,
     backend: Backend = "auto",
     precision: Precision = "auto",
     report: Path | None = None,
@@ -139,6 +142,8 @@ def evaluate(
         group_by: Table column or regular expression on the path that names the group of a picture, such as a video
             or a patient: the intervals are then drawn by group. Without it the model's own data has the groups of its
             training.
+        label_by: Regular expression that takes the label from the path of a picture in a folder. Without it a folder is
+            read as that of the training was, or by the names of its folders with --format folder.
         report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
@@ -150,6 +155,7 @@ def evaluate(
             split=split,
             missing_ok=missing_ok,
             group_by=group_by,
+            label_by=label_by,
             report=report,
             overwrite=overwrite,
         )

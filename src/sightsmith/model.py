@@ -120,6 +120,7 @@ class Model:
         split: Split = "test",
         missing_ok: bool = False,
         group_by: str | None = None,
+        label_by: str | None = None,
         report: Path | None = None,
         overwrite: bool = False,
         quiet: bool = False,
@@ -136,6 +137,8 @@ class Model:
             missing_ok: accept data that lacks some of the model's classes.
             group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes
                 what the model was trained with for its own data.
+            label_by: pattern that takes the label from the path of a picture in a folder; None reads a folder as that
+                of the training was, or by the names of its folders with `format="folder"`.
             report: where the page goes besides; for other data and other splits it goes there alone.
             overwrite: replace the page at `report`.
             quiet: show no progress.
@@ -154,6 +157,7 @@ class Model:
             split=split,
             missing_ok=missing_ok,
             group_by=group_by,
+            label_by=label_by,
             report=report,
             quiet=quiet,
         )
@@ -287,6 +291,7 @@ def check(
     *,
     format: str | None = None,  # noqa: A002  # the name of the setting
     group_by: str | None = None,
+    label_by: str | None = None,
     html: str | Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -298,6 +303,7 @@ def check(
         data: as for `train`.
         format: read the data as this format.
         group_by: column or pattern that names the group of a picture.
+        label_by: pattern that takes the label from the path of a picture in a folder.
         html: also write a page with the pictures concerned.
         overwrite: replace the page.
         quiet: show no progress.
@@ -311,7 +317,7 @@ def check(
 
     if html is not None:
         refuse_existing(Path(html), overwrite=overwrite)
-    source = open_source(data, format=format, group_by=group_by)
+    source = open_source(data, format=format, group_by=group_by, label_by=label_by)
     report = gate.check(source, from_mapping(GateSettings, settings, where="check"), quiet=quiet)
     if html is not None:
         with told(html):
@@ -350,11 +356,17 @@ def serve(bundles: Mapping[str, str | Path] | Sequence[str | Path], **settings: 
     run(bundles, from_mapping(ServeSettings, settings, where="serve"))
 
 
-def open_source(data: str | Path, *, format: str | None = None, group_by: str | None = None) -> Any:  # noqa: A002
+def open_source(
+    data: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002  # the name of the setting
+    group_by: str | None = None,
+    label_by: str | None = None,
+) -> Any:
     """Open data as an index of samples, without checking it; see `check`."""
     from sightsmith.data.source import open_source as open_data
 
-    return open_data(data, SourceOptions(format=format, group_by=group_by))
+    return open_data(data, SourceOptions(format=format, group_by=group_by, label_by=label_by))
 
 
 def _prediction(prediction: Prediction, error: PictureError | None) -> Prediction:

@@ -337,3 +337,45 @@ def test_real_folders(shared_data):
     signs = open_source(shared_data("gtsrb_tracks"), SourceOptions(group_by=r"^(\d+/\d+)_"))
     assert signs.classes == tuple(map(str, range(43)))
     assert len({s.group for s in signs.samples}) == 172
+
+
+def test_labels_are_taken_from_the_names_of_files(tmp_path):
+    put(tmp_path, "dog_1.png", "cat_10.png", "cat_2.png", "more/cat_3.png", "IMG7.png")
+    source = open_source(tmp_path, SourceOptions(label_by=r"([a-z]+)_\d+\.png$"))
+    assert source.classes == ("cat", "dog")
+    assert [(sample.key, sample.target) for sample in source.samples] == [
+        ("cat_2.png", 0),
+        ("cat_10.png", 0),
+        ("dog_1.png", 1),
+        ("more/cat_3.png", 0),
+    ]
+    found = problems(source)["no-label"]
+    assert (found.severity, found.lost, found.keys) == ("error", 1, ("IMG7.png",))
+
+
+def test_labels_from_names_keep_the_splits_of_folders(tmp_path):
+    put(tmp_path, "train/cat_1.png", "train/dog_1.png", "test/cat_2.png")
+    source = open_source(tmp_path, SourceOptions(label_by=r"/(?P<label>\w+)_(\d+)", group_by=r"_(\d+)"))
+    assert [(sample.key, sample.split, sample.target, sample.group) for sample in source.samples] == [
+        ("test/cat_2.png", "test", 0, "2"),
+        ("train/cat_1.png", "train", 0, "1"),
+        ("train/dog_1.png", "train", 1, "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "error", "message"),
+    [
+        (".", {"label_by": "[a-z]+"}, SettingsError, r"label_by: a pattern needs one part in \(…\).*has 0"),
+        (".", {"label_by": "(["}, SettingsError, "label_by: .* is not a regular expression"),
+        (".", {"label_by": "(x)_"}, DataError, "no picture in it can be used(.|\n)*not fit the pattern"),
+        (".", {"label_by": "(x)_", "format": "npz"}, SettingsError, "label_by: labels are taken .* the format 'npz'"),
+        ("cat_1.png", {"label_by": "(x)_"}, SettingsError, "label_by: labels are taken .* is none"),
+        (None, {"label_by": "(x)_"}, SettingsError, "label_by: digits has labels of its own"),
+        (".", {}, DataError, "--label-by"),
+    ],
+)
+def test_a_pattern_of_labels_that_cannot_be_followed_is_refused(tmp_path, location, options, error, message):
+    put(tmp_path, "cat_1.png")
+    with pytest.raises(error, match=message):
+        open_source(tmp_path / location if location else "digits", SourceOptions(**options))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from digit_training import settings, stop_after_first_checkpoint
 from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
+from sightsmith.data.settings import SourceOptions
+from sightsmith.evaluation.samples import choose, given_data, open_given, own_split
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.verb import train
@@ -383,3 +386,29 @@ def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):
     result = train(settings(tmp_path / "data", tmp_path / "x", batch_size=4, epochs=3), quiet=True)
     assert result.metrics["val"]["accuracy"] == 1.0
     assert result.bundle.manifest.preprocessing.colour == "rgb"
+
+
+def test_labels_from_the_names_of_files_are_read_again_as_training_read_them(digit_files, tmp_path):
+    """By evaluate on the own data, where it moved to, and by a proof on it; --format folder reads folders again."""
+    flat, moved = tmp_path / "flat", tmp_path / "moved"
+    flat.mkdir()
+    for path in digit_files.rglob("*.png"):
+        shutil.copy(path, flat / f"{'even' if int(path.parent.name) % 2 == 0 else 'odd'}-{path.name}")
+    result = train(settings(flat, tmp_path / "x", epochs=1, label_by=r"^(even|odd)-"), quiet=True)
+    bundle = Bundle.open(result.path)
+    assert tuple(bundle.manifest.classes) == ("even", "odd")
+    own = own_split(bundle)
+    assert own.own
+    with pytest.raises(SettingsError, match="label_by: the model's own data"):
+        choose(bundle, label_by="(x)")
+    flat.rename(moved)
+    again = given_data(bundle, open_given(bundle, moved))
+    assert again.own
+    assert [(sample.key, sample.target) for sample in again.samples] == [
+        (sample.key, sample.target) for sample in own.samples
+    ]
+    assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"even": 0, "odd": 1}
+    with pytest.raises(DataError, match="lie in no folder"):
+        open_given(bundle, moved, SourceOptions(format="folder"))
+    with pytest.raises(DataError, match="does not know '0'"):
+        given_data(bundle, open_given(bundle, digit_files, SourceOptions(format="folder")))

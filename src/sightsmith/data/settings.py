@@ -15,6 +15,9 @@ class SourceOptions:
     group_by: str | None = None
     """What belongs together and must not straddle two splits: a column of a table, or a regular expression with
     one group, searched in each sample's key (its path): `^(\\d+/\\d+)_` for 3/00002_00006.ppm."""
+    label_by: str | None = None
+    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a regular expression
+    with one group, searched in each sample's key: `([a-z]+)_\\d+\\.jpg$` for cat_001.jpg."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,10 @@ Severity = Literal["error", "warning", "info"]
 _DEFAULTS = SourceOptions()
 _LISTED = 5
 """Pictures named in a problem's text; its JSON names all."""
+_EXAMPLES = {
+    "group_by": r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone.",
+    "label_by": r"An example: ([a-z]+)_\d+\.jpg$ takes cat from cat_001.jpg.",
+}
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
 
@@ -199,13 +203,22 @@ def require_data(location: str | Path, options: SourceOptions = _DEFAULTS) -> No
 def _open(location: str | Path, options: SourceOptions) -> Source:
     named = _opened_by_name(location, options)
     if named is not None:
+        if options.label_by is not None:
+            raise SettingsError(f"label_by: {location} has labels of its own. Leave it out, or write './{location}'.")
         source = named.open_source(str(location), options)
         return replace(source, problems=(*source.problems, *_shadowed(str(location))))
     path = _require_path(location)
     asked = CATALOGUE.module(options.format) if options.format else None
     if asked is not None and _only_by_name(asked):
         raise DataError(_no_paths(asked, path))
-    return (asked or _detect(path)).open_source(str(location), options)
+    if options.label_by is None:
+        return (asked or _detect(path)).open_source(str(location), options)
+    if not path.is_dir() or options.format not in (None, "folder"):
+        raise SettingsError(
+            f"label_by: labels are taken from the paths of pictures in a folder alone, and {printable(str(path))} is "
+            f"{'of the format ' + repr(options.format) if path.is_dir() else 'none'}. Leave it out, or name a folder."
+        )
+    return CATALOGUE.module("folder").open_source(str(location), options)
 
 
 def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
@@ -330,7 +343,7 @@ def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
-    pattern, which = _pattern(group_by)
+    pattern, which = part_pattern("group_by", group_by)
     grouped, strays = [], []
     for sample in samples:
         match = pattern.search(sample.key)
@@ -350,16 +363,25 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
     return grouped, problem_of_each("no-group", "warning", message, strays)
 
 
-def _pattern(group_by: str) -> tuple[re.Pattern[str], int | str]:
+def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
+    """Read a pattern that takes a part out of a path: `group_by` or `label_by`.
+
+    Returns:
+        The pattern, and which of its groups is the part: the one called "group" ("label"), or its only one.
+
+    Raises:
+        SettingsError: it is no regular expression, or none of its groups is the part.
+    """
+    part = setting.removesuffix("_by")
     try:
-        pattern = re.compile(group_by)
+        pattern = re.compile(text)
     except re.error as error:
-        raise SettingsError(f"group_by: {group_by!r} is not a regular expression: {error}") from None
-    if "group" in pattern.groupindex:
-        return pattern, "group"
+        raise SettingsError(f"{setting}: {text!r} is not a regular expression: {error}") from None
+    if part in pattern.groupindex:
+        return pattern, part
     if pattern.groups != 1:
         raise SettingsError(
-            f"group_by: a pattern needs one part in (…), which names the group; {group_by!r} has {pattern.groups}. "
-            r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone."
+            f"{setting}: a pattern needs one part in (…), which names the {part}; {text!r} has {pattern.groups}. "
+            f"{_EXAMPLES[setting]}"
         )
     return pattern, 1

@@ -17,6 +17,7 @@ from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
 
 _OTHER = "Give other data with --data (of `export`: --prove)"
+_ANY = SourceOptions()
 _NAMED = 8
 """Class names listed in a message."""
 
@@ -57,6 +58,7 @@ def choose(
     format: str | None = None,  # noqa: A002  # the name of the setting
     missing_ok: bool = False,
     group_by: str | None = None,
+    label_by: str | None = None,
 ) -> Chosen:
     """Return the samples that a verb's argument names; the one place that tells a split from other data.
 
@@ -68,21 +70,26 @@ def choose(
         format: of other data; None detects it.
         missing_ok: accept samples that lack some of the model's classes.
         group_by: column or pattern that names the group of a sample; None takes that of the training for own data.
+        label_by: pattern that takes the label from the path of a picture in a folder of other data; see `open_given`.
 
     Raises:
-        SettingsError: `data` names one split and `split` another.
+        SettingsError: `data` names one split and `split` another, or `label_by` is given for own data.
         DataError: the data cannot be used.
     """
     named = next((name for name in SPLITS if name == data), None) if isinstance(data, str) else None
     if named and split not in ("test", named):
         raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
     if named or data is None:
+        if label_by is not None:
+            raise SettingsError(
+                "label_by: the model's own data has the labels of its training. Drop it or name --data."
+            )
         chosen = own_split(bundle, named or split, group_by=group_by, missing_ok=missing_ok)
         if named and Path(named).exists():
             note = f"{named!r} is the model's own split; for the data beside it of that name write ./{named}"
             chosen = replace(chosen, warning=note)
         return chosen
-    source = open_source(data, SourceOptions(format=format, group_by=group_by))
+    source = open_given(bundle, data, SourceOptions(format=format, group_by=group_by, label_by=label_by))
     return given_data(bundle, source, split, missing_ok=missing_ok, grouped=group_by is not None)
 
 
@@ -107,9 +114,7 @@ def own_split(
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
-        source = open_source(
-            location, SourceOptions(format=_format_of(data), group_by=group_by or data.get("group_by"))
-        )
+        source = open_source(location, _own_options(data, group_by))
     except DataError as error:
         if Path(location).exists():
             raise
@@ -138,6 +143,18 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
         )
 
 
+def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) -> Source:
+    """Open data that somebody named for a model.
+
+    A folder is read as that of the training was: if that had its labels in the files' names, so has this one, unless
+    the options say a format or a pattern.
+    """
+    label_by = bundle.manifest.data.get("label_by")
+    if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
+        options = replace(options, label_by=label_by)
+    return open_source(data, options)
+
+
 def given_data(
     bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False, grouped: bool = False
 ) -> Chosen:
@@ -157,8 +174,8 @@ def given_data(
     if _is_own(bundle, source, splits):
         group_by = bundle.manifest.data.get("group_by")
         if group_by is not None and not grouped:
-            opened = {"location": source.location, "format": source.format}
-            source = open_source(source.location, SourceOptions(format=_format_of(opened), group_by=group_by))
+            opened = {**bundle.manifest.data, "location": source.location, "format": source.format}
+            source = open_source(source.location, _own_options(opened, group_by))
         return _of_own(bundle, source, splits, split, missing_ok)
     chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
@@ -282,6 +299,13 @@ def _listed(names: Sequence[str]) -> str:
 
 def _counted(counts: dict[Split, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "no split has any"
+
+
+def _own_options(data: dict[str, Any], group_by: str | None) -> SourceOptions:
+    """Return how training opened its data, as the manifest records it, with the groups asked for."""
+    return SourceOptions(
+        format=_format_of(data), group_by=group_by or data.get("group_by"), label_by=data.get("label_by")
+    )
 
 
 def _format_of(data: dict[str, Any]) -> str | None:

@@ -32,6 +32,7 @@ def evaluate(
     split: Split = "test",
     missing_ok: bool = False,
     group_by: str | None = None,
+    label_by: str | None = None,
     report: Path | None = None,
     batch: int | None = None,
     quiet: bool = False,
@@ -50,6 +51,7 @@ def evaluate(
         missing_ok: accept data without a sample of some of the model's classes.
         group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes what
             the model was trained with for its own data.
+        label_by: pattern that takes the label from the path of a picture in a folder; see `samples.choose`.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
         quiet: show no progress.
@@ -61,7 +63,9 @@ def evaluate(
     Raises:
         DataError: the data cannot be used; see `samples.py`.
     """
-    chosen = choose(predictor.bundle, data, split, format=format, missing_ok=missing_ok, group_by=group_by)
+    chosen = choose(
+        predictor.bundle, data, split, format=format, missing_ok=missing_ok, group_by=group_by, label_by=label_by
+    )
     done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:

@@ -86,7 +86,7 @@ def finish(
         witnesses=_witnesses(settings.witnesses, val, preprocessing, task, temperature),
         splits=material.splits.to_json(),
         temperature=temperature,
-        data={**material.to_json(), "group_by": settings.group_by},
+        data={**material.to_json(), "group_by": settings.group_by, "label_by": settings.label_by},
         metrics=metrics,
         training={
             "settings": to_mapping(settings),

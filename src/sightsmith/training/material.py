@@ -82,7 +82,7 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
     Raises:
         DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
     """
-    source = open_source(settings.data, SourceOptions(format=settings.format, group_by=settings.group_by))
+    source = open_source(settings.data, _options(settings))
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
@@ -94,6 +94,10 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
                 f"{_way_out(gate)}"
             )
     return Material(source, gate, splits)
+
+
+def _options(settings: TrainSettings) -> SourceOptions:
+    return SourceOptions(format=settings.format, group_by=settings.group_by, label_by=settings.label_by)
 
 
 def collapsed(material: Material, settings: TrainSettings) -> str:

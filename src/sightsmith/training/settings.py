@@ -24,6 +24,9 @@ class TrainSettings:
     group_by: str | None = None
     """What makes a group (person, video, patient) that no two splits may share: a column of the table, or a pattern
     with one capture group that is searched in the path."""
+    label_by: str | None = None
+    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a pattern with one
+    capture group that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
     val_fraction: float = 0.1
     """Share of the pictures held back to watch training, where the data brings no such split, in (0, 0.5]."""
     test_fraction: float = 0.2

@@ -14,7 +14,7 @@ from pathlib import Path
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, part_pattern, problem_of_each
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
@@ -23,7 +23,10 @@ NAMES: tuple[str, ...] = ()
 GENERAL = True
 """Any folder may be of this format: it is chosen where no special one fits."""
 
-_ADVICE = "Give each class a folder of its own: {0}/cats/1.jpg, {0}/dogs/2.jpg."
+_ADVICE = (
+    "Give each class a folder of its own: {0}/cats/1.jpg, {0}/dogs/2.jpg; or take the labels from the files' names "
+    r"with a pattern: --label-by '([a-z]+)_\d+\.jpg$'."
+)
 
 
 def detect(path: Path) -> bool:
@@ -40,6 +43,8 @@ def open_source(location: str, options: SourceOptions) -> Source:
     if not Path(location).is_dir():
         raise DataError(f"{printable(location)}: the format 'folder' needs a folder, this is a file.")
     listing = list_pictures(location)
+    if options.label_by is not None:
+        return _labelled_by_path(location, listing, options, options.label_by)
     unused = other_task(location, listing, asked=options.format is not None)
     loose = listing.pictures.pop("", [])
     if not listing.pictures:
@@ -55,6 +60,40 @@ def open_source(location: str, options: SourceOptions) -> Source:
         samples=samples,
         options=options,
         problems=(*unused, *_loose(location, loose), *strays, *_nested(location, names), *listing.problems()),
+    )
+
+
+def _labelled_by_path(location: str, listing: Listing, options: SourceOptions, label_by: str) -> Source:
+    """Take each picture's label from its path, and its split from the top folder where all are splits."""
+    pattern, which = part_pattern("label_by", label_by)
+    with_splits = all(split_named(folder.partition("/")[0]) for folder in listing.pictures)
+    labelled: list[tuple[str, str, Split | None]] = []
+    strays: list[tuple[str, str]] = []
+    for folder in sorted(listing.pictures, key=natural):
+        split = split_named(folder.partition("/")[0]) if with_splits else None
+        for file in sorted(listing.pictures[folder], key=natural):
+            key = f"{folder}/{file}" if folder else file
+            match = pattern.search(printable(key))
+            if match and match.group(which):
+                labelled.append((key, match.group(which), split))
+            else:
+                strays.append((printable(key), ""))
+    names = sorted({label for _, label, _ in labelled}, key=natural)
+    index_of = {name: index for index, name in enumerate(names)}
+    message = (
+        f"{many(len(strays), 'picture does', 'pictures do')} not fit the pattern {label_by!r} and so have no label. "
+        "Widen the pattern, or move them out of the data."
+    )
+    return build_source(
+        format="folder",
+        location=location,
+        classes=names,
+        samples=[
+            Sample(printable(key), os.path.join(location, key), index_of[label], None, split)  # noqa: PTH118 - memory
+            for key, label, split in labelled
+        ],
+        options=options,
+        problems=(*problem_of_each("no-label", "error", message, strays, lost=True), *listing.problems()),
     )
 
 
