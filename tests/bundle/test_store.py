@@ -152,6 +152,9 @@ def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
         ),
         (lambda path: rewrite(path, schema=2), "schema 2 by a newer Sightsmith; this version reads schemas up to 1"),
         (lambda path: rewrite(path, schema="1"), "schema must be a number"),
+        (lambda path: rewrite(path, schema=True), "schema must be a number"),
+        (lambda path: rewrite(path, temperature=True), "temperature"),
+        (lambda path: rewrite(path, name=3), "name"),
         (lambda path: rewrite(path, temperature=2.0), "temperature do not match their digest"),
         (lambda path: rewrite(path, classes=list("9876543210")), "do not match their digest"),
         (lambda path: rewrite(path, wine="red"), "unknown key 'wine'"),
@@ -236,7 +239,7 @@ def test_a_place_that_cannot_be_read_is_a_clear_error(copy, tmp_path):
         Bundle.open(tmp_path / "loop")
     (copy / "manifest.json").unlink()
     (copy / "manifest.json").mkdir()
-    with pytest.raises(BundleError, match=r"cannot be read \(.*manifest\.json: Is a directory\)"):
+    with pytest.raises(BundleError, match=r"cannot be read \(.*manifest\.json: not a regular file\)"):
         Bundle.open(copy)
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import zipfile
+from collections.abc import Container
 from pathlib import Path
 
 from sightsmith.core.files import new_file
@@ -10,6 +11,8 @@ from sightsmith.core.files import new_file
 Content = bytes | str | Path
 """What to put into a file: bytes, text (UTF-8), or a file to copy."""
 
+OTHER_TOOLS = frozenset({".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".huggingface"})
+"""Hidden entries that version control, hubs and file managers put into any folder."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -20,6 +23,29 @@ def files_of(folder: Path) -> set[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         place = Path(top).relative_to(folder)
         found |= {(place / name).as_posix() for name in names if not name.startswith(".")}
+    return found
+
+
+def oddities_of(folder: Path, listed: Container[str]) -> list[str]:
+    """Name what no bundle has: links and special files that it does not list, empty folders, hidden files.
+
+    Hidden entries of common tools (`OTHER_TOOLS`) may stand in a bundle. A listed file may be a link, as in the
+    cache of a hub, since its content is checked.
+    """
+    found = []
+    for top, folders, names in os.walk(folder):
+        place = Path(top).relative_to(folder)
+        if not folders and not names and place != Path():
+            found.append(f"{place.as_posix()}: an empty folder")
+        for name in sorted((*folders, *names)):
+            path, shown = Path(top, name), (place / name).as_posix()
+            if name.startswith("."):
+                found += [] if name in OTHER_TOOLS or name.startswith(("._", ".nfs")) else [f"{shown}: a hidden file"]
+            elif path.is_symlink() and shown not in listed:
+                found.append(f"{shown}: a link that is not listed in the manifest")
+            elif not path.is_dir() and path.exists() and not path.is_file():
+                found.append(f"{shown}: a pipe or device, not a file")
+        folders[:] = [name for name in folders if not name.startswith(".")]
     return found
 
 

@@ -65,8 +65,12 @@ class Manifest:
         return raw
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+    def from_json(cls, raw: Mapping[str, Any], *, strict: bool = False) -> Self:
         """Read a manifest back.
+
+        Args:
+            raw: the manifest as `to_json` gives it.
+            strict: it was read from a file, so no value needs a conversion.
 
         Raises:
             BundleError: it is from a newer version, or a key is unknown, missing or of the wrong type.
@@ -77,7 +81,7 @@ class Manifest:
             for key, wanted in _KEYS.items():
                 _object(raw, key, wanted)
             values["preprocessing"] = Preprocessing.from_json(_object(raw, "preprocessing"))
-            return from_mapping(cls, values, where="manifest.json")
+            return from_mapping(cls, values, where="manifest.json", strict=strict)
         except SettingsError as error:
             raise BundleError(f"{error}. The bundle is damaged, or was not written by Sightsmith.") from error
 
@@ -107,7 +111,7 @@ class Manifest:
                 "manifest.json: changed after it was written (its digest does not match). "
                 "Copy the bundle again from where it was made; a manifest is not edited by hand."
             )
-        return cls.from_json(raw)
+        return cls.from_json(raw, strict=True)
 
 
 def definition_digest(
@@ -139,7 +143,7 @@ def plain(value: Any) -> Any:
 
 
 def _check_schema(schema: object) -> None:
-    if not isinstance(schema, int) or schema < 1:
+    if type(schema) is not int or schema < 1:  # True is an int too
         raise BundleError(f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle.")
     if schema > SCHEMA:
         raise BundleError(

@@ -6,11 +6,11 @@ manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/ 
 """
 
 import json
-import shutil
-import tempfile
 import weakref
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,17 +22,20 @@ from safetensors.numpy import load_file, save_file
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.draft import BundleDraft
-from sightsmith.bundle.folder import Content, files_of, holder_of, link, put, zip_folder
+from sightsmith.bundle.folder import Content, files_of, holder_of, link, oddities_of, put, zip_folder
 from sightsmith.bundle.manifest import Manifest, definition_digest
 from sightsmith.bundle.place import MANIFEST, WEIGHTS, refuse_taken, staged
+from sightsmith.bundle.unpacked import Unpacked, new_unpacked
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
-from sightsmith.core.files import readable, sha256, unzip
+from sightsmith.core.files import open_regular, readable, sha256, unzip
 from sightsmith.core.locks import alone_in
 
 __all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
 CARD, SPLITS, WITNESSES = "README.md", "splits.json", "witnesses"
+_MAX_MANIFEST = 64 * 2**20
+"""Bytes of a manifest; one with the names of 100,000 classes has 3 MiB."""
 
 
 class Bundle:
@@ -45,10 +48,10 @@ class Bundle:
         manifest: what it says of itself.
     """
 
-    def __init__(self, path: Path, place: Path, folder: Path, unpacked: Path | None = None) -> None:
+    def __init__(self, path: Path, place: Path, folder: Path, unpacked: Unpacked | None = None) -> None:
         self.path, self.place, self.folder = path, place, folder
         self.manifest = _read_manifest(folder, path)
-        self._remove = weakref.finalize(self, shutil.rmtree, unpacked, ignore_errors=True) if unpacked else None
+        self._remove = weakref.finalize(self, unpacked.remove) if unpacked else None
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = True) -> Self:
@@ -96,16 +99,16 @@ class Bundle:
     @classmethod
     def _unpack(cls, path: Path, place: Path) -> Self:
         try:
-            top = Path(tempfile.mkdtemp(prefix="sightsmith-"))
+            top = new_unpacked()
         except OSError as error:
             raise BundleError(
                 f"{path}: there is no place to unpack it to ({error}). Make room, or name a folder in TMPDIR."
             ) from error
         try:
-            unzip(path, top)
-            return cls(path, place, holder_of(MANIFEST, top), unpacked=top)
+            unzip(path, top.folder, partial(_members_of, path))
+            return cls(path, place, holder_of(MANIFEST, top.folder), unpacked=top)
         except BaseException:
-            shutil.rmtree(top, ignore_errors=True)
+            top.remove()
             raise
 
     @property
@@ -251,12 +254,15 @@ def verify(bundle: Bundle) -> list[str]:
 def _problems(bundle: Bundle) -> list[str]:
     manifest, listed = bundle.manifest, bundle.manifest.files
     present = files_of(bundle.folder)
+    odd = oddities_of(bundle.folder, listed)
+    special = {line.partition(": ")[0] for line in odd}
     found = [f"{name}: listed in the manifest but missing" for name in listed if name not in present]
-    found += [f"{name}: not listed in the manifest" for name in sorted(present - listed.keys() - {MANIFEST})]
+    found += [f"{name}: not listed in the manifest" for name in sorted(present - listed.keys() - special - {MANIFEST})]
+    found += odd
     found += [
         f"{name}: changed after it was written (its SHA-256 does not match)"
         for name, digest in listed.items()
-        if name in present and sha256(bundle.folder / name) != digest
+        if name in present - special and sha256(bundle.folder / name) != digest
     ]
     definition = definition_digest(
         manifest.preprocessing, manifest.classes, manifest.kind, manifest.outputs, manifest.temperature
@@ -282,15 +288,45 @@ def _first_of(path: Path, problems: list[str]) -> str:
 
 def _read_manifest(folder: Path, path: Path) -> Manifest:
     try:
-        text = (folder / MANIFEST).read_bytes().decode("utf-8")
+        with open_regular(folder / MANIFEST) as file:
+            return _parsed(file.read(_MAX_MANIFEST + 1), path)
     except FileNotFoundError:
         raise BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.") from None
+
+
+def _parsed(raw: bytes, path: Path) -> Manifest:
+    if len(raw) > _MAX_MANIFEST:
+        raise BundleError(f"{path}: {MANIFEST} is larger than {_MAX_MANIFEST >> 20} MiB. This is not a bundle.")
+    try:
+        return Manifest.from_text(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: {MANIFEST} is not UTF-8 text ({error}). Copy the bundle again.") from error
-    try:
-        return Manifest.from_text(text)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+
+
+def _members_of(path: Path, zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members of an archive that its manifest lists; hidden ones of other tools stay packed.
+
+    Raises:
+        BundleError: the archive has no manifest, or a member that the manifest does not list.
+    """
+    visible = [one for one in zipped.infolist() if not one.is_dir() and not _hidden(one.filename)]
+    marked = [one for one in visible if one.filename.rpartition("/")[2] == MANIFEST and one.filename.count("/") < 2]
+    if not marked:
+        raise BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.")
+    marker = min(marked, key=lambda one: one.filename.count("/"))
+    with zipped.open(marker) as file:
+        listed = _parsed(file.read(_MAX_MANIFEST + 1), path).files
+    prefix = marker.filename[: -len(MANIFEST)]
+    strange = [one.filename for one in visible if one.filename.removeprefix(prefix) not in {*listed, MANIFEST}]
+    if strange:
+        raise BundleError(_first_of(path, [f"{name}: not listed in the manifest" for name in strange]))
+    return visible
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _fill(folder: Path, draft: BundleDraft) -> None:

@@ -2,13 +2,15 @@
 
 import errno
 import hashlib
+import io
 import lzma
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +18,9 @@ from sightsmith.core.errors import BundleError, OutputError, OutputExistsError
 
 _MAX_ARCHIVE_BYTES = 16 * 2**30
 _MAX_ARCHIVE_FILES = 10_000
+_SMALL = 16 * 2**20
+_MAX_RATIO = 100
+"""Weights hardly compress, so more than this many bytes from one, beyond `_SMALL` in all, is made to fill a disk."""
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -141,29 +146,67 @@ def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> Non
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with Path(path).open("rb") as file:
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        OSError: there is none, or it is a pipe or device, which might never end.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def unzip(archive: Path, folder: Path) -> None:
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file to read, at once: a pipe would wait for a writer, a device may have no end.
+
+    Raises:
+        OSError: there is none, or it is not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def unzip(
+    archive: Path,
+    folder: Path,
+    select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist,
+) -> None:
     """Unpack a zip archive into an existing folder.
+
+    Args:
+        archive: the archive.
+        folder: where to.
+        select: returns the members to unpack; by default all. It is called before anything is written.
 
     Raises:
         BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
         OutputError: there is no room for what is in it.
     """
     try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = zipped.infolist()
-            _check_members(archive, members)
-            zipped.extractall(folder)
+        with open_regular(archive) as file, zipfile.ZipFile(file) as zipped:
+            _check_members(archive, zipped.infolist())
+            members = select(zipped)
+            _check_ratio(archive, members)
+            zipped.extractall(folder, members)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise OutputError(
                 f"{folder}: no room to unpack {archive} ({error.strerror}). Free some, or set TMPDIR to a larger place."
             ) from error
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
+
+
+def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse what unpacks to far more than the archive holds; members may share bytes, so the sum counts."""
+    unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
+    if unpacked > _SMALL and unpacked > _MAX_RATIO * packed:
+        raise BundleError(
+            f"{archive}: {packed:,} bytes would unpack to {unpacked:,}, more than {_MAX_RATIO} times as many. No "
+            "bundle compresses so well; do not trust it."
+        )
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:

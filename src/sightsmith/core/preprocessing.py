@@ -139,7 +139,7 @@ class Preprocessing:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Read a definition back; unknown keys are an error."""
-        return from_mapping(cls, raw, where="preprocessing")
+        return from_mapping(cls, raw, where="preprocessing", strict=True)
 
     def _resize(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
         if image.size == size and all(side == whole for side, whole in zip(box, (0, 0, *size), strict=True)):

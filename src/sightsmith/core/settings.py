@@ -5,6 +5,7 @@ pydantic; unknown keys are refused with the nearest name.
 """
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,14 @@ from sightsmith.core.names import did_you_mean
 T = TypeVar("T")
 
 
-def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
+def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bool = False) -> T:
     """Make an instance of a settings dataclass from a mapping (TOML, JSON, or strings of a command line).
 
     Args:
         cls: the dataclass.
         raw: the values by key; `-` in a key counts as `_`.
         where: what to call the mapping in messages, such as `run.toml`.
+        strict: values have the type of their field, as JSON that we wrote has; else "3" and true may become a number.
 
     Raises:
         SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
@@ -34,7 +36,7 @@ def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str) -> T:
         key = given.replace("-", "_")
         if key not in fields:
             raise SettingsError(f"{where}: unknown key {given!r}. {did_you_mean(key, fields)}")
-        values[key] = _convert(hints[key], value, f"{where}: {key}")
+        values[key] = _convert(hints[key], value, f"{where}: {key}", strict)
     missing = [
         name
         for name, field in fields.items()
@@ -79,10 +81,12 @@ def to_toml(settings: Any) -> str:
     return tomli_w.dumps(to_mapping(settings))
 
 
-def _convert(hint: Any, value: Any, name: str) -> Any:
+def _convert(hint: Any, value: Any, name: str, strict: bool) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     try:
+        if strict and not dataclasses.is_dataclass(value):  # strict JSON, unlike strict Python, takes a list as a tuple
+            return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
