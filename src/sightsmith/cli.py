@@ -14,6 +14,7 @@ from sightsmith import __version__
 from sightsmith.core.command import exit_code_of, fail, say
 from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.extras import require_training
+from sightsmith.core.files import next_free
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.serving.settings import ServeSettings
@@ -244,6 +245,7 @@ def explain(
     backend: Backend = "auto",
     precision: Precision = "auto",
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show which parts of a picture speak for a class: an overlay (PNG) and the raw map (NPY).
 
@@ -252,17 +254,19 @@ def explain(
         picture: The picture.
         method: class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch).
         label: The class; by default the predicted one.
-        out: Where the overlay goes; the raw map stands beside it. By default PICTURE.METHOD.png here.
+        out: Where the overlay goes; the raw map stands beside it. By default PICTURE.MODEL.METHOD.png here, or the
+            next free name.
         sanity: Score the map too: deletion and insertion, against a random map.
     """
     from sightsmith import model
 
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         done = loaded.explain(picture, method=method, label=label, sanity=sanity)
-    target = out or Path(f"{Path(picture).stem}.{method}.png")
+        stem = f"{Path(picture).stem}.{loaded.manifest.name}.{done.method}"
+    target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy"))
     for path in done.save(target, overwrite=overwrite):
         say(f"Wrote {path}")
-    print(_json(done.to_json()))
+    print(_json(done.to_json()) if as_json else done.to_text())
     return 0
 
 

@@ -123,10 +123,15 @@ def test_a_bad_picture_is_told_and_the_others_are_answered(home):
 
 def test_explain_writes_the_overlay_and_the_map(home):
     done = sightsmith("explain", "cats", "photos/owl/owl_00.jpg", "--label", "dog", cwd=home).succeeded()
-    assert json.loads(done.out)["label"] == "dog"
-    with Image.open(home / "owl_00.class_map.png") as overlay, Image.open(home / "photos/owl/owl_00.jpg") as photo:
+    assert done.out.startswith("dog 0.")
+    assert len(done.out.splitlines()) == 1
+    with Image.open(home / "owl_00.cats.class_map.png") as overlay, Image.open(home / "photos/owl/owl_00.jpg") as photo:
         assert overlay.size == photo.size
-    assert np.isfinite(np.load(home / "owl_00.class_map.npy")).all()
+    assert np.isfinite(np.load(home / "owl_00.cats.class_map.npy")).all()
+    again = sightsmith("explain", "cats", "photos/owl/owl_00.jpg", "--json", cwd=home).succeeded()
+    assert json.loads(again.out)["label"] == "owl"
+    assert (home / "owl_00.cats.class_map-2.png").exists()
+    assert (home / "owl_00.cats.class_map-2.npy").exists()
 
 
 def test_verify_and_doctor_on_what_is_well(home):

@@ -30,7 +30,7 @@ def walk(data: Path, home: Path, grouping: tuple[str, ...]) -> dict[str, Done]:
         "train": ("train", data, "--out", "signs", *grouping, *SETTINGS[data.name]),
         "evaluate": ("evaluate", "signs", "--json"),
         "predict": ("predict", "signs", picture, picture.parent),
-        "explain": ("explain", "signs", picture),
+        "explain": ("explain", "signs", picture, "--json"),
         "export": ("export", "signs", "--to", "openvino", "--prove", "test"),
         "verify": ("verify", "signs"),
     }
@@ -51,7 +51,7 @@ def test_the_walk(shared_data, tmp_path, name, grouping):
     answers = [json.loads(line) for line in done["predict"].out.splitlines()]
     assert answers[0]["labels"] == answers[1]["labels"]
     assert json.loads(done["explain"].out)["label"] == answers[0]["labels"][0]["label"]
-    assert list(tmp_path.glob("*.class_map.png"))
+    assert list(tmp_path.glob("*.signs.class_map.png"))
     assert f"on {len(splits['test']):,} pictures" in done["export"].out
     assert "OpenVINO" in done["verify"].out
     if grouping:

@@ -106,6 +106,27 @@ def test_deletion_and_insertion_tell_a_right_map_from_a_wrong_one(predictor, pic
         assert 0 <= score <= 1
 
 
+@pytest.mark.parametrize("method", ["class_map", "occlusion", "gradcam"])
+def test_every_method_is_compared_with_random_weights(predictor, picture, method) -> None:
+    judged = explain(predictor, picture, method=method, sanity=True)
+    assert judged.sanity.not_randomised == ""
+    assert -1 <= judged.sanity.randomised <= 1
+    assert abs(judged.sanity.randomised) < 0.95, "the map of other weights is another"
+    assert "rank correlation with random weights" in judged.to_text()
+
+
+def test_where_random_weights_cannot_be_had_the_reason_is_told(bundle) -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+from sightsmith.explanation import sanity
+class One: size = 4
+print(*sanity.randomisation(None, None, None, 0, One))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=bundle.path)
+    assert done.stdout.startswith("None random weights need PyTorch: ")
+
+
 def test_occlusion_is_judged_against_noise_of_its_own_coarseness(predictor, picture) -> None:
     """The map changes only where the window steps, and so do the random maps."""
     side = round(METHODS.module("occlusion").CELL * 32)

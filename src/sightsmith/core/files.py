@@ -145,6 +145,15 @@ def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> Non
         raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
 
 
+def next_free(path: Path, *beside: str) -> Path:
+    """Return `path`, or NAME-2, NAME-3 … if it, or a file beside it with one of these endings, exists."""
+    free, number = path, 1
+    while any(free.with_suffix(ending).exists() for ending in (path.suffix, *beside)):
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal.
 

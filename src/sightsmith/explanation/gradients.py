@@ -70,6 +70,12 @@ class TorchNet:
         """Return the class's logit above the mean of all logits, (B,)."""
         return _above_mean(self.net(images_BCHW), class_index)
 
+    def answers(self, pixels_NHWC: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probabilities (N, K), without temperature, and the class maps (N, K, h, w) of many inputs."""
+        with torch.no_grad():
+            logits_NK, map_NKhw = self.net.with_map(self.images(pixels_NHWC))
+        return logits_NK.softmax(dim=1).numpy(), map_NKhw.numpy()
+
     def randomised(self, seed: int) -> Self:
         """Return the same architecture with its weights drawn anew."""
         net = copy.deepcopy(self.net)

@@ -27,8 +27,8 @@ class Sanity:
         insertion: mean probability while it is filled in, strongest places first; higher is better.
         random_deletion: what maps of random numbers of the same coarseness get.
         random_insertion: likewise.
-        randomised: rank correlation, -1…1, with the map of the same net with random weights; near 0 is right. None
-            for a method without torch, and for a map of one place.
+        randomised: rank correlation, -1…1, with the map of the same net with random weights; near 0 is right.
+        not_randomised: why `randomised` is None; else empty.
     """
 
     deletion: float
@@ -36,6 +36,7 @@ class Sanity:
     random_deletion: float
     random_insertion: float
     randomised: float | None = None
+    not_randomised: str = ""
 
     @property
     def better_than_random(self) -> bool:
@@ -102,11 +103,32 @@ class Explanation:
             np.save(file, self.raw_hw, allow_pickle=False)
         return png, npy
 
+    def to_text(self) -> str:
+        """Return what was explained, in a line, and how the map was judged, in another."""
+        others = ", ".join(f"{label} {score:.4f}" for label, score in self.top if label != self.label)
+        lines = [f"{self.label} {self.score:.4f} ({others}): {self.method}, {self.unit}"]
+        if self.sanity is not None:
+            judged = self.sanity
+            than = "better" if judged.better_than_random else "not better"
+            random = (
+                f"rank correlation with random weights {judged.randomised:.2f}"
+                if judged.randomised is not None
+                else f"not compared with random weights: {judged.not_randomised}"
+            )
+            lines.append(
+                f"Deletion {judged.deletion:.3f} (random maps {judged.random_deletion:.3f}), insertion "
+                f"{judged.insertion:.3f} ({judged.random_insertion:.3f}): {than} than random maps; {random}."
+            )
+        return "\n".join(lines)
+
     def to_json(self) -> dict[str, Any]:
         """Return everything but the arrays and the picture as plain JSON."""
         judged = None
         if self.sanity is not None:
-            judged = {key: None if value is None else round(value, 6) for key, value in asdict(self.sanity).items()}
+            judged = {
+                key: round(value, 6) if isinstance(value, float) else value
+                for key, value in asdict(self.sanity).items()
+            }
             judged["better_than_random"] = self.sanity.better_than_random
         return {
             "method": self.method,

@@ -19,6 +19,7 @@ from sightsmith.core.resampling import resample
 from sightsmith.explanation.placing import blur
 from sightsmith.explanation.record import Sanity
 from sightsmith.explanation.subject import Subject
+from sightsmith.runtime.backends import torch as torch_backend
 
 _STEPS = 32
 _RANDOM_MAPS = 4
@@ -45,12 +46,14 @@ def judge(
     maps = [noise(rng, raw_hw.shape, getattr(method, "CELL", 0.0)) for _ in range(_RANDOM_MAPS)]
     random = [scores(model, pixels_HWC, class_index, one_hw) for one_hw in maps]
     random_deletion, random_insertion = (sum(column) / len(random) for column in zip(*random, strict=True))
+    randomised, reason = randomisation(model, method, pixels_HWC, class_index, raw_hw)
     return Sanity(
         deletion=deletion,
         insertion=insertion,
         random_deletion=random_deletion,
         random_insertion=random_insertion,
-        randomised=randomisation(model, method, pixels_HWC, class_index, raw_hw) if method.NEEDS == "torch" else None,
+        randomised=randomised,
+        not_randomised=reason,
     )
 
 
@@ -80,16 +83,21 @@ def scores(
 
 def randomisation(
     model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
-) -> float | None:
+) -> tuple[float | None, str]:
     """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights.
 
-    None where a map has one place alone: it has no ranks.
+    The second value tells why there is none, or is empty.
     """
     if raw_hw.size < 2:
-        return None
+        return None, "the map has a single position, so there are no ranks to compare"
+    missing = torch_backend.missing()
+    if missing is not None:
+        return None, f"random weights need PyTorch: {missing}"
     other_hw = method.explain(model.randomised(seed=0), pixels_HWC, class_index)
+    if np.ptp(raw_hw) == 0 or np.ptp(other_hw) == 0:
+        return None, "one of the two maps is the same everywhere"
     ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1]), ""
 
 
 def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:

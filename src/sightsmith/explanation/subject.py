@@ -24,7 +24,7 @@ class Subject:
     """A model as the methods see it.
 
     Attributes:
-        predictor: the model.
+        predictor: the model; a net given beside it answers in its place.
     """
 
     def __init__(self, predictor: Predictor, net: "TorchNet | None" = None) -> None:
@@ -34,6 +34,10 @@ class Subject:
     def probabilities(self, pixels_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities (N, K) of many inputs, a batch at a time."""
         step = default_batch(pixels_NHWC.shape[1:])
+        if self._net is not None:
+            return np.concatenate(
+                [self._net.answers(pixels_NHWC[at : at + step])[0] for at in range(0, len(pixels_NHWC), step)]
+            )
         batches = (pixels_NHWC[at : at + step] for at in range(0, len(pixels_NHWC), step))
         answers = self.predictor.session.stream(batches, (PROBABILITIES,))
         return np.concatenate([answer[PROBABILITIES] for answer in answers])
@@ -44,6 +48,8 @@ class Subject:
         Raises:
             SettingsError: the model has no such output.
         """
+        if self._net is not None:
+            return self._net.answers(pixels_HWC[None])[1][0]
         maps_Khw: NDArray[np.float32] = self.predictor.run(pixels_HWC[None], (CLASS_MAP,))[CLASS_MAP][0]
         return maps_Khw
 
