@@ -320,7 +320,7 @@ def test_an_output_where_nobody_may_write(life, verb):
         "check": ("photos", "--html", "/proc/made/page.html"),
     }[verb]
     done = sightsmith(verb, *arguments, cwd=life.home)
-    done.refused(3 if verb == "train" else 2, "/proc/made", "cannot be written")
+    done.refused(2, "/proc/made", "cannot be written")
 
 
 # A disk that takes nothing more

@@ -101,7 +101,7 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(evaluated) -> None:
 @pytest.mark.parametrize(
     ("best_temperature", "best_ece", "said"),
     [
-        (0.89, 0.081, "no temperature mends that"),
+        (0.89, 0.081, "temperature scaling cannot fix it"),
         (0.7, 0.02, "less sure than it could be: its probabilities are off by 6.9 points on average; temperature 0.70"),
         (1.6, 0.02, "too sure of itself"),
     ],
@@ -110,6 +110,20 @@ def test_a_temperature_is_named_only_where_it_helps(evaluated, best_temperature,
     done = evaluated[1]
     figures = replace(done.calibration, ece=0.069, best_temperature=best_temperature, best_ece=best_ece)
     assert any(said in one.text for one in findings(replace(done, calibration=figures)))
+
+
+def test_what_does_most_harm_comes_first(evaluated) -> None:
+    """A class that is never recognised is red and above a wide interval, and a test without skill is too."""
+    done = evaluated[1]
+    blind = [replace(one, recall=0.0) if one.name == "blue" else one for one in done.per_class]
+    wide = {**done.intervals, "accuracy": replace(done.intervals["accuracy"], low=0.1, high=0.9)}
+    told = findings(replace(done, per_class=tuple(blind), intervals=wide))
+    support = next(one.support for one in blind if one.name == "blue")
+    assert told[0].level == told[1].level == "error"
+    assert told[0].text == f"Never recognised: “blue” (0 of {support})."
+    assert told[1].text.startswith("Not shown to be better than always answering")
+    assert [one.level for one in told] == sorted((one.level for one in told), key=["error", "warning", "note"].index)
+    assert any("leave the accuracy uncertain" in one.text and one.level == "warning" for one in told)
 
 
 def test_names_are_escaped_on_the_page(data, tmp_path) -> None:

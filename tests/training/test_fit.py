@@ -323,7 +323,7 @@ def test_weights_of_a_file_bring_their_head_and_are_named(digit_files, digits, t
 
 def test_balancing_twice_is_refused_before_the_data_is_read(tmp_path):
     with pytest.raises(SettingsError, match="correct twice; give one of the two"):
-        train(settings("/no/such", tmp_path / "x", balanced=True, task={"class_weights": "balanced"}), quiet=True)
+        train(settings("/dev/null", tmp_path / "x", balanced=True, task={"class_weights": "balanced"}), quiet=True)
 
 
 def test_wrong_task_and_net_settings_are_refused_before_the_data_is_read(tmp_path):

@@ -18,30 +18,50 @@ _FREQUENT = 0.05
 """Share of a class given to one other class from which the pair is named."""
 
 
+_LEVELS = ("error", "warning", "note")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One sentence, and whether it is a warning."""
+    """One sentence, and how much harm lies in not knowing it."""
 
-    level: Literal["note", "warning"]
+    level: Literal["note", "warning", "error"]
     text: str
 
 
 def findings(evaluation: Evaluation) -> list[Finding]:
-    """Return what stands out, warnings first."""
+    """Return what stands out, the most harmful first: a model that fails, figures that mislead, then the rest."""
     found = [
+        *_failures(evaluation),
         *_left_out(evaluation),
         *_certainty(evaluation),
         *_weakest(evaluation),
         *_confusion(evaluation),
         *_calibration(evaluation),
     ]
-    return sorted(found, key=lambda one: one.level != "warning")
+    return sorted(found, key=lambda one: _LEVELS.index(one.level))
 
 
 def baseline(evaluation: Evaluation) -> tuple[str, float]:
     """Return the most frequent class and the accuracy of always answering it."""
     most = max(evaluation.per_class, key=lambda one: one.support)
     return most.name, most.support / evaluation.counts["evaluated"]
+
+
+def _failures(evaluation: Evaluation) -> list[Finding]:
+    """Find classes that the model never recognises, and an answer that is no better than a constant one."""
+    found = []
+    never = sorted(
+        (one for one in evaluation.per_class if one.support and not one.recall), key=lambda one: -one.support
+    )
+    if never:
+        shown = ", ".join(f"“{one.name}” (0 of {one.support:,})" for one in never[:8])
+        more = f" and {len(never) - 8:,} more" if len(never) > 8 else ""
+        found.append(_error(f"Never recognised: {shown}{more}."))
+    name, share = baseline(evaluation)
+    if evaluation.intervals["accuracy"].low <= share:
+        found.append(_error(f"Not shown to be better than always answering “{name}” ({share:.1%} right)."))
+    return found
 
 
 def _left_out(evaluation: Evaluation) -> list[Finding]:
@@ -66,18 +86,14 @@ def _counted(evaluation: Evaluation) -> str:
 def _certainty(evaluation: Evaluation) -> list[Finding]:
     span = evaluation.intervals["accuracy"]
     half = (span.high - span.low) / 2
-    name, share = baseline(evaluation)
-    found = []
-    if half >= _WIDE:
-        found.append(
-            _warning(
-                f"{_counted(evaluation)} leave the accuracy uncertain by "
-                f"±{half * 100:.1f} points; four times as many would halve that."
-            )
+    if half < _WIDE:
+        return []
+    return [
+        _warning(
+            f"{_counted(evaluation)} leave the accuracy uncertain by "
+            f"±{half * 100:.1f} points; four times as many would halve that."
         )
-    if span.low <= share:
-        found.append(_warning(f"Not shown to be better than always answering “{name}” ({share:.1%} right)."))
-    return found
+    ]
 
 
 def _weakest(evaluation: Evaluation) -> list[Finding]:
@@ -86,10 +102,10 @@ def _weakest(evaluation: Evaluation) -> list[Finding]:
     ]
     recall, weakest = min(known, key=lambda pair: pair[0])
     mean = evaluation.overall["balanced_accuracy"] or 0.0
-    if recall > mean - _WEAK:
+    if not recall or recall > mean - _WEAK:  # a class that is never recognised is told as a failure
         return []
     return [
-        _note(f"Weakest class: “{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%}).")
+        _warning(f"Weakest class: “{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%}).")
     ]
 
 
@@ -111,10 +127,14 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
     off = f"probabilities are off by {figures.ece * 100:.1f} points on average"
     # The best temperature is that of the likelihood, which need not bring the mean gap down.
     if figures.best_ece >= figures.ece:
-        return [_warning(f"The {off}, here above and there below the truth: no temperature mends that.")]
+        return [_warning(f"The {off}, too high for some and too low for others: temperature scaling cannot fix it.")]
     sure = "too sure of itself" if figures.best_temperature > 1 else "less sure than it could be"
     way_out = f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}"
     return [_warning(f"The model is {sure}: its {off}; {way_out}.")]
+
+
+def _error(text: str) -> Finding:
+    return Finding(level="error", text=text)
 
 
 def _warning(text: str) -> Finding:
