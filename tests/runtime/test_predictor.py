@@ -11,11 +11,17 @@ import pytest
 from PIL import Image
 
 from sightsmith.bundle.store import Bundle, add_files, pack
-from sightsmith.core.errors import BackendError, PictureError, SettingsError
+from sightsmith.core.errors import BackendError, BundleError, PictureError, SettingsError
 from sightsmith.runtime.predictor import Predictor
 from small_bundle import digit_pictures
 
 PICTURES, TARGETS = digit_pictures()
+
+
+def overwrite_in_place(path: Path) -> None:
+    """Put zeros in place of the content; the file stays the same file, as for whoever has it mapped."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +196,34 @@ print(sorted(heavy & set(sys.modules)), sorted(os.listdir(os.environ["HOME"])))
     made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert made.returncode == 0, made.stderr
     assert made.stdout.strip() == "[] []"
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnx", "torch"])
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b""), overwrite_in_place], ids=["cut", "overwritten"])
+def test_what_becomes_of_the_files_after_loading_changes_no_answer(exported_bundle, tmp_path, backend, change):
+    """A backend that maps its file would answer wrongly, or die of SIGBUS: so it runs in a process of its own."""
+    copy = Path(shutil.copytree(exported_bundle, tmp_path / "digits"))
+    code = (
+        "import sys\n"
+        "from sightsmith.runtime.predictor import Predictor\n"
+        "predictor = Predictor.open(sys.argv[1], backend=sys.argv[2], precision='fp32')\n"
+        "witnesses = predictor.bundle.witnesses()\n"
+        "print('loaded', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(predictor.replay(witnesses).ok)\n"
+    )
+    command = [sys.executable, "-c", code, str(copy), backend]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "loaded\n"
+        for path in (*copy.glob("backends/*/model.*"), copy / "weights.safetensors"):
+            change(path)
+        out, _ = process.communicate("go\n", timeout=100)
+    assert (process.returncode, out) == (0, "True\n")
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.xml"])
+def test_a_file_that_changed_between_the_check_and_the_loading_is_refused(exported_bundle, tmp_path, name):
+    bundle = Bundle.open(shutil.copytree(exported_bundle, tmp_path / "digits"))
+    overwrite_in_place(bundle.folder / "backends" / "openvino" / name)
+    with pytest.raises(BundleError, match=rf"backends/openvino/{name} changed after it was written"):
+        Predictor.open(bundle, backend="openvino")

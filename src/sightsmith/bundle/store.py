@@ -5,6 +5,7 @@ manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/ 
 ```
 """
 
+import hashlib
 import json
 import weakref
 import zipfile
@@ -17,7 +18,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load as load_weights
+from safetensors.numpy import save_file
 
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
@@ -126,10 +128,29 @@ class Bundle:
             raise BundleError(f"{self.path}: has no file {relative!r}")
         return self.folder / relative
 
+    def content(self, path: Path) -> bytes:
+        """Return the bytes of a file, checked against its SHA-256 if it lies in the bundle.
+
+        Whoever loads a model from these bytes runs what was checked, whatever becomes of the file on the disk.
+
+        Raises:
+            BundleError: the file is missing, is not listed, or changed since it was written.
+        """
+        try:
+            with open_regular(path) as file:
+                content = file.read()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        if path.is_relative_to(self.folder):
+            name = path.relative_to(self.folder).as_posix()
+            if hashlib.sha256(content).hexdigest() != self.manifest.files.get(name):
+                raise BundleError(f"{self.path}: {name} changed after it was written. Copy the bundle again.")
+        return content
+
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return the net's parameters and buffers by name."""
         try:
-            return load_file(self.file(WEIGHTS))
+            return load_weights(self.content(self.file(WEIGHTS)))
         except (SafetensorError, OSError) as error:
             raise BundleError(f"{self.path}: {WEIGHTS} cannot be read ({error}). Copy the bundle again.") from error
 

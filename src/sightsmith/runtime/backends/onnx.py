@@ -52,8 +52,11 @@ def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
     options.log_severity_level = 3
     # threads that wait by spinning take the cores that decode the next pictures
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights above 2 GB lie in a file of their own, which is found by the path of the graph.
+    large = (folder / f"{_MODEL}.data").exists()
+    graph = str(folder / _MODEL) if large else bundle.content(folder / _MODEL)
     try:
-        loaded = ort.InferenceSession(str(folder / _MODEL), options, providers=["CPUExecutionProvider"])
+        loaded = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         if not _is_ort(error):
             raise

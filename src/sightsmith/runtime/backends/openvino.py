@@ -30,7 +30,7 @@ from sightsmith.runtime.session import Arrays, Session
 RANK = 10
 EXPORTED = True
 
-_MODEL = "model.xml"
+_MODEL, _WEIGHTS = "model.xml", "model.bin"
 _TYPES = {"fp32": "f32", "bf16": "bf16"}
 Hint = Literal["LATENCY", "THROUGHPUT"]
 
@@ -60,8 +60,10 @@ def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
     Raises:
         BackendError: OpenVINO cannot read it.
     """
+    text, weights = bundle.content(folder / _MODEL), bundle.content(folder / _WEIGHTS)
     try:
-        model = _core().read_model(folder / _MODEL)
+        # From memory: given a path, OpenVINO maps the file and goes on reading it, whatever is written there later.
+        model = _core().read_model(text, weights)
     except RuntimeError as error:
         raise BackendError(f"openvino: cannot read {folder / _MODEL}: {_short(error)}. Export it again.") from error
     return OpenVinoSession(model, bundle.manifest.preprocessing.shape, bundle.manifest.outputs, precision, threads)
