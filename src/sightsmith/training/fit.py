@@ -22,7 +22,15 @@ from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.training.callbacks import Record, Steps
 from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for, trained_on
 from sightsmith.training.ema import RunningAverage
-from sightsmith.training.engine import autocast, fast_matmul, make_loaders, make_trainer, quiet_lightning, repeatable
+from sightsmith.training.engine import (
+    Tell,
+    autocast,
+    fast_matmul,
+    make_loaders,
+    make_trainer,
+    quiet_lightning,
+    repeatable,
+)
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
 from sightsmith.training.keep import Keep
 from sightsmith.training.lr_find import find_lr
@@ -31,6 +39,7 @@ from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.show import Show, say
 from sightsmith.training.survey import look_at, mean_and_std
+from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.work import WorkFolder
 
 
@@ -77,7 +86,7 @@ def fit(settings: TrainSettings, work: WorkFolder, *, quiet: bool) -> TrainResul
             "Together they correct twice; give one of the two."
         )
     work.start(settings)
-    with work.gone_on_error(), quiet_lightning():
+    with work.gone_on_error(), quiet_lightning(), compute_threads(settings.threads):
         material = gather(settings, quiet=quiet)
         if not quiet:
             _tell_material(material, settings)
@@ -237,8 +246,10 @@ class _Session:
             freeze_epochs=self.settings.freeze_epochs,
             clip=self.settings.clip,
         )
-        keep = Keep(self.work.path, record, self.settings.accumulate, (lambda _: None) if self.quiet else say)
-        callbacks = [steps, *([average] if average else []), record, show, keep]
+        tell: Tell = (lambda _: None) if self.quiet else say
+        threads = Threads(self.settings.threads, self.plan.batch_size.value, tell, fixed=self.settings.deterministic)
+        keep = Keep(self.work.path, record, self.settings.accumulate, tell)
+        callbacks = [steps, *([average] if average else []), record, show, threads, keep]
         trainer = make_trainer(self.settings, self.plan, self.work.path, callbacks)
         record.tell = lambda epoch: show.epoch(trainer, epoch)
         checkpoint = self.work.checkpoint()

@@ -121,6 +121,9 @@ class TrainSettings:
     """Where to compute: auto, cpu, cuda, cuda:1, mps. One that is asked for and absent is an error."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the net. auto: bf16 (autocast) where the device multiplies it itself, else fp32."""
+    threads: int | None = None
+    """Threads that compute on a processor, 1…4,096. auto: tried at the start and again when the rate changes, so that
+    other processes cost little; a resumed or deterministic training keeps its number."""
     workers: int | None = None
     """Processes that decode pictures, 0…256; auto: half of the cores on a processor, all but one beside an
     accelerator, none where the pictures are in memory."""
@@ -185,6 +188,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "freeze_epochs": (0, 100_000),
     "patience": (0, 100_000),
     "seed": (0, 2**32 - 1),
+    "threads": (1, 4096),
     "workers": (0, 256),
     "witnesses": (1, 64),
 }

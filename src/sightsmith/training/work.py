@@ -22,7 +22,7 @@ from sightsmith.training.curves import METRICS, STEPS
 from sightsmith.training.settings import TrainSettings
 
 MAY_CHANGE = frozenset(
-    {"lr", "clip", "patience", "device", "precision", "workers", "cache", "logger", "overwrite", "resume", "out"}
+    "lr clip patience device precision threads workers cache logger overwrite resume out".split()  # noqa: SIM905
 )
 """Settings that may differ when a training is resumed."""
 

@@ -1,0 +1,74 @@
+"""The number of threads follows recorded rates; no clock, no load."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightsmith.core.threads import ThreadPolicy
+
+QUIET = {1: 400.0, 2: 780.0}
+BUSY = {1: 300.0, 2: 100.0}  # two processes beside it: the threads wait for each other
+STEP = 64
+
+
+def run(policy: ThreadPolicy, rates: dict[int, float], seconds: float) -> tuple[float, list[str]]:
+    """Compute for so long at these rates; return the pictures a second and the lines that were told."""
+    spent, items, lines = 0.0, 0, []
+    while spent < seconds:
+        step = STEP / rates[policy.threads]
+        line = policy.note(STEP, step)
+        spent, items, lines = spent + step, items + STEP, [*lines, *([line] if line else [])]
+    return items / spent, lines
+
+
+@pytest.mark.parametrize(("rates", "best"), [(QUIET, 2), (BUSY, 1)])
+def test_the_quickest_number_is_found_at_the_start_and_told_once(rates, best):
+    policy = ThreadPolicy(2)
+    _, lines = run(policy, rates, 10)
+    assert policy.threads == best
+    assert len(lines) == 1
+    assert "tried at the start" in lines[0]
+    rate, more = run(policy, rates, 300)
+    assert rate >= max(rates.values()) / 1.25
+    assert more == []
+
+
+def test_it_follows_a_machine_that_gets_busy_and_quiet_again():
+    policy = ThreadPolicy(2)
+    run(policy, QUIET, 60)
+    busy, lines = run(policy, BUSY, 120)
+    assert busy >= BUSY[1] / 1.25
+    assert [line.partition(" pictures/s")[0] for line in lines] == ["compute threads: 1 (the rate fell from 780 to 100"]
+    quiet, lines = run(policy, QUIET, 120)
+    assert quiet >= QUIET[2] / 1.25
+    assert len(lines) == 1
+    assert lines[0].startswith("compute threads: 2 (the rate rose from 300 to 400")
+
+
+def test_it_looks_again_where_the_rate_alone_tells_nothing():
+    policy = ThreadPolicy(2)
+    run(policy, BUSY, 60)
+    assert policy.threads == 1
+    _, lines = run(policy, {1: 300.0, 2: 600.0}, 120)
+    assert policy.threads == 2
+    assert "tried again" in lines[0]
+
+
+def test_one_core_leaves_nothing_to_try():
+    policy = ThreadPolicy(1)
+    assert run(policy, {1: 50.0}, 30) == (pytest.approx(50), [])
+
+
+@given(most=st.integers(1, 64), best=st.integers(0, 2), gain=st.floats(1.3, 20))
+def test_whichever_candidate_is_quickest_is_taken(most, best, gain):
+    candidates = sorted({1, max(1, most // 2), most})
+    winner = candidates[min(best, len(candidates) - 1)]
+    policy = ThreadPolicy(most)
+    run(policy, {threads: 100.0 * (gain if threads == winner else 1) for threads in candidates}, 60)
+    if policy.threads not in candidates or len(candidates) > 1:
+        # a trial may be under way at the end: go on until the policy has settled
+        for _ in range(1000):
+            if policy.threads == winner:
+                break
+            policy.note(STEP, 0.5)
+    assert policy.threads == winner
