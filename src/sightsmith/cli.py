@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
-from sightsmith.core.command import exit_code_of, fail, say
+from sightsmith.core.command import exit_code_of, fail, say, share_cores
 from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.extras import require_training
 from sightsmith.core.files import next_free
@@ -395,6 +395,7 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
 
 def main() -> None:
     """Run the command line."""
+    share_cores()
     sys.exit(exit_code_of(lambda: app(exit_on_error=False, print_error=False, result_action="return_value")))
 
 

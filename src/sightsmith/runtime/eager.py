@@ -3,6 +3,9 @@
 Shapes: N pictures of a batch, H, W, C height, width and channels of the net's input.
 """
 
+import os
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,9 @@ from torch import nn
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import BundleError
+from sightsmith.core.machine import usable_cores
 from sightsmith.core.settings import from_mapping
+from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
 from sightsmith.runtime.session import Arrays, Session
 
@@ -70,24 +75,42 @@ def load_session(bundle: Bundle, precision: str, threads: int) -> Session:
     Args:
         bundle: the bundle.
         precision: "fp32" or "bf16" (autocast).
-        threads: threads of torch, for the whole process; 0 leaves them as they are.
+        threads: threads of torch, for the whole process; 0 tries how many are quickest, on a processor.
     """
     if threads:
         torch.set_num_threads(threads)
     manifest = bundle.manifest
     return TorchSession(
-        rebuild(bundle), manifest.temperature, manifest.preprocessing.shape, manifest.outputs, precision
+        rebuild(bundle),
+        manifest.temperature,
+        manifest.preprocessing.shape,
+        manifest.outputs,
+        precision,
+        follow=not threads and "OMP_NUM_THREADS" not in os.environ,
     )
 
 
 class TorchSession(Session):
-    """A model in PyTorch; a forward pass in evaluation mode changes nothing, so threads may share it."""
+    """A model in PyTorch; a forward pass in evaluation mode changes nothing, so threads may share it.
+
+    With `follow` the number of compute threads is the one that is quickest now, for each size of batch by itself.
+    """
 
     def __init__(
-        self, task: Any, temperature: float, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str
+        self,
+        task: Any,
+        temperature: float,
+        shape: tuple[int, int, int],
+        outputs: tuple[str, ...],
+        precision: str,
+        *,
+        follow: bool = False,
     ) -> None:
         super().__init__(precision, shape, outputs)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._most = min(torch.get_num_threads(), usable_cores()) if follow and self._device.type == "cpu" else 0
+        self._policies: dict[tuple[int, tuple[str, ...]], ThreadPolicy] = {}
+        self._lock = threading.Lock()
         task.to(device=self._device).to(memory_format=torch.channels_last).requires_grad_(False)
         # the outputs after the first can cost many times as much (occlusion), so each is left out where not asked for
         self._modules = {
@@ -104,6 +127,21 @@ class TorchSession(Session):
         reduced = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             computed = outputs if outputs == self.outputs[:1] else self.outputs
-            answers = self._modules[computed](pixels)
+            answers = self._compute(self._modules[computed], pixels, computed)
         named = dict(zip(computed, answers, strict=True))
         return {name: named[name].float().cpu().numpy() for name in outputs}
+
+    def _compute(self, module: nn.Module, pixels: torch.Tensor, outputs: tuple[str, ...]) -> Any:
+        if not self._most:
+            return module(pixels)
+        with self._lock:
+            policy = self._policies.setdefault((len(pixels), outputs), ThreadPolicy(self._most))
+            threads = policy.threads
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+        start = time.monotonic()
+        answers = module(pixels)
+        with self._lock:
+            if threads == policy.threads:
+                policy.note(len(pixels), max(time.monotonic() - start, 1e-9))
+        return answers
