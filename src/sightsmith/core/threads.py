@@ -30,6 +30,7 @@ class ThreadPolicy:
         self._candidates = sorted({1, max(1, most // 2), most}, reverse=True)
         self.threads = self._chosen = most
         self._first, self._settled, self._trial_seconds, self._rested = True, 0.0, 0.0, 0.0
+        self._fresh, self._items, self._steps, self._seconds = True, 0, 0, 0.0
         self._start_trial("tried at the start")
 
     def note(self, items: int, seconds: float) -> str | None:
