@@ -71,7 +71,8 @@ class Model:
         """Predict one picture, or a list of them.
 
         Args:
-            pictures: a path, encoded bytes, an (H, W) or (H, W, 1|3|4) array or a PIL image; or a list of such.
+            pictures: a path, encoded bytes (bytes, bytearray, memoryview, BytesIO), an (H, W) or (H, W, 1|3|4) array or
+                a PIL image; or a list of such.
 
         Raises:
             PictureError: one cannot be decoded. `predict_each` goes on after it.

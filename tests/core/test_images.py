@@ -448,3 +448,37 @@ def test_decoding_leaves_the_warning_filters_alone():
     before = list(warnings.filters)
     decode(encoded(scene(), "PNG"))
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("hold", [bytearray, memoryview, io.BytesIO, lambda data: memoryview(data + data)[: len(data)]])
+def test_encoded_bytes_may_be_held_in_any_way(hold):
+    data = encoded(scene(), "PNG")
+    held = hold(data)
+    for _ in range(2):  # nothing is used up
+        assert np.array_equal(decode(held), decode(data))
+        assert picture_size(held) == (40, 24)
+    assert describe(held) == describe(data)
+
+
+def test_a_buffer_is_read_whole_and_left_where_it_stands():
+    buffer = io.BytesIO()
+    scene().save(buffer, "PNG")  # leaves it at its end
+    place = buffer.tell()
+    assert decode(buffer).size == (40, 24)
+    assert buffer.tell() == place
+
+
+@pytest.mark.parametrize("wrong", [None, 5, 0.5, {}, object(), io.StringIO("x")])
+@pytest.mark.parametrize("read", [decode, picture_size, read_header])
+def test_what_cannot_be_a_picture_is_refused_with_what_can(read, wrong):
+    with pytest.raises(
+        PictureError, match=rf"type {type(wrong).__name__}: a picture is a path, encoded bytes .*BytesIO"
+    ):
+        read(wrong)
+
+
+def test_a_closed_buffer_is_refused():
+    buffer = io.BytesIO(encoded(scene(), "PNG"))
+    buffer.close()
+    with pytest.raises(PictureError, match="closed BytesIO: .*open"):
+        decode(buffer)

@@ -1,5 +1,6 @@
 """The predictor: order, errors, bounded reading, the choice of a backend, and what it does not import."""
 
+import io
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 
 from sightsmith.bundle.store import Bundle, add_files, pack
 from sightsmith.core.errors import BackendError, BundleError, PictureError, SettingsError
+from sightsmith.model import load
 from sightsmith.runtime.predictor import Predictor
 from small_bundle import digit_pictures
 
@@ -227,3 +229,24 @@ def test_a_file_that_changed_between_the_check_and_the_loading_is_refused(export
     overwrite_in_place(bundle.folder / "backends" / "openvino" / name)
     with pytest.raises(BundleError, match=rf"backends/openvino/{name} changed after it was written"):
         Predictor.open(bundle, backend="openvino")
+
+
+def test_bytes_held_in_any_way_are_predicted_and_explained(exported_bundle, tmp_path):
+    Image.fromarray(PICTURES[0]).save(tmp_path / "zero.png")
+    data = (tmp_path / "zero.png").read_bytes()
+    with load(exported_bundle) as model:
+        for held in (bytearray(data), memoryview(data), io.BytesIO(data)):
+            assert model.predict(held).label == "0"
+            assert [one.label for one in model.predict([held, held])] == ["0", "0"]
+            assert model.explain(held, method="occlusion").overlay().size == (8, 8)
+
+
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_what_cannot_be_a_picture_is_told(exported_bundle, wrong):
+    with load(exported_bundle) as model:
+        for ask in (model.predict, model.explain, lambda given: model.predict([given])):
+            with pytest.raises(PictureError, match="a picture is a path"):
+                ask(wrong)
+        first, second = model.predict_each([wrong, PICTURES[1]])
+    assert isinstance(first.error, PictureError)
+    assert second.prediction.label == "1"

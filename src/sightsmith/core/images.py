@@ -20,8 +20,10 @@ from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.image_bounds import check_scans, check_tiles
 from sightsmith.core.limits import MAX_PIXELS
 
-Picture = Path | str | bytes | NDArray[np.generic] | Image.Image
-"""A reference to a picture, decoded late: a path, encoded bytes, an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
+Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
+Picture = Settled | bytearray | memoryview | io.BytesIO
+"""A reference to a picture, decoded late: a path, encoded bytes (also as bytearray, memoryview or BytesIO, which is
+read whole and left where it stands), an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
@@ -98,7 +100,7 @@ def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_P
     Raises:
         PictureError: not a picture, not a known format, damaged, or over the bound.
     """
-    name = describe(picture)
+    name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
         return _to_plain(_from_array(picture, name), name)
     try:
@@ -126,11 +128,11 @@ def read_header(picture: Picture) -> Header:
     Raises:
         PictureError: as `decode`.
     """
+    name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
-        picture = _from_array(picture, describe(picture))
+        picture = _from_array(picture, name)
     if isinstance(picture, Image.Image):
         return _header_of(picture)
-    name = describe(picture)
     try:
         with _open(picture, name) as image:
             return _header_of(image)
@@ -138,15 +140,39 @@ def read_header(picture: Picture) -> Header:
         raise _explained(picture, name, error) from error
 
 
-def describe(picture: Picture) -> str:
-    """Return what to call a picture in a message."""
+def describe(picture: object) -> str:
+    """Return what to call a picture in a message; what is no picture is called by its type."""
     if isinstance(picture, (str, Path)):
         return printable(str(picture))
-    if isinstance(picture, bytes):
+    if isinstance(picture, (bytes, bytearray)):
         return f"picture of {len(picture):,} bytes"
+    if isinstance(picture, memoryview):
+        return f"picture of {picture.nbytes:,} bytes"
+    if isinstance(picture, io.BytesIO):
+        return "closed BytesIO" if picture.closed else f"picture of {picture.getbuffer().nbytes:,} bytes"
     if isinstance(picture, np.ndarray):
         return f"array of shape {picture.shape} and type {picture.dtype}"
-    return f"{picture.mode} picture of {picture.width}×{picture.height}"
+    if isinstance(picture, Image.Image):
+        return f"{picture.mode} picture of {picture.width}×{picture.height}"
+    return f"value of type {type(picture).__name__}"
+
+
+def settled(picture: Picture) -> Settled:
+    """Return a picture with encoded bytes as `bytes`, however they were held.
+
+    Raises:
+        PictureError: nothing that can be a picture, or a BytesIO that was closed.
+    """
+    if isinstance(picture, (bytearray, memoryview)):
+        return bytes(picture)
+    if isinstance(picture, io.BytesIO) and not picture.closed:
+        return picture.getvalue()
+    if not isinstance(picture, (Path, str, bytes, np.ndarray, Image.Image)):
+        raise PictureError(
+            f"{describe(picture)}: a picture is a path, encoded bytes (bytes, bytearray, memoryview or an open "
+            "io.BytesIO), a NumPy array of (height, width) or (height, width, 1|3|4), or a PIL image."
+        )
+    return picture
 
 
 def printable(name: str) -> str:
@@ -320,7 +346,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _explained(picture: Picture, name: str, error: Exception) -> PictureError:
+def _explained(picture: Settled, name: str, error: Exception) -> PictureError:
     """Return the error that tells a person what is wrong with a file."""
     if isinstance(error, FileNotFoundError):
         return PictureError(f"{name}: no such file.")
@@ -329,7 +355,7 @@ def _explained(picture: Picture, name: str, error: Exception) -> PictureError:
     return PictureError(f"{name}: {_reason(picture, error)}")
 
 
-def _reason(picture: Picture, error: Exception) -> str:
+def _reason(picture: Settled, error: Exception) -> str:
     text = str(error)
     if isinstance(error, PermissionError):
         return "this user may not read it. Change its permissions."
@@ -340,7 +366,7 @@ def _reason(picture: Picture, error: Exception) -> str:
     return f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
 
 
-def _bytes_of(picture: Picture) -> str:
+def _bytes_of(picture: Settled) -> str:
     if isinstance(picture, (str, Path)):
         return f"{Path(picture).stat().st_size:,} bytes: "
     return f"{len(picture):,} bytes: " if isinstance(picture, bytes) else ""

@@ -185,7 +185,7 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_
     first = samples[places[0]].picture
     try:
         decode(first)  # one shape and type: what holds of the first holds of all
-        height, width = first.shape[:2]  # type: ignore[union-attr]
+        height, width = first.shape[:2]  # type: ignore[union-attr, index]
         if height * width > max_pixels:
             raise TooManyPixelsError(f"{describe(first)}: over the bound of {max_pixels:,} pixels. Make it smaller.")
     except PictureError as error:

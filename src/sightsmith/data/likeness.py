@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.images import Picture
+from sightsmith.core.images import Picture, settled
 
 SIDE = 16
 """Side of a thumbnail in pixels."""
@@ -47,6 +47,7 @@ def content_bytes(picture: Picture) -> bytes:
     Raises:
         OSError: the file cannot be read.
     """
+    picture = settled(picture)
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, (str, Path)):
