@@ -35,7 +35,7 @@ def test_the_commands_of_the_page_use_the_files(extended):
     assert "flat (dotted): 120 pictures in 3 classes" in told
     assert "model          tinynet" in told
     assert "reference fp32: 8 witnesses" in told
-    assert '"method": "rise"' in told
+    assert ": rise, " in told
     asked = shell("sightsmith inspect ordered; sightsmith doctor", extended, PYTHONPATH=str(extended))
     assert "task          ordinal" in asked
     assert "reference      ready (fp32)" in asked
