@@ -35,14 +35,15 @@ def test_the_quickest_number_is_found_at_the_start_and_told_once(rates, best):
 
 def test_it_follows_a_machine_that_gets_busy_and_quiet_again():
     policy = ThreadPolicy(2)
-    run(policy, QUIET, 60)
+    run(policy, QUIET, 5)
     busy, lines = run(policy, BUSY, 120)
     assert busy >= BUSY[1] / 1.25
-    assert [line.partition(" pictures/s")[0] for line in lines] == ["compute threads: 1 (the rate fell from 780 to 100"]
+    assert len(lines) == 1
+    assert lines[0].startswith("compute threads: 1 (the rate fell from 780 to")
     quiet, lines = run(policy, QUIET, 120)
     assert quiet >= QUIET[2] / 1.25
     assert len(lines) == 1
-    assert lines[0].startswith("compute threads: 2 (the rate rose from 300 to 400")
+    assert lines[0].startswith("compute threads: 2 (")
 
 
 def test_it_looks_again_where_the_rate_alone_tells_nothing():
@@ -52,6 +53,14 @@ def test_it_looks_again_where_the_rate_alone_tells_nothing():
     _, lines = run(policy, {1: 300.0, 2: 600.0}, 120)
     assert policy.threads == 2
     assert "tried again" in lines[0]
+
+
+def test_a_trial_misled_by_a_moment_is_made_good_soon():
+    policy = ThreadPolicy(2)
+    run(policy, BUSY, 8)
+    assert policy.threads == 1
+    rate, _ = run(policy, QUIET, 60)
+    assert rate >= QUIET[2] / 1.25
 
 
 def test_one_core_leaves_nothing_to_try():
@@ -65,10 +74,8 @@ def test_whichever_candidate_is_quickest_is_taken(most, best, gain):
     winner = candidates[min(best, len(candidates) - 1)]
     policy = ThreadPolicy(most)
     run(policy, {threads: 100.0 * (gain if threads == winner else 1) for threads in candidates}, 60)
-    if policy.threads not in candidates or len(candidates) > 1:
-        # a trial may be under way at the end: go on until the policy has settled
-        for _ in range(1000):
-            if policy.threads == winner:
-                break
-            policy.note(STEP, 0.5)
+    for _ in range(1000):  # a trial may be under way
+        if policy.threads == winner:
+            break
+        policy.note(STEP, 0.5)
     assert policy.threads == winner

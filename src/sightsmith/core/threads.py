@@ -5,14 +5,14 @@ more than the second core gives: two threads can then be several times slower th
 the policy tries the numbers in turn, takes the quickest, and tries again when the rate changes or after a while.
 """
 
-_SLOT_STEPS, _SLOT_SECONDS, _ROUNDS = 3, 0.2, 2
+_SLOT_STEPS, _SLOT_SECONDS, _ROUNDS = 2, 0.2, 2
 """A number is tried for at least so many steps and seconds, in so many rounds: a scheduler's turns are shorter."""
 _WINDOW_SECONDS = 2.0
 """Seconds of work whose rate is compared with the rate when the number was chosen."""
 _FELL, _ROSE = 0.75, 1.33
 _BETTER = 1.05
 """Another number must be this much quicker: every change costs a little."""
-_REST, _LONGEST_REST = 10, 30
+_REST, _LONGEST_REST = 2, 10
 """Work between two trials, in lengths of a trial: at least, and at most while the rate stays."""
 
 
@@ -47,6 +47,7 @@ class ThreadPolicy:
             return None
         if self._fresh:  # the first step with a number starts its threads
             self._fresh = False
+            self._trial_seconds += seconds
             return None
         self._items, self._steps, self._seconds = self._items + items, self._steps + 1, self._seconds + seconds
         return self._try() if self._slots else self._watch()
@@ -55,6 +56,7 @@ class ThreadPolicy:
         self._why = why
         self._tried = {threads: [0.0, 0.0] for threads in self._candidates}
         self._slots = self._candidates * _ROUNDS
+        self._trial_seconds = 0.0
         self._use(self._slots[0])
 
     def _use(self, threads: int) -> None:
@@ -75,7 +77,7 @@ class ThreadPolicy:
         rates = {threads: items / seconds for threads, (items, seconds) in self._tried.items()}
         before = self._chosen
         best = max(rates, key=lambda threads: rates[threads] * (_BETTER if threads == before else 1))
-        self._trial_seconds = sum(seconds for _, seconds in self._tried.values())
+        self._trial_seconds += sum(seconds for _, seconds in self._tried.values())
         self._chosen, self._settled, self._rested = best, rates[best], 0.0
         self._use(best)
         if best == before and not self._first:
