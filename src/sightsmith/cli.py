@@ -3,15 +3,14 @@
 Heavy parts are imported inside the verb that needs them, so that help and errors are quick.
 """
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
-from sightsmith.core.command import exit_code_of, fail, say, share_cores
+from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores
 from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.extras import require_training
 from sightsmith.core.files import next_free
@@ -69,7 +68,7 @@ def check(
     from sightsmith import model
 
     report = model.check(data, format=format, group_by=group_by, label_by=label_by, html=html, overwrite=overwrite)
-    print(_json(report.to_json()) if as_json else report.to_text())
+    print(json_text(report.to_json(), 2) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")
     return int(report.failed(strict))
@@ -160,7 +159,7 @@ def evaluate(
             report=report,
             overwrite=overwrite,
         )
-    print(_json(done.to_json()) if as_json else done.to_text())
+    print(json_text(done.to_json(), 2) if as_json else done.to_text())
     for skipped in done.skipped:
         say(f"skipped {skipped.key}: {skipped.why}")
     if done.report:
@@ -189,7 +188,7 @@ def compare(
     from sightsmith import model
 
     done = model.compare(bundles, html=html, overwrite=overwrite)
-    print(_json(done.to_json()) if as_json else done.to_text())
+    print(json_text(done.to_json(), 2) if as_json else done.to_text())
     return 0
 
 
@@ -266,7 +265,7 @@ def explain(
     target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy"))
     for path in done.save(target, overwrite=overwrite):
         say(f"Wrote {path}")
-    print(_json(done.to_json()) if as_json else done.to_text())
+    print(json_text(done.to_json(), 2) if as_json else done.to_text())
     return 0
 
 
@@ -337,7 +336,7 @@ def models(
     from sightsmith import listing
 
     shown = listing.task(task) if task else listing.net(name) if name else listing.nets(search, limit)
-    print(_json(shown.to_json()) if as_json else shown.to_text())
+    print(json_text(shown.to_json(), 2) if as_json else shown.to_text())
     return 0
 
 
@@ -352,7 +351,7 @@ def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson 
     from sightsmith import listing
 
     found = listing.doctor(host, port)
-    print(_json(found.to_json()) if as_json else found.to_text())
+    print(json_text(found.to_json(), 2) if as_json else found.to_text())
     return int(found.failed)
 
 
@@ -367,7 +366,7 @@ def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
     from sightsmith.bundle.store import Bundle
 
     with Bundle.open(bundle, verify=False) as opened:
-        print(_json(opened.manifest.to_json()) if as_json else inspect_text(opened))
+        print(json_text(opened.manifest.to_json(), 2) if as_json else inspect_text(opened))
     return 0
 
 
@@ -397,10 +396,6 @@ def main() -> None:
     """Run the command line."""
     share_cores()
     sys.exit(exit_code_of(lambda: app(exit_on_error=False, print_error=False, result_action="return_value")))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -284,3 +284,34 @@ def test_interrupted_training_tells_how_to_go_on_and_goes_on(home):
     assert "epoch 40/40" in done.err
     assert not (home / "long.train").exists()
     sightsmith("verify", "long", cwd=home).succeeded()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "ascii:strict"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("models", "smallcnn"), 0),
+        (("train", "--help"), 0),
+        (("inspect", "猫…≥"), 2),
+        (("predict", "cats", "猫.jpg", "--as", "jsonl"), 1),
+        (("predict", "cats", "猫.jpg", "--as", "text"), 1),
+        (("check", "photos", "--json"), 0),
+    ],
+)
+def test_a_terminal_without_some_characters_gets_escapes(home, encoding, arguments, code):
+    done = subprocess.run(
+        command(*arguments),
+        cwd=home,
+        env=environment(PYTHONIOENCODING=encoding),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    said = done.stdout.decode(encoding.partition(":")[0])
+    if "--json" in arguments:
+        assert json.loads(said)
+    if "jsonl" in arguments:
+        assert json.loads(said)["picture"] == "猫.jpg"

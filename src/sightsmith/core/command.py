@@ -1,6 +1,7 @@
 """How a command ends: what a person can put right is told in a line, without a traceback, and gives the exit code."""
 
 import io
+import json
 import os
 import sys
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from cyclopts import CycloptsError
 
 from sightsmith.core.errors import SightsmithError
+from sightsmith.core.text_streams import is_utf8
 
 _SPINS = "10000"
 """Turns that a thread of OpenMP waits awake for the others, some 10 µs; its own 300,000 keep a core from whoever else
@@ -28,8 +30,7 @@ def share_cores() -> None:
 def exit_code_of(command: Callable[[], object]) -> int:
     """Run a command and return the exit code: its own where it returns one, else 0, or that of what went wrong."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed in the bytes that name it
+    _never_fail_on_characters()
     try:
         code = command()
     except SightsmithError as error:
@@ -46,6 +47,11 @@ def exit_code_of(command: Callable[[], object]) -> int:
     return _written_out(code if isinstance(code, int) else 0)
 
 
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return JSON for standard output, in ASCII where its encoding lacks characters: JSON has escapes of its own."""
+    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8(sys.stdout))
+
+
 def fail(message: str, code: int) -> int:
     """Tell what went wrong and return the exit code."""
     say(f"error: {message}")
@@ -55,6 +61,15 @@ def fail(message: str, code: int) -> int:
 def say(line: str) -> None:
     """Print a line for people, on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _never_fail_on_characters() -> None:
+    """Let standard output and error show what their encoding lacks as escapes, instead of ending in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # In UTF-8 a path is printed in the bytes that name it.
+            exact = stream is sys.stdout and is_utf8(stream)
+            stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace")
 
 
 def _place(error: OSError) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import new_file, refuse_existing, told
+from sightsmith.core.text_streams import is_utf8
 
 Form = Literal["jsonl", "csv", "text"]
 
@@ -38,7 +39,7 @@ class Writer:
 
     def _write_jsonl(self, name: str, labels: Any, error: str | None) -> None:
         answer = {"picture": name, "error": error} if error else {"picture": name, "labels": labels}
-        self._stream.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        self._stream.write(json.dumps(answer, ensure_ascii=not is_utf8(self._stream)) + "\n")
 
     def _write_csv(self, name: str, labels: Any, error: str | None) -> None:
         if error:
