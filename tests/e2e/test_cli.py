@@ -286,12 +286,11 @@ def test_interrupted_training_tells_how_to_go_on_and_goes_on(home):
     sightsmith("verify", "long", cwd=home).succeeded()
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "ascii:strict"])
+@pytest.mark.parametrize("encoding", ["ascii:strict", "cp1252"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("models", "smallcnn"), 0),
-        (("train", "--help"), 0),
         (("inspect", "猫…≥"), 2),
         (("predict", "cats", "猫.jpg", "--as", "jsonl"), 1),
         (("predict", "cats", "猫.jpg", "--as", "text"), 1),
