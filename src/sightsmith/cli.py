@@ -96,8 +96,6 @@ def train(
     raw = read_toml(config) if config else {}
     over = given(settings) | ({"data": data} if data else {})
     asked = merged(raw, over)
-    if "out" not in asked:
-        raise SettingsError("train: out must be given, the folder that the bundle is written to: --out FOLDER.")
     resolved = from_mapping(TrainSettings, asked, where=str(config or "train"))
     if print_config:
         print(to_toml(resolved), end="")

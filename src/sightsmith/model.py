@@ -256,12 +256,12 @@ def load(path: Path | str, *, backend: str = "auto", precision: str = "auto", th
     return Model(path, backend=backend, precision=precision, threads=threads)
 
 
-def train(data: str | Path, *, out: str | Path, quiet: bool = False, **settings: Any) -> Model:
+def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = False, **settings: Any) -> Model:
     """Train a classifier on pictures and write it as a bundle.
 
     Args:
         data: a folder per class, a table, idx, npz, CIFAR binaries, or a name such as "digits".
-        out: where the bundle goes.
+        out: where the bundle goes; None takes the next free `runs/NAME`.
         quiet: print nothing.
         **settings: the fields of `sightsmith.training.settings.TrainSettings`, such as `model="resnet18"`,
             `epochs=30`, `net={"width": 48}`.
@@ -278,7 +278,7 @@ def train(data: str | Path, *, out: str | Path, quiet: bool = False, **settings:
     from sightsmith.training.settings import TrainSettings
     from sightsmith.training.verb import train as run_training
 
-    raw = {"data": _place(data), "out": Path(out), **settings}
+    raw = {"data": _place(data), **({} if out is None else {"out": Path(out)}), **settings}
     return load(run_training(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
 
 

@@ -208,7 +208,7 @@ def test_unknown_class_of_other_data_is_answered_with_the_nearest(life, photos):
 
 WRONG = {
     "no data": (("train", "--out", "again"), "data must be given"),
-    "no out": (("train", "photos"), "out must be given"),
+    "no out": (("train", "photos", "--resume"), "--resume needs --out"),
     "word for number": (("train", *RUN, "--epochs", "three"), "--epochs"),
     "out of range": (("train", *RUN, "--epochs", "0"), "epochs must be in 1…100000, got 0"),
     "wrong net value": (("train", *RUN, "--net.width", "abc"), "width"),

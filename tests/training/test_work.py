@@ -17,7 +17,7 @@ from photos import make_photos
 from processes import tree
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.verb import train
+from sightsmith.training.verb import taken, train
 from sightsmith.training.work import WorkFolder
 
 
@@ -195,3 +195,24 @@ def test_missing_data_is_told_before_anything_else(photos):
     start("home/photos", "cats")
     with pytest.raises(DataError, match="photoz: no such file or folder"):
         train(TrainSettings(data="home/photoz", out=Path("cats")), quiet=True)
+
+
+def test_without_a_name_the_next_free_one_is_taken(photos, tmp_path):
+    """A running training holds its name, and so does whatever else lies there."""
+    open_settings = TrainSettings(data=str(photos))
+    first, work = taken(open_settings)
+    second, other = taken(open_settings)
+    assert (first.out, second.out) == (Path("runs/photos"), Path("runs/photos-2"))
+    other.close()
+    work.close()
+    Path("runs/photos").mkdir()
+    Path("runs/photos/note.txt").touch()
+    third, work = taken(open_settings)
+    assert third.out == Path("runs/photos-2")
+    work.close()
+    assert not list(Path("runs").glob("*.train"))
+
+
+def test_a_misspelt_argument_is_told_before_what_is_missing():
+    with pytest.raises(SettingsError, match=r"unknown key 'epoch'\. Did you mean 'epochs'"):
+        ss.train("photos", epoch=3)

@@ -74,7 +74,7 @@ def finish(
     metrics = {"val": _metrics(logits_NK, targets_N, temperature), "best_epoch": best["epoch"]}
     task.cpu().eval()
     draft = BundleDraft(
-        name=name_of(settings.out),
+        name=name_of(settings.bundle_path),
         task={"name": task_of(settings)[0], "settings": to_mapping(task.settings)},
         net=_net_record(built),
         weights_record={key: value for key, value in asdict(built.weights).items() if key not in _NOT_KEPT},
@@ -97,7 +97,7 @@ def finish(
         files=_report(work, settings, material),
     )
     try:
-        bundle = write_bundle(settings.out, draft, overwrite=settings.overwrite)
+        bundle = write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite)
     except BundleError as error:
         raise TrainingError(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "

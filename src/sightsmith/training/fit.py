@@ -97,9 +97,9 @@ def fit(settings: TrainSettings, work: WorkFolder, *, quiet: bool) -> TrainResul
     work.remove()
     seconds = time.monotonic() - started
     if not quiet:
-        _tell_result(settings.out, finished, seconds)
+        _tell_result(settings.bundle_path, finished, seconds)
     return TrainResult(
-        path=settings.out,
+        path=settings.bundle_path,
         bundle=finished.bundle,
         metrics=finished.metrics,
         plan=session.plan,

@@ -60,7 +60,7 @@ def _mlflow(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
     kept, place = folder / _RUN_ID, os.environ.get("MLFLOW_TRACKING_URI")
     try:
         before = kept.read_text(encoding="utf-8") if kept.is_file() else None
-        logger = _LosableLogger("sightsmith", run_name=settings.out.name, tracking_uri=place, run_id=before)
+        logger = _LosableLogger("sightsmith", run_name=settings.bundle_path.name, tracking_uri=place, run_id=before)
         if before is None:
             logger.log_hyperparams(_parameters(settings, plan))  # MLflow lets no parameter change, so only once
         write_text(kept, str(logger.run_id))

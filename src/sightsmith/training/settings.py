@@ -44,8 +44,8 @@ class TrainSettings:
     """Show every class equally often, however many pictures it has."""
 
     # What to train
-    out: Path
-    """Folder that the bundle is written to."""
+    out: Path | None = None
+    """Folder that the bundle is written to; by default runs/NAME after the data, or the next free runs/NAME-2 …."""
     model: str = "auto"
     """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones."""
     net: dict[str, Any] = field(default_factory=dict)
@@ -149,6 +149,17 @@ class TrainSettings:
         for name, rule, wrong in self._wrong():
             if wrong:
                 raise SettingsError(f"train: {name} must be {rule}, got {getattr(self, name)!r}")
+
+    @property
+    def bundle_path(self) -> Path:
+        """`out`, once it is known.
+
+        Raises:
+            SettingsError: it was left open, and nobody has chosen a name yet.
+        """
+        if self.out is None:
+            raise SettingsError("train: out must be given here, the folder that the bundle is written to.")
+        return Path(self.out)
 
     def _wrong(self) -> Iterable[tuple[str, str, bool]]:
         """Yield (setting, rule, whether it is broken) for the rules that are not plain ranges."""

@@ -1,11 +1,12 @@
 """Training, as the command line and Python call it: what can be refused at once is, before torch is imported."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.command import say
+from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.settings import SourceOptions
 from sightsmith.data.source import require_data
 from sightsmith.training.settings import TrainSettings
@@ -29,12 +30,38 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
         TrainingError: the loss is not a number, the disk is full, or somebody asked to stop; the work folder
             `OUT.train` then holds the last good checkpoint, and `resume` goes on from it.
     """
-    settings = replace(settings, out=Path(settings.out))
     require_data(settings.data, SourceOptions(format=settings.format))
-    with closing(WorkFolder(settings.out)) as work:
-        work.take(settings)
+    named = settings.out is not None
+    settings, work = taken(settings)
+    with closing(work):
+        if not named and not quiet:
+            say(f"The bundle goes to {settings.out}; --out names another place.")
         if not work.locked and not quiet:
             say(f"warning: this system cannot lock {work.path}; start no second training there while this one runs.")
         from sightsmith.training.fit import fit
 
         return fit(settings, work, quiet=quiet)
+
+
+def taken(settings: TrainSettings) -> tuple[TrainSettings, WorkFolder]:
+    """Return the settings with a place for the bundle, and its work folder, locked.
+
+    Without `out` the first free name is taken: the lock decides, so that two trainings started at once get two.
+    """
+    if settings.out is not None:
+        work = WorkFolder(Path(settings.out))
+        work.take(settings)
+        return settings, work
+    if settings.resume or settings.overwrite:
+        asked = "resume" if settings.resume else "overwrite"
+        raise SettingsError(f"train: --{asked} needs --out, the folder of the training that it is about.")
+    name = Path(settings.data).resolve()
+    stem = (name.stem if name.is_file() else name.name).strip(".") or "model"
+    number = 0
+    while True:
+        number += 1
+        placed = replace(settings, out=Path("runs", stem if number == 1 else f"{stem}-{number}"))
+        work = WorkFolder(placed.bundle_path)
+        with suppress(OutputExistsError):
+            work.take(placed)
+            return placed, work

@@ -80,9 +80,9 @@ class WorkFolder:
             ) from None
 
     def _check(self, settings: TrainSettings) -> None:
-        for place in (settings.out, self.path):
+        for place in (settings.bundle_path, self.path):
             _refuse_overlap(place, settings)
-        refuse_taken(settings.out, overwrite=settings.overwrite)
+        refuse_taken(settings.bundle_path, overwrite=settings.overwrite)
         if settings.resume:
             self._check_same(settings)
         else:
