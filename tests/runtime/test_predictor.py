@@ -1,6 +1,7 @@
 """The predictor: order, errors, bounded reading, the choice of a backend, and what it does not import."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -250,3 +251,40 @@ def test_what_cannot_be_a_picture_is_told(exported_bundle, wrong):
         first, second = model.predict_each([wrong, PICTURES[1]])
     assert isinstance(first.error, PictureError)
     assert second.prediction.label == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("backend", ["openvino", "onnx", "torch"])
+def test_a_forked_process_answers_with_a_model_of_its_own_and_never_hangs(exported_bundle, backend):
+    """In a process of its own, with two threads: a fork copies none, and a backend may wait for them for ever."""
+    code = """
+import os, signal, sys, warnings
+import numpy as np
+from sightsmith.core.errors import BackendError
+from sightsmith.runtime.predictor import Predictor
+
+warnings.simplefilter("ignore")
+predictor = Predictor.open(sys.argv[1], backend=sys.argv[2], threads=2)
+picture = np.zeros((64, 64), np.uint8)
+label = predictor.predict_one(picture).label
+if os.fork() == 0:
+    signal.alarm(60)
+    for call in (predictor.predict_one, lambda picture: list(predictor.predict([picture]))):
+        try:
+            call(picture)
+        except BackendError as error:
+            print("Load it in the child" in str(error))
+    print(Predictor.open(sys.argv[1], backend=sys.argv[2]).predict_one(picture).label == label, flush=True)
+    os._exit(0)
+print(os.wait()[1])
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, exported_bundle, backend],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+    )
+    assert done.stdout.split() == ["True", "True", "True", "0"]

@@ -6,6 +6,7 @@ Shapes: N pictures of a batch, H, W, C height, width and channels of the net's i
 import os
 import threading
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def load_session(bundle: Bundle, precision: str, threads: int) -> Session:
         precision: "fp32" or "bf16" (autocast).
         threads: threads of torch, for the whole process; 0 tries how many are quickest, on a processor.
     """
+    _one_thread_in_forked_processes()
     if threads:
         torch.set_num_threads(threads)
     manifest = bundle.manifest
@@ -88,6 +90,13 @@ def load_session(bundle: Bundle, precision: str, threads: int) -> Session:
         precision,
         follow=not threads and "OMP_NUM_THREADS" not in os.environ,
     )
+
+
+@cache
+def _one_thread_in_forked_processes() -> None:
+    """Let a process forked from here compute with one thread: it would wait for OpenMP's others, which stayed here."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class TorchSession(Session):

@@ -1,5 +1,6 @@
 """A model loaded by a backend and ready to answer."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import BackendError, SettingsError
 
 INPUT = "pixels"
 """Name of the exported graph's one input, (N, H, W, C) uint8."""
@@ -34,6 +35,7 @@ class Session(ABC):
 
     def __init__(self, precision: str, shape: tuple[int, int, int], outputs: tuple[str, ...]) -> None:
         self.precision, self.shape, self.outputs = precision, shape, outputs
+        self._process = os.getpid()
 
     def run(self, pixels_NHWC: NDArray[np.uint8], outputs: Sequence[str] = ()) -> Arrays:
         """Answer one batch.
@@ -83,7 +85,18 @@ class Session(ABC):
             )
 
     def chosen(self, outputs: Sequence[str]) -> tuple[str, ...]:
-        """Return the asked outputs in the graph's order, all where none is asked."""
+        """Return the asked outputs in the graph's order, all if none is asked; every answer begins here.
+
+        Raises:
+            SettingsError: there is no such output.
+            BackendError: this process was forked from the one that loaded the model. A fork copies no threads, so a
+                backend would wait for its own for ever.
+        """
+        if os.getpid() != self._process:
+            raise BackendError(
+                "this model was loaded before the process was forked, and its threads stayed in the parent. Load it in "
+                "the child, or start processes with multiprocessing's spawn method."
+            )
         unknown = [name for name in outputs if name not in self.outputs]
         if unknown:
             raise SettingsError(f"this model has no output {unknown[0]!r}; it has {', '.join(self.outputs)}")
