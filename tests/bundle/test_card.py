@@ -21,6 +21,13 @@ def test_the_card_says_what_is_known_and_marks_what_is_not(digits_bundle):
     assert "sightsmith serve" in card
 
 
+def test_settings_are_named_in_words_not_in_keys(exported_bundle):
+    card = (exported_bundle / "README.md").read_text(encoding="utf-8")
+    assert "| openvino › precisions › fp32 › same answers |" in card
+    assert "precisions." not in card
+    assert "same_answers" not in card
+
+
 def test_the_card_invents_nothing(digits_bundle):
     manifest = Bundle.open(digits_bundle).manifest
     bare = dataclasses.replace(manifest, metrics={}, data={}, training={}, versions={})

@@ -81,7 +81,7 @@ def scores(page) -> list[tuple[str, float]]:
 def test_drop_a_picture_and_see_its_classes_and_the_heat_map(opened, service, digit):
     expected = service.predict(digit).json()
     with opened(service.url) as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         assert page.locator("#health").inner_text() == "Ready"
         page.evaluate(DROP, as_argument(digit))
         got = scores(page)
@@ -129,7 +129,7 @@ def test_paste_and_examples(opened, service, digit, digits):
 
 def test_what_goes_wrong_is_shown_and_the_next_picture_works(opened, service, digit):
     with opened(service.url, expected="422") as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         page.evaluate(DROP, as_argument(b"no picture at all", "notes.txt", "text/plain"))
         failure = page.locator("#failure")
         failure.wait_for(state="visible")
@@ -170,7 +170,7 @@ COMES = """(count) => new Promise((resolve) => {
 
 def test_an_explanation_given_up_while_it_arrives_hides_nothing(opened, service, digit):
     with opened(service.url) as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         page.evaluate(DROP, as_argument(digit))
         scores(page)
         page.locator("#heat").wait_for(state="visible")
@@ -189,7 +189,7 @@ def test_an_explanation_given_up_while_it_arrives_hides_nothing(opened, service,
 
 def test_an_answer_that_is_not_json_is_reported_and_the_next_explanation_shows_the_classes(opened, service, digit):
     with opened(service.url) as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         page.evaluate(DROP, as_argument(digit))
         scores(page)
         page.locator("#heat").wait_for(state="visible")
@@ -207,7 +207,7 @@ def test_an_answer_that_is_not_json_is_reported_and_the_next_explanation_shows_t
 
 def test_the_command_is_copied(opened, service, digit):
     with opened(service.url) as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         page.evaluate(DROP, as_argument(digit, "my 7's.png"))
         scores(page)
         page.locator("#copy").click()
@@ -254,7 +254,7 @@ def test_facts_that_come_late_do_not_replace_those_of_the_model_chosen_since(
 
 def test_a_picture_that_comes_before_the_model_is_known_is_answered_once_it_is(opened, service, digit):
     with opened(service.url) as page:
-        page.locator("#card h1").wait_for()  # so that the first load asks for nothing more
+        page.locator("#card h1").wait_for(state="attached")  # so that the first load asks for nothing more
         held = []
         page.route("**/v1/models/*", lambda route: held.append(route))
         with page.expect_request("**/v1/models/*"):
@@ -269,15 +269,24 @@ def test_a_picture_that_comes_before_the_model_is_known_is_answered_once_it_is(o
 @pytest.mark.parametrize("width", [320, 390, 820, 1280])
 def test_nothing_stands_out_of_the_window_at_any_width(opened, service, path, width):
     with opened(service.url, path, viewport={"width": width, "height": 800}) as page:
-        page.locator("#card h1" if path == "/" else ".shape").first.wait_for()
+        page.locator("#card h1" if path == "/" else ".shape").first.wait_for(state="attached")
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_model_card_waits_until_somebody_opens_it(opened, service):
+    with opened(service.url) as page:
+        page.locator("#card h1").wait_for(state="attached")
+        assert not page.locator("#card").is_visible()
+        page.locator("#card-details summary").click()
+        assert page.locator("#card h1").is_visible()
 
 
 def test_dark_and_light(opened, service, tmp_path):
     lightness = {}
     for scheme in ("light", "dark"):
         with opened(service.url, color_scheme=scheme) as page:
-            page.locator("#card h1").wait_for()
+            page.locator("#card h1").wait_for(state="attached")
             file: Path = tmp_path / f"{scheme}.png"
             page.screenshot(path=file)
             lightness[scheme] = float(np.asarray(Image.open(file).convert("L")).mean())
@@ -296,7 +305,7 @@ def test_the_reference_draws_every_route_offline(opened, service):
 
 def test_a_service_that_has_gone_is_reported(opened, serving, exported_bundle, digit):
     with serving(exported_bundle) as service, opened(service.url, expected="ERR_CONNECTION_REFUSED") as page:
-        page.locator("#card h1").wait_for()
+        page.locator("#card h1").wait_for(state="attached")
         service.process.kill()
         service.end()
         page.evaluate(DROP, as_argument(digit))

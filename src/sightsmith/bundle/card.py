@@ -13,6 +13,8 @@ from typing import Any
 from sightsmith.bundle.manifest import Manifest
 
 _BLANK = "*To be filled in by whoever publishes this model.*"
+_WITHIN = " › "
+"""Between the name of a table of settings and that of a setting in it."""
 _PLACES = frozenset({"location", "data", "out", "weights"})
 """Entries that may be paths: the card, which the service shows to anybody, has their last part alone."""
 _SHOWN_CLASSES = 100
@@ -93,7 +95,7 @@ def _training(manifest: Manifest) -> Iterator[str]:
     rows = [
         ("weights it started from", manifest.weights["origin"]),
         ("paper", manifest.net["paper"] or "none recorded"),
-        *_rows(manifest.net["settings"], "net."),
+        *_rows(manifest.net["settings"], f"net{_WITHIN}"),
         *_rows(manifest.training),
     ]
     yield _table(("what", "value"), rows)
@@ -130,12 +132,18 @@ def _rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            rows += _rows(value, f"{prefix}{name}.")
+            rows += _rows(value, f"{prefix}{_words(name)}{_WITHIN}")
         elif isinstance(value, list):
-            rows += [(prefix + name, ", ".join(map(str, value)) if len(value) <= 8 else f"{len(value)} of them")]
+            rows += [
+                (prefix + _words(name), ", ".join(map(str, value)) if len(value) <= 8 else f"{len(value)} of them")
+            ]
         elif value not in (None, ""):
-            rows.append((prefix + name, PurePath(str(value)).name if name in _PLACES else _number(value)))
+            rows.append((prefix + _words(name), PurePath(str(value)).name if name in _PLACES else _number(value)))
     return rows
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _interval(interval: Any) -> str:
