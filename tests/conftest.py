@@ -48,3 +48,19 @@ def exported_bundle(digits_bundle, tmp_path_factory):
     shutil.copytree(digits_bundle, path)
     export(path, [name for name, file in ranked() if file.EXPORTED and not file.missing()], quiet=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium driven by Playwright."""
+    import shutil
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        launched.close()

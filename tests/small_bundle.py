@@ -15,8 +15,18 @@ def digit_pictures() -> tuple[np.ndarray, np.ndarray]:
     return (digits.images * 15.9).astype(np.uint8), digits.target
 
 
-def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.3, overwrite: bool = False):
+def write_digits_bundle(
+    path: Path,
+    *,
+    steps: int = 120,
+    temperature: float = 1.3,
+    overwrite: bool = False,
+    classes=CLASSES,
+    name: str = "digits",
+    splits=None,
+):
     """Train a small net on digits and write its bundle; the last 400 digits are not trained on."""
+
     import torch
 
     from sightsmith.bundle.draft import BundleDraft
@@ -33,7 +43,7 @@ def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.
     preprocessing = Preprocessing(height=16, width=16, colour="grey", mean=(0.3,), std=(0.35,), resize="squash")
     pixels = np.stack([preprocessing.apply(picture) for picture in pictures])
     built = build_net("smallresnet", {"width": 8}, channels=1, classes=10, height=16, width=16)
-    task = Task(built.module, CLASSES, preprocessing, Settings(label_smoothing=0.0)).train()
+    task = Task(built.module, classes, preprocessing, Settings(label_smoothing=0.0)).train()
     optimiser = torch.optim.AdamW(task.parameters(), lr=5e-3)
     images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
     for _ in range(steps):
@@ -47,19 +57,19 @@ def write_digits_bundle(path: Path, *, steps: int = 120, temperature: float = 1.
         outputs = task.eval().exported(temperature)(torch.from_numpy(witness_pixels))
     torch.set_num_threads(threads)
     draft = BundleDraft(
-        name="digits",
+        name=name,
         task={"name": "classify", "settings": {"label_smoothing": 0.0}},
         net={"name": built.name, "settings": built.settings, "paper": built.paper, "licence": built.licence},
         weights_record={"origin": built.weights.origin, "licence": built.weights.licence, "sha256": ""},
         preprocessing=preprocessing,
-        classes=CLASSES,
+        classes=classes,
         kind=Task.KIND,
         outputs=Task.OUTPUTS,
         weights={name: value.numpy() for name, value in built.module.state_dict().items()},
         witnesses=Witnesses(
             encoded, witness_pixels, {n: o.numpy() for n, o in zip(Task.OUTPUTS, outputs, strict=True)}
         ),
-        splits={"train": 1397, "test": 400},
+        splits={"train": 1397, "test": 400} if splits is None else splits,
         temperature=temperature,
         data={"location": "digits", "format": "built in", "licence": "CC BY 4.0", "counts": {"train": 1397}},
         metrics={"test": {"accuracy": 0.97, "intervals": {"accuracy": {"low": 0.95, "high": 0.98}}}},

@@ -4,15 +4,14 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import decode
+from sightsmith.core.pages import template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
 from sightsmith.data.source import Problem, Source, many
@@ -70,32 +69,17 @@ def gate_html(report: GateReport, source: Source) -> str:
     """
     by_key = {sample.key: sample for sample in source.samples if report.problems}
     problems = [(problem, _groups(problem, by_key, source), _more(problem, by_key)) for problem in report.problems]
-    return (
-        _environment()
-        .get_template("gate.html.j2")
-        .render(
-            report=report,
-            problems=problems,
-            tiles=_tiles(report),
-            balance=_balance(report),
-            more_classes=max(0, len(report.classes) - _CLASSES),
-            shown_classes=_CLASSES,
-            splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
-            sizes=_sizes(report),
-            modes=_modes(report),
-            css=(_PAGES / "gate.css").read_text(encoding="utf-8"),
-        )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_PAGES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template(_PAGES / "gate.html.j2").render(
+        report=report,
+        problems=problems,
+        tiles=_tiles(report),
+        balance=_balance(report),
+        more_classes=max(0, len(report.classes) - _CLASSES),
+        shown_classes=_CLASSES,
+        splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
+        sizes=_sizes(report),
+        modes=_modes(report),
+        css=(_PAGES / "gate.css").read_text(encoding="utf-8"),
     )
 
 

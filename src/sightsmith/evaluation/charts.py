@@ -265,8 +265,12 @@ def _short(value: str | float) -> str:
 
 
 def _svg(width: float, height: float, title: str, parts: Sequence[Markup], *, grow: bool = True) -> Markup:
-    # a chart may grow to its column; a matrix keeps its cells' size and may only shrink
-    style = f"max-width:{width * 1.2:.0f}px" if grow else f"width:{width:.0f}px;max-width:100%"
+    # a chart may grow to its column; a matrix may shrink as long as its numbers can be read, then its box scrolls
+    style = (
+        f"max-width:{width * 1.2:.0f}px"
+        if grow
+        else f"width:{width:.0f}px;max-width:100%;min-width:{width * 0.85:.0f}px"
+    )
     return _tag(
         "svg",
         _tag("title", title),

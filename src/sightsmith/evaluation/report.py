@@ -5,14 +5,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sightsmith.bundle.manifest import Manifest
+from sightsmith.core import pages
 from sightsmith.core.progress import duration
 from sightsmith.evaluation import charts, selective
 from sightsmith.evaluation.bootstrap import Interval
@@ -79,12 +78,7 @@ def report_html(
 def page(template: str, **values: Any) -> str:
     """Return a page of `pages/` with its style and script inside it; every value is escaped."""
     css, js = (Markup((_PAGES / name).read_text(encoding="utf-8")) for name in ("style.css", "sort.js"))  # noqa: S704  # our own files
-    return _environment().get_template(template).render(css=css, js=js, **values).strip() + "\n"
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return pages.template(_PAGES / template).render(css=css, js=js, **values).strip() + "\n"
 
 
 def tiles(evaluation: Evaluation) -> list[Tile]:
