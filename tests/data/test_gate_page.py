@@ -32,7 +32,7 @@ def test_the_page_shows_the_problems_with_their_pictures(photos):
     assert page.count("<figure>") == 12 * 2 + 1  # twelve pairs of the duplicates and the damaged one
     assert "and 48 more; --json names all" in page
     assert page.count("cannot be shown") == 1
-    assert "cat/cut.png" in page
+    assert "cat/<wbr>cut.<wbr>png" in page
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(photos):
