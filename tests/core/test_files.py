@@ -113,6 +113,16 @@ def test_a_link_in_an_archive_is_refused(tmp_path):
         unzip(archive, tmp_path)
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_is_stored_or_deflated(tmp_path, compression):
+    archive = tmp_path / "odd.zip"
+    with zipfile.ZipFile(archive, "w", compression) as zipped:
+        zipped.writestr("a.txt", "a" * 100)
+    with pytest.raises(BundleError, match=rf"a\.txt.* compressed with method {compression}; .*zip -r"):
+        unzip(archive, tmp_path)
+    assert not (tmp_path / "a.txt").exists()
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
     archive = tmp_path / "bomb.zip"
     with zipfile.ZipFile(archive, "w") as zipped:

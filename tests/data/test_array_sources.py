@@ -9,6 +9,8 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -27,6 +29,8 @@ from sightsmith.data.sources.parts.download import downloaded, fetch_archive
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (12, 7, 5), dtype=np.uint8)
 LABELS = np.arange(12, dtype=np.uint8) % 3
+FILL = 20 * 2**20
+"""Bytes that a small compressed file can be made to fill; more than what is allowed without looking at its size."""
 
 
 def idx_bytes(array, kind=8):
@@ -75,7 +79,7 @@ def test_idx_classes_by_file(tmp_path):
     ("images", "message"),
     [
         (idx_bytes(PICTURES)[:-9], r"its header says 12 × 7 × 5, which takes 436 bytes, but it has 427"),
-        (idx_bytes(PICTURES) + b"x", "but it has 437"),
+        (idx_bytes(PICTURES) + b"x", "but it has more"),
         (b"\x89PNG....", "not an idx file: it starts with 89 50 4e 47"),
         (b"", "starts with nothing"),
         (b"\0\0\x08\x03\0\0", "cut short inside its header"),
@@ -102,6 +106,29 @@ def test_damaged_gzip(tmp_path, cut):
     file.write_bytes(b"no gzip at all")
     with pytest.raises(DataError, match="not a whole gzip file"):
         open_source(tmp_path)
+
+
+def peak_of(location, message):
+    """Return the bytes that Python held at the most while a source was refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=message):
+            open_source(location)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_file_is_read_no_further_than_its_header_says(tmp_path):
+    write_mnist(tmp_path)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(gzip.compress(idx_bytes(PICTURES) + bytes(FILL)))
+    assert peak_of(tmp_path, "takes 436 bytes, but it has more") < FILL / 4
+    header = struct.pack(">BBBB3I", 0, 0, 8, 3, FILL >> 10, 32, 32)
+    file.write_bytes(gzip.compress(header + bytes(FILL)))
+    assert peak_of(tmp_path, "100 times.*Unpack it") < FILL / 4
+    file.write_bytes(gzip.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 4000, 64, 64)))  # within the bound, and cut short
+    assert peak_of(tmp_path, "but it has 16") < FILL / 4
 
 
 def test_idx_without_labels(tmp_path):
@@ -171,6 +198,29 @@ def test_npz_cut_short(tmp_path):
         (tmp_path / "set.npz").write_bytes(data[:cut])
         with pytest.raises(DataError, match="not a whole"):
             open_source(tmp_path / "set.npz")
+
+
+def npy(shape, content=b""):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue() + content
+
+
+@pytest.mark.parametrize(
+    ("content", "compression", "message"),
+    [
+        (npy((10**8, 28, 28)), zipfile.ZIP_STORED, "images.npy: its header says .* 78,400,000,000 bytes, .* has 0"),
+        (npy((10**30, 28, 28)), zipfile.ZIP_STORED, "its header says"),
+        (npy((12, 7, 5), PICTURES.tobytes() + b"x"), zipfile.ZIP_STORED, "takes 420 bytes, but it has 421"),
+        (npy((FILL >> 10, 32, 32), bytes(FILL)), zipfile.ZIP_DEFLATED, "100 times.*np.savez"),
+        (npy((12, 7, 5), PICTURES.tobytes()), zipfile.ZIP_LZMA, "images.npy.*method 14; .*np.savez"),
+    ],
+)
+def test_an_npz_that_claims_more_than_it_holds_is_refused_before_it_is_read(tmp_path, content, compression, message):
+    np.savez(tmp_path / "set.npz", labels=LABELS)
+    with zipfile.ZipFile(tmp_path / "set.npz", "a", compression) as archive:
+        archive.writestr("images.npy", content)
+    assert peak_of(tmp_path / "set.npz", message) < FILL / 4
 
 
 def write_cifar10(folder):

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -20,8 +20,10 @@ _MAX_ARCHIVE_BYTES = 16 * 2**30
 _MAX_ARCHIVE_FILES = 10_000
 _SMALL = 16 * 2**20
 _MAX_RATIO = 100
-"""Weights hardly compress, so more than this many bytes from one, beyond `_SMALL` in all, is made to fill a disk."""
-_DAMAGE = (
+"""Weights and pictures hardly compress, so more than this many bytes from one, beyond `_SMALL` in all, is made to do
+harm."""
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+ZIP_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -200,7 +202,7 @@ def unzip(
             members = select(zipped)
             _check_ratio(archive, members)
             zipped.extractall(folder, members)
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise OutputError(
                 f"{folder}: no room to unpack {archive} ({error.strerror}). Free some, or set TMPDIR to a larger place."
@@ -208,14 +210,29 @@ def unzip(
         raise BundleError(f"{archive}: not a whole zip archive ({error}). Copy it again.") from error
 
 
+def absurd_ratio(packed: int, unpacked: int) -> str:
+    """Return why so many bytes cannot be in so few, for a message; empty if they can."""
+    if unpacked <= max(_SMALL, _MAX_RATIO * packed):
+        return ""
+    return f"{packed:,} bytes would unpack to {unpacked:,}, more than {_MAX_RATIO} times as many"
+
+
+def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
+    """Return which member is neither stored nor deflated, for a message; empty if none is.
+
+    Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
+    """
+    odd = next((member for member in members if member.compress_type not in _METHODS), None)
+    if odd is None:
+        return ""
+    return f"{odd.filename!r} is compressed with method {odd.compress_type}; only stored and deflated members are read"
+
+
 def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     """Refuse what unpacks to far more than the archive holds; members may share bytes, so the sum counts."""
     unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
-    if unpacked > _SMALL and unpacked > _MAX_RATIO * packed:
-        raise BundleError(
-            f"{archive}: {packed:,} bytes would unpack to {unpacked:,}, more than {_MAX_RATIO} times as many. No "
-            "bundle compresses so well; do not trust it."
-        )
+    if absurd := absurd_ratio(packed, unpacked):
+        raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -224,6 +241,8 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
             f"{archive}: an archive may hold {_MAX_ARCHIVE_FILES:,} files and {_MAX_ARCHIVE_BYTES >> 30} GiB unpacked; "
             "this one holds more. Unpack it yourself if you trust it."
         )
+    if odd := odd_compression(members):
+        raise BundleError(f"{archive}: {odd}. Pack it again with `zip -r`.")
     for member in members:
         name = member.filename.replace("\\", "/")
         is_link = (member.external_attr >> 16) & 0o170000 == 0o120000

@@ -4,13 +4,16 @@ An array of strings (or bytes in UTF-8) `classes` names the classes; without it 
 Arrays of Python objects are never read, since they are pickles.
 """
 
+import math
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
+from sightsmith.core.files import ZIP_DAMAGE, absurd_ratio, odd_compression
 from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import Part, array_samples, check_part
@@ -60,6 +63,7 @@ def _inside(folder: Path) -> Path | None:
 
 def _read(file: Path) -> dict[str, NDArray[np.generic]]:
     try:
+        _check_sizes(file)
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except ValueError as error:
@@ -69,8 +73,38 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
                 "Save it again with np.savez and plain arrays."
             ) from error
         raise DataError(f"{file}: damaged ({error}). Download it again.") from error
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, AttributeError, TypeError) as error:
+    except (*ZIP_DAMAGE, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{file}: not a whole .npz archive ({error}). Download it again.") from error
+
+
+def _check_sizes(file: Path) -> None:
+    """Refuse arrays that claim more bytes than lie in the file: NumPy takes memory for all that a header says.
+
+    Raises:
+        DataError: such a claim, or a compression that cannot be read within bounds.
+    """
+    if not zipfile.is_zipfile(file):
+        return  # np.load says what it is
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        odd = odd_compression(members) or absurd_ratio(file.stat().st_size, sum(member.file_size for member in members))
+        if odd:
+            raise DataError(f"{file}: {odd}. If you trust it, save it again with np.savez.")
+        for member in members:
+            with archive.open(member) as array:
+                _check_size(f"{file}, {member.filename}", array, member.file_size)
+
+
+def _check_size(name: str, array: IO[bytes], size: int) -> None:
+    version = np.lib.format.read_magic(array)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(array)
+    claimed, held = math.prod(shape) * max(1, dtype.itemsize), size - array.tell()
+    if claimed != held and not dtype.hasobject:
+        raise DataError(
+            f"{name}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes {claimed:,} bytes, but it "
+            f"has {held:,}. Download it again."
+        )
 
 
 def _part(file: Path, arrays: dict[str, NDArray[np.generic]], prefix: str) -> Part:

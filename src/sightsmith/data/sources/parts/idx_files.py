@@ -4,15 +4,18 @@ Header: two zero bytes, a type byte (8: uint8), the number of dimensions, and ea
 """
 
 import gzip
+import math
 import re
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
+from sightsmith.core.files import absurd_ratio
 from sightsmith.core.records import Split
 from sightsmith.data.sources.parts.arrays import Part, check_part
 from sightsmith.data.sources.parts.names import split_named
@@ -22,33 +25,53 @@ IMAGES = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$", re.
 
 _UINT8 = 8
 _MAX_DIMENSIONS = 4
+_PIECE = 2**20
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read one idx file.
+    """Read one idx file, no further than its header says.
 
     Raises:
-        DataError: not idx, not of bytes, cut short, or longer than its header says.
+        DataError: not idx, not of bytes, cut short, longer than its header says, or too large for its gzip file.
     """
+    zipped = path.suffix.lower() == ".gz"
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            shape = _read_shape(path, file)
+            wanted = math.prod(shape)
+            absurd = absurd_ratio(path.stat().st_size, wanted) if zipped else ""
+            if absurd:
+                raise DataError(f"{path}: {absurd}. Unpack it yourself if you trust it: `gunzip -k`.")
+            data = _read_at_most(file, wanted + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: not a whole gzip file ({error}). Download it again.") from error
-    if len(data) < 4 or data[:2] != b"\0\0" or not 1 <= data[3] <= _MAX_DIMENSIONS:
-        raise DataError(f"{path}: not an idx file: it starts with {data[:4].hex(' ') or 'nothing'}, not 00 00 08 0n.")
-    if data[2] != _UINT8:
-        raise DataError(f"{path}: an idx file of bytes (type 08) is needed, this one has type {data[2]:02x}.")
-    start = 4 + 4 * data[3]
-    if len(data) < start:
-        raise DataError(f"{path}: cut short inside its header ({len(data)} bytes). Download it again.")
-    shape = struct.unpack(f">{data[3]}I", data[4:start])
-    wanted = start + int(np.prod(shape, dtype=object))
     if len(data) != wanted:
+        start = 4 + 4 * len(shape)
         raise DataError(
-            f"{path}: its header says {' × '.join(map(str, shape))}, which takes {wanted:,} bytes, but it has "
-            f"{len(data):,}. Download it again."
+            f"{path}: its header says {' × '.join(map(str, shape))}, which takes {start + wanted:,} bytes, but it has "
+            f"{f'{start + len(data):,}' if len(data) < wanted else 'more'}. Download it again."
         )
-    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(memoryview(data).toreadonly(), dtype=np.uint8).reshape(shape)
+
+
+def _read_shape(path: Path, file: BufferedIOBase) -> tuple[int, ...]:
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or not 1 <= start[3] <= _MAX_DIMENSIONS:
+        raise DataError(f"{path}: not an idx file: it starts with {start.hex(' ') or 'nothing'}, not 00 00 08 0n.")
+    if start[2] != _UINT8:
+        raise DataError(f"{path}: an idx file of bytes (type 08) is needed, this one has type {start[2]:02x}.")
+    sides = file.read(4 * start[3])
+    if len(sides) < 4 * start[3]:
+        raise DataError(f"{path}: cut short inside its header ({4 + len(sides)} bytes). Download it again.")
+    return struct.unpack(f">{start[3]}I", sides)
+
+
+def _read_at_most(file: BufferedIOBase, count: int) -> bytearray:
+    """Read in pieces: a single read takes memory for all that a header claims, whatever the file holds."""
+    data = bytearray()
+    while piece := file.read(min(_PIECE, count - len(data))):
+        data += piece
+    return data
 
 
 def find_idx(folder: Path) -> dict[str, Path]:
