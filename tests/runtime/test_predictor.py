@@ -288,3 +288,12 @@ print(os.wait()[1])
         timeout=200,
     )
     assert done.stdout.split() == ["True", "True", "True", "0"]
+
+
+def test_a_replay_looks_at_the_form_without_the_class_map_too(digits_bundle):
+    import torch
+
+    with Predictor.open(digits_bundle, backend="torch", precision="fp32") as predictor:
+        assert predictor.replay().ok
+        predictor.session._modules["probabilities",] = lambda pixels: (torch.full((len(pixels), 10), 0.1),)
+        assert any("probabilities differs" in problem for problem in predictor.replay().problems())

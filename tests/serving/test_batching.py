@@ -24,13 +24,13 @@ class Bench:
             raise PictureError("bad: not a picture")
         return int(picture)
 
-    def run(self, numbers: list[int]) -> list[int]:
+    def run(self, numbers: list[int], whole: bool) -> list[int]:
         self.entered.release()
         self.door.wait(10)
         self.runs.append(numbers)
         if -1 in numbers:
             raise RuntimeError("the model broke")
-        return [2 * number for number in numbers]
+        return [(20 if whole else 2) * number for number in numbers]
 
 
 def with_batcher(work, *, batch=8, wait=0.0):
@@ -128,9 +128,27 @@ def test_a_broken_run_fails_its_pictures_and_the_next_run_works():
 
 def test_a_model_that_loses_an_answer_is_an_error_not_a_wait():
     async def work(batcher, bench):
-        batcher._run = lambda numbers: []
+        batcher._run = lambda numbers, whole: []
         with pytest.raises(ValueError, match="0 answers to 1"):
             await batcher.answer(b"1")
+
+    with_batcher(work)
+
+
+def test_whole_answers_are_computed_only_for_those_who_want_them():
+    async def work(batcher, bench):
+        bench.door.clear()
+        first = asyncio.create_task(batcher.answer(b"0"))
+        await entered(bench)
+        others = [asyncio.create_task(batcher.answer(str(n).encode(), whole=n % 2 == 0)) for n in range(1, 5)]
+        while batcher._inbox.qsize() < 4:
+            await asyncio.sleep(0)
+        bench.door.set()
+        assert await first == 0
+        assert await asyncio.gather(*others) == [2, 40, 6, 80]
+        assert bench.runs[0] == [0]
+        assert {frozenset(run) for run in bench.runs[1:]} == {frozenset({1, 3}), frozenset({2, 4})}
+        assert batcher.load.pictures == 5
 
     with_batcher(work)
 

@@ -228,6 +228,34 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch,
     asyncio.run(main())
 
 
+def test_the_class_map_is_computed_only_where_a_request_asks_for_it(digits_bundle, digit):
+    from sightsmith.runtime.predictor import Predictor
+    from sightsmith.serving import served
+    from sightsmith.serving.settings import ServeSettings
+
+    computed = []
+
+    async def main():
+        with ThreadPoolExecutor(1) as decoders:
+            predictor = Predictor.open(digits_bundle, backend="torch")
+            for names, module in predictor.session._modules.items():
+                module.register_forward_hook(lambda *_, names=names: computed.append(names))
+            model = served.ServedModel("digits", predictor, decoders, ServeSettings())
+            await model.start()
+            assert set(computed) == {("probabilities",), ("probabilities", "class_map")}  # both are proved
+            computed.clear()
+            plain = await model.predict(digit)
+            assert computed == [("probabilities",)]
+            assert plain.class_map_Khw is None
+            whole = await model.predict(digit, explain=True)
+            assert computed == [("probabilities",), ("probabilities", "class_map")]
+            assert whole.class_map_Khw is not None
+            assert whole.scores_K == pytest.approx(plain.scores_K, abs=5e-2)
+            await model.stop()
+
+    asyncio.run(main())
+
+
 def test_witnesses_larger_than_requests_may_be_do_not_make_a_model_not_ready(serving, exported_bundle):
     with serving(exported_bundle, "--max-pixels", "1") as service:
         assert service.client.get("/readyz").status_code == 200

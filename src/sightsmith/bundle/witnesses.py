@@ -8,7 +8,7 @@ Shapes: N witnesses, H, W, C height, width and channels of the net's input.
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,16 @@ def compare(
         limits={name: tolerance[name] for name in got},
         same_answers=module.same_answers(expected, got, tolerance[first]) if finite else 0.0,
         pixels=pixels,
+    )
+
+
+def worst(proofs: Sequence[Proof]) -> Proof:
+    """Return what holds for the same witnesses replayed in several ways: the largest of each difference."""
+    names = dict.fromkeys(name for proof in proofs for name in proof.differences)
+    return replace(
+        proofs[0],
+        differences={name: max(proof.differences.get(name, 0.0) for proof in proofs) for name in names},
+        same_answers=min(proof.same_answers for proof in proofs),
     )
 
 

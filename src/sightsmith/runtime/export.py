@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle, add_files
-from sightsmith.bundle.witnesses import Proof, Witnesses, compare
+from sightsmith.bundle.witnesses import Proof, Witnesses
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.images import Picture
 from sightsmith.core.machine import look
@@ -186,10 +186,8 @@ def _load(bundle: Bundle, module: ModuleType, folder: Path, precision: str, thre
 
 
 def _replay(bundle: Bundle, name: str, precision: str, session: Session, witnesses: Witnesses) -> Proof:
-    parts = [session.run(witnesses.pixels_NHWC[at : at + 16]) for at in range(0, len(witnesses.pixels_NHWC), 16)]
-    got = {output: np.concatenate([part[output] for part in parts]) for output in session.outputs}
     limits = KINDS.module(bundle.manifest.kind).TOLERANCES[precision]
-    proof = compare(witnesses.outputs, got, limits, kind=bundle.manifest.kind)
+    proof = session.replay(witnesses, limits, kind=bundle.manifest.kind)
     way_out = "" if precision == "fp32" else " (--precision fp32 exports without it)"
     proof.require(f"export to {name} in {precision}{way_out}")
     return proof

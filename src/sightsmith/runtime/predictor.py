@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
-from sightsmith.bundle.witnesses import Proof, Witnesses, compare, pixel_difference
+from sightsmith.bundle.witnesses import Proof, Witnesses, pixel_difference
 from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.images import Picture, describe
 from sightsmith.core.machine import usable_cores
@@ -30,8 +30,6 @@ from sightsmith.runtime.session import Arrays, Session, default_batch
 
 Prediction = Any
 """What the bundle's kind of prediction makes, such as `predictions.labels.Labels`."""
-
-_REPLAYED = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,19 +166,14 @@ class Predictor:
         return made
 
     def replay(self, witnesses: Witnesses | None = None) -> Proof:
-        """Decode and answer the witnesses again and compare with what the trained model gave; every output.
+        """Decode and answer the witnesses again and compare with what the trained model gave, as `Session.replay`.
 
         Args:
             witnesses: those of the bundle, where they have been read already; read anew where None.
         """
         witnesses = witnesses or self.bundle.witnesses()
-        parts = [
-            self.run(witnesses.pixels_NHWC[at : at + _REPLAYED])
-            for at in range(0, len(witnesses.pixels_NHWC), _REPLAYED)
-        ]
-        got = {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
         pixels = pixel_difference(witnesses, self.preprocessing)
-        return compare(witnesses.outputs, got, self._tolerance, kind=self.manifest.kind, pixels=pixels)
+        return self.session.replay(witnesses, self._tolerance, kind=self.manifest.kind, pixels=pixels)
 
     def close(self) -> None:
         """Remove what an archive was unpacked to."""

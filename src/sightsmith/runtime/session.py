@@ -2,12 +2,13 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare, worst
 from sightsmith.core.errors import BackendError, SettingsError
 
 INPUT = "pixels"
@@ -17,6 +18,7 @@ Arrays = dict[str, NDArray[Any]]
 
 _BATCH_BYTES = 8 * 224 * 224 * 3
 _BATCHES = (8, 64)
+_REPLAYED = 16
 
 
 def default_batch(shape: tuple[int, int, int]) -> int:
@@ -66,6 +68,29 @@ class Session(ABC):
         for pixels_NHWC in batches:
             self.check(pixels_NHWC)
             yield self._run(pixels_NHWC, names)
+
+    def replay(
+        self, witnesses: Witnesses, limits: Mapping[str, float], *, kind: str, pixels: float | None = None
+    ) -> Proof:
+        """Answer the witnesses with every output and with the first alone, which backends may compile apart.
+
+        Args:
+            witnesses: of the bundle.
+            limits: largest allowed difference of each output.
+            kind: kind of prediction, a file's name in predictions/.
+            pixels: what `pixel_difference` found, to be judged along.
+
+        Returns:
+            The worse of both in each respect.
+        """
+        forms = dict.fromkeys((self.outputs, self.outputs[:1]))
+        answers = (self._answers(witnesses.pixels_NHWC, form) for form in forms)
+        return worst([compare(witnesses.outputs, got, limits, kind=kind, pixels=pixels) for got in answers])
+
+    def _answers(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+        starts = range(0, len(pixels_NHWC), _REPLAYED)
+        parts = [self.run(pixels_NHWC[at : at + _REPLAYED], outputs) for at in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
 
     @abstractmethod
     def describe(self) -> str:

@@ -29,6 +29,7 @@ class _Waiting(Generic[Pixels, Answer]):
     picture: bytes
     answer: "asyncio.Future[Answer]"
     counted: bool
+    whole: bool
     pixels: Pixels | None = None
     """None: not decoded yet, or it could not be."""
     pooled: bool = True
@@ -60,7 +61,7 @@ class Batcher(Generic[Pixels, Answer]):
     def __init__(
         self,
         decode: Callable[[bytes], Pixels],
-        run: Callable[[list[Pixels]], list[Answer]],
+        run: Callable[[list[Pixels], bool], list[Answer]],
         decoders: Executor,
         *,
         batch: int,
@@ -71,7 +72,8 @@ class Batcher(Generic[Pixels, Answer]):
 
         Args:
             decode: from a picture's bytes to what the model takes; called in `decoders` and in the model's thread.
-            run: from what the model takes to the answers, in order; called in one thread, never twice at once.
+            run: from what the model takes, and whether whole answers are wanted, to the answers, in order; called in
+                one thread, never twice at once.
             decoders: threads that decode.
             batch: most pictures of one run.
             wait: seconds that a picture waits for others that are being decoded.
@@ -101,17 +103,18 @@ class Batcher(Generic[Pixels, Answer]):
         for answer in tuple(self._under_way):
             answer.cancel()
 
-    async def answer(self, picture: bytes, *, counted: bool = True) -> Answer:
+    async def answer(self, picture: bytes, *, whole: bool = False, counted: bool = True) -> Answer:
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
             picture: encoded.
+            whole: what `run` is told; pictures that arrive together and differ in it run one kind after the other.
             counted: it is part of `load`.
 
         Raises:
             PictureError: this picture cannot be decoded; the others of its batch do not notice.
         """
-        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), counted)
+        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), counted, whole)
         if counted and self._tiny(picture):
             waiting.pooled = False
             self._inbox.put(waiting)
@@ -158,8 +161,9 @@ class Batcher(Generic[Pixels, Answer]):
             taken: list[_Waiting[Pixels, Answer]] = []
             call = self._fill(taken)
             taken = [waiting for waiting in taken if not waiting.answer.done()]
-            if taken:
-                self._run_batch(taken)
+            for whole in (False, True):
+                if some := [waiting for waiting in taken if waiting.whole is whole]:
+                    self._run_batch(some, whole)
             if call is not None:
                 call.run()
 
@@ -187,10 +191,10 @@ class Batcher(Generic[Pixels, Answer]):
                 taken.append(news)
         return None
 
-    def _run_batch(self, taken: list[_Waiting[Pixels, Answer]]) -> None:
+    def _run_batch(self, taken: list[_Waiting[Pixels, Answer]], whole: bool) -> None:
         futures = [waiting.answer for waiting in taken]
         try:
-            answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None])
+            answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None], whole)
             if len(answers) != len(taken):
                 raise ValueError(f"the model gave {len(answers)} answers to {len(taken)} pictures")
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it

@@ -81,7 +81,7 @@ async def predict(request: Request, name: str, query: Annotated[PredictQuery, Qu
         picture = await read_picture(request, registry.settings, add, registry.decoders)
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
-            prediction = await model.predict(picture)
+            prediction = await model.predict(picture, explain=query.explain)
             labels = prediction.to_json(top=query.top)
             if not query.explain:
                 return JSONResponse(labels)

@@ -174,13 +174,13 @@ class ServedModel:
         finally:
             self.under_way -= 1
 
-    async def predict(self, picture: bytes) -> Prediction:
-        """Return the prediction of one encoded picture.
+    async def predict(self, picture: bytes, *, explain: bool = False) -> Prediction:
+        """Return the prediction of one encoded picture, with its class map if it is to be explained.
 
         Raises:
             PictureError: it cannot be decoded or is too large.
         """
-        return await self.batcher.answer(picture)
+        return await self.batcher.answer(picture, whole=explain)
 
     async def _keep_checking(self) -> None:
         while True:
@@ -190,8 +190,7 @@ class ServedModel:
     def _decode(self, picture: bytes) -> Pixels:
         return self.predictor.preprocessing.apply(picture, max_pixels=self._max_pixels)
 
-    def _run(self, pixels: list[Pixels]) -> list[Prediction]:
-        # Every output, always: the class map costs a per cent or so, and what answers is then one compiled model, the
-        # very one that the witnesses are replayed in.
-        arrays = self.predictor.run(np.stack(pixels), self.manifest.outputs)
+    def _run(self, pixels: list[Pixels], whole: bool) -> list[Prediction]:
+        # the class map of some nets costs many times what their scores do
+        arrays = self.predictor.run(np.stack(pixels), self.manifest.outputs if whole else self.manifest.outputs[:1])
         return self.predictor.from_outputs(arrays)
