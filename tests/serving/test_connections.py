@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -119,14 +120,61 @@ def test_a_client_that_stays_connected_loses_nothing_at_the_end(serving, exporte
         assert service.complained == []
 
 
-def test_a_length_said_in_two_ways_hides_no_request(service):
-    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
-    head += "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+def exchange(service, *parts: bytes) -> bytes:
+    """Send parts, each once the service may have seen the one before, and return all that comes back."""
     with connect(service) as client:
-        client.sendall(head.encode() + b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
+        for part in parts:
+            client.sendall(part)
+            assert service.client.get("/livez").status_code == 200
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+HOST = b"Host: localhost\r\n"
+LIVE = b"GET /livez HTTP/1.1\r\n" + HOST
+LAST = LIVE + b"Connection: close\r\n\r\n"
+CHUNKED = f"POST {PREDICT} HTTP/1.1\r\n".encode() + HOST + b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+        CHUNKED.replace(b": chunked", b": gzip, chunked") + b"\r\n0\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n\r\n",
+        LIVE + HOST + b"\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"Upgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    ],
+    ids=["two lengths", "a coding", "no host", "two hosts", "connect", "tls"],
+)
+def test_a_request_that_can_be_read_in_two_ways_hides_no_other(service, request_):
+    answer = exchange(service, request_ + LAST)
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.count(b"HTTP/1.1") == 1
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
+def test_an_offer_of_another_protocol_is_passed_over(service, digit, upgrade):
+    """Java's client offers HTTP/2 with each first request, as `curl --http2` does."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + upgrade + b"\r\nHTTP2-Settings: AAMAAABk\r\n"
+    head = f"POST {PREDICT} HTTP/1.1\r\nContent-Type: image/png\r\n".encode() + HOST + offer
+    whole = head + f"Content-Length: {len(digit)}\r\n\r\n".encode() + digit
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(digit), digit)
+    split = (head[:90], head[90:] + b"Transfer-Encoding: chunked\r\n\r\n" + chunks[:50], chunks[50:])
+    answer = exchange(service, whole + whole, *split, LIVE + offer + b"\r\n" + LAST)
+    assert answer.count(b"HTTP/1.1 200 OK") == 5
+    assert answer.count(b'"label"') == answer.count(b'"score"') == 3 * 5
+
+
+@pytest.mark.parametrize("begin", [LIVE, CHUNKED + b"\r\n1\r\nx\r\n0\r\n"], ids=["header", "trailers"])
+def test_a_header_ends(service, begin):
+    line = b"X: " + b"y" * 997
+    with connect(service) as client, pytest.raises(ConnectionError):
+        client.sendall(begin)
+        for _ in range(64_000):
+            client.sendall(line + b"\r\n")
+    assert service.client.get("/livez").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/livez", "/", PREDICT])
@@ -196,7 +244,7 @@ cli.main()
 
 
 def test_what_is_used_of_the_server_is_still_there():
-    """Neither protocol of uvicorn documents what `connections.py` uses; this fails once an update takes it away."""
+    """uvicorn does not document what `connections.py` uses of its protocol; this fails once an update takes it away."""
     from uvicorn import Config
     from uvicorn.server import ServerState
 
@@ -204,6 +252,6 @@ def test_what_is_used_of_the_server_is_still_there():
 
     async def main() -> None:
         protocol = PatientProtocol(Config(None, lifespan="off"), ServerState(), {}, asyncio.get_running_loop())
-        assert {"cycle", "connections", "transport", "loop"} <= set(vars(protocol))
+        assert {"cycle", "connections", "transport", "loop", "headers", "pipeline"} <= set(vars(protocol))
 
     asyncio.run(main())

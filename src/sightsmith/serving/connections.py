@@ -1,13 +1,16 @@
-"""Closing connections that would take every file descriptor of the process.
+"""Closing connections that would take every file descriptor or all memory of the process.
 
 uvicorn has a timer for a connection that is idle after an answer; it has none for one that never asks, stops in the
-middle of a request's header, or never reads its answers. This file is the one that uses attributes of uvicorn's
-protocols which it does not document; both of its protocols, with httptools and with h11, have them.
+middle of a request's header, or never reads its answers, and no bound on a header. This file is the one that uses
+attributes of uvicorn's protocol which it does not document.
 """
 
 import asyncio
+import json
+from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 30.0
 """Seconds that the header of a request may take to arrive."""
@@ -15,9 +18,12 @@ WRITE_SECONDS = 30.0
 """Seconds that a client may leave an answer unread."""
 LAST_SECONDS = 0.5
 """Seconds that an idle connection stays open at the end: a request may be on its way."""
+HEADER_BYTES = 64 * 2**10
+"""Bytes that a header, or what else is no part of a body, may have."""
 _RESERVE = 64
 """File descriptors kept for everything but connections, among them those accepted in one turn of the event loop."""
 _MOST = 100_000
+_OFFER = b"upgrade"
 
 
 def connection_limit() -> int:
@@ -30,7 +36,37 @@ def connection_limit() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else min(_MOST, max(16, soft - _RESERVE))
 
 
-class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen when uvicorn is imported
+class _Parser:
+    """httptools' parser, which passes over an offer of another protocol (`Upgrade`), as a server may.
+
+    On its own it ends such a request with its header and loses the body. Java's client offers HTTP/2 with its first
+    request, bodies and all.
+    """
+
+    def __init__(self, protocol: "PatientProtocol") -> None:
+        self._protocol = protocol
+        self._parser = HttpRequestParser(protocol)
+        # As uvicorn sets it: a request that says `Connection: close` is answered even with something behind it.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.should_upgrade = self._parser.should_upgrade
+        self.should_keep_alive = self._parser.should_keep_alive
+        self.get_method = self._parser.get_method
+        self.get_http_version = self._parser.get_http_version
+
+    def feed_data(self, data: bytes) -> None:
+        """Parse, and begin again behind each offer: with the header, but without the offer in it."""
+        rest = memoryview(data)
+        while True:
+            try:
+                self._parser.feed_data(rest)
+            except HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+                self._parser.feed_data(self._protocol.header_without_offer())
+            else:
+                return
+
+
+class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on the time for a header and for an answer, and on the number of connections."""
 
     header_seconds = HEADER_SECONDS
@@ -39,11 +75,18 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
     _write_timer: asyncio.TimerHandle | None = None
     _since = 0.0
     """When the client last did something, in the loop's time."""
+    _header_bytes = 0
+    """How much came since a header was whole or a body went on."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.parser = _Parser(self)  # type: ignore[assignment]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first request; where there are too many connections, end the most idle one."""
         if len(self.connections) >= connection_limit():
-            idle = (other for other in self.connections if other.waits_for_client())
+            ours = (other for other in self.connections if isinstance(other, PatientProtocol))
+            idle = (other for other in ours if other.waits_for_client())
             most_idle = min(idle, key=lambda other: other._since, default=None)
             (transport if most_idle is None else most_idle.transport).abort()
         super().connection_made(transport)
@@ -54,11 +97,49 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
     def data_received(self, data: bytes) -> None:
         """Take what came, and wait for the rest of a header where that is what is missing."""
         self._since = self.loop.time()
+        self._header_bytes += len(data)
         super().data_received(data)
+        if self._header_bytes > HEADER_BYTES:
+            self.send_400_response(f"a header may have {HEADER_BYTES:,} bytes, and this one goes on. Send less.")
         if not self._lacks_request():
             self._stop_header()
         elif self._header_timer is None:
             self._wait_for_header()
+
+    def on_headers_complete(self) -> None:
+        """Begin the request, unless it offers another protocol: then the parser gets it again without."""
+        self._header_bytes = 0
+        if self._offers():
+            return
+        super().on_headers_complete()
+        self.headers = []  # what follows a body in pieces is nobody's header
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._header_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        self._header_bytes = 0
+        if not self._offers():
+            super().on_message_complete()
+
+    def header_without_offer(self) -> bytes:
+        """Return the header of the request that is being read, without its `Upgrade`."""
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%b: %b" % header for header in self.headers if header[0] != _OFFER]
+        return b"\r\n".join([first, *kept, b"", b""])
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, in the form of every other refusal; not in the middle of an answer."""
+        if not self._lacks_request() and (self.cycle.response_started or self.pipeline):
+            self.transport.close()
+            return
+        body = json.dumps({"error": msg}).encode()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -88,6 +169,9 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
     def waits_for_client(self) -> bool:
         """Tell whether nothing goes on here until the client sends or reads; not if it is being closed already."""
         return not self.transport.is_closing() and (self._lacks_request() or self._write_timer is not None)
+
+    def _offers(self) -> bool:
+        return any(name == _OFFER for name, _ in self.headers)
 
     def _wait_for_header(self) -> None:
         self._since = self.loop.time()

@@ -1,6 +1,6 @@
 """What keeps a browser, and who stands between it and the service, from doing what neither asked for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,10 +58,11 @@ class SecurityHeaders:
 
 
 class RequestChecks:
-    """Refuses a request whose length is said in two ways, or that names a host which this is not.
+    """Refuses a request that can be read in two ways, or that names a host which this is not.
 
-    The first hides one request in another's body from whatever stands in front. The second is how a web page reaches a
-    service on its visitor's machine: its own name is made to lead there (DNS rebinding).
+    The first may hide another request from whatever stands in front; a length that is said twice, the parser refuses.
+    The second is how a web page reaches a service on its visitor's machine: its own name is made to lead there (DNS
+    rebinding).
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
@@ -69,22 +70,32 @@ class RequestChecks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 or 421."""
-        refusal = self._refusal(scope["headers"]) if scope["type"] == "http" else None
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> JSONResponse | None:
-        names = {name for name, _ in headers}
-        if b"transfer-encoding" in names and b"content-length" in names:
-            message = "a request has Content-Length or Transfer-Encoding, this one has both. Leave one out."
-            return JSONResponse({"error": message}, 400, headers={"Connection": "close"})
-        for name, value in headers:
-            if name == b"host" and self._hosts is not None and _host(value) not in self._hosts:
-                message = (
-                    f"this service is not {shortened(value.decode('latin-1'))!r}. Use one of its names "
-                    f"({', '.join(sorted(self._hosts))}), or start it with --allowed-hosts and this name."
-                )
-                return JSONResponse({"error": message}, 421)
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        values = {
+            wanted: [value for name, value in scope["headers"] if name == wanted]
+            for wanted in (b"host", b"transfer-encoding")
+        }
+        hosts, codings = values[b"host"], values[b"transfer-encoding"]
+        if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1"):
+            return _ambiguous(f"a request names its host once, this one {len(hosts)} times. Send one Host.")
+        if any(coding.strip().lower() != b"chunked" for coding in codings):
+            return _ambiguous(
+                "a body comes as it is or chunked, and this one has another Transfer-Encoding. Leave it out."
+            )
+        if hosts and self._hosts is not None and _host(hosts[0]) not in self._hosts:
+            message = (
+                f"this service is not {shortened(hosts[0].decode('latin-1'))!r}. Use one of its names "
+                f"({', '.join(sorted(self._hosts))}), or start it with --allowed-hosts and this name."
+            )
+            return JSONResponse({"error": message}, 421)
         return None
+
+
+def _ambiguous(message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, 400, headers={"Connection": "close"})
 
 
 def allowed_hosts(settings: ServeSettings) -> frozenset[str] | None:
