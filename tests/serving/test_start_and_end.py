@@ -171,11 +171,11 @@ from sightsmith.serving.served import ServedModel
 
 plain = ServedModel.{step}
 
-def hang(self, given):
+def hang(self, given, *more):
     if {condition}:
         print("hangs", flush=True)
         threading.Event().wait()
-    return plain(self, given)
+    return plain(self, given, *more)
 
 ServedModel.{step} = hang
 sys.argv[1:1] = ["serve"]
