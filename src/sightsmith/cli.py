@@ -16,6 +16,7 @@ from sightsmith.core.extras import require_training
 from sightsmith.core.files import next_free
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
+from sightsmith.data.settings import SourceOptions
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.training.settings import TrainSettings
 
@@ -32,7 +33,8 @@ _USE = Group("Use", sort_key=3)
 
 TrainFlags = flags_of(TrainSettings, leave_out=("data",))
 ServeFlags = flags_of(ServeSettings)
-_NO_TRAIN_FLAGS, _NO_SERVE_FLAGS = TrainFlags(), ServeFlags()
+SourceFlags = flags_of(SourceOptions)
+_NO_TRAIN_FLAGS, _NO_SERVE_FLAGS, _NO_SOURCE_FLAGS = TrainFlags(), ServeFlags(), SourceFlags()
 
 Backend = Annotated[
     str, Parameter(help="Backend: auto, or one that `doctor` lists. [default: auto]", show_default=False)
@@ -47,9 +49,7 @@ def check(
     data: str,
     /,
     *,
-    format: str | None = None,  # noqa: A002  # the flag's name
-    group_by: str | None = None,
-    label_by: str | None = None,
+    source: SourceFlags = _NO_SOURCE_FLAGS,  # type: ignore[valid-type]
     html: Path | None = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Overwrite = False,
@@ -59,15 +59,12 @@ def check(
 
     Args:
         data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
-        format: Read the data as this format instead of detecting it.
-        group_by: Table column or regular expression on the path that names the group of a picture.
-        label_by: Regular expression that takes the label from the path of a picture in a folder: '([a-z]+)_[0-9]+'.
         html: Write a page with the pictures concerned.
         strict: Exit with 1 on warnings too.
     """
     from sightsmith import model
 
-    report = model.check(data, format=format, group_by=group_by, label_by=label_by, html=html, overwrite=overwrite)
+    report = model.check(data, **given(source), html=html, overwrite=overwrite)
     print(json_text(report.to_json(), 2) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")
@@ -116,11 +113,9 @@ def evaluate(
     /,
     *,
     data: str | None = None,
-    format: str | None = None,  # noqa: A002  # the flag's name
+    source: SourceFlags = _NO_SOURCE_FLAGS,  # type: ignore[valid-type]
     split: Literal["train", "val", "test"] = "test",
     missing_ok: Annotated[bool, Parameter(negative=())] = False,
-    group_by: str | None = None,
-    label_by: str | None = None,
     backend: Backend = "auto",
     precision: Precision = "auto",
     report: Path | None = None,
@@ -129,19 +124,16 @@ def evaluate(
 ) -> int:
     """Measure a model on pictures it has not seen, and write a report with pictures.
 
+    The model's own data is read, labelled and grouped as at its training; --group-by draws its intervals by other
+    groups. Other data is labelled as at the training too; --format folder takes its labels from the folders' names.
+
     Args:
         bundle: The model.
         data: Other data with the same classes: all of it, or its `split` if it has splits; or the place that the
             model's own data has moved to. `train`, `val` and `test` name the model's own splits; for a folder of such a
             name write ./test. Without it, the model's own data.
-        format: Read that data as this format instead of detecting it.
         split: Which split.
         missing_ok: Accept data that lacks some of the model's classes.
-        group_by: Table column or regular expression on the path that names the group of a picture, such as a video
-            or a patient: the intervals are then drawn by group. Without it the model's own data has the groups of its
-            training.
-        label_by: Regular expression that takes the label from the path of a picture in a folder. Without it a folder is
-            read as that of the training was, or by the names of its folders with --format folder.
         report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
@@ -149,11 +141,9 @@ def evaluate(
     with model.load(bundle, backend=backend, precision=precision) as loaded:
         done = loaded.evaluate(
             data,
-            format=format,
+            **given(source),
             split=split,
             missing_ok=missing_ok,
-            group_by=group_by,
-            label_by=label_by,
             report=report,
             overwrite=overwrite,
         )

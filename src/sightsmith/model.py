@@ -122,6 +122,7 @@ class Model:
         missing_ok: bool = False,
         group_by: str | None = None,
         label_by: str | None = None,
+        names: str | Path | None = None,
         report: Path | None = None,
         overwrite: bool = False,
         quiet: bool = False,
@@ -133,13 +134,14 @@ class Model:
         Args:
             data: other data with the same classes, or a split of the model's own by name ("test"); None takes the
                 model's own. A folder called like a split is `"./test"` or a `Path`.
-            format: of that data, where it is not to be detected.
+            format: of that data, if it is not to be detected.
             split: which split.
             missing_ok: accept data that lacks some of the model's classes.
             group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes
                 what the model was trained with for its own data.
             label_by: pattern that takes the label from the path of a picture in a folder; None reads a folder as that
                 of the training was, or by the names of its folders with `format="folder"`.
+            names: file with names for numbered classes; None takes those of the training.
             report: where the page goes besides; for other data and other splits it goes there alone.
             overwrite: replace the page at `report`.
             quiet: show no progress.
@@ -154,11 +156,9 @@ class Model:
         done = evaluate(
             self._predictor,
             data=data,
-            format=format,
+            options=_options(format, group_by, label_by, names),
             split=split,
             missing_ok=missing_ok,
-            group_by=group_by,
-            label_by=label_by,
             report=report,
             quiet=quiet,
         )
@@ -293,6 +293,7 @@ def check(
     format: str | None = None,  # noqa: A002  # the name of the setting
     group_by: str | None = None,
     label_by: str | None = None,
+    names: str | Path | None = None,
     html: str | Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -305,6 +306,7 @@ def check(
         format: read the data as this format.
         group_by: column or pattern that names the group of a picture.
         label_by: pattern that takes the label from the path of a picture in a folder.
+        names: file with names for numbered classes, a line each.
         html: also write a page with the pictures concerned.
         overwrite: replace the page.
         quiet: show no progress.
@@ -318,7 +320,7 @@ def check(
 
     if html is not None:
         refuse_existing(Path(html), overwrite=overwrite)
-    source = open_source(data, format=format, group_by=group_by, label_by=label_by)
+    source = open_source(data, format=format, group_by=group_by, label_by=label_by, names=names)
     report = gate.check(source, from_mapping(GateSettings, settings, where="check"), quiet=quiet)
     if html is not None:
         with told(html):
@@ -363,11 +365,22 @@ def open_source(
     format: str | None = None,  # noqa: A002  # the name of the setting
     group_by: str | None = None,
     label_by: str | None = None,
+    names: str | Path | None = None,
 ) -> Any:
     """Open data as an index of samples, without checking it; see `check`."""
     from sightsmith.data.source import open_source as open_data
 
-    return open_data(data, SourceOptions(format=format, group_by=group_by, label_by=label_by))
+    return open_data(data, _options(format, group_by, label_by, names))
+
+
+def _options(
+    format: str | None,  # noqa: A002  # the name of the setting
+    group_by: str | None,
+    label_by: str | None,
+    names: str | Path | None,
+) -> SourceOptions:
+    listed = None if names is None else Path(names)
+    return SourceOptions(format=format, group_by=group_by, label_by=label_by, names=listed)
 
 
 def _prediction(prediction: Prediction, error: PictureError | None) -> Prediction:

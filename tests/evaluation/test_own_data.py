@@ -12,7 +12,7 @@ import patch_bundle
 from patch_bundle import CLASSES, write_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.data.source import open_source
+from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.findings import findings
 from sightsmith.evaluation.record import Evaluation
@@ -188,9 +188,9 @@ def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path)
     bundle, place = moved
     bundle.manifest.data["group_by"] = r"0(\d\d)\."
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        alone = evaluate(predictor, data=place, group_by=r"(\d+)\.", split="val", quiet=True)
+        alone = evaluate(predictor, data=place, options=SourceOptions(group_by=r"(\d+)\."), split="val", quiet=True)
         own = evaluate(predictor, data=place, split="val", quiet=True)
-        tens = evaluate(predictor, data=place, group_by=r"/0(\d)", split="val", quiet=True)
+        tens = evaluate(predictor, data=place, options=SourceOptions(group_by=r"/0(\d)"), split="val", quiet=True)
     assert own.answers.groups == tuple(Path(key).stem[1:] for key in own.answers.keys)
     assert own.counts["groups"] == alone.counts["groups"] == len(own.answers.keys)
     assert tens.counts["groups"] == 3

@@ -388,26 +388,29 @@ def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):
     assert result.bundle.manifest.preprocessing.colour == "rgb"
 
 
-def test_labels_from_the_names_of_files_are_read_again_as_training_read_them(digit_files, tmp_path):
+def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_path):
     """By evaluate on the own data, where it moved to, and by a proof on it; --format folder reads folders again."""
-    flat, moved = tmp_path / "flat", tmp_path / "moved"
+    flat, moved, names = tmp_path / "flat", tmp_path / "moved", tmp_path / "names.txt"
+    names.write_text("even\nodd\n")
     flat.mkdir()
     for path in digit_files.rglob("*.png"):
-        shutil.copy(path, flat / f"{'even' if int(path.parent.name) % 2 == 0 else 'odd'}-{path.name}")
-    result = train(settings(flat, tmp_path / "x", epochs=1, label_by=r"^(even|odd)-"), quiet=True)
+        shutil.copy(path, flat / f"{int(path.parent.name) % 2}-{path.name}")
+    result = train(settings(flat, tmp_path / "x", epochs=1, label_by=r"^(\d)-", names=names), quiet=True)
+    names.unlink()  # the bundle keeps the list
     bundle = Bundle.open(result.path)
     assert tuple(bundle.manifest.classes) == ("even", "odd")
     own = own_split(bundle)
     assert own.own
-    with pytest.raises(SettingsError, match="label_by: the model's own data"):
-        choose(bundle, label_by="(x)")
+    for told in ({"label_by": "(x)"}, {"format": "folder"}, {"names": names}):
+        with pytest.raises(SettingsError, match=f"{next(iter(told))}: the model's own data .*--data"):
+            choose(bundle, "test", options=SourceOptions(**told))
     flat.rename(moved)
     again = given_data(bundle, open_given(bundle, moved))
     assert again.own
     assert [(sample.key, sample.target) for sample in again.samples] == [
         (sample.key, sample.target) for sample in own.samples
     ]
-    assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"even": 0, "odd": 1}
+    assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"0": 0, "1": 1}
     with pytest.raises(DataError, match="lie in no folder"):
         open_given(bundle, moved, SourceOptions(format="folder"))
     with pytest.raises(DataError, match="does not know '0'"):

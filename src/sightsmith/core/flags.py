@@ -15,9 +15,12 @@ from cyclopts import Parameter
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstring below each field of a dataclass, in one line each."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    """Return the docstring below each field of a dataclass, in one line each, those of its base among them."""
     docs: dict[str, str] = {}
+    for base in cls.__bases__:
+        if dataclasses.is_dataclass(base):
+            docs |= field_docs(base)
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     if not isinstance(body, ast.ClassDef):
         return docs
     for field, below in zip(body.body, body.body[1:], strict=False):

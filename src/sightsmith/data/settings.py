@@ -1,6 +1,7 @@
 """Settings of sources, the gate and splits; apart from them so that the command line reads them without NumPy."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.limits import MAX_PIXELS
@@ -8,16 +9,19 @@ from sightsmith.core.limits import MAX_PIXELS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptions:
-    """How to open a source."""
+    """How to open a source: the flags and arguments of every verb that takes data."""
 
     format: str | None = None
-    """Format of the data, such as "folder" or "table"; found by looking where not given."""
+    """Format of the data, such as folder or table; detected from the path if not given."""
     group_by: str | None = None
-    """What belongs together and must not straddle two splits: a column of a table, or a regular expression with
-    one group, searched in each sample's key (its path): `^(\\d+/\\d+)_` for 3/00002_00006.ppm."""
+    """What makes a group (person, video, patient) that no two splits may share: a column of a table, or a pattern with
+    one part in (…) that is searched in the path, such as ^([0-9]+/[0-9]+)_ for 3/00002_00006.ppm."""
     label_by: str | None = None
-    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a regular expression
-    with one group, searched in each sample's key: `([a-z]+)_\\d+\\.jpg$` for cat_001.jpg."""
+    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a pattern with one
+    part in (…) that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
+    names: Path | None = None
+    """File with names for classes that are called by numbers: a name a line, the first that of class 0, or NUMBER NAME
+    in each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

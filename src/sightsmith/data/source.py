@@ -4,9 +4,9 @@ One on-disk format is one file of `data/sources/`; this picks the file by name, 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
+from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.settings import SourceOptions as SourceOptions
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
@@ -113,6 +114,7 @@ class Source:
         samples: the index, in the order of the source.
         problems: what was found while listing.
         licence: licence of the data where it is known.
+        names: the list that named its numbered classes; empty if they have the names of the data.
     """
 
     format: str
@@ -121,6 +123,7 @@ class Source:
     samples: Sequence[Sample]
     problems: tuple[Problem, ...] = ()
     licence: str | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def targets(self) -> NDArray[np.int64]:
         """Return (N,) the class's index of each sample, -1 where it has none."""
@@ -161,12 +164,16 @@ def build_source(
     """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
 
     Raises:
-        DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none.
+        DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none,
+            or the list of `names` does not name every class.
         SettingsError: `group_by` is not a regular expression with one group.
     """
     if not samples:
         reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
         raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
+    names = read_class_names(options.names) if options.names is not None else {}
+    if names:
+        classes = name_classes(classes, names, printable(str(options.names)))
     _check_names(printable(location), classes)
     problems = tuple(problems)
     samples = _unique(samples)
@@ -180,6 +187,7 @@ def build_source(
         samples=tuple(samples),
         problems=problems,
         licence=licence,
+        names=names,
     )
 
 

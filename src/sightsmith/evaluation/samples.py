@@ -11,6 +11,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
+from sightsmith.data.class_names import are_numbers, name_classes
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
@@ -55,10 +56,8 @@ def choose(
     data: str | Path | None = None,
     split: Split = "test",
     *,
-    format: str | None = None,  # noqa: A002  # the name of the setting
+    options: SourceOptions = _ANY,
     missing_ok: bool = False,
-    group_by: str | None = None,
-    label_by: str | None = None,
 ) -> Chosen:
     """Return the samples that a verb's argument names; the one place that tells a split from other data.
 
@@ -67,30 +66,34 @@ def choose(
         data: a split of the model's own data by its name (train, val, test), other data by its path or name, or None
             for `split` of its own. A folder called like a split is written `./test`.
         split: which split, if `data` names none; of other data only if that has splits.
-        format: of other data; None detects it.
+        options: how to open other data, see `open_given`; for own data `group_by` alone, None takes the training's.
         missing_ok: accept samples that lack some of the model's classes.
-        group_by: column or pattern that names the group of a sample; None takes that of the training for own data.
-        label_by: pattern that takes the label from the path of a picture in a folder of other data; see `open_given`.
 
     Raises:
-        SettingsError: `data` names one split and `split` another, or `label_by` is given for own data.
+        SettingsError: `data` names one split and `split` another, or the options say how to read own data.
         DataError: the data cannot be used.
     """
     named = next((name for name in SPLITS if name == data), None) if isinstance(data, str) else None
     if named and split not in ("test", named):
         raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
     if named or data is None:
-        if label_by is not None:
-            raise SettingsError(
-                "label_by: the model's own data has the labels of its training. Drop it or name --data."
-            )
-        chosen = own_split(bundle, named or split, group_by=group_by, missing_ok=missing_ok)
+        _refuse_reading(options)
+        chosen = own_split(bundle, named or split, group_by=options.group_by, missing_ok=missing_ok)
         if named and Path(named).exists():
             note = f"{named!r} is the model's own split; for the data beside it of that name write ./{named}"
             chosen = replace(chosen, warning=note)
         return chosen
-    source = open_given(bundle, data, SourceOptions(format=format, group_by=group_by, label_by=label_by))
-    return given_data(bundle, source, split, missing_ok=missing_ok, grouped=group_by is not None)
+    source = open_given(bundle, data, options)
+    return given_data(bundle, source, split, missing_ok=missing_ok, grouped=options.group_by is not None)
+
+
+def _refuse_reading(options: SourceOptions) -> None:
+    given = [name for name in ("format", "label_by", "names") if getattr(options, name) is not None]
+    if given:
+        raise SettingsError(
+            f"{', '.join(given)}: the model's own data is read as at its training. Drop it, or name other data with "
+            "--data (in Python data)."
+        )
 
 
 def own_split(
@@ -114,7 +117,7 @@ def own_split(
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
-        source = open_source(location, _own_options(data, group_by))
+        source = _named(bundle, open_source(location, _own_options(data, group_by)))
     except DataError as error:
         if Path(location).exists():
             raise
@@ -147,12 +150,21 @@ def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) 
     """Open data that somebody named for a model.
 
     A folder is read as that of the training was: if that had its labels in the files' names, so has this one, unless
-    the options say a format or a pattern.
+    the options say a format or a pattern. Numbered classes get the names that they had in the training.
     """
     label_by = bundle.manifest.data.get("label_by")
     if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
         options = replace(options, label_by=label_by)
-    return open_source(data, options)
+    source = open_source(data, options)
+    return source if options.names is not None else _named(bundle, source)
+
+
+def _named(bundle: Bundle, source: Source) -> Source:
+    """Name numbered classes as the training did, with the list that the bundle keeps."""
+    names = {int(number): name for number, name in (bundle.manifest.data.get("names") or {}).items()}
+    if not are_numbers(source.classes) or not names.keys() >= set(map(int, source.classes)):
+        return source
+    return replace(source, classes=name_classes(source.classes, names, str(bundle.path)), names=names)
 
 
 def given_data(
@@ -175,7 +187,7 @@ def given_data(
         group_by = bundle.manifest.data.get("group_by")
         if group_by is not None and not grouped:
             opened = {**bundle.manifest.data, "location": source.location, "format": source.format}
-            source = open_source(source.location, _own_options(opened, group_by))
+            source = _named(bundle, open_source(source.location, _own_options(opened, group_by)))
         return _of_own(bundle, source, splits, split, missing_ok)
     chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)

@@ -11,6 +11,7 @@ from sightsmith.core.errors import SightsmithError
 from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
+from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation import gallery, run
 from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
 from sightsmith.evaluation.report import report_html
@@ -22,17 +23,16 @@ FOLDER = "report"
 PAGE = f"{FOLDER}/index.html"
 _CURVES = f"{FOLDER}/metrics.csv"
 _CLASS_MAP = "class_map"
+_AS_TRAINED = SourceOptions()
 
 
 def evaluate(
     predictor: Predictor,
     *,
     data: str | Path | None = None,
-    format: str | None = None,  # noqa: A002  # the name of the setting
+    options: SourceOptions = _AS_TRAINED,
     split: Split = "test",
     missing_ok: bool = False,
-    group_by: str | None = None,
-    label_by: str | None = None,
     report: Path | None = None,
     batch: int | None = None,
     quiet: bool = False,
@@ -46,12 +46,9 @@ def evaluate(
         predictor: the model.
         data: a split of the model's own data by name, other data with the same classes, or where the model's own has
             moved to; None takes the model's own.
-        format: of that data, where it is not to be detected.
+        options: how to open that data; of the own data `group_by` alone, by which intervals are drawn.
         split: which split; of other data only where it has splits.
         missing_ok: accept data without a sample of some of the model's classes.
-        group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes what
-            the model was trained with for its own data.
-        label_by: pattern that takes the label from the path of a picture in a folder; see `samples.choose`.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
         quiet: show no progress.
@@ -63,9 +60,7 @@ def evaluate(
     Raises:
         DataError: the data cannot be used; see `samples.py`.
     """
-    chosen = choose(
-        predictor.bundle, data, split, format=format, missing_ok=missing_ok, group_by=group_by, label_by=label_by
-    )
+    chosen = choose(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
     done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:

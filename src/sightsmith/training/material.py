@@ -12,7 +12,7 @@ from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.pixels import PictureIndex
 from sightsmith.data.settings import GateSettings
-from sightsmith.data.source import Source, SourceOptions, open_source
+from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
 from sightsmith.training.settings import TrainSettings
 
@@ -72,6 +72,7 @@ class Material:
             },
             "counts": dict(self.splits.counts()),
             "licence": self.source.licence,
+            "names": {str(number): name for number, name in self.source.names.items()} or None,
             "skipped": len(self.gate.skipped) + self.gate.lost,
         }
 
@@ -82,7 +83,7 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
     Raises:
         DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
     """
-    source = open_source(settings.data, _options(settings))
+    source = open_source(settings.data, settings)
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
@@ -94,10 +95,6 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
                 f"{_way_out(gate)}"
             )
     return Material(source, gate, splits)
-
-
-def _options(settings: TrainSettings) -> SourceOptions:
-    return SourceOptions(format=settings.format, group_by=settings.group_by, label_by=settings.label_by)
 
 
 def collapsed(material: Material, settings: TrainSettings) -> str:

@@ -10,23 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sightsmith.core.errors import SettingsError
+from sightsmith.data.settings import SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainSettings:
+class TrainSettings(SourceOptions):
     """What to train on, what to train, how, and where to put it."""
 
     # What to train on
     data: str
     """Where the pictures are: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""
-    format: str | None = None
-    """Format of the data; detected from the path where not given."""
-    group_by: str | None = None
-    """What makes a group (person, video, patient) that no two splits may share: a column of the table, or a pattern
-    with one capture group that is searched in the path."""
-    label_by: str | None = None
-    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a pattern with one
-    capture group that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
     val_fraction: float = 0.1
     """Share of the pictures held back to watch training, where the data brings no such split, in (0, 0.5]."""
     test_fraction: float = 0.2
