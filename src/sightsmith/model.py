@@ -137,7 +137,7 @@ class Model:
             format: of that data, if it is not to be detected.
             split: which split.
             missing_ok: accept data that lacks some of the model's classes.
-            group_by: column or pattern that names the group of a picture, by which intervals are drawn; None takes
+            group_by: column or pattern that names the group of a picture, of which the intervals then are; None takes
                 what the model was trained with for its own data.
             label_by: pattern that takes the label from the path of a picture in a folder; None reads a folder as that
                 of the training was, or by the names of its folders with `format="folder"`.

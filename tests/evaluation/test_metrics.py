@@ -1,6 +1,5 @@
 """Metrics against scikit-learn, torchmetrics and counting by hand."""
 
-import itertools
 import subprocess
 import sys
 
@@ -12,7 +11,7 @@ import torchmetrics.functional.classification as tm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightsmith.evaluation import bootstrap, calibration, metrics
+from sightsmith.evaluation import calibration, metrics
 
 
 def answers(seed: int, samples: int, classes: int, sharpness: float = 2.0, ties: bool = False):
@@ -139,122 +138,6 @@ def test_temperature_never_changes_the_answer() -> None:
     assert (cooled_NK.argmax(axis=1) == probabilities_NK.argmax(axis=1)).all()
 
 
-def test_bootstrap_agrees_with_resampling_by_hand() -> None:
-    probabilities_NK, targets_N = answers(5, 150, 3)
-    predicted_N = probabilities_NK.argmax(axis=1)
-    found = bootstrap.intervals(predicted_N, targets_N, 3)
-    rng = np.random.default_rng(9)
-    by_hand = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
-    for _ in range(500):
-        drawn = rng.integers(150, size=150)
-        by_hand["accuracy"].append(sk.accuracy_score(targets_N[drawn], predicted_N[drawn]))
-        by_hand["balanced_accuracy"].append(sk.balanced_accuracy_score(targets_N[drawn], predicted_N[drawn]))
-        by_hand["macro_f1"].append(sk.f1_score(targets_N[drawn], predicted_N[drawn], average="macro"))
-    for name, interval in found.items():
-        assert interval.low < interval.value < interval.high
-        assert np.allclose((interval.low, interval.high), np.quantile(by_hand[name], [0.025, 0.975]), atol=0.015)
-    assert found == bootstrap.intervals(predicted_N, targets_N, 3)
-    assert found["macro_f1"].value == pytest.approx(sk.f1_score(targets_N, predicted_N, average="macro"))
-
-
-def test_paired_difference_is_narrower_than_the_two_intervals() -> None:
-    rng = np.random.default_rng(0)
-    targets_N = rng.integers(4, size=400)
-    first_N = np.where(rng.random(400) < 0.8, targets_N, (targets_N + 1) % 4)
-    second_N = np.where(rng.random(400) < 0.15, targets_N, first_N)  # the same errors, some put right
-    gap = bootstrap.differences(first_N, second_N, targets_N, 4)["accuracy"]
-    assert gap.value == pytest.approx((second_N == targets_N).mean() - (first_N == targets_N).mean())
-    assert 0 < gap.low < gap.high
-    alone = bootstrap.intervals(first_N, targets_N, 4)["accuracy"]
-    assert gap.high - gap.low < alone.high - alone.low
-
-
-def test_mcnemar_against_the_binomial_test() -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    rng = np.random.default_rng(4)
-    targets_N = np.zeros(300, dtype=int)
-    first_N, second_N = (rng.random((2, 300)) < [[0.2], [0.3]]).astype(int)
-    only_first = int(((first_N == 0) & (second_N == 1)).sum())
-    only_second = int(((first_N == 1) & (second_N == 0)).sum())
-    expected = scipy_stats.binomtest(only_first, only_first + only_second).pvalue
-    assert bootstrap.paired_p_value(first_N, second_N, targets_N) == pytest.approx(expected)
-    assert bootstrap.paired_p_value(first_N, first_N, targets_N) == 1
-
-
-def test_sign_flips_of_groups_against_every_flip() -> None:
-    rng = np.random.default_rng(6)
-    targets_N, groups_N = np.zeros(60, dtype=int), np.arange(60) % 9
-    first_N, second_N = (rng.random((2, 60)) < [[0.55], [0.3]]).astype(int)
-    lead_G = np.bincount(groups_N, weights=(second_N == 0).astype(float) - (first_N == 0))
-    flips = np.array(list(itertools.product([-1, 1], repeat=9)))
-    expected = (np.abs(flips @ lead_G) >= abs(lead_G.sum())).mean()
-    assert bootstrap.paired_p_value(first_N, second_N, targets_N, groups_N) == pytest.approx(expected)
-    alone_N = np.arange(60)
-    assert bootstrap.paired_p_value(first_N, second_N, targets_N, alone_N) == pytest.approx(
-        bootstrap.paired_p_value(first_N, second_N, targets_N)
-    )
-
-
-def test_group_bootstrap_agrees_with_drawing_groups_by_hand() -> None:
-    rng = np.random.default_rng(2)
-    targets_N, groups_N = np.arange(200) % 4 // 2, np.arange(200) // 10
-    hard_N = rng.random(20)[groups_N] < 0.3  # a group is easy or hard as a whole
-    predicted_N = np.where(hard_N & (rng.random(200) < 0.9), 1 - targets_N, targets_N)
-    found = bootstrap.intervals(predicted_N, targets_N, 2, groups_N)
-    by_hand = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
-    for _ in range(500):
-        drawn = np.concatenate([np.flatnonzero(groups_N == group) for group in rng.integers(20, size=20)])
-        by_hand["accuracy"].append(sk.accuracy_score(targets_N[drawn], predicted_N[drawn]))
-        by_hand["balanced_accuracy"].append(sk.balanced_accuracy_score(targets_N[drawn], predicted_N[drawn]))
-        by_hand["macro_f1"].append(sk.f1_score(targets_N[drawn], predicted_N[drawn], average="macro"))
-    for name, interval in found.items():
-        assert np.allclose((interval.low, interval.high), np.quantile(by_hand[name], [0.025, 0.975]), atol=0.03)
-    alone = bootstrap.intervals(predicted_N, targets_N, 2)["accuracy"]
-    whole = found["accuracy"]
-    assert whole.value == alone.value
-    assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
-
-
-@given(groups=st.lists(st.sampled_from(["", "a", "b", "c"]), min_size=1, max_size=30))
-def test_groups_are_numbered_without_gaps(groups: list[str]) -> None:
-    numbers_N = bootstrap.group_indices(groups)
-    assert set(numbers_N.tolist()) == set(range(groups.count("") + len(set(groups) - {""})))
-    for name, number in zip(groups, numbers_N.tolist(), strict=True):
-        alike = [other for other, at in zip(groups, numbers_N.tolist(), strict=True) if at == number]
-        assert alike == ([""] if name == "" else [name] * groups.count(name))
-
-
-def test_a_handful_of_groups_that_happen_to_be_alike_is_not_certain() -> None:
-    targets_N, groups_N = np.zeros(200, dtype=int), np.arange(200) // 100
-    predicted_N = (np.arange(200) % 100 < np.where(groups_N == 0, 20, 19)).astype(int)  # 0.80 and 0.81 are right
-    accuracy = bootstrap.intervals(predicted_N, targets_N, 2, groups_N)["accuracy"]
-    assert accuracy.low < 0.5 < 0.95 < accuracy.high
-    gap = bootstrap.differences(predicted_N, targets_N, targets_N, 2, groups_N)["accuracy"]
-    assert gap.low < 0 < 0.8 < gap.high
-
-
-def test_a_difference_without_an_exception_is_not_certain() -> None:
-    right_N, wrong_N = np.zeros(3, dtype=int), np.ones(3, dtype=int)
-    gap = bootstrap.differences(wrong_N, right_N, right_N, 2)["accuracy"]
-    assert (gap.value, gap.high) == (1, 1)
-    assert gap.low < 0.5
-    many_N = np.zeros(10_000, dtype=int)
-    alike = bootstrap.differences(many_N, many_N, many_N, 1)["accuracy"]
-    assert alike.value == 0
-    assert -0.001 < alike.low < 0 < alike.high < 0.001
-
-
-def test_a_single_group_says_little() -> None:
-    targets_N, one_N = np.zeros(50, dtype=int), np.zeros(50, dtype=int)
-    predicted_N = (np.arange(50) < 10).astype(int)
-    accuracy = bootstrap.intervals(predicted_N, targets_N, 2, one_N)["accuracy"]
-    assert accuracy.low < 0.2 < 0.8 < accuracy.high
-    gap = bootstrap.differences(predicted_N, targets_N, targets_N, 2, one_N)["accuracy"]
-    assert gap.value == pytest.approx(0.2)
-    assert gap.low < -0.5 < 0.9 < gap.high
-    assert bootstrap.paired_p_value(predicted_N, targets_N, targets_N, one_N) == 1
-
-
 @pytest.mark.parametrize(
     ("probabilities", "targets", "says"),
     [
@@ -272,24 +155,7 @@ def test_wrong_input_is_refused(probabilities, targets, says: str) -> None:
 def test_metrics_need_no_torch_and_no_scikit_learn() -> None:
     code = (
         "import sys; import sightsmith.evaluation.metrics, sightsmith.evaluation.calibration, "
-        "sightsmith.evaluation.bootstrap; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+        "sightsmith.evaluation.uncertainty; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def test_a_flawless_average_over_classes_is_as_uncertain_as_its_small_classes() -> None:
-    """Ten of ten leave a recall of 0.72 possible, a thousand of a thousand 0.996; the average of both is about 0.86."""
-    targets_N = np.array([0] * 990 + [1] * 10)
-    found = bootstrap.intervals(targets_N, targets_N, 2)
-    assert found["accuracy"].low == pytest.approx(0.99617, abs=1e-5)
-    assert found["balanced_accuracy"].low == pytest.approx((0.99613 + 0.72247) / 2, abs=1e-4)
-    assert found["macro_f1"].low == found["balanced_accuracy"].low
-
-
-def test_a_flawless_result_is_not_certain() -> None:
-    targets_N = np.arange(359) % 10
-    found = bootstrap.intervals(targets_N, targets_N, 10)
-    assert found["accuracy"].high == 1.0
-    assert found["accuracy"].low == pytest.approx(0.98941, abs=1e-5)
-    assert found["macro_f1"].low < 1.0

@@ -1,7 +1,7 @@
 """Models side by side: their metrics, and whether the differences could be luck.
 
 Models that answered the same samples are compared sample by sample, or group by group where the samples have groups:
-bootstrap intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data
+intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data
 the figures stand side by side with a warning, and no difference is computed.
 
 Shapes: N samples.
@@ -23,10 +23,10 @@ from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.place import name_of
 from sightsmith.bundle.store import WEIGHTS, Bundle
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.evaluation import bootstrap
-from sightsmith.evaluation.bootstrap import Interval
+from sightsmith.evaluation import uncertainty
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
+from sightsmith.evaluation.uncertainty import Interval
 from sightsmith.evaluation.verb import FOLDER
 
 SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
@@ -158,13 +158,11 @@ class Comparison:
         return rows
 
 
-def compare(bundles: Sequence[Path | str], *, repeats: int = bootstrap.REPEATS, seed: int = 0) -> Comparison:
+def compare(bundles: Sequence[Path | str]) -> Comparison:
     """Put evaluated models side by side.
 
     Args:
         bundles: two bundles or more, each evaluated (`sightsmith evaluate`); the first is the reference.
-        repeats: bootstrap repeats behind the intervals.
-        seed: of the bootstrap.
 
     Raises:
         SettingsError: fewer than two bundles.
@@ -174,10 +172,10 @@ def compare(bundles: Sequence[Path | str], *, repeats: int = bootstrap.REPEATS, 
     if len(bundles) < 2:
         raise SettingsError(f"compare needs two models or more, got {len(bundles)}.")
     names = _distinct([Path(path) for path in bundles])
-    return put_together([_entry(Path(path), name) for path, name in zip(bundles, names, strict=True)], repeats, seed)
+    return put_together([_entry(Path(path), name) for path, name in zip(bundles, names, strict=True)])
 
 
-def put_together(entries: Sequence[Entry], repeats: int = bootstrap.REPEATS, seed: int = 0) -> Comparison:
+def put_together(entries: Sequence[Entry]) -> Comparison:
     """Compare models whose evaluations are at hand."""
     first, *others = entries
     warnings, differences = [], []
@@ -189,7 +187,7 @@ def put_together(entries: Sequence[Entry], repeats: int = bootstrap.REPEATS, see
                 "by side, but a difference may come from the data. Train both on the same data with the same --seed."
             )
         else:
-            differences.append(_difference(first.evaluation, other, repeats, seed))
+            differences.append(_difference(first.evaluation, other))
     warnings += _other_machines(entries)
     return Comparison(entries=tuple(entries), differences=tuple(differences), warnings=tuple(warnings))
 
@@ -210,7 +208,7 @@ def _entry(path: Path, name: str) -> Entry:
         )
 
 
-def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Difference:
+def _difference(first: Evaluation, other: Entry) -> Difference:
     """Compare two evaluations of the same samples, matched by key and class by name."""
     place = {key: at for at, key in enumerate(other.evaluation.answers.keys)}
     order_N = np.array([place[key] for key in first.answers.keys])
@@ -221,10 +219,8 @@ def _difference(first: Evaluation, other: Entry, repeats: int, seed: int) -> Dif
     groups_N = _groups(first, other.evaluation, order_N)
     return Difference(
         name=other.name,
-        metrics=bootstrap.differences(
-            first_N, second_N, targets_N, len(first.classes), groups_N, repeats=repeats, seed=seed
-        ),
-        p_value=bootstrap.paired_p_value(first_N, second_N, targets_N, groups_N),
+        metrics=uncertainty.differences(first_N, second_N, targets_N, groups_N),
+        p_value=uncertainty.paired_p_value(first_N, second_N, targets_N, groups_N),
         test="McNemar" if groups_N is None else "sign flips of groups",
     )
 
@@ -237,9 +233,9 @@ def _groups(first: Evaluation, other: Evaluation, order_N: NDArray[np.integer]) 
     """
     found = []
     if first.answers.groups is not None:
-        found.append(bootstrap.group_indices(first.answers.groups))
+        found.append(uncertainty.group_indices(first.answers.groups))
     if other.answers.groups is not None:
-        found.append(bootstrap.group_indices([other.answers.groups[at] for at in order_N]))
+        found.append(uncertainty.group_indices([other.answers.groups[at] for at in order_N]))
     if len(found) == 2 and not np.array_equal(found[0], found[1]):
         raise DataError(
             f"{first.model['name']} and {other.model['name']} were evaluated with other groups of the same pictures, "

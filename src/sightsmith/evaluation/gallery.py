@@ -15,8 +15,8 @@ from PIL import Image
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.evaluation.bootstrap import group_indices
 from sightsmith.evaluation.record import Answers
+from sightsmith.evaluation.uncertainty import group_indices
 from sightsmith.predictions.labels import Labels
 
 SIDE = 168

@@ -5,7 +5,7 @@ Everything that counts right and wrong answers follows from the confusion matrix
 A class with no sample in the targets has no recall and no AUROC: its row says NaN, and the averages leave it out.
 A class that is never predicted has precision 0, as in scikit-learn with `zero_division=0`.
 
-Shapes: N samples, K classes, R repeats; `support` is the number of samples whose target is the class.
+Shapes: N samples, K classes; `support` is the number of samples whose target is the class.
 """
 
 from dataclasses import dataclass
@@ -80,11 +80,7 @@ def per_class(confusion_KK: Integers) -> PerClass:
     Args:
         confusion_KK: rows are targets, columns are answers.
     """
-    return per_class_of_counts(np.diagonal(confusion_KK), confusion_KK.sum(axis=1), confusion_KK.sum(axis=0))
-
-
-def per_class_of_counts(hits_K: Integers, support_K: Integers, answered_K: Integers) -> PerClass:
-    """Return the figures from right answers, samples and answers of each class; leading axes (repeats) are kept."""
+    hits_K, support_K, answered_K = np.diagonal(confusion_KK), confusion_KK.sum(axis=1), confusion_KK.sum(axis=0)
     precision_K = hits_K / np.maximum(answered_K, 1)
     recall_K = np.where(support_K > 0, hits_K / np.maximum(support_K, 1), np.nan)
     f1_K = np.where(support_K > 0, 2 * hits_K / np.maximum(support_K + answered_K, 1), np.nan)

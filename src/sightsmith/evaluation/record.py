@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
-from sightsmith.evaluation.bootstrap import Interval
+from sightsmith.evaluation.uncertainty import Interval
 
 SCHEMA = 1
 KEPT = 5
@@ -119,7 +119,7 @@ class Evaluation:
         counts: `asked`, `evaluated`, `skipped`, and `groups` where the samples have any.
         skipped: the samples left out.
         overall: metrics by name, 0…1; None where undefined.
-        intervals: 95 % bootstrap intervals of some of them.
+        intervals: 95 % intervals of some of them.
         per_class: figures of each class, in the order of `classes`.
         confusion_KK: rows are targets, columns answers.
         calibration: whether the probabilities can be believed.

@@ -14,10 +14,10 @@ from sightsmith.bundle.manifest import Manifest
 from sightsmith.core import pages
 from sightsmith.core.progress import duration
 from sightsmith.evaluation import charts, selective
-from sightsmith.evaluation.bootstrap import Interval
 from sightsmith.evaluation.findings import baseline, findings
 from sightsmith.evaluation.gallery import Gallery
 from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.uncertainty import Interval
 
 _PAGES = Path(__file__).with_name("pages")
 _CONFUSIONS = 12

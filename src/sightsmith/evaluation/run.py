@@ -19,7 +19,7 @@ from sightsmith.core.machine import look
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.data.likeness import content_hash
-from sightsmith.evaluation import bootstrap, calibration, metrics
+from sightsmith.evaluation import calibration, metrics, uncertainty
 from sightsmith.evaluation.record import (
     KEPT,
     Answers,
@@ -51,8 +51,6 @@ def evaluate(
     chosen: Chosen,
     *,
     batch: int | None = None,
-    repeats: int = bootstrap.REPEATS,
-    seed: int = 0,
     quiet: bool = False,
 ) -> Evaluation:
     """Measure a model on labelled pictures.
@@ -63,8 +61,6 @@ def evaluate(
         predictor: the model.
         chosen: the samples, their targets being indices of the model's classes (`evaluation/samples.py`).
         batch: pictures a step; None lets the predictor choose.
-        repeats: bootstrap repeats behind the intervals.
-        seed: of the bootstrap.
         quiet: show no progress.
 
     Raises:
@@ -88,8 +84,6 @@ def evaluate(
         groups=_groups(gathered.samples),
         contents=[content_hash(sample.picture) for sample in gathered.samples],
         seconds=seconds,
-        repeats=repeats,
-        seed=seed,
     )
 
 
@@ -105,8 +99,6 @@ def measure(
     groups: Sequence[str] | None = None,
     contents: Sequence[bytes] | None = None,
     seconds: float = 0.0,
-    repeats: int = bootstrap.REPEATS,
-    seed: int = 0,
 ) -> Evaluation:
     """Compute every metric of N answers.
 
@@ -118,17 +110,15 @@ def measure(
         model: what to write down of the model.
         data: what to write down of the samples; their digest is added.
         skipped: samples left out.
-        groups: name of each sample's group, empty where it has none; the intervals are then drawn by group.
+        groups: name of each sample's group, empty where it has none; the intervals are then of other groups.
         contents: SHA-256 of each sample's picture; then only evaluations of the same pixels count as comparable.
         seconds: wall time that the answers took.
-        repeats: bootstrap repeats behind the intervals.
-        seed: of the bootstrap.
     """
     predicted_N = probabilities_NK.argmax(axis=1)
     confusion_KK = metrics.confusion_matrix(predicted_N, targets_N, len(classes))
     each = metrics.per_class(confusion_KK)
     areas_K = metrics.auroc(probabilities_NK, targets_N)
-    groups_N = None if groups is None else bootstrap.group_indices(groups)
+    groups_N = None if groups is None else uncertainty.group_indices(groups)
     counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
     return Evaluation(
         model=dict(model),
@@ -137,7 +127,7 @@ def measure(
         counts=counts if groups_N is None else counts | {"groups": int(groups_N.max()) + 1},
         skipped=tuple(skipped),
         overall=_overall(probabilities_NK, targets_N, each, areas_K),
-        intervals=bootstrap.intervals(predicted_N, targets_N, len(classes), groups_N, repeats=repeats, seed=seed),
+        intervals=uncertainty.intervals(predicted_N, targets_N, groups_N),
         per_class=_class_figures(classes, each, areas_K),
         confusion_KK=confusion_KK,
         calibration=_calibration(probabilities_NK, targets_N),

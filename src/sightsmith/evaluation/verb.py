@@ -46,7 +46,7 @@ def evaluate(
         predictor: the model.
         data: a split of the model's own data by name, other data with the same classes, or where the model's own has
             moved to; None takes the model's own.
-        options: how to open that data; of the own data `group_by` alone, by which intervals are drawn.
+        options: how to open that data; of the own data `group_by` alone, of which the intervals then are.
         split: which split; of other data only where it has splits.
         missing_ok: accept data without a sample of some of the model's classes.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
