@@ -1,9 +1,12 @@
 """The number of threads follows recorded rates; no clock, no load."""
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sightsmith.core.command import exit_code_of
 from sightsmith.core.threads import ThreadPolicy
 
 QUIET = {1: 400.0, 2: 780.0}
@@ -79,3 +82,10 @@ def test_whichever_candidate_is_quickest_is_taken(most, best, gain):
             break
         policy.note(STEP, 0.5)
     assert policy.threads == winner
+
+
+def test_a_command_prints_what_changes_while_it_works(capsys):
+    log = logging.getLogger("sightsmith.runtime")
+    assert exit_code_of(lambda: log.info("batches of %d: compute threads: 1", 8)) == 0
+    assert exit_code_of(lambda: log.info("and 2")) == 0
+    assert capsys.readouterr() == ("", "batches of 8: compute threads: 1\nand 2\n")

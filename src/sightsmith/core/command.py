@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 import warnings
@@ -31,6 +32,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
     """Run a command and return the exit code: its own where it returns one, else 0, or that of what went wrong."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
     _never_fail_on_characters()
+    _show_changes()
     try:
         code = command()
     except SightsmithError as error:
@@ -61,6 +63,19 @@ def fail(message: str, code: int) -> int:
 def say(line: str) -> None:
     """Print a line for people, on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def _show_changes() -> None:
+    """Print what the runtime changes by itself while it works; a library leaves that to the program that uses it."""
+    log = logging.getLogger("sightsmith.runtime")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(_Said())
 
 
 def _never_fail_on_characters() -> None:

@@ -3,6 +3,7 @@
 Shapes: N pictures of a batch, H, W, C height, width and channels of the net's input.
 """
 
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,8 @@ from sightsmith.core.settings import from_mapping
 from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
 from sightsmith.runtime.session import Arrays, Session
+
+log = logging.getLogger("sightsmith.runtime")
 
 TASKS = Catalogue("sightsmith.tasks", "task")
 
@@ -102,7 +105,8 @@ def _one_thread_in_forked_processes() -> None:
 class TorchSession(Session):
     """A model in PyTorch; a forward pass in evaluation mode changes nothing, so threads may share it.
 
-    With `follow` the number of compute threads is the one that is quickest now, for each size of batch by itself.
+    With `follow` the number of compute threads is the one that is quickest now, for each size of batch by itself. A
+    change is logged with its reason; that all cores are quickest is not news.
     """
 
     def __init__(
@@ -119,6 +123,7 @@ class TorchSession(Session):
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._most = min(torch.get_num_threads(), usable_cores()) if follow and self._device.type == "cpu" else 0
         self._policies: dict[tuple[int, tuple[str, ...]], ThreadPolicy] = {}
+        self._told: dict[tuple[int, tuple[str, ...]], int] = {}
         self._lock = threading.Lock()
         task.to(device=self._device).to(memory_format=torch.channels_last).requires_grad_(False)
         # the outputs after the first can cost many times as much (occlusion), so each is left out where not asked for
@@ -143,8 +148,9 @@ class TorchSession(Session):
     def _compute(self, module: nn.Module, pixels: torch.Tensor, outputs: tuple[str, ...]) -> Any:
         if not self._most:
             return module(pixels)
+        kind = len(pixels), outputs
         with self._lock:
-            policy = self._policies.setdefault((len(pixels), outputs), ThreadPolicy(self._most))
+            policy = self._policies.setdefault(kind, ThreadPolicy(self._most))
             threads = policy.threads
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
@@ -152,5 +158,10 @@ class TorchSession(Session):
         answers = module(pixels)
         with self._lock:
             if threads == policy.threads:
-                policy.note(len(pixels), max(time.monotonic() - start, 1e-9))
+                self._tell(kind, policy.note(len(pixels), max(time.monotonic() - start, 1e-9)), policy.threads)
         return answers
+
+    def _tell(self, kind: tuple[int, tuple[str, ...]], line: str | None, threads: int) -> None:
+        if line and threads != self._told.get(kind, self._most):
+            self._told[kind] = threads
+            log.info("batches of %d: %s", kind[0], line)
