@@ -155,5 +155,4 @@ def main() -> None:
     sys.exit(not all(reached))
 
 
-if __name__ == "__main__":
-    main()
+main()
