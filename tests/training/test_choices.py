@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 
 from sightsmith.bundle.store import Bundle
@@ -11,7 +12,7 @@ from sightsmith.core.machine import Machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.pixels import PictureIndex
-from sightsmith.training.choices import choose, preprocessing_for
+from sightsmith.training.choices import Choice, choose, choose_within_reach, preprocessing_for
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey, look_at, mean_and_std
 
@@ -54,6 +55,27 @@ def test_fewer_pictures_get_more_passes_and_smaller_batches():
 @pytest.mark.parametrize(("side", "size"), [(1, 16), (28, 28), (30, 32), (43, 44), (64, 64)])
 def test_small_sizes_are_multiples_of_four(side, size):
     assert plan_for(replace(DIGITS, side=side)).size.value == size
+
+
+def test_published_weights_that_nobody_asked_for_are_left_out_if_they_cannot_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    told = []
+
+    def reached(**changes):
+        settings = TrainSettings(data="x", out="y", device="cpu", **changes)
+        return choose_within_reach(settings, PHOTOS, MACHINE, told.append)
+
+    plan = reached()
+    assert plan.weights == Choice("none", "the published ones cannot be fetched")
+    assert replace(plan, weights=Choice("none", "")) == plan_for(PHOTOS, weights="none")
+    assert len(told) == 1
+    for part in ("resnet18: its published weights cannot be fetched from https://huggingface.co/", "--weights FILE"):
+        assert part in told[0]
+    assert "\n" not in told[0]
+    assert reached(weights="pretrained").weights.value == "pretrained"  # an error when the net is built
+    assert reached(weights="none").weights.value == "none"
+    assert len(told) == 1
 
 
 def test_photographs_get_a_pretrained_resnet_and_random_crops():

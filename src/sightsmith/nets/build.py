@@ -25,6 +25,7 @@ __all__ = [
     "WeightsRecord",
     "build_net",
     "describe_net",
+    "fetch_weights",
     "net_names",
     "own_nets",
 ]
@@ -72,6 +73,17 @@ def describe_net(name: str) -> NetInfo:
     if _is_own(name):
         return dataclasses.replace(_describe_own(name), parameters=_count_own(name))
     return _library_of(name).describe(name, count=True)
+
+
+def fetch_weights(name: str) -> Path:
+    """Return the file of a library net's published weights, fetching it if it is not in the cache.
+
+    Raises:
+        SettingsError: no library has a net of that name, or it has no published weights.
+        DataError: they cannot be fetched; the message has the ways out.
+    """
+    path: Path = _library_of(name).fetch(name)
+    return path
 
 
 def build_net(

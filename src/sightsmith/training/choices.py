@@ -13,12 +13,12 @@ import torch
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.place import MANIFEST, WEIGHTS
-from sightsmith.core.errors import BundleError, SettingsError
+from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
-from sightsmith.nets.build import NativeInput, NetInfo, describe_net
+from sightsmith.nets.build import NativeInput, NetInfo, describe_net, fetch_weights
 from sightsmith.training.devices import best_device, best_precision
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey
@@ -79,6 +79,29 @@ class Plan:
         rows = [(field.name.replace("_", " "), str(getattr(self, field.name))) for field in fields(self)]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+
+
+def choose_within_reach(
+    settings: TrainSettings, survey: Survey, machine: Machine, tell: Callable[[str], object]
+) -> Plan:
+    """Resolve as `choose`, but without published weights that nobody asked for and that cannot be fetched.
+
+    Args:
+        settings: the settings.
+        survey: of the training pictures.
+        machine: this one.
+        tell: is called with a line that says what was wanted, why it is not to be had, and the way out.
+    """
+    plan = choose(settings, survey, machine)
+    if settings.weights != "auto" or plan.weights.value == "none":
+        return plan
+    try:
+        fetch_weights(plan.model.value)
+    except DataError as error:
+        tell(f"warning: {error} Nobody asked for them, so this training starts from random numbers.")
+        plan = choose(replace(settings, weights="none"), survey, machine)
+        return replace(plan, weights=Choice("none", "the published ones cannot be fetched"))
+    return plan
 
 
 def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:

@@ -20,7 +20,7 @@ from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
 from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.training.callbacks import Record, Steps
-from sightsmith.training.choices import Choice, Plan, choose, preprocessing_for, trained_on
+from sightsmith.training.choices import Choice, Plan, choose_within_reach, preprocessing_for, trained_on
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.engine import (
     Tell,
@@ -120,7 +120,9 @@ class _Session:
         self.train, self.val = material.part("train"), material.part("val")
         self.survey = look_at(self.train.pictures, len(self.classes))
         before = self._recall()
-        self.plan = _kept(choose(settings, self.survey, look()), before, settings)
+        tell: Tell = (lambda _: None) if quiet else say
+        asked = replace(settings, weights=before.get("weights", settings.weights))
+        self.plan = _kept(choose_within_reach(asked, self.survey, look(), tell), before, settings)
         self.preprocessing = self._preprocessing(before)
         self.built = self._build()
         self.task = self._make_task(task_settings)

@@ -46,7 +46,8 @@ class TrainSettings(SourceOptions):
     task: dict[str, Any] = field(default_factory=dict)
     """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than classify."""
     weights: str = "auto"
-    """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained where they are published."""
+    """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained if they are published and
+    can be fetched."""
     size: int | None = None
     """Side of the net's input in pixels, 4…4096; auto: what the net was made for; for a net without such, the
     pictures' own size up to 64, else 224."""

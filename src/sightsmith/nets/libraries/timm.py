@@ -129,6 +129,22 @@ def build(
     )
 
 
+def fetch(name: str) -> Path:
+    """Return the file of a net's published weights, fetching it if it is not in the cache.
+
+    Raises:
+        SettingsError: there are none.
+        DataError: they cannot be fetched.
+    """
+    name = _bare(name)
+    config = _config(name)
+    if not config.has_weights:
+        raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
+    if config.hf_hub_id:
+        return fetch_hub(name, config.hf_hub_id, config.hf_hub_filename)
+    return fetch_url(name, str(config.url))
+
+
 def _bare(name: str) -> str:
     return name.removeprefix("timm/")
 
@@ -239,13 +255,8 @@ def _short(error: BaseException) -> str:
 def _fetch(
     name: str, config: PretrainedCfg, channels: int, classes: int, height: int, width: int
 ) -> tuple[Path, WeightsRecord]:
-    """Fetch a net's published weights, from the cache where they are there already."""
-    if not config.has_weights:
-        raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
-    if config.hf_hub_id:
-        path, origin = fetch_hub(name, config.hf_hub_id, config.hf_hub_filename), config.hf_hub_id
-    else:
-        path, origin = fetch_url(name, str(config.url)), str(config.url)
+    """Fetch a net's published weights, and tell how they differ from the net that is to be built."""
+    path, origin = fetch(name), str(config.hf_hub_id or config.url)
     notes = []
     new_head = classes != config.num_classes
     if new_head:

@@ -4,12 +4,14 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import RemoteEntryNotFoundError
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: ignore[attr-defined]
 
 from sightsmith.core.errors import DataError
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
+_PATIENCE = 10.0
+"""Seconds to wait for a hub that does not answer."""
 
 
 def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
@@ -26,13 +28,22 @@ def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
     reason: Exception | None = None
     for candidate in (filename,) if filename else _FILES:
         try:
-            return Path(hf_hub_download(repository, candidate))
+            return _from_hub(repository, candidate)
         except RemoteEntryNotFoundError as error:
             reason = error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             reason = error
             break
     raise DataError(_cannot_fetch(net, f"https://huggingface.co/{repository}", reason))
+
+
+def _from_hub(repository: str, filename: str) -> Path:
+    cached = try_to_load_from_cache(repository, filename)
+    if isinstance(cached, str):
+        return Path(cached)
+    # Asked for first: without a network the download itself tries six times, half a minute long, and prints each.
+    get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
+    return Path(hf_hub_download(repository, filename))
 
 
 def fetch_url(net: str, url: str) -> Path:
