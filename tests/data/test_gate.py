@@ -403,7 +403,7 @@ def test_problems_met_while_listing_are_part_of_the_report(tmp_path):
     report = check(open_source(tmp_path), quiet=True)
     assert (report.lost, report.bad) == (1, 1)
     assert code(report, "no-class").keys == ("loose.png",)
-    with pytest.raises(DataError, match=r"(?s)1 of 41 pictures are bad.*loose\.png"):
+    with pytest.raises(DataError, match=r"(?s)1 of 41 pictures is bad.*loose\.png"):
         require_usable(report)
 
 

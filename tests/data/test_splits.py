@@ -202,7 +202,7 @@ def test_indices_are_positions_and_other_data_is_refused():
     fewer = Source(
         format="x", location="x", classes=source.classes, samples=source.samples[:lost] + source.samples[lost + 1 :]
     )
-    with pytest.raises(DataError, match=rf"1 of \d+ samples of the test split are not in it, such as 'k{lost}'"):
+    with pytest.raises(DataError, match=rf"1 of \d+ samples of the test split is not in it, such as 'k{lost}'"):
         splits.indices("test", fewer)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.images import printable
 
 
@@ -12,7 +13,8 @@ def inspect_text(bundle: Bundle) -> str:
     manifest = bundle.manifest
     sizes = [(bundle.folder / name).stat().st_size for name in manifest.files if (bundle.folder / name).is_file()]
     lost = len(manifest.files) - len(sizes)
-    count = f"{len(manifest.files)} files{f', {lost} of them missing' if lost else ''}, {sum(sizes) / 2**20:.1f} MiB"
+    missing = f", {lost} of them missing" if lost else ""
+    count = f"{many(len(manifest.files), 'file')}{missing}, {sum(sizes) / 2**20:.1f} MiB"
     rows = [
         ("bundle", f"{printable(str(bundle.path))} ({count}, schema {manifest.schema})"),
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),

@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError, ProofError
 from sightsmith.core.files import readable
 from sightsmith.core.images import Picture, decode
@@ -89,7 +90,9 @@ class Proof:
             if not self.differences[name] <= limit
         ]
         if self.same_answers < 1:
-            found.append(f"{round((1 - self.same_answers) * self.count)} of {self.count} answers are different ones")
+            changed = round((1 - self.same_answers) * self.count)
+            of_all = f"of {self.count} answers"
+            found.append(many(changed, f"{of_all} is another", f"{of_all} are different ones"))
         if self.pixels is not None and not self.pixels <= _PIXELS_LIMIT:
             found.append(
                 f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_PIXELS_LIMIT:g})"
@@ -99,7 +102,8 @@ class Proof:
     def __str__(self) -> str:
         """Tell how near the answers are, in a line."""
         apart = ", ".join(f"{name} within {value:.2g}" for name, value in self.differences.items())
-        return f"{self.count} witnesses answered alike ({apart})" if self.ok else "; ".join(self.problems())
+        told = f"{many(self.count, 'witness', 'witnesses')} answered alike ({apart})"
+        return told if self.ok else "; ".join(self.problems())
 
     def require(self, what: str) -> None:
         """Raise ProofError, naming `what` was replayed, where something is beyond its limit."""

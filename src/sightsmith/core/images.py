@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.image_bounds import check_scans, check_tiles
 from sightsmith.core.limits import MAX_PIXELS
@@ -145,11 +146,11 @@ def describe(picture: object) -> str:
     if isinstance(picture, (str, Path)):
         return printable(str(picture))
     if isinstance(picture, (bytes, bytearray)):
-        return f"picture of {len(picture):,} bytes"
+        return f"picture of {many(len(picture), 'byte')}"
     if isinstance(picture, memoryview):
-        return f"picture of {picture.nbytes:,} bytes"
+        return f"picture of {many(picture.nbytes, 'byte')}"
     if isinstance(picture, io.BytesIO):
-        return "closed BytesIO" if picture.closed else f"picture of {picture.getbuffer().nbytes:,} bytes"
+        return "closed BytesIO" if picture.closed else f"picture of {many(picture.getbuffer().nbytes, 'byte')}"
     if isinstance(picture, np.ndarray):
         return f"array of shape {picture.shape} and type {picture.dtype}"
     if isinstance(picture, Image.Image):
@@ -368,8 +369,8 @@ def _reason(picture: Settled, error: Exception) -> str:
 
 def _bytes_of(picture: Settled) -> str:
     if isinstance(picture, (str, Path)):
-        return f"{Path(picture).stat().st_size:,} bytes: "
-    return f"{len(picture):,} bytes: " if isinstance(picture, bytes) else ""
+        return f"{many(Path(picture).stat().st_size, 'byte')}: "
+    return f"{many(len(picture), 'byte')}: " if isinstance(picture, bytes) else ""
 
 
 # A picture cut short is an error, not a picture with a grey half.

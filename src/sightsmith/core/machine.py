@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sightsmith.core.counts import many
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -25,7 +27,7 @@ class Machine:
     def __str__(self) -> str:
         """Describe in a line what stays the same between two runs: records of equal machines are equal."""
         features = ", ".join(name for name, has in (("AMX", self.amx), ("bf16", self.bf16)) if has) or "no bf16"
-        return f"{self.processor}, {self.cores} cores ({features})"
+        return f"{self.processor}, {many(self.cores, 'core')} ({features})"
 
 
 @cache

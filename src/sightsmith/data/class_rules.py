@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.names import folded, hidden_difference
-from sightsmith.data.source import many
 from sightsmith.data.verdict import Checked, Verdict
 
 COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}

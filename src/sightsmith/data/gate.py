@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
 from sightsmith.data import rules
 from sightsmith.data.facts import Facts, look
 from sightsmith.data.settings import GateSettings as GateSettings
-from sightsmith.data.source import Problem, Source, many
+from sightsmith.data.source import Problem, Source
 from sightsmith.data.verdict import ByClass
 
 _DEFAULTS = GateSettings()
@@ -190,8 +191,9 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
     if fatal:
         raise DataError("\n".join([f"{report.location}: cannot be trained on.", *(p.to_text() for p in fatal)]))
     if report.bad_fraction > max_bad:
+        of_all = f"of {report.total + report.lost:,} pictures"
         message = (
-            f"{report.location}: {report.bad:,} of {report.total + report.lost:,} pictures are bad "
+            f"{report.location}: {many(report.bad, f'{of_all} is', f'{of_all} are')} bad "
             f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "
             "allow more."
         )

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import decode
 from sightsmith.core.pages import template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
-from sightsmith.data.source import Problem, Source, many
+from sightsmith.data.source import Problem, Source
 
 _PAGES = Path(__file__).with_name("pages")
 _SIDE = 96

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.data import class_rules
 from sightsmith.data.facts import Facts
 from sightsmith.data.likeness import near, same
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.shortcuts import shortcuts
-from sightsmith.data.source import Severity, Source, many
+from sightsmith.data.source import Severity, Source
 from sightsmith.data.verdict import Checked, Verdict
 
 FATAL = frozenset({"no-pictures", "one-class", "empty-class", "single-picture", "not-in-train"})

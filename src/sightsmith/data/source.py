@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
@@ -84,11 +85,6 @@ class Problem:
             "notes": list(self.notes),
             "lost": self.lost,
         }
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """Return such as `1 picture` or `1,200 pictures`; `more` where an s is not enough."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def problem_of_each(
@@ -361,12 +357,13 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
         grouped.append(replace(sample, group=group))
     if len(strays) == len(grouped):
         raise DataError(
-            f"group_by: the pattern {group_by!r} fits none of the {len(grouped):,} pictures, the first of which is "
+            f"group_by: the pattern {group_by!r} fits no picture of {len(grouped):,}, the first of which is "
             f"{grouped[0].key!r}. Write a pattern that fits such names, with the part that names the group in (…)."
         )
+    of_all = f"of {len(grouped):,} pictures"
     message = (
-        f"{len(strays):,} of {len(grouped):,} pictures do not fit the pattern {group_by!r}; each counts as a group of "
-        "its own. Widen the pattern if they belong together."
+        f"{many(len(strays), f'{of_all} does', f'{of_all} do')} not fit the pattern {group_by!r}; each counts as a "
+        "group of its own. Widen the pattern if they belong together."
     )
     return grouped, problem_of_each("no-group", "warning", message, strays)
 

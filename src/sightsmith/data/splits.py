@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.likeness import content_hash
@@ -41,9 +42,10 @@ class Splits:
         if len(found) != wanted:
             here = {sample.key for sample in source.samples}
             lost = sorted(key for key, name in self.of.items() if name == split and key not in here)
+            share = f"of {wanted:,} samples of the {split} split"
             raise DataError(
-                f"{source.location}: {len(lost):,} of {wanted:,} samples of the {split} split are not in it, such as "
-                f"{lost[0]!r}. Point at the data that was split, unchanged."
+                f"{source.location}: {many(len(lost), f'{share} is', f'{share} are')} not in it, such as {lost[0]!r}. "
+                "Point at the data that was split, unchanged."
             )
         return np.array(found, dtype=np.int64)
 
@@ -150,7 +152,7 @@ def k_folds(
     pool = [place for place in kept.tolist() if source.samples[place].split != "test"]
     units = _units(source, pool, together, seed, stratified=stratified)
     if len(units) < k:
-        raise DataError(f"{source.location}: {k} folds need {k} samples or groups, there are {len(units)}.")
+        raise DataError(f"{source.location}: {k} folds need {k} samples or groups, got {len(units)}.")
     fold_of: dict[str, int] = {}
     for unit, fold in zip(units, _deal(units, [1 / k] * k, first_has_all=False), strict=True):
         fold_of |= {source.samples[place].key: fold for place in unit.places}

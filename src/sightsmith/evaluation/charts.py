@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.evaluation.record import Bin
 
 MAX_MATRIX = 50
@@ -164,7 +165,7 @@ def _cells(
 def _bin(frame: Frame, below: Frame, low: float, wide: float, one: Bin) -> list[Markup]:
     if one.confidence is None or one.accuracy is None:
         return []
-    title = f"{one.count:,} answers, confidence {one.confidence:.1%}, right {one.accuracy:.1%}"
+    title = f"{many(one.count, 'answer')}, confidence {one.confidence:.1%}, right {one.accuracy:.1%}"
     (x, top), (end, _) = frame.at(low, one.accuracy), frame.at(low + wide, 0)
     foot, expected = frame.at(0, 0)[1], frame.at(0, one.confidence)[1]
     count_top, count_foot = below.at(0, one.count)[1], below.at(0, 0)[1]

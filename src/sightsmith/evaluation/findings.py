@@ -6,6 +6,7 @@ Shapes: K classes.
 from dataclasses import dataclass
 from typing import Literal
 
+from sightsmith.core.counts import many
 from sightsmith.evaluation.record import ClassFigures, Evaluation
 
 _WIDE = 0.05
@@ -67,8 +68,7 @@ def _failures(evaluation: Evaluation) -> list[Finding]:
 def _left_out(evaluation: Evaluation) -> list[Finding]:
     found = [_warning(evaluation.data["warning"])] if evaluation.data.get("warning") else []
     if evaluation.skipped:
-        count = len(evaluation.skipped)
-        were = "1 picture cannot be used and is" if count == 1 else f"{count:,} pictures cannot be used and are"
+        were = many(len(evaluation.skipped), "picture cannot be used and is", "pictures cannot be used and are")
         found.append(_warning(f"{were} not in the figures."))
     if evaluation.absent:
         names = ", ".join(evaluation.absent[:8]) + (" …" if len(evaluation.absent) > 8 else "")
@@ -80,7 +80,9 @@ def _left_out(evaluation: Evaluation) -> list[Finding]:
 
 def _counted(evaluation: Evaluation) -> str:
     counts = evaluation.counts
-    return f"{counts['groups']:,} groups" if "groups" in counts else f"{counts['evaluated']:,} pictures"
+    if "groups" in counts:
+        return many(counts["groups"], "group leaves", "groups leave")
+    return many(counts["evaluated"], "picture leaves", "pictures leave")
 
 
 def _certainty(evaluation: Evaluation) -> list[Finding]:
@@ -90,7 +92,7 @@ def _certainty(evaluation: Evaluation) -> list[Finding]:
         return []
     return [
         _warning(
-            f"{_counted(evaluation)} leave the accuracy uncertain by "
+            f"{_counted(evaluation)} the accuracy uncertain by "
             f"±{half * 100:.1f} points; four times as many would halve that."
         )
     ]

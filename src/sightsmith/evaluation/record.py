@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
@@ -184,9 +185,12 @@ class Evaluation:
     def to_text(self) -> str:
         """Return a summary of some lines for a terminal."""
         evaluated, skipped = self.counts["evaluated"], self.counts["skipped"]
-        groups = f" in {self.counts['groups']:,} groups" if "groups" in self.counts else ""
+        groups = f" in {many(self.counts['groups'], 'group')}" if "groups" in self.counts else ""
         lines = [
-            f"{self.model['name']} on {evaluated:,} pictures{groups} of {self.data['location']} ({self.data['split']})"
+            (
+                f"{self.model['name']} on {many(evaluated, 'picture')}{groups} of {self.data['location']} "
+                f"({self.data['split']})"
+            )
         ]
         for name, value in self.overall.items():
             if name.startswith("weighted_") or value is None:

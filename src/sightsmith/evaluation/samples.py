@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
@@ -194,8 +195,9 @@ def given_data(
     if 2 * known < len(chosen.samples):
         return chosen
     warning = (
-        f"{known:,} of these {len(chosen.samples):,} pictures have names that the model was trained on. If they are "
-        "its training pictures, the figures are too good: name other data, or the unchanged data it was trained on."
+        f"{known:,} of these {many(len(chosen.samples), 'picture has a name', 'pictures have names')} that the model "
+        "was trained on. If they are its training pictures, the figures are too good: name other data, or the "
+        "unchanged data it was trained on."
     )
     return replace(chosen, warning=warning)
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError
 from sightsmith.core.machine import usable_cores
 from sightsmith.core.settings import from_mapping
@@ -133,7 +134,7 @@ class TorchSession(Session):
 
     def describe(self) -> str:
         """Say which PyTorch computes, in what, and where."""
-        where = f"{torch.get_num_threads()} threads" if self._device.type == "cpu" else torch.cuda.get_device_name()
+        where = many(torch.get_num_threads(), "thread") if self._device.type == "cpu" else torch.cuda.get_device_name()
         return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {where}"
 
     def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.bundle.witnesses import Proof, Witnesses
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.images import Picture
 from sightsmith.core.machine import look
@@ -65,9 +66,8 @@ class Proved:
         """Describe it in a line."""
         worst = ", ".join(f"{name} within {value:.2g}" for name, value in self.proof.differences.items())
         data = "" if self.comparison is None else f"; {self.comparison}"
-        return (
-            f"{self.backend} {self.precision}: {self.proof.count} witnesses, {worst}{data}; {self.rate:,.0f} pictures/s"
-        )
+        witnesses = many(self.proof.count, "witness", "witnesses")
+        return f"{self.backend} {self.precision}: {witnesses}, {worst}{data}; {self.rate:,.0f} pictures/s"
 
 
 @dataclass(frozen=True, slots=True)

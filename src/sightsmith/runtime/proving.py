@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import ProofError
 from sightsmith.core.images import Picture
 from sightsmith.core.preprocessing import Preprocessing
@@ -52,7 +53,7 @@ class Comparison:
         """Describe it in a line."""
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
         return (
-            f"{self.metric} {self.exported:.4f} against {self.trained:.4f} on {self.count:,} pictures, "
+            f"{self.metric} {self.exported:.4f} against {self.trained:.4f} on {many(self.count, 'picture')}, "
             f"{self.agreement:.2%} the same answers{ties}"
         )
 

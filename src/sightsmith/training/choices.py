@@ -13,6 +13,7 @@ import torch
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.place import MANIFEST, WEIGHTS
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
@@ -268,7 +269,7 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
         wanted //= 2
-    return Choice(wanted, f"{survey.count:,} pictures of {size}×{size}")
+    return Choice(wanted, f"{many(survey.count, 'picture')} of {size}×{size}")
 
 
 def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small: bool, grey: bool) -> Choice:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import look
 from sightsmith.core.preprocessing import Preprocessing
@@ -317,7 +318,7 @@ def _tell_material(material: Material, settings: TrainSettings) -> None:
         )
     counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
     left_out = len(gate.skipped) + gate.lost
-    say(f"{material.source.location}: {len(gate.kept):,} pictures ({counts}), {left_out:,} left out.")
+    say(f"{material.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")
 
 
 def _tell_result(path: Path, finished: Finished, seconds: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import TrainingError
 
 _LOWEST, _HIGHEST = 1e-6, 1.0
@@ -102,7 +103,7 @@ def find_lr(
         module.load_state_dict(before)
     if len(losses) < _LEAST:
         raise TrainingError(
-            f"lr=find: the loss became useless after {len(losses)} steps, already at a learning rate of "
+            f"lr=find: the loss became useless after {many(len(losses), 'step')}, already at a learning rate of "
             f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
         )
     return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.gate import GateReport, check, require_usable
@@ -105,7 +106,7 @@ def collapsed(material: Material, settings: TrainSettings) -> str:
     )
     named = {sample.split for sample in material.source.samples}
     short = [
-        f"{split} has {counts[split]:,} pictures instead of about {round(share * len(gate.kept)):,}"
+        f"{split} has {many(counts[split], 'picture')} instead of about {round(share * len(gate.kept)):,}"
         for split, share in wanted.items()
         if split not in named and counts[split] < share * len(gate.kept) / 2 - 1
     ]

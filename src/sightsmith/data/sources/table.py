@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean, nearest
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, many, problem_of_each
+from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
 from sightsmith.data.sources.parts.names import natural, split_named
 
 NAMES: tuple[str, ...] = ()
@@ -182,9 +183,10 @@ def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ..
         )
     if count == total:
         return ()
+    of_all = f"of {total:,} pictures"
     message = (
-        f"{count:,} of {total:,} pictures have nothing in the column {column!r}; each counts as a group of its own. "
-        "Fill it in where they belong together."
+        f"{many(count, f'{of_all} has', f'{of_all} have')} nothing in the column {column!r}; each counts as a group of "
+        "its own. Fill it in where they belong together."
     )
     return problem_of_each("no-group", "warning", message, found)
 

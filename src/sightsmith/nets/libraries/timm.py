@@ -19,6 +19,7 @@ import timm
 import torch
 from timm.models import PretrainedCfg, adapt_input_conv, get_pretrained_cfg, is_model, model_entrypoint
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
@@ -262,7 +263,7 @@ def _fetch(
     if new_head:
         notes.append(
             f"the classifier ({', '.join(names_of(config.classifier))}) is of another size "
-            f"({config.num_classes} outputs there, {classes} here) and starts from random numbers"
+            f"({many(config.num_classes, 'output')} there, {classes} here) and starts from random numbers"
         )
     if channels != config.input_size[0]:
         notes.append(f"the first layer was adapted from {config.input_size[0]} colour channels to {channels}")

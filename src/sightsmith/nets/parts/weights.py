@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.nets.parts.classifier import ClassifierNet
@@ -141,7 +142,7 @@ def _without_foreign_head(state: State, target: nn.Module, head: set[str]) -> tu
     foreign = sorted(key for key in head & state.keys() if state[key].shape != wanted[key].shape)
     absent = sorted(head - state.keys())
     if foreign:
-        shapes = f"{state[foreign[0]].shape[0]} outputs there, {wanted[foreign[0]].shape[0]} here"
+        shapes = f"{many(state[foreign[0]].shape[0], 'output')} there, {wanted[foreign[0]].shape[0]} here"
         note = f"the classifier ({', '.join(foreign)}) is of another size ({shapes}) and starts from random numbers"
     elif absent and len(absent) == len(head):
         note = f"the file has no classifier ({', '.join(absent)}), so it starts from random numbers"

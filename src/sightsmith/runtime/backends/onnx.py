@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.session import INPUT, Arrays, Session
@@ -76,7 +77,7 @@ class OnnxSession(Session):
     def describe(self) -> str:
         """Say which ONNX Runtime computes, in what, on how many threads."""
         threads = self._loaded.get_session_options().intra_op_num_threads
-        return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {threads} threads"
+        return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {many(threads, 'thread')}"
 
     def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
         try:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
 from sightsmith.core.machine import look, usable_cores
 from sightsmith.runtime.session import Arrays, Session
@@ -97,7 +98,7 @@ class OpenVinoSession(Session):
     def describe(self) -> str:
         """Say which OpenVINO computes, in what, on how many threads."""
         version = _openvino().__version__.split("-")[0]
-        return f"OpenVINO {version}, {self.precision}, {self._threads or usable_cores()} threads"
+        return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 
     def stream(
         self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Sample, Split
 
@@ -57,7 +58,8 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
         raise DataError(f"{name}: labels must be integers, got {labels.dtype}. Number the classes from 0.")
     if len(pictures) != len(labels):
         raise DataError(
-            f"{name}: {len(pictures):,} pictures but {len(labels):,} labels. The files do not belong together."
+            f"{name}: {many(len(pictures), 'picture')} but {many(len(labels), 'label')}. The files do not belong "
+            "together."
         )
     return Part(pictures, labels.astype(np.int64), name)
 

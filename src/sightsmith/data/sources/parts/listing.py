@@ -4,8 +4,9 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 
+from sightsmith.core.counts import many
 from sightsmith.core.images import EXTENSIONS, printable
-from sightsmith.data.source import Problem, many, problem_of_each
+from sightsmith.data.source import Problem, problem_of_each
 
 _OTHER_PICTURES = frozenset(
     {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.data.source import Problem
@@ -74,7 +75,9 @@ def _boxes(location: str, listing: Listing) -> tuple[str, int] | None:
         paired = [file for file in files if _stem(file) in folders_of]
         if len(paired) > _SHARE * len(files) and _any(location, paired, fits):
             folders = {folder for file in paired for folder in folders_of[_stem(file)]}
-            return f"object-detection data ({name}: {len(paired):,} {suffix} files with boxes)", _classes(folders)
+            return f"object-detection data ({name}: {many(len(paired), f'{suffix} file')} with boxes)", _classes(
+                folders
+            )
     tables = [other for other in listing.others if other.lower().endswith(".json")]
     if listing.pictures and _any(location, tables, _is_coco):
         return "object-detection data (COCO: a .json file with boxes)", _classes(listing.pictures)
