@@ -315,6 +315,50 @@ def test_imagenet_as_kaggle_packs_it(tmp_path):
     assert (report.lost, report.bad) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("table", "text", "message"),
+    [
+        ("val_labels.txt", "a.JPEG n01440764\n\nn02012849\n", "labels.txt, line 3: 'n02012849' is not a file's name,"),
+        ("val_labels.csv", "file,id\na.JPEG,n01440764\nb.JPEG,tench\n", "csv, line 3: 'b.JPEG,tench'"),
+        ("val_labels.csv", "n01440764.JPEG,tench\nb.JPEG,n01440764\n", "csv, line 1: 'n01440764.JPEG,tench'"),
+        (
+            "val_labels.txt",
+            "a.JPEG n01440764\na.JPEG n02012849\n",
+            "'a' is 'n01440764' in line 1 and 'n02012849' in line 2",
+        ),
+        ("LOC_synset_mapping.txt", "n01440764 tench\nn02012849\n", "mapping.txt, line 2: 'n02012849'"),
+        ("LOC_synset_mapping.txt", "n01440764 tench\nn01440764 dace\n", "'n01440764' is 'tench' in line 1 and 'dace'"),
+        ("words.txt", "n01440764\ttench\n02012849\tcrane\n", "words.txt, line 2: "),
+        ("classes.csv", "index,wnid,name\n0,n01440764,tench, Tinca tinca\n", "classes.csv, line 2: 4 cells"),
+        ("classes.csv", "index,wnid,name\n0,n01440764,tench\n1,n02012849\n", "line 3: its wnid or its name is empty"),
+        ("classes.csv", "index,wnid,name\n0,n01440764,\n", "line 2: its wnid or its name is empty"),
+        (
+            "classes.csv",
+            "index,wnid,name\n0,n01440764,tench\n1,n01440764,dace\n",
+            "'n01440764' is 'tench' in line 2 and",
+        ),
+        ("classes.csv", 'index,wnid,name\n0,n01440764,"tench\n', "classes.csv: not a whole table"),
+    ],
+)
+def test_a_line_of_a_table_of_imagenet_that_cannot_be_read_is_named(tmp_path, table, text, message):
+    put(tmp_path, "train/n01440764/a.JPEG", "train/n02012849/b.JPEG", "val/c.JPEG")
+    (tmp_path / table).write_text(text)
+    with pytest.raises(DataError, match=message):
+        open_source(tmp_path)
+
+
+def test_tables_of_imagenet_may_repeat_themselves_and_have_headers(tmp_path):
+    put(tmp_path, "train/n01440764/a.JPEG", "train/n02012849/b.JPEG", "val/c.JPEG")
+    (tmp_path / "val_annotations.txt").write_text(
+        "c.JPEG\tn02012849\t0\t0\t9\t9\nc.JPEG\tn02012849\t5\t5\t9\t9\na cat.JPEG\tn01440764\n"
+    )
+    put(tmp_path, "val/a cat.JPEG")
+    (tmp_path / "classes.csv").write_text('index,wnid,name,\n0,n02012849,"crane, bird",\n\n1,n01440764,tench\n')
+    source = open_source(tmp_path)
+    assert source.classes == ("crane, bird", "tench")
+    assert [(s.key, s.target) for s in source.samples if s.split == "val"] == [("val/a cat.JPEG", 1), ("val/c.JPEG", 0)]
+
+
 def test_unlabelled_pictures_of_imagenet_are_bad_unless_they_are_of_the_test(tmp_path):
     put(tmp_path, *(f"train/{wnid}/{place}.JPEG" for wnid in ("n01440764", "n02012849") for place in range(2)))
     put(tmp_path, "train/c.JPEG", "val/ILSVRC2012_val_00000001.JPEG", "test/d.JPEG")

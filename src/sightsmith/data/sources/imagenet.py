@@ -16,6 +16,7 @@ import io
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -34,7 +35,8 @@ NAMES: tuple[str, ...] = ("imagenet",)
 _LICENCE = "ImageNet terms: non-commercial research and education"
 _WNID = re.compile(r"n\d{8}")
 _FLAT = re.compile(r"(n\d{8})_.*\.jpe?g", re.IGNORECASE)
-_LABEL = re.compile(r"(?P<file>[^\s,;]+)[\s,;]+(?P<wnid>n\d{8})\b")
+_LABEL = re.compile(r'"?(?P<key>\S.*?)"?[\s,;]+"?(?P<value>n\d{8})\b')
+_NAME = re.compile(r"(?P<key>n\d{8})\s+(?P<value>\S.*)")
 _TABLES = ("LOC_val_solution.csv", "val_labels.csv", "val_labels.txt", "val_annotations.txt")
 _KAGGLE = "ILSVRC/Data/CLS-LOC"
 _LOOKED_AT = 200
@@ -147,10 +149,9 @@ def _labels(base: Path, root: Path) -> dict[str, str]:
     """Return the WordNet id by name of the file without its extension, from the first table there is."""
     for folder in (root, base, base / "val"):
         for name in _TABLES:
-            table = folder / name
-            if table.is_file():
-                matches = map(_LABEL.match, read_text(table).splitlines())
-                return {Path(match["file"]).stem: match["wnid"] for match in matches if match}
+            if (folder / name).is_file():
+                lines = _lines(folder / name, _LABEL, "a file's name, then its WordNet id")
+                return _by_key(folder / name, ((number, Path(file).stem, wnid) for number, file, wnid in lines))
     return {}
 
 
@@ -164,16 +165,55 @@ def _classes(root: Path, present: set[str]) -> tuple[list[str], list[str]]:
 
 
 def _listed(root: Path, present: set[str]) -> dict[str, str]:
+    """Return the names by WordNet id, in the order of the classes, from the first list there is."""
     if (root / "classes.csv").is_file():
-        rows = list(csv.DictReader(io.StringIO(read_text(root / "classes.csv"))))
-        if not rows or not {"wnid", "name"} <= rows[0].keys():
-            raise DataError(f"{root / 'classes.csv'}: needs the columns index, wnid and name.")
-        return {row["wnid"]: row["name"] for row in rows}
-    if (root / "LOC_synset_mapping.txt").is_file():
-        lines = read_text(root / "LOC_synset_mapping.txt").splitlines()
-        return {wnid: name.strip() for wnid, _, name in (line.partition(" ") for line in lines) if name}
-    if (root / "words.txt").is_file():  # all of WordNet, so it gives names but not the list of classes
-        lines = read_text(root / "words.txt").splitlines()
-        words = dict(line.split("\t", 1) for line in lines if "\t" in line)
-        return {wnid: words.get(wnid, wnid) for wnid in sorted(present)}
+        return _by_key(root / "classes.csv", _rows(root / "classes.csv"))
+    for name in ("LOC_synset_mapping.txt", "words.txt"):
+        if (root / name).is_file():
+            names = _by_key(root / name, _lines(root / name, _NAME, "a WordNet id, then its name"))
+            if name == "words.txt":  # all of WordNet, so it gives names but not the list of classes
+                names = {wnid: names.get(wnid, wnid) for wnid in sorted(present)}
+            return names
     return {}
+
+
+def _lines(table: Path, pattern: re.Pattern[str], form: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the number, key and value of each line; a first line without a WordNet id is a header."""
+    for number, line in enumerate(read_text(table).splitlines(), 1):
+        if match := pattern.match(line):
+            yield number, match["key"], match["value"].strip()
+        elif line.strip() and (number > 1 or _WNID.search(line)):
+            raise DataError(f"{table}, line {number}: {line[:80]!r} is not {form}. Mend or delete the line.")
+
+
+def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield the number of the line, WordNet id and name of each row of `classes.csv`."""
+    rows = csv.reader(io.StringIO(read_text(table)), strict=True)
+    try:
+        header = next(rows, [])
+        if not {"wnid", "name"} <= set(header):
+            raise DataError(f"{table}: needs the columns index, wnid and name.")
+        for row in filter(any, rows):
+            where = f"{table}, line {rows.line_num}"
+            if any(row[len(header) :]):
+                raise DataError(
+                    f"{where}: {len(row)} cells, and the header has {len(header)}. Put a name with a comma in quotes."
+                )
+            named = dict(zip(header, row, strict=False))
+            if not (named.get("wnid") and named.get("name")):
+                raise DataError(f"{where}: its wnid or its name is empty. Fill it in or delete the line.")
+            yield rows.line_num, named["wnid"], named["name"]
+    except csv.Error as error:
+        raise DataError(f"{table}: not a whole table: {error}. Check its quotes.") from error
+
+
+def _by_key(table: Path, rows: Iterable[tuple[int, str, str]]) -> dict[str, str]:
+    """Return values by key; a key may be repeated, but not with another value."""
+    found: dict[str, tuple[int, str]] = {}
+    for number, key, value in rows:
+        first, before = found.setdefault(key, (number, value))
+        if before != value:
+            raise DataError(
+                f"{table}: {key!r} is {before!r} in line {first} and {value!r} in line {number}. Delete one of them."
+            )
+    return {key: value for key, (_, value) in found.items()}
