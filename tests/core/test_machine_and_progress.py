@@ -35,6 +35,7 @@ def test_times_read_well(seconds, says):
 def test_rate_and_time_left():
     assert rate_and_eta(100, 1100, 10.0) == "100 of 1,100, 10/s, 1 min 40 s left"
     assert rate_and_eta(100, None, 10.0) == "100, 10/s"
+    assert rate_and_eta(1, 3, 4.0) == "1 of 3, 0.25/s, 8.0 s left"
 
 
 def test_tracking_passes_the_items_on_in_order(capsys):

@@ -4,6 +4,8 @@ import copy
 import csv
 import math
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from sightsmith.training.ema import RunningAverage
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
+from sightsmith.training.show import Show
 
 # --- settings
 
@@ -315,3 +318,11 @@ def test_the_curve_is_cut_back_to_where_a_resumed_training_starts(tmp_path):
     assert (tmp_path / "steps.csv").read_text().splitlines()[1:] == [
         f"{epoch},{batch},{loss}" for epoch in (1, 2, 3) for batch, loss in ((1, 0.5), (2, 0.25))
     ]
+
+
+def test_the_time_left_agrees_with_the_rate_beside_it(capsys):
+    trainer = SimpleNamespace(num_training_batches=422, current_epoch=0)
+    show = Show(epochs=3, batch_size=32, quiet=False)
+    show.on_train_start(trainer, None)
+    show.epoch(trainer, replace(_epoch(1), rate=473.0))
+    assert "473 img/s  57 s left" in capsys.readouterr().err

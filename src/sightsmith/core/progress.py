@@ -34,21 +34,15 @@ def track(items: Iterable[T], what: str, total: int | None = None, *, quiet: boo
 
 def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[how]}"))
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total, rate="")
+        task = progress.add_task(what, total=total, how="")
         for done, item in enumerate(items, 1):
             yield item
-            progress.update(task, completed=done, rate=f"{done / max(time.monotonic() - start, 1e-9):,.0f}/s")
+            progress.update(task, completed=done, how=rate_and_eta(done, total, time.monotonic() - start))
 
 
 def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
@@ -66,8 +60,12 @@ def rate_and_eta(done: int, total: int | None, seconds: float) -> str:
     """Return such as `1,200 of 60,000, 640/s, 1 min 32 s left`."""
     rate = done / max(seconds, 1e-9)
     if total is None:
-        return f"{done:,}, {rate:,.0f}/s"
-    return f"{done:,} of {total:,}, {rate:,.0f}/s, {duration((total - done) / rate)} left"
+        return f"{done:,}, {_short(rate)}/s"
+    return f"{done:,} of {total:,}, {_short(rate)}/s, {duration((total - done) / rate)} left"
+
+
+def _short(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def duration(seconds: float) -> str:

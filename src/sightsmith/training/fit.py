@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.command import say
 from sightsmith.core.counts import many
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import look
@@ -38,7 +39,7 @@ from sightsmith.training.lr_find import find_lr
 from sightsmith.training.material import Material, collapsed, gather, untrained
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.show import Show, say
+from sightsmith.training.show import Show
 from sightsmith.training.survey import look_at, mean_and_std
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.work import WorkFolder

@@ -8,17 +8,13 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from sightsmith.core.command import say
 from sightsmith.core.progress import duration
 from sightsmith.training.callbacks import loss_of
 from sightsmith.training.curves import Epoch
 
 _REFRESH = 0.2
 """Least seconds between two updates of the bar."""
-
-
-def say(text: str) -> None:
-    """Print a line on standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 class Show(Callback):
@@ -35,13 +31,13 @@ class Show(Callback):
         self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
-        self._started = self._epoch_started = self._shown = 0.0
-        self._steps = 0
+        self._epoch_started = self._shown = 0.0
+        self._validation = self._validation_started = 0.0
         self._first_batch: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock and, on a terminal, the bar."""
-        self._started = self._epoch_started = time.monotonic()
+        self._epoch_started = time.monotonic()
         if not self._quiet and sys.stderr.isatty():
             self._start_bar()
 
@@ -62,8 +58,7 @@ class Show(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Count the batch, and move the bar now and then."""
-        self._steps += 1
+        """Move the bar now and then."""
         if self._first_batch is None:
             self._first_batch = batch_idx
         now = time.monotonic()
@@ -72,13 +67,22 @@ class Show(Callback):
         self._shown = now
         total = int(trainer.num_training_batches)
         rate = (batch_idx + 1 - self._first_batch) * self._batch_size / max(now - self._epoch_started, 1e-9)
+        left = self._left(trainer, batch_idx + 1, rate, (self._epochs - trainer.current_epoch) * self._validation)
         self._bar.update(
             self._task,
             description=f"epoch {trainer.current_epoch + 1}/{self._epochs}",
             completed=batch_idx + 1,
             total=total,
-            how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} img/s  {self._left(trainer, batch_idx + 1)}",
+            how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} img/s  {left}",
         )
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the validation."""
+        self._validation_started = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note how long it took, since the bar's rate is that of training alone."""
+        self._validation = time.monotonic() - self._validation_started
 
     def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
         """Print the line of a finished epoch."""
@@ -88,7 +92,7 @@ class Show(Callback):
         place = f"{epoch.number:>{len(str(self._epochs))}}/{self._epochs}"
         losses = f"loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
-        left = self._left(trainer, int(trainer.num_training_batches))
+        left = self._left(trainer, int(trainer.num_training_batches), epoch.rate)
         further = "".join(f"{_short(name)} {value:.4f}  " for name, value in epoch.further.items())
         line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} img/s  {left}"
         if self._bar is None:
@@ -96,10 +100,11 @@ class Show(Callback):
         else:
             self._bar.console.print(line, highlight=False)
 
-    def _left(self, trainer: Trainer, batches: int) -> str:
+    def _left(self, trainer: Trainer, batches: int, rate: float, further: float = 0.0) -> str:
+        """Say when it will end at the rate that is shown, after so many batches of the epoch, with further seconds."""
         total = int(trainer.num_training_batches)
         left = (self._epochs - trainer.current_epoch) * total - batches
-        return f"{duration(left * (time.monotonic() - self._started) / max(1, self._steps))} left"
+        return f"{duration(left * self._batch_size / max(rate, 1e-9) + further)} left"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the bar."""
