@@ -264,6 +264,32 @@ def png(width, height, *, depth=8, kind=0, rows=None):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
 
 
+def stream(data):
+    """Return the pixels of a PNG of one chunk as they are stored."""
+    return zlib.decompress(data[data.index(b"IDAT") + 4 : data.rindex(b"IEND") - 8])
+
+
+def with_pixels(data, raw):
+    """Return a PNG with other pixels in one chunk."""
+    body = b"IDAT" + zlib.compress(raw)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return data[: data.index(b"IDAT") - 4] + chunk + data[data.rindex(b"IEND") - 4 :]
+
+
+@pytest.mark.parametrize("form", ["RGB", "L", "P", "1", "RGBA", "I;16"])
+def test_a_png_whose_stream_of_pixels_ends_early_is_truncated(tmp_path, form):
+    image = Image.new(form, (20, 12), 1 if form == "P" else 0)
+    whole = encoded(image, "PNG")
+    raw = stream(whole)
+    assert decode(with_pixels(whole, raw)).size == (20, 12)  # all black, and all there
+    file = tmp_path / "short.png"
+    for kept in (raw[:-1], raw[: len(raw) // 2], raw[:1]):
+        file.write_bytes(with_pixels(whole, kept))
+        for picture in (file, file.read_bytes()):
+            with pytest.raises(PictureError, match=r"truncated or damaged .*Export it again"):
+                decode(picture)
+
+
 @pytest.mark.parametrize(("width", "height"), [(8000, 8000), (30_000, 30_000), (2_000_000, 100)])
 def test_a_png_bomb_is_refused_before_its_pixels_are_made(width, height):
     with pytest.raises(TooManyPixelsError, match=r"Make it smaller"):
@@ -275,6 +301,24 @@ def test_the_bound_is_on_the_number_of_pixels():
     assert decode(data, max_pixels=40 * 24).size == (40, 24)
     with pytest.raises(TooManyPixelsError, match="40×24"):
         decode(data, max_pixels=40 * 24 - 1)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_a_side_is_bounded_however_few_the_pixels(form):
+    assert decode(encoded(Image.new("L", (65_535, 1), 9), form)).size == (65_535, 1)
+    for size in ((65_536, 1), (1, 65_536)):
+        with pytest.raises(TooManyPixelsError, match=rf"65,535 pixels wide and high.*{size[0]}×{size[1]}.*smaller"):
+            decode(encoded(Image.new("L", size, 9), form))
+
+
+def test_a_jpeg_of_many_scans_may_have_fewer_pixels():
+    whole = encoded(scene(160, 120), "JPEG", progressive=True)
+    start, end = whole.rindex(b"\xff\xda"), len(whole) - 2
+    many = whole[:start] + whole[start:end] * 40 + b"\xff\xd9"
+    assert decode(many, max_pixels=160 * 120 * 3).size == (160, 120)
+    assert decode(whole, max_pixels=160 * 120).size == (160, 120)
+    with pytest.raises(PictureError, match=r"0\.4 million pixels in all its scans, this one has 49 of 160×120"):
+        decode(many, max_pixels=160 * 120)
 
 
 def test_a_jpeg_of_very_many_scans_is_refused_and_a_progressive_one_is_not(tmp_path):

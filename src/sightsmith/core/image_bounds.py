@@ -8,12 +8,15 @@ import re
 import struct
 from typing import IO
 
-from PIL import JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
+from sightsmith.core.limits import MAX_SIDE
 
 _MOST_SCANS = 100
 """Scans of a JPEG; encoders write about ten. Each costs a pass over all of the picture, and may take 14 bytes."""
+_MOST_PASSES = 20
+"""Scans of a JPEG that has as many pixels as a picture may; the most that an encoder makes by itself is 18."""
 _MOST_SEGMENTS = 2_000
 """Marker segments of a JPEG that may have many scans."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -21,6 +24,21 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _CHUNK = 1 << 14
 _FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+
+
+def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse a picture of too many pixels, or of a side so long that work on it takes much memory for few of them."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise TooManyPixelsError(
+            f"{name}: a picture may have {max_pixels / 1e6:g} million pixels, this one has "
+            f"{width}×{height} = {width * height / 1e6:,.1f} million. Make it smaller."
+        )
+    if max(width, height) > MAX_SIDE:
+        raise TooManyPixelsError(
+            f"{name}: a picture may be {MAX_SIDE:,} pixels wide and high, this one is {width}×{height}. Make it "
+            "smaller, or cut it into parts."
+        )
 
 
 def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
@@ -39,7 +57,7 @@ def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int
         )
 
 
-def check_scans(image: JpegImagePlugin.JpegImageFile, name: str) -> None:
+def check_scans(image: JpegImagePlugin.JpegImageFile, name: str, max_pixels: int) -> None:
     """Refuse a JPEG made of so many scans that decoding a few kilobytes takes seconds."""
     file = image.fp
     if file is None or _is_one_scan(image, file):
@@ -52,6 +70,12 @@ def check_scans(image: JpegImagePlugin.JpegImageFile, name: str) -> None:
         raise PictureError(
             f"{name}: a JPEG may have {_MOST_SCANS} scans, or {_MOST_SEGMENTS:,} parts, this one has more. "
             "Export it again as a baseline JPEG."
+        )
+    scanned, most = scans * image.width * image.height, _MOST_PASSES * max_pixels
+    if scanned > most:
+        raise PictureError(
+            f"{name}: a JPEG may have {most / 1e6:,.1f} million pixels in all its scans, this one has {scans} of "
+            f"{image.width}×{image.height} = {scanned / 1e6:,.1f} million. Export it again as a baseline JPEG."
         )
 
 

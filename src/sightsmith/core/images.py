@@ -14,12 +14,13 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.image_bounds import check_scans, check_tiles
+from sightsmith.core.image_bounds import check_scans, check_size, check_tiles
 from sightsmith.core.limits import MAX_PIXELS
+from sightsmith.core.png_files import has_all_rows, says_more_behind
 
 Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
 Picture = Settled | bytearray | memoryview | io.BytesIO
@@ -183,21 +184,28 @@ def printable(name: str) -> str:
 
 def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_pixels: int) -> Image.Image:
     with _open(picture, name) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise TooManyPixelsError(
-                f"{name}: a picture may have {max_pixels / 1e6:g} million pixels, this one has "
-                f"{width}×{height} = {width * height / 1e6:,.1f} million. Make it smaller."
-            )
+        check_size(image, name, max_pixels)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             check_tiles(image, name, max_pixels)
             _check_planes(image, name)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
-            check_scans(image, name)
+            check_scans(image, name, max_pixels)
             if near is not None:
                 image.draft(None, (near, near))
         image.load()
+        if isinstance(image, PngImagePlugin.PngImageFile):
+            _check_rows(image, picture)
         return _to_plain(image, name)
+
+
+def _check_rows(image: PngImagePlugin.PngImageFile, picture: Path | str | bytes) -> None:
+    """Refuse a PNG that lacks rows. They would be black, so where the last one is not there is nothing to look for."""
+    last = image.crop((0, image.height - 1, *image.size))
+    if last.getbbox(alpha_only=False) is not None:
+        return
+    with io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture).open("rb") as file:
+        if not has_all_rows(file):
+            raise EOFError("its pixels end before its last row")
 
 
 def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
@@ -269,24 +277,9 @@ def _stored_lying(image: Image.Image) -> bool:
     if image.format == "PNG" and image.fp is not None and "exif" not in image.info:  # type: ignore[attr-defined]
         # Pillow would decode all pixels to look behind them for EXIF data, which is hardly ever there.
         too_large = image.width * image.height > MAX_PIXELS
-        if too_large or not _says_more_behind(image.fp):  # type: ignore[attr-defined]
+        if too_large or not says_more_behind(image.fp):  # type: ignore[attr-defined]
             return False
     return _orientation(image) >= 5
-
-
-def _says_more_behind(file: IO[bytes]) -> bool:
-    """Tell whether a PNG has EXIF data or XMP behind its pixels; leaves the file where it was."""
-    place = file.tell()
-    file.seek(8)
-    found = behind = False
-    while not found and len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        behind = behind or kind == b"IDAT"
-        text = file.read(min(length, 24))
-        found = behind and (kind == b"eXIf" or text.startswith((b"Raw profile type exif", b"XML:com.adobe.xmp")))
-        file.seek(length - len(text) + 4, io.SEEK_CUR)
-    file.seek(place)
-    return found
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
