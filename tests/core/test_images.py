@@ -321,6 +321,14 @@ def test_a_jpeg_of_many_scans_may_have_fewer_pixels():
         decode(many, max_pixels=160 * 120)
 
 
+def test_the_time_of_decoding_is_bounded():
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
+    whole = encoded(Image.fromarray(noise), "JPEG", quality=95)
+    assert decode(whole, seconds=60).size == (1000, 1000)
+    with pytest.raises(PictureError, match=r"may take 1e-06 s to decode, this one took longer\. Make it smaller"):
+        decode(whole, seconds=1e-6)
+
+
 def test_a_jpeg_of_very_many_scans_is_refused_and_a_progressive_one_is_not(tmp_path):
     """Each scan is 14 bytes and a pass over all of the picture."""
     image = scene(160, 120)

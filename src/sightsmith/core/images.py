@@ -5,12 +5,14 @@ photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of
 """
 
 import io
+import math
 import struct
+import time
 import warnings
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +90,9 @@ class Header:
 _WHITE = (255, 255, 255)
 
 
-def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    picture: Picture, *, near: int | None = None, max_pixels: int = MAX_PIXELS, seconds: float = math.inf
+) -> Image.Image:
     """Decode a picture to an upright RGB or grey (mode L) image.
 
     Transparency is laid over white; 16-bit grey keeps its upper byte; of several pages or frames the first is decoded.
@@ -98,9 +102,10 @@ def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_P
         near: both sides of the result need not be larger than this; a JPEG may then be decoded smaller than it
             is, but never below it on its shorter side.
         max_pixels: bound on width × height.
+        seconds: bound on the time that this may take, looked at each time that the decoder reads on; for encoded bytes.
 
     Raises:
-        PictureError: not a picture, not a known format, damaged, or over the bound.
+        PictureError: not a picture, not a known format, damaged, or over a bound.
     """
     name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
@@ -109,9 +114,27 @@ def decode(picture: Picture, *, near: int | None = None, max_pixels: int = MAX_P
         if isinstance(picture, Image.Image):
             picture.load()
             return _to_plain(picture, name)
-        return _decode_file(picture, name, near, max_pixels)
+        return _decode_file(_source(picture, name, seconds), name, near, max_pixels)
     except _DAMAGE as error:
         raise _explained(picture, name, error) from error
+
+
+def too_slow(seconds: float) -> PictureError:
+    """Return the error of a picture that took its time."""
+    return PictureError(f"a picture may take {seconds:g} s to decode, this one took longer. Make it smaller.")
+
+
+class _Timed(io.BytesIO):
+    """Encoded bytes that can be read until a time is over, which ends a decoder in the middle of a picture."""
+
+    def __init__(self, data: bytes, seconds: float) -> None:
+        super().__init__(data)
+        self._seconds, self._until = seconds, time.monotonic() + seconds
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.monotonic() > self._until:
+            raise too_slow(self._seconds)
+        return super().read(size)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -136,7 +159,7 @@ def read_header(picture: Picture) -> Header:
     if isinstance(picture, Image.Image):
         return _header_of(picture)
     try:
-        with _open(picture, name) as image:
+        with Image.open(_source(picture, name), formats=FORMATS) as image:
             return _header_of(image)
     except _DAMAGE as error:
         raise _explained(picture, name, error) from error
@@ -182,8 +205,8 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_pixels: int) -> Image.Image:
-    with _open(picture, name) as image:
+def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pixels: int) -> Image.Image:
+    with Image.open(source, formats=FORMATS) as image:
         check_size(image, name, max_pixels)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             check_tiles(image, name, max_pixels)
@@ -194,16 +217,16 @@ def _decode_file(picture: Path | str | bytes, name: str, near: int | None, max_p
                 image.draft(None, (near, near))
         image.load()
         if isinstance(image, PngImagePlugin.PngImageFile):
-            _check_rows(image, picture)
+            _check_rows(image, source)
         return _to_plain(image, name)
 
 
-def _check_rows(image: PngImagePlugin.PngImageFile, picture: Path | str | bytes) -> None:
+def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -> None:
     """Refuse a PNG that lacks rows. They would be black, so where the last one is not there is nothing to look for."""
     last = image.crop((0, image.height - 1, *image.size))
     if last.getbbox(alpha_only=False) is not None:
         return
-    with io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture).open("rb") as file:
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         if not has_all_rows(file):
             raise EOFError("its pixels end before its last row")
 
@@ -218,18 +241,17 @@ def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
         )
 
 
-def _open(picture: Path | str | bytes, name: str) -> Image.Image:
+def _source(picture: Path | str | bytes, name: str, seconds: float = math.inf) -> Path | io.BytesIO:
     if isinstance(picture, bytes):
         if not picture:
             raise PictureError(f"{name}: nothing in it (zero bytes).")
-        source: io.BytesIO | Path = io.BytesIO(picture)
-    else:
-        source = Path(picture)
-        if source.is_dir():
-            raise PictureError(f"{name}: a folder, not a picture.")
-        if source.exists() and source.stat().st_size == 0:
-            raise PictureError(f"{name}: an empty file (zero bytes). Copy it again or delete it.")
-    return Image.open(source, formats=FORMATS)
+        return io.BytesIO(picture) if seconds == math.inf else _Timed(picture, seconds)
+    source = Path(picture)
+    if source.is_dir():
+        raise PictureError(f"{name}: a folder, not a picture.")
+    if source.exists() and source.stat().st_size == 0:
+        raise PictureError(f"{name}: an empty file (zero bytes). Copy it again or delete it.")
+    return source
 
 
 def _header_of(image: Image.Image) -> Header:

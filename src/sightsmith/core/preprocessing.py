@@ -8,6 +8,7 @@ Shapes: H height, W width, C channels (1 grey, 3 RGB).
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -75,8 +76,8 @@ class Preprocessing:
         """(H, W, C) of the input."""
         return self.height, self.width, self.channels
 
-    def apply(self, picture: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-        """Turn one picture into the input of the net.
+    def apply(self, picture: Picture, *, max_pixels: int = MAX_PIXELS, seconds: float = math.inf) -> NDArray[np.uint8]:
+        """Turn one picture into the input of the net; the bounds are those of `decode`.
 
         Returns:
             (H, W, C) uint8.
@@ -84,18 +85,24 @@ class Preprocessing:
         Raises:
             PictureError: the picture cannot be decoded.
         """
-        image = self.open(picture, max_pixels=max_pixels)
+        image = self.open(picture, max_pixels=max_pixels, seconds=seconds)
         return self.cut(image, self.box(*image.size))
 
     def open(
-        self, picture: Picture, *, share: float = 1.0, spare: float = SPARE, max_pixels: int = MAX_PIXELS
+        self,
+        picture: Picture,
+        *,
+        share: float = 1.0,
+        spare: float = SPARE,
+        max_pixels: int = MAX_PIXELS,
+        seconds: float = math.inf,
     ) -> Image.Image:
         """Decode a picture, upright, at the least scale that serves an input cut from `share` of its shorter side.
 
         A JPEG is decoded at no less than `spare` times the size this needs.
         """
         near = round(max(self.height, self.width) * spare / (self.crop_fraction * share))
-        image = decode(picture, near=near, max_pixels=max_pixels)
+        image = decode(picture, near=near, max_pixels=max_pixels, seconds=seconds)
         wanted = "L" if self.colour == "grey" else "RGB"
         return image if image.mode == wanted else image.convert(wanted)
 
