@@ -1,7 +1,6 @@
 """The service's app in this process, so that a test can reach into the live model."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import httpx
 
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
+from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.lookup import Registry
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings
@@ -19,7 +19,7 @@ from sightsmith.serving.uploads import Held
 async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncClient]]:
     """Give the model `digits`, started, and a client of its app."""
     settings = ServeSettings()
-    with ThreadPoolExecutor(2) as decoders:
+    with Decoders(2) as decoders:
         model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
         await model.start()
         app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")

@@ -1,13 +1,14 @@
 """The batcher, with decoding and running that can be held back and let go."""
 
 import asyncio
+import math
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sightsmith.core.errors import PictureError
 from sightsmith.serving.batching import Batcher
+from sightsmith.serving.decoders import Decoders
 
 
 class Bench:
@@ -33,12 +34,12 @@ class Bench:
         return [(20 if whole else 2) * number for number in numbers]
 
 
-def with_batcher(work, *, batch=8, wait=0.0):
+def with_batcher(work, *, batch=8, wait=0.0, limit=math.inf):
     bench = Bench()
 
     async def main():
-        with ThreadPoolExecutor(4) as decoders:
-            batcher = Batcher(bench.decode, bench.run, decoders, batch=batch, wait=wait)
+        with Decoders(4) as decoders:
+            batcher = Batcher(bench.decode, bench.run, decoders, batch=batch, wait=wait, limit=limit)
             batcher.start()
             try:
                 return await work(batcher, bench)
@@ -183,14 +184,6 @@ def test_a_run_that_hangs_does_not_hold_up_the_stop():
     with_batcher(work)
 
 
-def test_what_is_not_counted_is_answered_all_the_same():
-    async def work(batcher, bench):
-        assert await batcher.answer(b"3", counted=False) == 6
-        assert (batcher.load.pictures, batcher.load.runs, batcher.load.largest) == (0, 0, 0)
-
-    with_batcher(work)
-
-
 def test_stopping_cancels_what_waits():
     async def work(batcher, bench):
         bench.door.clear()
@@ -206,3 +199,55 @@ def test_stopping_cancels_what_waits():
         first.cancel()
 
     with_batcher(work)
+
+
+@pytest.mark.parametrize("threads_busy", [False, True])
+def test_who_waits_for_decoding_that_takes_too_long_is_told_and_the_others_do_not_notice(threads_busy):
+    slow = threading.Event()
+    begun = threading.Semaphore(0)
+
+    async def work(batcher, bench):
+        plain = batcher._decode
+
+        def decode(picture):
+            if picture == b"9":
+                begun.release()
+                slow.wait(30)
+            return plain(picture)
+
+        batcher._decode = decode
+        if threads_busy:  # until the picture has waited for longer than decoding may take
+            for _ in range(4):
+                batcher._decoders.submit(slow.wait, 0.5)
+        late = asyncio.create_task(batcher.answer(b"9"))
+        started = asyncio.get_running_loop().time()
+        await asyncio.get_running_loop().run_in_executor(None, begun.acquire)
+        assert await batcher.answer(b"1") == 2
+        with pytest.raises(PictureError, match=r"may take 0\.2 s to decode"):
+            await late
+        assert asyncio.get_running_loop().time() - started > (0.7 if threads_busy else 0.2)
+        slow.set()
+        assert await batcher.answer(b"2") == 4
+        assert [9] not in bench.runs
+
+    with_batcher(work, limit=0.2)
+
+
+def test_decoders_tell_for_how_long_none_has_been_free():
+    with Decoders(2) as decoders:
+        while decoders.stuck():  # the threads are just coming free from their start
+            pass
+        doors = [threading.Event() for _ in range(2)]
+        first, second, *rest = [decoders.submit(door.wait, 30) for door in (*doors, *doors)]
+        assert 0 < decoders.stuck() < 30
+        last = decoders.stuck()
+        assert decoders.stuck() > last
+        assert rest[1].cancel()
+        assert decoders.stuck() > last
+        for door in doors:
+            door.set()
+        for ended in (first, second, rest[0]):
+            ended.result(30)
+        while decoders.stuck():  # what notes the end runs a moment after the result is there
+            pass
+        assert decoders._given == decoders._ended == 6

@@ -195,16 +195,39 @@ def test_a_truncated_picture(service, digits):
     assert "truncated or damaged" in error_of(service.predict(big.getvalue()[:-2000]), 422)
 
 
-def bomb(side: int) -> bytes:
-    """Return a PNG of side × side grey pixels in a few kilobytes."""
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+def grey_png(width: int, height: int, rows: int) -> bytes:
+    """Return a PNG that claims width × height grey pixels and holds some of its rows, in a few kilobytes."""
     packer = zlib.compressobj(9)
-    rows = b"".join([*(packer.compress(bytes(side + 1)) for _ in range(side)), packer.flush()])
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    pixels = b"".join([*(packer.compress(bytes(width + 1)) for _ in range(rows)), packer.flush()])
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (grey_png(1, 49_999_999, 10), "65,535 pixels wide and high, this one is 1×49999999"),
+        (grey_png(60, 4_000, 10), "truncated or damaged"),
+        (grey_png(4, 4, 3), "truncated or damaged"),
+    ],
+    ids=["one column", "most rows", "one row"],
+)
+def test_a_picture_of_which_rows_lack(service, picture, said):
+    assert said in error_of(service.predict(picture), 422)
+
+
+def test_a_picture_that_takes_too_long_is_refused_and_its_place_is_free(serving, exported_bundle, digit):
+    slow = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 4, (5000, 5000), dtype=np.uint8)
+    Image.fromarray(noise).save(slow, "PNG", compress_level=1)
+    with serving(exported_bundle, "--decode-seconds", "0.05", "--queue", "1") as service:
+        said = error_of(service.predict(slow.getvalue()), 422)
+        assert said == "a picture may take 0.05 s to decode, this one took longer. Make it smaller."
+        assert service.predict(digit).status_code == 200
 
 
 def resident(pid: int) -> int:
@@ -218,7 +241,7 @@ def resident(pid: int) -> int:
     [(8_000, "may have 50 million pixels, this one has 8000×8000"), (15_000, "more pixels than a picture may have")],
 )
 def test_a_png_bomb_is_refused_before_it_unfolds(service, side, said):
-    picture = bomb(side)
+    picture = grey_png(side, side, side)
     assert len(picture) < 300_000
     before = resident(service.process.pid)
     assert said in error_of(service.predict(picture), 422)

@@ -5,7 +5,6 @@ import json
 import shutil
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -194,15 +193,21 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("hangs", ["the model", "every decoder"])
-def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch, hangs):
+@pytest.mark.parametrize(
+    ("hangs", "said"),
+    [("the model", "have not been answered for"), ("every decoder", "none of the threads that decode has come free")],
+)
+def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch, hangs, said):
     from sightsmith.runtime.predictor import Predictor
     from sightsmith.serving import served
+    from sightsmith.serving.decoders import Decoders
     from sightsmith.serving.settings import ServeSettings
 
     async def main():
-        with ThreadPoolExecutor(2) as decoders:
-            model = served.ServedModel("digits", Predictor.open(exported_bundle), decoders, ServeSettings(recheck=0.1))
+        with Decoders(2) as decoders:
+            model = served.ServedModel(
+                "digits", Predictor.open(exported_bundle), decoders, ServeSettings(recheck=0.1, decode_seconds=0.1)
+            )
             await model.start()
             monkeypatch.setattr(served, "_PATIENCE", 0.2)
             let_go = threading.Event()
@@ -216,7 +221,7 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch,
             while model.health.ready:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
-            assert "have not been answered for" in model.health.reason
+            assert said in model.health.reason
             let_go.set()
             await asyncio.gather(*stuck)
             while not model.health.ready:
@@ -228,15 +233,31 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch,
     asyncio.run(main())
 
 
+def test_pictures_that_wait_for_a_decoder_do_not_delay_the_health(exported_bundle):
+    async def main():
+        async with running(exported_bundle) as (model, _):
+            let_go = threading.Event()
+            busy = [model._decoders.submit(let_go.wait, 30) for _ in range(20)]
+            before = model._checked
+            await asyncio.wait_for(model.check(), 20)
+            assert model._checked > before
+            assert model.health.ready
+            assert not any(task.done() for task in busy)
+            let_go.set()
+
+    asyncio.run(main())
+
+
 def test_the_class_map_is_computed_only_where_a_request_asks_for_it(digits_bundle, digit):
     from sightsmith.runtime.predictor import Predictor
     from sightsmith.serving import served
+    from sightsmith.serving.decoders import Decoders
     from sightsmith.serving.settings import ServeSettings
 
     computed = []
 
     async def main():
-        with ThreadPoolExecutor(1) as decoders:
+        with Decoders(1) as decoders:
             predictor = Predictor.open(digits_bundle, backend="torch")
             for names, module in predictor.session._modules.items():
                 module.register_forward_hook(lambda *_, names=names: computed.append(names))

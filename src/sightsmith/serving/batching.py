@@ -7,6 +7,7 @@ arrive make the next run; so the batch grows with the load. The event loop hears
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
+
+from sightsmith.core.images import too_slow
 
 THREADS = "model"
 """How the names of the threads begin that run models."""
@@ -28,12 +31,15 @@ T = TypeVar("T")
 class _Waiting(Generic[Pixels, Answer]):
     picture: bytes
     answer: "asyncio.Future[Answer]"
-    counted: bool
     whole: bool
     pixels: Pixels | None = None
     """None: not decoded yet, or it could not be."""
     pooled: bool = True
     """A thread of the pool decodes it."""
+    begun: float = math.inf
+    """When that thread took it up, in the event loop's time."""
+    watch: asyncio.TimerHandle | None = None
+    """Looks whether decoding it takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class Batcher(Generic[Pixels, Answer]):
         *,
         batch: int,
         wait: float,
+        limit: float = math.inf,
         tiny: Callable[[bytes], bool] = never_tiny,
     ) -> None:
         """Prepare; `start` begins.
@@ -77,11 +84,13 @@ class Batcher(Generic[Pixels, Answer]):
             decoders: threads that decode.
             batch: most pictures of one run.
             wait: seconds that a picture waits for others that are being decoded.
+            limit: seconds that `decoders` may take over one picture; whoever waits for one that takes longer gets an
+                error, even where the thread cannot be stopped.
             tiny: whether a picture is decoded in no time, so that the model's thread may do it.
         """
         self.load = Load()
         self._decode, self._run, self._decoders, self._tiny = decode, run, decoders, tiny
-        self._batch, self._wait = batch, wait
+        self._batch, self._wait, self._limit = batch, wait, limit
         self._inbox: SimpleQueue[_Waiting[Pixels, Answer] | _Call | None] = SimpleQueue()
         # Each counter is written by one thread alone, so neither needs a lock.
         self._pooled = 0
@@ -103,29 +112,31 @@ class Batcher(Generic[Pixels, Answer]):
         for answer in tuple(self._under_way):
             answer.cancel()
 
-    async def answer(self, picture: bytes, *, whole: bool = False, counted: bool = True) -> Answer:
+    async def answer(self, picture: bytes, *, whole: bool = False) -> Answer:
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
             picture: encoded.
             whole: what `run` is told; pictures that arrive together and differ in it run one kind after the other.
-            counted: it is part of `load`.
 
         Raises:
-            PictureError: this picture cannot be decoded; the others of its batch do not notice.
+            PictureError: this picture cannot be decoded, or not in time; the others of its batch do not notice.
         """
-        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), counted, whole)
-        if counted and self._tiny(picture):
+        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), whole)
+        if self._tiny(picture):
             waiting.pooled = False
             self._inbox.put(waiting)
         else:
             self._pooled += 1  # first: its arrival is counted against it
             self._decoders.submit(self._decode_pooled, waiting)
+            self._watch(waiting)
         self._under_way.add(waiting.answer)
         try:
             return await waiting.answer
         finally:
             self._under_way.discard(waiting.answer)
+            if waiting.watch is not None:
+                waiting.watch.cancel()
 
     async def in_model_thread(self, call: Callable[[], T]) -> T:
         """Return what `call` returns, run between two batches in the thread that runs the model."""
@@ -142,7 +153,19 @@ class Batcher(Generic[Pixels, Answer]):
         self._inbox.put(_Call(run))
         return await result
 
+    def _watch(self, waiting: _Waiting[Pixels, Answer]) -> None:
+        """Fail a picture whose decoding has taken too long; look again when it may have."""
+        if self._limit == math.inf or waiting.pixels is not None or waiting.answer.done():
+            return
+        now = self._loop.time()
+        over = min(waiting.begun, now) + self._limit
+        if now < over:
+            waiting.watch = self._loop.call_at(over, self._watch, waiting)
+        else:
+            _fail((waiting.answer,), too_slow(self._limit))
+
     def _decode_pooled(self, waiting: _Waiting[Pixels, Answer]) -> None:
+        waiting.begun = self._loop.time()
         try:
             self._decode_one(waiting)
         finally:
@@ -200,12 +223,12 @@ class Batcher(Generic[Pixels, Answer]):
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             self._tell(_fail, futures, error)
             return
-        self._tell(self._succeed_counted, futures, answers, sum(waiting.counted for waiting in taken))
+        self._tell(self._succeed_counted, futures, answers)
 
-    def _succeed_counted(self, futures: list["asyncio.Future[Answer]"], answers: list[Answer], pictures: int) -> None:
-        self.load.pictures += pictures
-        self.load.runs += pictures > 0
-        self.load.largest = max(self.load.largest, pictures)
+    def _succeed_counted(self, futures: list["asyncio.Future[Answer]"], answers: list[Answer]) -> None:
+        self.load.pictures += len(answers)
+        self.load.runs += 1
+        self.load.largest = max(self.load.largest, len(answers))
         _succeed(futures, answers)
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:

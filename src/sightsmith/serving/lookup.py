@@ -1,7 +1,6 @@
 """Finding in a request what it is about: the models served, one of them, the parameters a route knows."""
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -9,6 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 
 from sightsmith.core.names import did_you_mean, shortened
+from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.failures import RefusalError, refuse_unknown
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings
@@ -21,7 +21,7 @@ class Registry:
 
     models: Mapping[str, ServedModel]
     settings: ServeSettings
-    decoders: Executor
+    decoders: Decoders
     held: Held
 
     def model(self, name: str) -> ServedModel:

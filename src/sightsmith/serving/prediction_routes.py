@@ -44,7 +44,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"model": Failure, "description": "The request took too long to arrive."},
     413: {"model": Failure, "description": "The request has more bytes than allowed."},
     415: {"model": Failure, "description": "The content type is not a picture, form or JSON."},
-    422: {"model": Failure, "description": "The picture cannot be decoded or has more pixels than allowed."},
+    422: {"model": Failure, "description": "The picture cannot be decoded, takes too long, or has too many pixels."},
     500: {"model": Failure, "description": "The model or the service failed; its log has the details."},
     503: {"model": Failure, "description": "Not ready or too busy; see Retry-After."},
 }

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from importlib.metadata import version
 from types import FrameType
@@ -30,6 +29,8 @@ from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
 from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
+from sightsmith.serving.decoders import THREADS as DECODE_THREADS
+from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.log_lines import count_repeats
 from sightsmith.serving.lookup import Registry
 from sightsmith.serving.names import Bundles, asked_names, check_name
@@ -44,7 +45,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
 _ACCEPTED = 16
 """Connections taken in one turn of the event loop: asyncio takes as many as its backlog before it looks at a bound."""
-_DECODE_THREADS = "decode"
 _LAST_SECONDS = 3.0
 """Seconds that threads have to end what they do once requests under way have had theirs."""
 _GRACE_SECONDS = 10.0
@@ -93,7 +93,7 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
 def _threads_hang() -> bool:
     """Tell whether threads of the service go on after it has stopped, and after a little patience."""
     deadline = time.monotonic() + _LAST_SECONDS
-    ours = (_DECODE_THREADS, MODEL_THREADS)
+    ours = (DECODE_THREADS, MODEL_THREADS)
     threads = [thread for thread in threading.enumerate() if thread.name.startswith(ours)]
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -137,7 +137,7 @@ async def _serve(
     begun: float,
 ) -> None:
     async with AsyncExitStack() as stack:
-        decoders = _started_pool(max(2, usable_cores()))
+        decoders = Decoders(max(2, usable_cores()))
         stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
         for model in models.values():
@@ -150,16 +150,6 @@ async def _serve(
         gc.freeze()  # what has been loaded stays: no use in looking through it again and again
         server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
-
-
-def _started_pool(count: int) -> ThreadPoolExecutor:
-    """Return a pool whose threads all run: one started later, where memory is short, may hang who starts it."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix=_DECODE_THREADS)
-    barrier = threading.Barrier(count + 1)
-    for _ in range(count):
-        pool.submit(barrier.wait)
-    barrier.wait()
-    return pool
 
 
 class _Server(uvicorn.Server):

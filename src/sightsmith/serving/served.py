@@ -5,8 +5,7 @@ import logging
 import struct
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.errors import PictureError, ProofError, SightsmithError
+from sightsmith.core.errors import ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
+from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.examples import for_browsers
 from sightsmith.serving.failures import busy
 from sightsmith.serving.settings import ServeSettings
@@ -30,7 +30,7 @@ Pixels = NDArray[np.uint8]
 Prediction = Any
 _CLASS_MAP = "class_map"
 _PATIENCE = 30.0
-"""Seconds that a replay of the witnesses may be overdue before the model counts as hanging."""
+"""Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging."""
 
 
 _TINY_PIXELS = 65_536
@@ -57,7 +57,7 @@ class Health:
 class ServedModel:
     """A model that answers requests."""
 
-    def __init__(self, name: str, predictor: Predictor, decoders: Executor, settings: ServeSettings) -> None:
+    def __init__(self, name: str, predictor: Predictor, decoders: Decoders, settings: ServeSettings) -> None:
         self.name, self.predictor, self.settings = name, predictor, settings
         self.manifest = predictor.bundle.manifest
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
@@ -67,9 +67,15 @@ class ServedModel:
         self._health = Health(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
-        self._max_pixels = settings.max_pixels
+        self._decoders = decoders
         self.batcher: Batcher[Pixels, Prediction] = Batcher(
-            self._decode, self._run, decoders, batch=settings.batch, wait=settings.batch_wait / 1000, tiny=is_tiny
+            self._decode,
+            self._run,
+            decoders,
+            batch=settings.batch,
+            wait=settings.batch_wait / 1000,
+            limit=settings.decode_seconds,
+            tiny=is_tiny,
         )
         self._checks: asyncio.Task[None] | None = None
 
@@ -98,7 +104,12 @@ class ServedModel:
 
     @property
     def health(self) -> Health:
-        """Whether it is ready; one whose last check is long overdue, because it hangs, is not."""
+        """Whether it is ready; not one whose last check, or whose decoding, is long overdue, because it hangs."""
+        stuck = self._decoders.stuck()
+        if self._health.ready and stuck > self.settings.decode_seconds + _PATIENCE:
+            return Health(
+                False, f"none of the threads that decode has come free for {stuck:.0f} s", self._health.checked
+            )
         silent = time.monotonic() - self._checked
         if self._health.ready and silent > self.settings.recheck + _PATIENCE:
             return Health(False, f"its witnesses have not been answered for {silent:.0f} s", self._health.checked)
@@ -124,15 +135,12 @@ class ServedModel:
         await self.batcher.stop()
 
     async def check(self) -> None:
-        """Replay the witnesses in the live model and note the outcome.
+        """Replay the witnesses in the live model and note the outcome; pictures that wait for a decoder don't delay it.
 
-        One goes the way of a request too, through the threads that decode: where all of them hang, this never ends,
-        and an overdue check means not ready.
+        Where the model hangs this never ends, and an overdue check means not ready.
         """
         was = self._health.ready
         try:
-            with suppress(PictureError):  # a witness may have more pixels than requests may have here
-                await self.batcher.answer(self._witnesses.pictures[0], counted=False)
             proof = await self.batcher.in_model_thread(lambda: self.predictor.replay(self._witnesses))
             reason = "" if proof.ok else f"it does not answer as it did when trained: {'; '.join(proof.problems())}"
         except Exception as error:  # a check that cannot be made means not ready, whatever stopped it
@@ -188,7 +196,9 @@ class ServedModel:
             await self.check()
 
     def _decode(self, picture: bytes) -> Pixels:
-        return self.predictor.preprocessing.apply(picture, max_pixels=self._max_pixels)
+        return self.predictor.preprocessing.apply(
+            picture, max_pixels=self.settings.max_pixels, seconds=self.settings.decode_seconds
+        )
 
     def _run(self, pixels: list[Pixels], whole: bool) -> list[Prediction]:
         # the class map of some nets costs many times what their scores do

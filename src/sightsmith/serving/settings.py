@@ -11,6 +11,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "max_upload": (1, 2**31, "bytes"),
     "max_pixels": (1, 178_956_970, "pixels; Pillow decodes no more"),
     "upload_seconds": (0.1, 3600, "seconds"),
+    "decode_seconds": (0.01, 3600, "seconds"),
     "queue": (1, 100_000, "pictures"),
     "batch": (1, 1024, "pictures"),
     "batch_wait": (0, 1000, "milliseconds"),
@@ -42,6 +43,8 @@ class ServeSettings:
     """Bound on width × height of one picture, checked before its pixels are decoded."""
     upload_seconds: float = 60.0
     """Bound on the time that one request may take to arrive, in seconds."""
+    decode_seconds: float = 10.0
+    """Bound on the time that decoding one picture may take, in seconds."""
     queue: int = 64
     """Pictures that may be under way in one model at once; more are answered 503 with Retry-After."""
     batch: int = 16

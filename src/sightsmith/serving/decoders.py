@@ -1,0 +1,52 @@
+"""The threads that decode pictures and large texts, for all models of a service."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+THREADS = "decode"
+"""How the names of the threads begin that decode."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Decoders(ThreadPoolExecutor):
+    """A pool whose threads all run from the start, and which tells for how long every one of them has been busy.
+
+    All at the start: a thread started later, where memory is short, may hang who starts it.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, thread_name_prefix=THREADS)
+        self._count = count
+        self._lock = threading.Lock()
+        self._given = self._ended = 0
+        self._moved = time.monotonic()
+        barrier = threading.Barrier(count + 1)
+        for _ in range(count):
+            self.submit(barrier.wait)
+        barrier.wait()
+
+    def submit(self, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
+        """Have a thread make the call."""
+        with self._lock:
+            if self._given - self._ended < self._count:
+                self._moved = time.monotonic()
+            self._given += 1
+        future = super().submit(call, *arguments, **named)
+        future.add_done_callback(self._note)
+        return future
+
+    def stuck(self) -> float:
+        """Return the seconds since a thread last came free; 0 where one is free."""
+        with self._lock:
+            return time.monotonic() - self._moved if self._given - self._ended >= self._count else 0.0
+
+    def _note(self, future: Future[T]) -> None:
+        with self._lock:
+            self._ended += 1
+            if not future.cancelled():  # before its turn
+                self._moved = time.monotonic()
