@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import signal
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from sightsmith.serving.log_lines import CountRepeats
 from sightsmith.serving.security import allowed_hosts
@@ -175,6 +178,32 @@ def test_a_header_ends(service, begin):
         for _ in range(64_000):
             client.sendall(line + b"\r\n")
     assert service.client.get("/livez").status_code == 200
+
+
+def test_a_body_in_far_too_many_chunks_is_refused_and_one_in_small_ones_is_not(serving, exported_bundle):
+    noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    picture = file.getvalue()
+    small = b"".join(b"10\r\n%b\r\n" % picture[at : at + 16] for at in range(0, len(picture) // 16 * 16, 16))
+    rest = picture[len(picture) // 16 * 16 :]
+    head = CHUNKED + b"Content-Type: image/png\r\n\r\n"
+    with serving(exported_bundle) as service:
+        whole = head + small + (b"%x\r\n%b\r\n" % (len(rest), rest) if rest else b"") + b"0\r\n\r\n"
+        assert exchange(service, whole + LAST).count(b"HTTP/1.1 200 OK") == 2
+        with connect(service) as client:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(head + b"1\r\nx\r\n" * 1_000_000 + b"0\r\n\r\n")
+            with contextlib.suppress(ConnectionError):  # a client that goes on sending may lose it
+                answer = client.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 400")
+                assert b"Send larger chunks" in answer
+        with connect(service) as client:
+            client.sendall(head + b"1\r\nx\r\n" * 11_000)
+            answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"Send larger chunks" in answer
+        assert service.client.get("/livez").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/livez", "/", PREDICT])

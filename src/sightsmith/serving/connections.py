@@ -20,6 +20,10 @@ LAST_SECONDS = 0.5
 """Seconds that an idle connection stays open at the end: a request may be on its way."""
 HEADER_BYTES = 64 * 2**10
 """Bytes that a header, or what else is no part of a body, may have."""
+_LEAST_PIECES = 10_000
+_PIECE_BYTES = 16
+"""Bytes that each piece (chunk) of a body beyond `_LEAST_PIECES` has on average; every one costs as much as a request's
+line, however short it is."""
 _RESERVE = 64
 """File descriptors kept for everything but connections, among them those accepted in one turn of the event loop."""
 _MOST = 100_000
@@ -77,6 +81,9 @@ class PatientProtocol(HttpToolsProtocol):
     """When the client last did something, in the loop's time."""
     _header_bytes = 0
     """How much came since a header was whole or a body went on."""
+    _body_bytes = 0
+    _body_pieces = 0
+    """How much came of the body of the request that is being read."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -101,6 +108,10 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._header_bytes > HEADER_BYTES:
             self.send_400_response(f"a header may have {HEADER_BYTES:,} bytes, and this one goes on. Send less.")
+        elif self._body_pieces > _LEAST_PIECES + self._body_bytes // _PIECE_BYTES:
+            self.send_400_response(
+                f"the body came in {self._body_pieces:,} chunks for {self._body_bytes:,} bytes. Send larger chunks."
+            )
         if not self._lacks_request():
             self._stop_header()
         elif self._header_timer is None:
@@ -108,7 +119,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless it offers another protocol: then the parser gets it again without."""
-        self._header_bytes = 0
+        self._header_bytes = self._body_bytes = self._body_pieces = 0
         if self._offers():
             return
         super().on_headers_complete()
@@ -117,6 +128,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._header_bytes = 0
+        self._body_bytes += len(body)
+        self._body_pieces += 1
         super().on_body(body)
 
     def on_message_complete(self) -> None:
