@@ -7,13 +7,16 @@ JSON; rounds alternate. The clients are one asyncio process of raw sockets.
 import asyncio
 import base64
 import json
+import os
 import re
+import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.common import claim, data, machine, photo_bundle, sightsmith
@@ -73,25 +76,25 @@ def measure(port: int, path: str, picture: bytes, clients: int) -> tuple[float, 
 
 @contextmanager
 def running(command: list[str], port: int):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if _answers(port):
+        raise SystemExit(f"port {port} is taken, so that another program would be measured.")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         for _ in range(600):
             time.sleep(0.1)
-            try:
-                asyncio.run(asyncio.wait_for(_connected(port), 1))
+            if _answers(port):
                 break
-            except OSError:
-                continue
         time.sleep(3)
         yield
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # LitServe's own processes outlive the one that started them
         process.wait(30)
 
 
-async def _connected(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def against_peer(python: Path, script: Path, bundle: Path, picture: bytes, size: int, mode: str) -> bool:
