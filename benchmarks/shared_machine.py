@@ -24,7 +24,7 @@ from benchmarks.common import claim, machine, photo_bundle, sightsmith
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
 
-_SIDE, _COUNT, _EPOCHS, _ROUNDS, _SECONDS = 96, 512, 3, 2, 1.5
+_SIDE, _COUNT, _EPOCHS, _ROUNDS, _SECONDS = 96, 512, 2, 2, 1.5
 _LIMIT = 1.25
 Rates = dict[tuple[str, bool, str], list[float]]
 """By (work, busy, threads), pictures a second of each round."""
