@@ -1,6 +1,7 @@
 """Intervals and paired tests: against drawing by hand, against scipy, and by how often they hold a known truth."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -235,11 +236,11 @@ def test_a_single_group_says_little() -> None:
 
 
 def test_a_flawless_average_over_classes_is_as_uncertain_as_its_small_classes() -> None:
-    """Ten of ten leave a recall of 0.72 possible, a thousand of a thousand 0.996; the average of both is about 0.86."""
+    """Ten of ten leave a recall of 0.72 possible, a thousand of a thousand 0.996, but hardly both at once."""
     targets_N = np.array([0] * 990 + [1] * 10)
     found = uncertainty.intervals(targets_N, targets_N)
     assert found["accuracy"].low == pytest.approx(0.99617, abs=1e-5)
-    assert found["balanced_accuracy"].low == pytest.approx((0.99613 + 0.72247) / 2, abs=1e-4)
+    assert found["balanced_accuracy"].low == pytest.approx(1 - math.hypot(0.00387, 0.27753) / 2, abs=1e-4)
     assert found["macro_f1"].low == found["balanced_accuracy"].low
 
 
@@ -249,3 +250,13 @@ def test_a_flawless_result_is_not_certain() -> None:
     assert found["accuracy"].high == 1.0
     assert found["accuracy"].low == pytest.approx(0.98941, abs=1e-5)
     assert found["macro_f1"].low < 1.0
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_a_flawless_result_over_many_classes_is_not_far_less_certain_than_one_with_an_error(metric) -> None:
+    targets_N = np.arange(360) % 10
+    wrong_N = targets_N.copy()
+    wrong_N[0] = 1
+    flawless, one = (uncertainty.intervals(answers_N, targets_N)[metric].low for answers_N in (targets_N, wrong_N))
+    assert flawless > one - 0.015
+    assert flawless == pytest.approx(0.9695, abs=1e-4)

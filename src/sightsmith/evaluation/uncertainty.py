@@ -13,7 +13,8 @@ empirical Bayes methods", 2004 (variances drawn together, with prior degrees of 
 approximate distribution of estimates of variance components", 1946 (degrees of freedom of a sum of variances);
 McNemar, "Note on the sampling error of the difference between correlated proportions", 1947 (exact form, by the
 binomial distribution); Fisher, "The design of experiments", 1935, section 21 (sign flips); Wilson, "Probable
-inference, the law of succession, and statistical inference", 1927.
+inference, the law of succession, and statistical inference", 1927; Zou and Donner, "Construction of confidence limits
+about effect measures", 2008 (limits of a sum from those of its parts).
 
 Shapes: N samples, K classes that have samples, G groups, P pairs of a class and a group that occur together.
 """
@@ -249,7 +250,8 @@ def _interval(test: _TestSet, one: _Measure, *, share: bool) -> Interval:
     variance, freedom = _error(test, one)
     if variance < _NOTHING**2:
         groups_K = np.bincount(test.class_P)
-        reach = float((_NORMAL**2 / (groups_K + _NORMAL**2)).mean())
+        # Wilson's of each class, joined as Zou and Donner do: no class need be as bad as it could be when others are
+        reach = float(np.sqrt(((_NORMAL**2 / (groups_K + _NORMAL**2)) ** 2).sum()) / len(groups_K))
         return Interval(one.value, max(0.0 if share else -1.0, one.value - reach), min(1.0, one.value + reach))
     reach = _deviations(freedom) * float(np.sqrt(variance))
     if share:
