@@ -1,6 +1,7 @@
 """Fixtures that the whole suite shares."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,34 +28,51 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
-def digits_bundle(tmp_path_factory):
-    """Return the folder of a small real bundle without exports; copy it before changing it."""
-    from small_bundle import write_digits_bundle
+def made_once(tmp_path_factory, worker_id):
+    """Return a function that gives a folder of its own, filled by `make`, which runs once for all test processes."""
+    from sightsmith.core.locks import alone_in
 
-    path = tmp_path_factory.mktemp("bundle") / "digits"
-    write_digits_bundle(path)
-    return path
+    top = tmp_path_factory.getbasetemp()
+    shared = (top if worker_id == "master" else top.parent) / "made_once"
+
+    def give(name: str, make) -> Path:
+        whole, place = shared / name, shared / f"{name}.lock"
+        place.mkdir(parents=True, exist_ok=True)
+        with alone_in(place):
+            if not whole.exists():
+                partial = shared / f"{name}.part"
+                partial.mkdir()  # there already if it failed in another process: once is enough
+                make(partial)
+                partial.rename(whole)
+        return Path(shutil.copytree(whole, tmp_path_factory.mktemp(name) / name, symlinks=True))
+
+    return give
 
 
 @pytest.fixture(scope="session")
-def exported_bundle(digits_bundle, tmp_path_factory):
-    """Return the folder of the same bundle exported to every backend that is installed here."""
-    import shutil
+def digits_bundle(made_once):
+    """Return the folder of a small real bundle without exports; copy it before changing it."""
+    from small_bundle import write_digits_bundle
 
+    return made_once("digits_bundle", lambda folder: write_digits_bundle(folder / "digits")) / "digits"
+
+
+@pytest.fixture(scope="session")
+def exported_bundle(digits_bundle, made_once):
+    """Return the folder of the same bundle exported to every backend that is installed here."""
     from sightsmith.runtime.choice import ranked
     from sightsmith.runtime.export import export
 
-    path = tmp_path_factory.mktemp("exported") / "digits"
-    shutil.copytree(digits_bundle, path)
-    export(path, [name for name, file in ranked() if file.EXPORTED and not file.missing()], quiet=True)
-    return path
+    def make(folder: Path) -> None:
+        shutil.copytree(digits_bundle, folder / "digits")
+        export(folder / "digits", [name for name, file in ranked() if file.EXPORTED and not file.missing()], quiet=True)
+
+    return made_once("exported_bundle", make) / "digits"
 
 
 @pytest.fixture(scope="module")
 def browser():
     """Return a headless Chromium driven by Playwright."""
-    import shutil
-
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("needs Chromium: apt-get install chromium")

@@ -5,12 +5,19 @@ commands that a test must not run (make, pip install, a network), `toml`, `text`
 A `python` block that opens with a path in a comment (`# sightsmith/nets/tinynet.py`) is a file.
 """
 
+import atexit
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import processes
 
 VERBS = (
     "check",
@@ -66,10 +73,20 @@ def all_pages() -> list[Path]:
     return [*READMES, *sorted(DOCS.glob("*.md"))]
 
 
+@cache
+def _commands() -> Path:
+    """Return a folder with a `sightsmith` that starts warm."""
+    folder = Path(tempfile.mkdtemp(prefix="commands-"))
+    atexit.register(shutil.rmtree, folder)
+    script = folder / "sightsmith"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(processes.warm())} "$@"\n')
+    script.chmod(0o755)
+    return folder
+
+
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of an example: this installation's commands first, one thread, no network wanted."""
-    own = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    return {**os.environ, **own, **more}
+    """Return the environment of an example: this installation's commands first."""
+    return processes.environment(PATH=os.pathsep.join([str(_commands()), str(BIN), os.environ["PATH"]]), **more)
 
 
 def shell(script: str, folder: Path, **env: str) -> str:

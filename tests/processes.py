@@ -1,11 +1,16 @@
 """The command line in real processes, as a person runs it."""
 
+import atexit
 import os
 import resource
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 SECONDS = 240
@@ -40,8 +45,27 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """One thread a process: tiny nets are slower with more where other tests run too."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **more}
+    """One thread a process: tiny nets are slower with more where other tests run too. No network is wanted."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1", **more}
+
+
+@cache
+def warm() -> list[str]:
+    """Return what to put before a command's arguments in place of `sightsmith`, so that it starts warm."""
+    import warm_start
+
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    begin = [sys.executable, warm_start.__file__, str(folder / "socket")]
+    server = subprocess.Popen([*begin, "serve"], env=environment(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    atexit.register(_stop, server, folder)
+    assert server.stdout.readline() == b"ready\n"
+    return [sys.executable, "-I", "-S", *begin[1:]]
+
+
+def _stop(server: subprocess.Popen, folder: Path) -> None:
+    server.kill()
+    server.communicate()
+    shutil.rmtree(folder)
 
 
 def sightsmith(
@@ -58,7 +82,7 @@ def sightsmith(
         cwd: where it runs.
         file_limit: largest file in bytes that it may write: a write beyond it fails as on a full disk.
         given: standard input.
-        before: a command that starts it.
+        before: a command that starts it, which then starts cold.
     """
 
     def limit() -> None:
@@ -66,7 +90,7 @@ def sightsmith(
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
     done = subprocess.run(
-        [*before, *command(*arguments)],
+        [*before, *command(*arguments)] if before else [*warm(), *map(str, arguments)],
         cwd=cwd,
         env=environment(),
         input=given,
@@ -77,6 +101,12 @@ def sightsmith(
         check=False,
     )
     return Done(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,8 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order, step_seed
-from sightsmith.data.pixels import Decoding, PictureIndex, Prepared
+from sightsmith.data.picture_index import PictureIndex
+from sightsmith.data.pixels import Decoding, Prepared
 
 GREY = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
 
@@ -145,7 +146,8 @@ def test_workers_do_not_depend_on_shared_memory():
         "from sightsmith.core.preprocessing import Preprocessing\n"
         "from sightsmith.data.augment import Augmentation\n"
         "from sightsmith.data.loading import Loader, Order\n"
-        "from sightsmith.data.pixels import Decoding, PictureIndex\n"
+        "from sightsmith.data.picture_index import PictureIndex\n"
+        "from sightsmith.data.pixels import Decoding\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "pictures = PictureIndex([np.full((64, 64, 3), 9, np.uint8)] * 32)\n"
         "fetcher = Decoding(pictures, Preprocessing(height=64, width=64), Augmentation(), 0)\n"

@@ -8,7 +8,8 @@ from PIL import Image
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
-from sightsmith.data.pixels import Decoding, PictureIndex, Prepared, RamCache, prepare
+from sightsmith.data.picture_index import PictureIndex
+from sightsmith.data.pixels import Decoding, Prepared, RamCache, prepare
 
 
 def test_paths_are_packed_and_come_back_equal_even_when_not_utf8():

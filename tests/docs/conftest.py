@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from doc_pages import shell
 
 COLOURS = {"cat": (200, 40, 50), "dog": (230, 210, 60), "owl": (90, 50, 150)}
-SIDE = 32
+SIDE = 24
 
 
 def picture(rng: np.random.Generator, label: str) -> Image.Image:
@@ -28,9 +28,12 @@ def picture(rng: np.random.Generator, label: str) -> Image.Image:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory) -> Path:
+def furnished(made_once) -> Path:
     """Return the folder: photos/ test/ more/ pic.jpg, and cats, trained, evaluated and exported by the commands."""
-    folder = tmp_path_factory.mktemp("furnished")
+    return made_once("furnished", furnish)
+
+
+def furnish(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for where, count in (("photos", 40), ("test", 8)):
         for label in COLOURS:
@@ -47,7 +50,6 @@ def furnished(tmp_path_factory) -> Path:
         "sightsmith evaluate cats",
         folder,
     )
-    return folder
 
 
 @pytest.fixture

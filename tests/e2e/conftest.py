@@ -1,13 +1,16 @@
 """A small folder of photos, and a model that the command line made of it."""
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
 from photos import QUICK, make_photos
 from processes import Done, sightsmith
+
+SAID = "said.json"
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,21 @@ class Life:
 
 
 @pytest.fixture(scope="session")
-def life(tmp_path_factory) -> Life:
+def life(made_once) -> Life:
     """Return the small model's life: trained, evaluated, exported. Copy before changing anything."""
-    home = tmp_path_factory.mktemp("home")
-    make_photos(home / "photos")
-    train = sightsmith("train", "photos", "--out", "cats", *QUICK, cwd=home).succeeded()
-    evaluate = sightsmith("evaluate", "cats", "--json", cwd=home).succeeded()
-    export = sightsmith("export", "cats", "--to", "openvino", "--prove", "test", cwd=home).succeeded()
-    return Life(home, train, evaluate, export)
+
+    def make(home: Path) -> None:
+        make_photos(home / "photos")
+        said = {
+            "train": sightsmith("train", "photos", "--out", "cats", *QUICK, cwd=home),
+            "evaluate": sightsmith("evaluate", "cats", "--json", cwd=home),
+            "export": sightsmith("export", "cats", "--to", "openvino", "--prove", "test", cwd=home),
+        }
+        (home / SAID).write_text(json.dumps({verb: asdict(done.succeeded()) for verb, done in said.items()}))
+
+    home = made_once("home", make)
+    said = json.loads((home / SAID).read_text())
+    return Life(home, **{verb: Done(**done) for verb, done in said.items()})
 
 
 @pytest.fixture

@@ -36,4 +36,7 @@ def test_exported_net_equals_torch(tmp_path, name, side):
     torch.manual_seed(0)
     net = build_net(name, channels=3, classes=4, height=side, width=side).module.eval()
     images = torch.randn(3, 3, side, side)
-    assert largest_relative_difference(WithMap(net).eval(), images, tmp_path / "net.onnx") < 1e-4
+    assert (
+        largest_relative_difference(WithMap(net).eval(), images, tmp_path / "net.onnx", optimize=(name, side) in QUICK)
+        < 1e-4
+    )

@@ -11,7 +11,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
-from sightsmith.data.pixels import PictureIndex
+from sightsmith.data.picture_index import PictureIndex
 from sightsmith.training.choices import Choice, choose, choose_within_reach, preprocessing_for
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey, look_at, mean_and_std

@@ -12,7 +12,6 @@ import torch
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
-from sightsmith.core.counts import many
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import look
 from sightsmith.core.preprocessing import Preprocessing
@@ -36,7 +35,7 @@ from sightsmith.training.engine import (
 from sightsmith.training.finish import TASKS, Finished, finish, task_of
 from sightsmith.training.keep import Keep
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.material import Material, collapsed, gather, untrained
+from sightsmith.training.material import Material
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.show import Show
@@ -56,7 +55,7 @@ class TrainResult:
         plan: what was chosen, with reasons.
         gate: what the check of the data found.
         splits: which picture is in which split.
-        seconds: the training took, of this process.
+        seconds: the check of the data and the training took, of this process.
     """
 
     path: Path
@@ -68,30 +67,37 @@ class TrainResult:
     seconds: float
 
 
-def fit(settings: TrainSettings, work: WorkFolder, *, quiet: bool) -> TrainResult:
-    """Train a classifier and write it as a bundle; `training/verb.py` has the checks that come before.
-
-    Args:
-        settings: what to train on, what, how, and where to.
-        work: the folder to work in, taken.
-        quiet: print nothing.
+def check_task(settings: TrainSettings) -> Any:
+    """Return the settings of the task that is trained.
 
     Raises:
-        SightsmithError: as `training.verb.train`.
+        SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others.
     """
-    started = time.monotonic()
-    task_name, given = task_of(settings)
-    task_settings = from_mapping(TASKS.module(task_name).Settings, given, where="task")
+    name, given = task_of(settings)
+    task_settings = from_mapping(TASKS.module(name).Settings, given, where="task")
     if settings.balanced and getattr(task_settings, "class_weights", "none") != "none":
         raise SettingsError(
             "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
             "Together they correct twice; give one of the two."
         )
-    work.start(settings)
-    with work.gone_on_error(), quiet_lightning(), compute_threads(settings.threads):
-        material = gather(settings, quiet=quiet)
-        if not quiet:
-            _tell_material(material, settings)
+    return task_settings
+
+
+def fit(settings: TrainSettings, work: WorkFolder, material: Material, *, quiet: bool) -> TrainResult:
+    """Train a classifier and write it as a bundle; `training/verb.py` has what comes before.
+
+    Args:
+        settings: what to train on, what, how, and where to.
+        work: the folder to work in, taken and started.
+        material: the data of `settings`, checked and split.
+        quiet: print nothing.
+
+    Raises:
+        SightsmithError: as `training.verb.train`.
+    """
+    started = time.monotonic() - material.gate.seconds
+    task_settings = check_task(settings)
+    with quiet_lightning(), compute_threads(settings.threads):
         session = _Session(settings, work, material, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
@@ -294,8 +300,6 @@ class _Session:
         )
 
 
-_TOLD = ("name-and-path", "not-a-picture")
-"""What the gate says for information alone, and matters here: what else could have been meant, what is left out."""
 _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
 """Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
 
@@ -303,23 +307,6 @@ _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "wa
 def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
-
-
-def _tell_material(material: Material, settings: TrainSettings) -> None:
-    gate = material.gate
-    told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
-    for problem in (*gate.errors, *gate.warnings, *told):
-        say(problem.to_text())
-    if collapse := collapsed(material, settings):
-        say(f"warning: {collapse}")
-    if names := untrained(material):
-        say(
-            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, lie in one "
-            "fold. Its validation asks for what was not taught; give such classes more groups."
-        )
-    counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
-    left_out = len(gate.skipped) + gate.lost
-    say(f"{material.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")
 
 
 def _tell_result(path: Path, finished: Finished, seconds: float) -> None:

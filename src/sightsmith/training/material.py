@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.command import say
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.gate import GateReport, check, require_usable
-from sightsmith.data.pixels import PictureIndex
+from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
@@ -125,6 +126,8 @@ def untrained(material: Material) -> list[str]:
     return [material.source.classes[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 
+_TOLD = ("name-and-path", "not-a-picture")
+"""What the gate says for information alone, and matters here: what else could have been meant, what is left out."""
 _ALIKE = (
     "{:,} pictures hang together as nearly equal and stay in one split. If they are different things that look alike "
     "(a fixed camera), give --no-near-duplicates."
@@ -147,3 +150,21 @@ def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
         val_fraction=settings.val_fraction, test_fraction=settings.test_fraction, seed=settings.seed
     )
     return assign(source, gate.kept, fractions, together=together)
+
+
+def tell(material: Material, settings: TrainSettings) -> None:
+    """Print what the check found that matters to a training, and the counts."""
+    gate = material.gate
+    told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
+    for problem in (*gate.errors, *gate.warnings, *told):
+        say(problem.to_text())
+    if collapse := collapsed(material, settings):
+        say(f"warning: {collapse}")
+    if names := untrained(material):
+        say(
+            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, lie in one "
+            "fold. Its validation asks for what was not taught; give such classes more groups."
+        )
+    counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
+    left_out = len(gate.skipped) + gate.lost
+    say(f"{material.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from sightsmith.core.images import Picture, decode, picture_size
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.data.pixels import PictureIndex
+from sightsmith.data.picture_index import PictureIndex
 
 _LOOKED_AT = 256
 """Pictures looked at, evenly spread over the training set."""

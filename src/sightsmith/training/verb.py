@@ -1,4 +1,4 @@
-"""Training, as the command line and Python call it: what can be refused at once is, before torch is imported."""
+"""Training, as the command line and Python call it: what is wrong with the data is told before torch is imported."""
 
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -9,6 +9,7 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.settings import SourceOptions
 from sightsmith.data.source import require_data
+from sightsmith.training.material import gather, tell
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.work import WorkFolder
 
@@ -38,9 +39,18 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
             say(f"The bundle goes to {settings.out}; --out names another place.")
         if not work.locked and not quiet:
             say(f"warning: this system cannot lock {work.path}; start no second training there while this one runs.")
-        from sightsmith.training.fit import fit
+        if settings.task or settings.balanced:
+            from sightsmith.training.fit import check_task  # imports torch, which takes seconds
 
-        return fit(settings, work, quiet=quiet)
+            check_task(settings)
+        work.start(settings)
+        with work.gone_on_error():
+            material = gather(settings, quiet=quiet)
+            if not quiet:
+                tell(material, settings)
+            from sightsmith.training.fit import fit
+
+            return fit(settings, work, material, quiet=quiet)
 
 
 def taken(settings: TrainSettings) -> tuple[TrainSettings, WorkFolder]:
