@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import alternate, claim, machine, photo_bundle
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.runtime.predictor import Predictor
 
 _BATCH, _BATCHES, _ROUNDS = 8, 6, 5
@@ -35,7 +35,7 @@ def main() -> None:
         )
     for name, rate in found.items():
         print(f"{name}: {rate:.1f} pictures/s, {rate / found['torch fp32']:.2f} × torch fp32")
-    if not look().amx:
+    if not this_machine().amx:
         print("This processor has no AMX: the target of 5 × is not for it.")
         return
     sys.exit(not claim("OpenVINO bf16 / torch fp32", found["openvino bf16"] / found["torch fp32"], 5))

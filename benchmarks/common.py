@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = (ROOT / ".." / "shared" / "data").resolve()
@@ -29,7 +29,7 @@ def machine() -> str:
     """Return the machine and the versions in a line."""
     parts = ("torch", "openvino", "pillow")
     versions = ", ".join(f"{part} {version(part)}" for part in parts)
-    return f"{look()}; Python {platform.python_version()}, {versions}"
+    return f"{this_machine()}; Python {platform.python_version()}, {versions}"
 
 
 def alternate(contestants: Mapping[str, Callable[[], object]], rounds: int, *, work: float = 1.0) -> dict[str, float]:

@@ -60,7 +60,7 @@ async def _ask(port: int, request: bytes, end: float, seconds: list[float]) -> N
     writer.close()
 
 
-def measure(port: int, path: str, picture: bytes, clients: int) -> tuple[float, float]:
+def compute_metrics(port: int, path: str, picture: bytes, clients: int) -> tuple[float, float]:
     """Return requests a second and the 99th percentile in milliseconds."""
     body = json.dumps({"image": base64.b64encode(picture).decode()}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
@@ -108,7 +108,7 @@ def against_peer(python: Path, script: Path, bundle: Path, picture: bytes, size:
             found: dict[str, list[tuple[float, float]]] = {name: [] for name in targets}
             for _ in range(_ROUNDS):
                 for name, (port, path) in targets.items():
-                    found[name].append(measure(port, path, picture, clients))
+                    found[name].append(compute_metrics(port, path, picture, clients))
             rate, tail = ({n: statistics.median(r[i] for r in rows) for n, rows in found.items()} for i in (0, 1))
             print(f"{bundle.name}, {clients} clients: {rate} requests/s, p99 {tail} ms")
             ok &= claim("rate / LitServe's", rate["ours"] / rate["litserve"], 1.3)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import alternate, claim, machine, sightsmith
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 
 _BATCH, _STEPS, _ROUNDS, _SIDE, _CLASSES = 32, 12, 3, 224, 10
 
@@ -39,7 +39,7 @@ def by_hand(images_BCHW: list[Tensor], targets: list[Tensor]) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
     for pixels, target in zip(images_BCHW, targets, strict=True):
         images = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=look().bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=this_machine().bf16):
             loss = torch.nn.functional.cross_entropy(net(images), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -60,8 +60,8 @@ def digits_bundle(made_once):
 @pytest.fixture(scope="session")
 def exported_bundle(digits_bundle, made_once):
     """Return the folder of the same bundle exported to every backend that is installed here."""
-    from sightsmith.runtime.choice import ranked
     from sightsmith.runtime.export import export
+    from sightsmith.runtime.selection import ranked
 
     def make(folder: Path) -> None:
         shutil.copytree(digits_bundle, folder / "digits")

@@ -75,13 +75,13 @@ def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "c
 
     from sightsmith.bundle.draft import BundleDraft
     from sightsmith.bundle.store import write_bundle
-    from sightsmith.bundle.witnesses import Witnesses, prepare
+    from sightsmith.bundle.witnesses import Witnesses, encode_inputs
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.tasks.classify import Task
 
     built, task = trained(net)
     preprocessing = Preprocessing(height=SIDE, width=SIDE, resize=resize)
-    encoded, witness_pixels = prepare(list(patch_pictures(4, seed=2)[0]), preprocessing)
+    encoded, witness_pixels = encode_inputs(list(patch_pictures(4, seed=2)[0]), preprocessing)
     with torch.inference_mode():
         outputs = task.exported()(torch.from_numpy(witness_pixels))
     parts = {

@@ -31,7 +31,7 @@ def write_digits_bundle(
 
     from sightsmith.bundle.draft import BundleDraft
     from sightsmith.bundle.store import write_bundle
-    from sightsmith.bundle.witnesses import Witnesses, prepare
+    from sightsmith.bundle.witnesses import Witnesses, encode_inputs
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.nets.build import build_net
     from sightsmith.tasks.classify import Settings, Task
@@ -52,7 +52,7 @@ def write_digits_bundle(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    encoded, witness_pixels = prepare(list(pictures[1400:1408]), preprocessing)
+    encoded, witness_pixels = encode_inputs(list(pictures[1400:1408]), preprocessing)
     with torch.inference_mode():
         outputs = task.eval().exported(temperature)(torch.from_numpy(witness_pixels))
     torch.set_num_threads(threads)

@@ -98,7 +98,7 @@ def train(
         print(to_toml(resolved), end="")
         return 0
     require_training("train")
-    from sightsmith.training.verb import train as run_training
+    from sightsmith.training.train import train as run_training
 
     result = run_training(resolved)
     steps = [f"sightsmith evaluate {result.path}"] if result.splits.counts()["test"] else []
@@ -321,9 +321,9 @@ def models(
         task: Show the settings of a task, such as classify.
         limit: How many names at the most.
     """
-    from sightsmith import listing
+    from sightsmith import overview
 
-    shown = listing.task(task) if task else listing.net(name) if name else listing.nets(search, limit)
+    shown = overview.task(task) if task else overview.net(name) if name else overview.nets(search, limit)
     print(json_text(shown.to_json(), 2) if as_json else shown.to_text())
     return 0
 
@@ -336,9 +336,9 @@ def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson 
         port: Also tell whether a service could listen on this port.
         host: The address of that port.
     """
-    from sightsmith import listing
+    from sightsmith import overview
 
-    found = listing.doctor(host, port)
+    found = overview.doctor(host, port)
     print(json_text(found.to_json(), 2) if as_json else found.to_text())
     return int(found.failed)
 

@@ -20,8 +20,8 @@ from sightsmith.core.progress import track
 from sightsmith.core.records import Split
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
-from sightsmith.runtime.answers import Form, open_writer
-from sightsmith.runtime.gather import Item, gather
+from sightsmith.runtime.paths import Item, find_items
+from sightsmith.runtime.prediction_writer import Form, open_writer
 from sightsmith.runtime.predictor import Prediction, Predictor
 from sightsmith.serving.settings import ServeSettings
 
@@ -149,7 +149,7 @@ class Model:
         Returns:
             The evaluation: `overall`, `intervals`, `per_class`, `confusion_KK`, `calibration`, `to_json()` …
         """
-        from sightsmith.evaluation.verb import evaluate
+        from sightsmith.evaluation.evaluate import evaluate
 
         if report:
             refuse_existing(report, overwrite=overwrite)
@@ -177,7 +177,7 @@ class Model:
             label: the class; None explains the predicted one.
             sanity: also score the map by deletion and insertion against random maps.
         """
-        from sightsmith.explanation.run import explain
+        from sightsmith.explanation.explain import explain
 
         return explain(self._predictor, picture, method=method, label=label, sanity=sanity)
 
@@ -230,9 +230,9 @@ class Model:
         return f"<Model {self.manifest.name}: {self.manifest.net['name']}, {len(self.classes)} classes, {self.why}>"
 
     def _chosen(self, data: str | Path) -> Any:
-        from sightsmith.evaluation.samples import choose
+        from sightsmith.evaluation.test_data import open_evaluation_data
 
-        return choose(self.bundle, data, missing_ok=True)
+        return open_evaluation_data(self.bundle, data, missing_ok=True)
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())
@@ -276,13 +276,13 @@ def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = Fals
     """
     require_training("train")
     from sightsmith.training.settings import TrainSettings
-    from sightsmith.training.verb import train as run_training
+    from sightsmith.training.train import train as run_training
 
-    raw = {"data": _place(data), **({} if out is None else {"out": Path(out)}), **settings}
+    raw = {"data": _data_setting(data), **({} if out is None else {"out": Path(out)}), **settings}
     return load(run_training(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
 
 
-def _place(data: str | Path) -> str:
+def _data_setting(data: str | Path) -> str:
     """Return data as a setting: a path stays a path, also where a data set is known by that name."""
     return f"./{data}" if isinstance(data, Path) and len(data.parts) == 1 and not data.anchor else str(data)
 
@@ -391,6 +391,6 @@ def _prediction(prediction: Prediction, error: PictureError | None) -> Predictio
 
 def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Item]) -> Iterable[Picture]:
     """Yield the pictures of the inputs, remembering each item; one that is not there fails to decode."""
-    for item in gather(inputs, urls=urls):
+    for item in find_items(inputs, urls=urls):
         asked.append(item)
         yield item.picture if item.picture is not None else b""

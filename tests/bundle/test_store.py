@@ -52,7 +52,7 @@ def test_what_was_written_is_read_back(digits_bundle):
 def test_the_weights_rebuild_the_net_exactly(digits_bundle):
     import torch
 
-    from sightsmith.runtime.eager import rebuild
+    from sightsmith.runtime.torch_session import rebuild
 
     bundle = Bundle.open(digits_bundle)
     state = rebuild(bundle).net.state_dict()

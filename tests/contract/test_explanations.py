@@ -6,7 +6,7 @@ import pytest
 import patch_bundle
 from patch_bundle import COLOURS, PATCH, patch_picture
 from sightsmith.core.errors import SettingsError
-from sightsmith.explanation.run import METHODS, explain
+from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.runtime.predictor import Predictor
 
 NETS = ("smallresnet", "smallcnn", "attention")

@@ -10,7 +10,7 @@ from sightsmith.bundle.witnesses import Proof
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import describe
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.records import Sample
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import check_part
@@ -41,7 +41,7 @@ def test_a_count_has_its_noun():
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (lambda: str(replace(look(), cores=1)), "1 core ("),
+        (lambda: str(replace(this_machine(), cores=1)), "1 core ("),
         (lambda: describe(b"x"), "1 byte"),
         (lambda: str(Proof(count=1, differences={}, limits={}, same_answers=1.0)), "1 witness answered"),
         (lambda: str(COMPARISON), "on 1 picture,"),

@@ -9,7 +9,7 @@ from sightsmith.core.progress import duration, rate_and_eta, track
 
 
 def test_the_machine_is_seen():
-    seen = machine.look()
+    seen = machine.this_machine()
     assert 1 <= seen.cores <= (os.cpu_count() or 1)
     assert seen.memory > 2**28
     assert seen.bf16 or not seen.amx

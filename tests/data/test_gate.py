@@ -15,8 +15,9 @@ from PIL import Image
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import Sample
+from sightsmith.data.duplicates import near
 from sightsmith.data.gate import GateSettings, check, require_usable
-from sightsmith.data.likeness import near
+from sightsmith.data.scan import scan_pictures
 from sightsmith.data.source import Source, SourceOptions, open_source
 
 
@@ -421,14 +422,15 @@ def test_arrays_and_files_are_judged_alike(shared_data):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_thumbnails_of_arrays_are_those_of_the_decoder(shape, dtype):
     from sightsmith.core.images import decode
-    from sightsmith.data.facts import look
-    from sightsmith.data.likeness import thumbnail
+    from sightsmith.data.duplicates import thumbnail
 
     pictures = [np.random.default_rng(n).integers(0, np.iinfo(dtype).max, shape).astype(dtype) for n in range(3)]
-    facts = look([Sample(str(n), picture) for n, picture in enumerate(pictures)], max_pixels=999, threads=1, quiet=True)
+    scan = scan_pictures(
+        [Sample(str(n), picture) for n, picture in enumerate(pictures)], max_pixels=999, threads=1, quiet=True
+    )
     for place, picture in enumerate(pictures):
         expected = thumbnail(decode(picture)).astype(int)
-        assert np.abs(facts.thumbnails[place] - expected).max() <= 2
+        assert np.abs(scan.thumbnails[place] - expected).max() <= 2
 
 
 def test_large_arrays_are_not_stacked_all_at_once():

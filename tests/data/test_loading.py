@@ -14,7 +14,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order, step_seed
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import Decoding, Prepared
+from sightsmith.data.pixels import Decoding, InMemory
 
 GREY = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
 
@@ -81,13 +81,13 @@ def test_step_seeds_differ_in_every_part():
 def test_batches_are_the_pictures_channels_last_with_their_targets():
     pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 6, 3), dtype=np.uint8)
     targets = np.arange(10)
-    loader = Loader(Prepared(pixels), targets, Order(10, 4, shuffle=False))
+    loader = Loader(InMemory(pixels), targets, Order(10, 4, shuffle=False))
     images, found = zip(*loader, strict=True)
     assert (torch.cat(images).permute(0, 2, 3, 1).numpy() == pixels).all()
     assert torch.cat(found).tolist() == targets.tolist()
     assert images[0].dtype == torch.uint8
     assert images[0].is_contiguous(memory_format=torch.channels_last)
-    plain = Loader(Prepared(pixels), targets, Order(10, 4), channels_last=False)
+    plain = Loader(InMemory(pixels), targets, Order(10, 4), channels_last=False)
     assert next(iter(plain))[0].is_contiguous()
 
 

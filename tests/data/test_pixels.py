@@ -9,7 +9,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import Decoding, Prepared, RamCache, prepare
+from sightsmith.data.pixels import Decoding, InMemory, RamCache, load_all
 
 
 def test_paths_are_packed_and_come_back_equal_even_when_not_utf8():
@@ -70,13 +70,13 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(pho
     with pytest.raises(SettingsError, match=r"5 pictures take .* GiB"):
         RamCache(PictureIndex(photos), preprocessing, room=1000, quiet=True)
     with pytest.raises(SettingsError, match="--size"):
-        prepare(PictureIndex(photos), preprocessing, room=1000, quiet=True)
+        load_all(PictureIndex(photos), preprocessing, room=1000, quiet=True)
 
 
 def test_without_variation_decoding_and_preparing_are_the_one_preprocessing(photos):
     preprocessing = Preprocessing(height=48, width=32, colour="grey", mean=(0.5,), std=(0.5,))
     index = PictureIndex(photos)
-    prepared = Prepared(prepare(index, preprocessing, quiet=True)).fetch([3, 1], epoch=0)
+    prepared = InMemory(load_all(index, preprocessing, quiet=True)).fetch([3, 1], epoch=0)
     decoded = Decoding(index, preprocessing, Augmentation(), 0).fetch([3, 1], epoch=9)
     assert (prepared == decoded).all()
     assert (prepared[0] == preprocessing.apply(photos[3])).all()

@@ -10,8 +10,8 @@ from patch_bundle import write_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
+from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.verb import evaluate
 from sightsmith.runtime.predictor import Predictor
 
 

@@ -11,7 +11,7 @@ from html_page import Page
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.evaluation.compare import compare
-from sightsmith.evaluation.verb import evaluate
+from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.runtime.predictor import Predictor
 
 

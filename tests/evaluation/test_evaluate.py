@@ -17,11 +17,11 @@ from html_page import Page
 from patch_bundle import write_pictures
 from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import DataError
+from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.findings import findings
-from sightsmith.evaluation.gallery import choose
+from sightsmith.evaluation.gallery import pick_samples
 from sightsmith.evaluation.record import Answers, Evaluation
-from sightsmith.evaluation.samples import own_split
-from sightsmith.evaluation.verb import evaluate
+from sightsmith.evaluation.test_data import own_split
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -164,9 +164,9 @@ def test_frames_of_one_video_do_not_fill_the_gallery() -> None:
         target_scores_N=scores_N,
         groups=("a",) * 6 + ("b",) * 3 + ("",) + ("c",) * 8 + ("d",) * 2,
     )
-    assert choose(answers, 5)["wrong"].tolist() == [0, 6, 9, 1, 7]
-    assert choose(answers, 5)["unsure"].tolist() == [19, 17, 18, 16, 15]
-    assert choose(replace(answers, groups=None), 5)["wrong"].tolist() == [0, 1, 2, 3, 4]
+    assert pick_samples(answers, 5)["wrong"].tolist() == [0, 6, 9, 1, 7]
+    assert pick_samples(answers, 5)["unsure"].tolist() == [19, 17, 18, 16, 15]
+    assert pick_samples(replace(answers, groups=None), 5)["wrong"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_damaged_evaluation_is_an_error(evaluated, tmp_path) -> None:

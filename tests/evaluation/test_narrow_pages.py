@@ -9,7 +9,7 @@ from sightsmith.data.gate import check
 from sightsmith.data.gate_page import gate_html
 from sightsmith.data.source import open_source
 from sightsmith.evaluation.compare import compare
-from sightsmith.evaluation.verb import evaluate
+from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.runtime.predictor import Predictor
 from small_bundle import digit_pictures, write_digits_bundle
 

@@ -14,10 +14,10 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.data.splits import fingerprint
+from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.findings import findings
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.samples import choose, given_data, other_data, own_split
-from sightsmith.evaluation.verb import evaluate
+from sightsmith.evaluation.test_data import given_data, open_evaluation_data, other_data, own_split
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -84,7 +84,7 @@ def test_what_was_asked_for_and_cannot_be_used_is_counted_and_named(make, tmp_pa
     assert len(done.to_json()["skipped"]) == 10
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "gone/5.png: missing file, row 19" in page
-    chosen = choose(bundle, table, missing_ok=True)
+    chosen = open_evaluation_data(bundle, table, missing_ok=True)
     assert len(chosen.skipped) == 10
 
 
@@ -102,14 +102,14 @@ def test_a_split_is_named_in_one_way_for_every_verb(moved, monkeypatch) -> None:
     bundle.manifest.data["location"] = str(place)
     (place.parent / "val").mkdir()
     monkeypatch.chdir(place.parent)
-    assert choose(bundle, "test", missing_ok=True).samples == own_split(bundle, missing_ok=True).samples
-    val = choose(bundle, "val", missing_ok=True)
+    assert open_evaluation_data(bundle, "test", missing_ok=True).samples == own_split(bundle, missing_ok=True).samples
+    val = open_evaluation_data(bundle, "val", missing_ok=True)
     assert (val.split, val.own) == ("val", True)
     assert "for the data beside it of that name write ./val" in val.warning
     with pytest.raises(DataError, match="val: no picture in it"):
-        choose(bundle, "./val")
+        open_evaluation_data(bundle, "./val")
     with pytest.raises(SettingsError, match="the data 'val' is the model's own val split, and --split says train"):
-        choose(bundle, "val", "train")
+        open_evaluation_data(bundle, "val", "train")
 
 
 def test_targets_follow_names_not_positions(make, tmp_path) -> None:

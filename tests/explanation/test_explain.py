@@ -12,7 +12,7 @@ from PIL import Image
 import patch_bundle
 from patch_bundle import patch_picture
 from sightsmith.core.errors import OutputExistsError, PictureError, SettingsError
-from sightsmith.explanation.run import METHODS, explain
+from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
 from sightsmith.nets.build import build_net
@@ -196,7 +196,7 @@ def test_without_torch_the_message_names_the_way_out(bundle) -> None:
 import sys
 for name in ("torch", "captum"):
     sys.modules[name] = None
-from sightsmith.explanation.run import explain, _method
+from sightsmith.explanation.explain import explain, _method
 _method("class_map"), _method("occlusion")
 try:
     _method("integrated_gradients")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sightsmith.bundle.store import Bundle, add_files, verify
-from sightsmith.bundle.witnesses import Proof, Witnesses, compare
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare_outputs
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.runtime.export import export
@@ -125,17 +125,19 @@ def outputs(*rows):
 
 
 def test_a_proof_counts_ties_within_the_limit_as_the_same():
-    close = compare(outputs([0.501, 0.499]), outputs([0.499, 0.501]), {"probabilities": 0.05})
+    close = compare_outputs(outputs([0.501, 0.499]), outputs([0.499, 0.501]), {"probabilities": 0.05})
     assert close.ok
-    far = compare(outputs([0.6, 0.4]), outputs([0.4, 0.6]), {"probabilities": 0.5})
+    far = compare_outputs(outputs([0.6, 0.4]), outputs([0.4, 0.6]), {"probabilities": 0.5})
     assert far.ok
-    changed = compare(outputs([0.6, 0.4], [0.9, 0.1]), outputs([0.56, 0.44], [0.1, 0.9]), {"probabilities": 0.05})
+    changed = compare_outputs(
+        outputs([0.6, 0.4], [0.9, 0.1]), outputs([0.56, 0.44], [0.1, 0.9]), {"probabilities": 0.05}
+    )
     assert changed.same_answers == 0.5
     assert changed.problems() == ["probabilities differs by 0.8, allowed is 0.05", "1 of 2 answers is another"]
 
 
 def test_answers_that_are_no_numbers_fail():
-    proof = compare(outputs([0.6, 0.4]), outputs([np.nan, np.nan]), {"probabilities": 0.5})
+    proof = compare_outputs(outputs([0.6, 0.4]), outputs([np.nan, np.nan]), {"probabilities": 0.5})
     assert not proof.ok
     with pytest.raises(ProofError, match="start of the service"):
         proof.require("start of the service")
@@ -149,4 +151,4 @@ def test_pixels_count_too():
 
 def test_another_shape_is_an_error():
     with pytest.raises(BundleError, match=r"shape \(1, 3\), recorded is \(1, 2\)"):
-        compare(outputs([0.6, 0.4]), outputs([0.2, 0.4, 0.4]), {"probabilities": 0.5})
+        compare_outputs(outputs([0.6, 0.4]), outputs([0.2, 0.4, 0.4]), {"probabilities": 0.5})

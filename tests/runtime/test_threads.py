@@ -31,7 +31,7 @@ class Slow(torch.nn.Module):
 
 def test_predictions_take_the_quickest_number_and_tell_each_change(digits_bundle, two_threads, monkeypatch, caplog):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("sightsmith.runtime.eager.usable_cores", lambda: 2)
+    monkeypatch.setattr("sightsmith.runtime.torch_session.usable_cores", lambda: 2)
     caplog.set_level(logging.INFO, "sightsmith.runtime")
     with Predictor.open(digits_bundle, backend="torch", precision="fp32") as predictor:
         session = predictor.session

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightsmith.serving.headers import allowed_hosts
 from sightsmith.serving.log_lines import CountRepeats
-from sightsmith.serving.security import allowed_hosts
 from sightsmith.serving.settings import ServeSettings
 
 PREDICT = "/v1/models/digits/predict"
@@ -253,7 +253,7 @@ def test_the_service_ends_where_its_event_loop_hangs(serving, exported_bundle):
 import sys
 from sightsmith import cli
 from sightsmith.serving import run
-from sightsmith.serving.lookup import Registry
+from sightsmith.serving.dependencies import Registry
 
 def hang(self, name):
     print("hangs", flush=True)

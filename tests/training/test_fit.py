@@ -21,10 +21,10 @@ from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
 from sightsmith.data.settings import SourceOptions
-from sightsmith.evaluation.samples import choose, given_data, open_given, own_split
+from sightsmith.evaluation.test_data import given_data, open_evaluation_data, open_given, own_split
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.verb import train
+from sightsmith.training.train import train
 
 SCRIPT = Path(__file__).with_name("trainer_process.py")
 
@@ -403,7 +403,7 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
     assert own.own
     for told in ({"label_by": "(x)"}, {"format": "folder"}, {"names": names}):
         with pytest.raises(SettingsError, match=f"{next(iter(told))}: the model's own data .*--data"):
-            choose(bundle, "test", options=SourceOptions(**told))
+            open_evaluation_data(bundle, "test", options=SourceOptions(**told))
     flat.rename(moved)
     again = given_data(bundle, open_given(bundle, moved))
     assert again.own

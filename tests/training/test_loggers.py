@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from digit_training import settings, stop_after_first_checkpoint
 from sightsmith.core.errors import SettingsError, TrainingError
-from sightsmith.training.verb import train
+from sightsmith.training.train import train
 
 
 def test_tensorboard_files_have_the_curve_of_metrics_csv(digit_files, tmp_path):

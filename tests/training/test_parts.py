@@ -19,12 +19,12 @@ from sightsmith.core.flags import field_docs
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.training.calibrate import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree, save_tree
+from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.show import Show
 
 # --- settings
 
@@ -322,7 +322,7 @@ def test_the_curve_is_cut_back_to_where_a_resumed_training_starts(tmp_path):
 
 def test_the_time_left_agrees_with_the_rate_beside_it(capsys):
     trainer = SimpleNamespace(num_training_batches=422, current_epoch=0)
-    show = Show(epochs=3, batch_size=32, quiet=False)
+    show = Console(epochs=3, batch_size=32, quiet=False)
     show.on_train_start(trainer, None)
     show.epoch(trainer, replace(_epoch(1), rate=473.0))
     assert "473 img/s  57 s left" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def start(folder: Path, data: Path, **changes: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+def finalize(process: subprocess.Popen[str]) -> str:
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return errors
@@ -66,7 +66,7 @@ def curve(folder: Path) -> list[dict[str, str]]:
 def whole(digit_files, tmp_path_factory) -> Path:
     """Return the folder of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(folder, digit_files))
+    finalize(start(folder, digit_files))
     return folder
 
 
@@ -87,7 +87,7 @@ def test_kill_9_and_resume_gives_the_same_curve_and_weights(digit_files, whole, 
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    finish(start(tmp_path, digit_files, resume=True))
+    finalize(start(tmp_path, digit_files, resume=True))
     assert not last.parent.exists()
     same(whole, tmp_path)
 
@@ -117,5 +117,5 @@ def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_file
     progress = load_tree(tmp_path / "out.train/last.safetensors")["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     done = progress["current"]["processed"]
     assert 0 < done < 48
-    finish(start(tmp_path, digit_files, resume=True))
+    finalize(start(tmp_path, digit_files, resume=True))
     same(whole, tmp_path)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from digit_training import settings, stop_after_first_checkpoint
-from sightsmith.training.keep import TrainingStoppedError
+from sightsmith.training.checkpoint_writer import TrainingStoppedError
 from sightsmith.training.threads import Threads
-from sightsmith.training.verb import train
+from sightsmith.training.train import train
 
 
 def test_a_number_asked_for_is_used_and_given_back(digit_files, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from sightsmith.core.errors import SightsmithError
 from sightsmith.core.settings import from_mapping, read_toml
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.verb import train
+from sightsmith.training.train import train
 
 
 def main() -> int:

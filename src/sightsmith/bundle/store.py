@@ -25,8 +25,8 @@ from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.folder import Content, files_of, holder_of, link, oddities_of, put, zip_folder
+from sightsmith.bundle.location import MANIFEST, WEIGHTS, refuse_taken, staged
 from sightsmith.bundle.manifest import Manifest, definition_digest
-from sightsmith.bundle.place import MANIFEST, WEIGHTS, refuse_taken, staged
 from sightsmith.bundle.unpacked import Unpacked, new_unpacked
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError

@@ -122,7 +122,7 @@ class Proof:
         }
 
 
-def compare(
+def compare_outputs(
     expected: Mapping[str, NDArray[Any]],
     got: Mapping[str, NDArray[Any]],
     tolerance: Mapping[str, float],
@@ -188,7 +188,9 @@ def encode(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def prepare(pictures: Sequence[Picture], preprocessing: Preprocessing) -> tuple[tuple[bytes, ...], NDArray[np.uint8]]:
+def encode_inputs(
+    pictures: Sequence[Picture], preprocessing: Preprocessing
+) -> tuple[tuple[bytes, ...], NDArray[np.uint8]]:
     """Return (encoded pictures, their pixels (N, H, W, C)): what a trained model must be run on to make witnesses."""
     encoded = tuple(encode(picture) for picture in pictures)
     return encoded, np.stack([preprocessing.apply(picture) for picture in encoded])

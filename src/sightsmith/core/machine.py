@@ -31,7 +31,7 @@ class Machine:
 
 
 @cache
-def look() -> Machine:
+def this_machine() -> Machine:
     """Look at the machine once."""
     info = _read("/proc/cpuinfo")
     flags = set(_after(info, "flags").split())

@@ -17,7 +17,7 @@ from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
 from sightsmith.data import rules
-from sightsmith.data.facts import Facts, look
+from sightsmith.data.scan import Scan, scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Problem, Source
 from sightsmith.data.verdict import ByClass
@@ -150,10 +150,10 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         quiet: show no progress.
     """
     start = monotonic()
-    facts = look(
+    scan = scan_pictures(
         source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
     )
-    verdict = rules.judge(source, facts, settings)
+    verdict = rules.judge(source, scan, settings)
     kept = np.flatnonzero(~verdict.left_out)
     lost = sum(problem.lost for problem in source.problems)
     problems = (*source.problems, *verdict.problems)
@@ -168,9 +168,9 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         lost=lost,
         bad=int(verdict.bad.sum()) + sum(problem.lost for problem in source.problems if problem.severity == "error"),
         counts=verdict.counts,
-        sizes=_sizes(facts),
-        modes=_modes(facts),
-        hashes=facts.hashes,
+        sizes=_sizes(scan),
+        modes=_modes(scan),
+        hashes=scan.hashes,
         near_groups=verdict.near_groups,
         by_class=verdict.by_class,
         seconds=monotonic() - start,
@@ -201,12 +201,12 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
         raise DataError("\n".join([message, *worst]))
 
 
-def _sizes(facts: Facts) -> tuple[tuple[int, int, int], ...]:
-    decoded = facts.decoded
-    counts = Counter(zip(facts.widths[decoded].tolist(), facts.heights[decoded].tolist(), strict=True))
+def _sizes(scan: Scan) -> tuple[tuple[int, int, int], ...]:
+    decoded = scan.decoded
+    counts = Counter(zip(scan.widths[decoded].tolist(), scan.heights[decoded].tolist(), strict=True))
     return tuple((width, height, count) for (width, height), count in counts.most_common())
 
 
-def _modes(facts: Facts) -> dict[str, int]:
-    counts = Counter(facts.modes[facts.decoded].tolist())
-    return {facts.mode_names[mode]: count for mode, count in counts.most_common()}
+def _modes(scan: Scan) -> dict[str, int]:
+    counts = Counter(scan.modes[scan.decoded].tolist())
+    return {scan.mode_names[mode]: count for mode, count in counts.most_common()}

@@ -42,7 +42,7 @@ class Fetcher(Protocol):
         ...
 
 
-class Prepared:
+class InMemory:
     """Pictures as they go into the net, all in memory: a batch is one indexing operation."""
 
     in_memory = True
@@ -138,7 +138,7 @@ class RamCache:
         return Image.fromarray(pixels)
 
 
-def prepare(
+def load_all(
     pictures: PictureIndex, preprocessing: Preprocessing, *, room: int | None = None, quiet: bool = False
 ) -> Pixels:
     """Turn every picture into the input of the net, in memory.

@@ -1,4 +1,4 @@
-"""What the gate concludes from the facts: problems of pictures, and what training leaves out.
+"""What the gate concludes from the scan: problems of pictures, and what training leaves out.
 
 Shapes: N samples, C classes.
 """
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
 from sightsmith.data import class_rules
-from sightsmith.data.facts import Facts
-from sightsmith.data.likeness import near, same
+from sightsmith.data.duplicates import near, same
+from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.shortcuts import shortcuts
 from sightsmith.data.source import Severity, Source
@@ -29,10 +29,10 @@ _PRECEDENCE = {"test": 0, "val": 1, "train": 2, None: 3}
 """Which copy of a picture stays: taking one out of the test would change what is measured."""
 
 
-def judge(source: Source, facts: Facts, settings: GateSettings) -> Verdict:
+def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
     """Apply every rule."""
     count = len(source.samples)
-    data = Checked(source, facts, settings, source.targets(), tuple(sample.split for sample in source.samples))
+    data = Checked(source, scan, settings, source.targets(), tuple(sample.split for sample in source.samples))
     verdict = Verdict(
         left_out=np.zeros(count, dtype=bool),
         bad=np.zeros(count, dtype=bool),
@@ -64,15 +64,15 @@ def _failures(data: Checked, verdict: Verdict) -> None:
         "too-many-pixels": f"over the bound of {data.settings.max_pixels:,} pixels: make smaller.",
     }
     for code, text in advice.items():
-        found = {place: why for place, (kind, why) in sorted(data.facts.failures.items()) if kind == code}
+        found = {place: why for place, (kind, why) in sorted(data.scan.failures.items()) if kind == code}
         if found:
             _single(data, verdict, code, f"{many(len(found), 'picture')} {text}", found)
 
 
 def _small(data: Checked, verdict: Verdict) -> None:
-    sides = np.minimum(data.facts.widths, data.facts.heights)
+    sides = np.minimum(data.scan.widths, data.scan.heights)
     sizes = {
-        place: f"{data.facts.widths[place]}×{data.facts.heights[place]}" for place in np.flatnonzero(sides > 0).tolist()
+        place: f"{data.scan.widths[place]}×{data.scan.heights[place]}" for place in np.flatnonzero(sides > 0).tolist()
     }
     flat = {place: sizes[place] for place in np.flatnonzero(sides == 1).tolist()}
     if flat:
@@ -91,7 +91,7 @@ def _small(data: Checked, verdict: Verdict) -> None:
 
 
 def _copies(data: Checked, verdict: Verdict) -> None:
-    groups = [group.tolist() for group in same(data.facts.hashes, data.facts.decoded)]
+    groups = [group.tolist() for group in same(data.scan.hashes, data.scan.decoded)]
     contradictions = [group for group in groups if len(set(data.targets[group].tolist())) > 1]
     if contradictions:
         message = (
@@ -154,7 +154,7 @@ def _near_copies(data: Checked, verdict: Verdict) -> None:
         return
     alike = [
         group.tolist()
-        for group in near(data.facts.thumbnails, np.flatnonzero(~verdict.left_out & (data.facts.widths > 0)))
+        for group in near(data.scan.thumbnails, np.flatnonzero(~verdict.left_out & (data.scan.widths > 0)))
     ]
     verdict.near_groups = tuple(map(tuple, alike))
     alike = [places for places in alike if not _one_group(data, places)]
@@ -183,13 +183,13 @@ def _near_copies(data: Checked, verdict: Verdict) -> None:
 
 
 def _mixture(data: Checked, verdict: Verdict) -> None:
-    seen = data.facts.decoded
-    modes = np.unique(data.facts.modes[seen])
+    seen = data.scan.decoded
+    modes = np.unique(data.scan.modes[seen])
     if len(modes) > 1:
-        names = ", ".join(data.facts.mode_names[mode] for mode in modes)
+        names = ", ".join(data.scan.mode_names[mode] for mode in modes)
         message = f"Pictures of several modes ({names}). All are brought to one when they are used."
         verdict.say("mixed-modes", "info", message)
-    widths, heights = data.facts.widths[seen], data.facts.heights[seen]
+    widths, heights = data.scan.widths[seen], data.scan.heights[seen]
     if len(seen) and (widths.min() != widths.max() or heights.min() != heights.max()):
         message = (
             f"Pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
@@ -200,10 +200,10 @@ def _mixture(data: Checked, verdict: Verdict) -> None:
 
 def _dim(data: Checked, verdict: Verdict) -> None:
     """Find 16-bit pictures of 10 or 12 bits: of them the upper byte, which is what is seen, holds next to nothing."""
-    facts = data.facts
-    deep = [place for place, name in enumerate(facts.mode_names) if "16" in name or name == "I"]
-    places = facts.decoded[np.isin(facts.modes[facts.decoded], deep)]
-    brightest = int(facts.thumbnails[places].max(initial=0)) if len(places) else _DIM
+    scan = data.scan
+    deep = [place for place, name in enumerate(scan.mode_names) if "16" in name or name == "I"]
+    places = scan.decoded[np.isin(scan.modes[scan.decoded], deep)]
+    brightest = int(scan.thumbnails[places].max(initial=0)) if len(places) else _DIM
     if brightest < _DIM:
         message = (
             f"{many(len(places), '16-bit picture uses', '16-bit pictures use')} only 0…{brightest * 256 + 255:,} of "
@@ -214,9 +214,9 @@ def _dim(data: Checked, verdict: Verdict) -> None:
 
 def _frames(data: Checked, verdict: Verdict) -> None:
     """Find files of several pages or frames, of which the first is used; phones keep a second view behind a JPEG."""
-    facts = data.facts
-    several = facts.frames > 1
-    phones = np.isin(facts.formats, [place for place, name in enumerate(facts.format_names) if name == "MPO"])
+    scan = data.scan
+    several = scan.frames > 1
+    phones = np.isin(scan.formats, [place for place, name in enumerate(scan.format_names) if name == "MPO"])
     texts: tuple[tuple[NDArray[np.bool_], Severity, str], ...] = (
         (several & ~phones, "warning", "If each is a picture of its own, save each in a file of its own."),
         (several & phones, "info", "They are JPEGs in which a camera keeps further views of the same scene."),
@@ -224,12 +224,12 @@ def _frames(data: Checked, verdict: Verdict) -> None:
     for which, severity, advice in texts:
         places = np.flatnonzero(which).tolist()
         if places:
-            unused = int((facts.frames[places] - 1).sum())
+            unused = int((scan.frames[places] - 1).sum())
             message = (
                 f"{many(len(places), 'file has', 'files have')} more than one page or frame. The first is used, "
                 f"{many(unused, 'other is', 'others are')} not. {advice}"
             )
-            notes = [f"{facts.frames[place]:,} in {facts.format_names[facts.formats[place]]}" for place in places]
+            notes = [f"{scan.frames[place]:,} in {scan.format_names[scan.formats[place]]}" for place in places]
             verdict.add(data, "more-frames", severity, message, [(place,) for place in places], notes)
 
 

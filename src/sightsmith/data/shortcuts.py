@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.data.facts import Facts
+from sightsmith.data.scan import Scan
 from sightsmith.data.verdict import ByClass, Checked, Verdict
 
 _FOLDS = 5
@@ -71,8 +71,8 @@ class Shortcut:
 
 def shortcuts(data: Checked, verdict: Verdict) -> None:
     """Find properties of the files that tell the class, and describe all that vary."""
-    used_N = np.flatnonzero(~verdict.left_out & (data.facts.widths > 0) & (data.targets >= 0))
-    properties = properties_of(data.facts, used_N)
+    used_N = np.flatnonzero(~verdict.left_out & (data.scan.widths > 0) & (data.targets >= 0))
+    properties = properties_of(data.scan, used_N)
     if not properties:
         return
     targets_N = data.targets[used_N]
@@ -96,16 +96,16 @@ def shortcuts(data: Checked, verdict: Verdict) -> None:
         )
 
 
-def properties_of(facts: Facts, used_N: NDArray[np.int64]) -> list[Property]:
+def properties_of(scan: Scan, used_N: NDArray[np.int64]) -> list[Property]:
     """Return the properties that vary among pictures."""
-    widths, heights, sizes = facts.widths[used_N], facts.heights[used_N], facts.sizes[used_N]
+    widths, heights, sizes = scan.widths[used_N], scan.heights[used_N], scan.sizes[used_N]
     properties = (
         Property("width", widths),
         Property("height", heights),
         Property("aspect", widths / np.maximum(1, heights), unit="{:.2f}"),
-        Property("mode", facts.modes[used_N], tuple(facts.mode_names)),
-        Property("format", facts.formats[used_N], tuple(name or "array" for name in facts.format_names)),
-        Property("JPEG compression", facts.quantisations[used_N], unit="{:,.0f}"),
+        Property("mode", scan.modes[used_N], tuple(scan.mode_names)),
+        Property("format", scan.formats[used_N], tuple(name or "array" for name in scan.format_names)),
+        Property("JPEG compression", scan.quantisations[used_N], unit="{:,.0f}"),
         Property("file size", sizes, by_content=True, unit="{:,.0f} B"),
         Property("bytes per pixel", sizes / np.maximum(1, widths * heights), by_content=True, unit="{:.2f}"),
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import SPLITS, Sample, Split
-from sightsmith.data.likeness import content_hash
+from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SplitSettings as SplitSettings
 from sightsmith.data.source import Source
 

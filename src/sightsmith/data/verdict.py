@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.data.facts import Facts
+from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Problem, Severity, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the rules look at: the source and the facts of its pictures, by position."""
+    """What the rules look at: the source and the scan of its pictures, by position."""
 
     source: Source
-    facts: Facts
+    scan: Scan
     settings: GateSettings
     targets: NDArray[np.int64]
     splits: tuple[str | None, ...]

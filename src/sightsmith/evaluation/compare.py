@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from sightsmith.bundle.location import name_of
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.place import name_of
 from sightsmith.bundle.store import WEIGHTS, Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.evaluation import uncertainty
+from sightsmith.evaluation.evaluate import FOLDER
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
 from sightsmith.evaluation.uncertainty import Interval
-from sightsmith.evaluation.verb import FOLDER
 
 SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
 _SIGNIFICANT = 0.05

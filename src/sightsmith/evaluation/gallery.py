@@ -62,7 +62,7 @@ class Gallery:
     cards: tuple[Card, ...]
 
 
-def choose(answers: Answers, each: int = EACH) -> dict[str, NDArray[np.intp]]:
+def pick_samples(answers: Answers, each: int = EACH) -> dict[str, NDArray[np.intp]]:
     """Return which samples to show, by gallery: `wrong`, `unsure` and `best`.
 
     `wrong`: mistakes, most confident first. `unsure`: right answers, least confident first; both one of each group
@@ -98,7 +98,7 @@ def build(
         preprocessing: how pictures became the net's input.
         each: pictures a gallery.
     """
-    chosen = choose(answers, each)
+    chosen = pick_samples(answers, each)
     order = np.unique(np.concatenate(list(chosen.values())))
     pictures = [picture_of(answers.keys[at]) for at in order]
     cards = {

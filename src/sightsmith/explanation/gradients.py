@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.runtime.eager import rebuild
+from sightsmith.runtime.torch_session import rebuild
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.resampling import resample
-from sightsmith.explanation.placing import blur
+from sightsmith.explanation.heat_map import blur
 from sightsmith.explanation.record import Sanity
 from sightsmith.explanation.subject import Subject
 from sightsmith.runtime.backends import torch as torch_backend

@@ -24,7 +24,7 @@ from sightsmith.bundle.witnesses import Proof, Witnesses
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.images import Picture
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import track
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.backends import BACKENDS
@@ -175,7 +175,7 @@ def _write_graph(bundle: Bundle, path: Path) -> None:
     problem: str | None = BACKENDS.module("torch").missing()
     if problem:
         raise BackendError(f"export: the graph is made from the net itself. {problem}")
-    from sightsmith.runtime.graph import to_onnx  # imports torch, which a base install lacks
+    from sightsmith.runtime.onnx_graph import to_onnx  # imports torch, which a base install lacks
 
     to_onnx(bundle, path)
 
@@ -224,7 +224,7 @@ def _add(bundle: Bundle, top: Path, modules: dict[str, ModuleType], proved: list
     files: dict[str, bytes | str | Path] = {}
     for name in modules:
         entries[name] = {
-            "processor": look().processor,
+            "processor": this_machine().processor,
             "precisions": {one.precision: one.to_json() for one in proved if one.backend == name},
         }
         files |= {f"backends/{name}/{path.name}": path for path in sorted((top / name).iterdir())}

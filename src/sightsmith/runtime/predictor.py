@@ -25,7 +25,7 @@ from sightsmith.core.images import Picture, describe
 from sightsmith.core.machine import usable_cores
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
-from sightsmith.runtime.choice import Choice, choose
+from sightsmith.runtime.selection import Selection, select
 from sightsmith.runtime.session import Arrays, Session, default_batch
 
 Prediction = Any
@@ -67,7 +67,7 @@ class Predictor:
         session: the loaded model.
     """
 
-    def __init__(self, bundle: Bundle, choice: Choice, session: Session) -> None:
+    def __init__(self, bundle: Bundle, choice: Selection, session: Session) -> None:
         self.bundle, self.backend, self.session = bundle, choice.backend, session
         self.why = f"{session.describe()}: {choice.why}"
         self._tolerance = choice.tolerance
@@ -94,7 +94,7 @@ class Predictor:
             raise SettingsError(f"threads must be ≥ 0 (0 is as many as are usable), got {threads}")
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         try:
-            choice = choose(opened, backend, precision)
+            choice = select(opened, backend, precision)
             session = choice.module.load(opened, opened.folder / "backends" / choice.backend, choice.precision, threads)
             return cls(opened, choice, session)
         except BaseException:

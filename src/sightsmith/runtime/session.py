@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.bundle.witnesses import Proof, Witnesses, compare, worst
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare_outputs, worst
 from sightsmith.core.errors import BackendError, SettingsError
 
 INPUT = "pixels"
@@ -85,7 +85,7 @@ class Session(ABC):
         """
         forms = dict.fromkeys((self.outputs, self.outputs[:1]))
         answers = (self._answers(witnesses.pixels_NHWC, form) for form in forms)
-        return worst([compare(witnesses.outputs, got, limits, kind=kind, pixels=pixels) for got in answers])
+        return worst([compare_outputs(witnesses.outputs, got, limits, kind=kind, pixels=pixels) for got in answers])
 
     def _answers(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
         starts = range(0, len(pixels_NHWC), _REPLAYED)

@@ -9,10 +9,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from sightsmith.serving import health_routes, model_routes, prediction_routes
+from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.draining import Draining
 from sightsmith.serving.failures import handle_failures
-from sightsmith.serving.lookup import Registry
-from sightsmith.serving.security import RequestChecks, SecurityHeaders
+from sightsmith.serving.headers import RequestChecks, SecurityHeaders
 
 STATIC = Path(__file__).parent / "static"
 _PAGES = {"/": "index.html", "/docs": "docs.html"}

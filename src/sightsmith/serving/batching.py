@@ -48,7 +48,7 @@ class _Call:
 
 
 @dataclass(slots=True)
-class Load:
+class Throughput:
     """What a batcher has done so far: pictures answered, runs of the model, and the largest run."""
 
     pictures: int = 0
@@ -88,7 +88,7 @@ class Batcher(Generic[Pixels, Answer]):
                 error, even where the thread cannot be stopped.
             tiny: whether a picture is decoded in no time, so that the model's thread may do it.
         """
-        self.load = Load()
+        self.load = Throughput()
         self._decode, self._run, self._decoders, self._tiny = decode, run, decoders, tiny
         self._batch, self._wait, self._limit = batch, wait, limit
         self._inbox: SimpleQueue[_Waiting[Pixels, Answer] | _Call | None] = SimpleQueue()

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from sightsmith.serving.answers import Live, Ready, ReadyLine
-from sightsmith.serving.lookup import known_query, registry_of
+from sightsmith.serving.dependencies import known_query, registry_of
+from sightsmith.serving.schemas import Live, Ready, ReadyLine
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Ready, "description": "Some model is not ready."}}
 

@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from sightsmith.serving.answers import Failure, Input, Limits, Load, ModelFacts, ModelLine, ModelList
 from sightsmith.serving.card import to_html
+from sightsmith.serving.dependencies import known_query, registry_of
 from sightsmith.serving.failures import RefusalError
-from sightsmith.serving.lookup import known_query, registry_of
+from sightsmith.serving.schemas import Failure, Input, Limits, Load, ModelFacts, ModelLine, ModelList
 from sightsmith.serving.served import ServedModel
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}

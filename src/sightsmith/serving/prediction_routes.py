@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
-from sightsmith.serving.answers import Explained, Failure, LabelScore
+from sightsmith.serving.dependencies import refuse_query, registry_of
 from sightsmith.serving.failures import RefusalError, answer_to
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.lookup import refuse_query, registry_of
+from sightsmith.serving.schemas import Explained, Failure, LabelScore
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.uploads import RAW, read_picture
 

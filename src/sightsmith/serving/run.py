@@ -31,8 +31,8 @@ from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
 from sightsmith.serving.decoders import THREADS as DECODE_THREADS
 from sightsmith.serving.decoders import Decoders
+from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.log_lines import count_repeats
-from sightsmith.serving.lookup import Registry
 from sightsmith.serving.names import Bundles, asked_names, check_name
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings

@@ -22,7 +22,7 @@ from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.ema import RunningAverage
 from sightsmith.training.optim import Schedule
-from sightsmith.training.work import BEST, LAST
+from sightsmith.training.work_folder import BEST, LAST
 
 _LOOK_EVERY = 25
 """Steps between two looks at the loss on an accelerator, each of which waits for the device."""
@@ -180,11 +180,11 @@ class Record(Callback):
         """Note the loss and look at it: at once on the processor, every few steps elsewhere."""
         self._losses_S[batch_idx] = loss_of(trainer, outputs)
         if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
-            self.look(trainer, batch_idx + 1)
+            self.check_losses(trainer, batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the epoch into the curve, keep the weights if they are the best, and stop if patience is over."""
-        self.look(trainer, len(self._losses_S))
+        self.check_losses(trainer, len(self._losses_S))
         self.check_weights(trainer, pl_module)
         number = trainer.current_epoch + 1
         score = float(trainer.callback_metrics[f"val_{self._metric}"])
@@ -219,7 +219,7 @@ class Record(Callback):
             rate=(len(self._losses_S) - self._first_step) * self._batch_size / max(seconds, 1e-9),
         )
 
-    def look(self, trainer: Trainer, until: int) -> None:
+    def check_losses(self, trainer: Trainer, until: int) -> None:
         """Raise TrainingError where one of the epoch's first `until` losses is not finite."""
         fresh_S = self._losses_S[self._looked : until]
         if bool(torch.isfinite(fresh_S).all()):

@@ -13,7 +13,7 @@ import torch
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, TrainingError
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import duration
 from sightsmith.core.settings import from_mapping
@@ -21,9 +21,18 @@ from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
 from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.training.callbacks import Record, Steps
-from sightsmith.training.choices import Choice, Plan, choose_within_reach, preprocessing_for, trained_on
+from sightsmith.training.checkpoint_writer import CheckpointWriter
+from sightsmith.training.console import Console
+from sightsmith.training.dataset import Dataset
 from sightsmith.training.ema import RunningAverage
-from sightsmith.training.engine import (
+from sightsmith.training.finalize import TASKS, Finalized, finalize, task_of
+from sightsmith.training.lr_find import find_lr
+from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
+from sightsmith.training.plan import Choice, Plan, choose_within_reach, preprocessing_for, trained_on
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.survey import mean_and_std, survey_pictures
+from sightsmith.training.threads import Threads, compute_threads
+from sightsmith.training.trainer import (
     Tell,
     autocast,
     fast_matmul,
@@ -32,16 +41,7 @@ from sightsmith.training.engine import (
     quiet_lightning,
     repeatable,
 )
-from sightsmith.training.finish import TASKS, Finished, finish, task_of
-from sightsmith.training.keep import Keep
-from sightsmith.training.lr_find import find_lr
-from sightsmith.training.material import Material
-from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
-from sightsmith.training.settings import TrainSettings
-from sightsmith.training.show import Show
-from sightsmith.training.survey import look_at, mean_and_std
-from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.work import WorkFolder
+from sightsmith.training.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +83,25 @@ def check_task(settings: TrainSettings) -> Any:
     return task_settings
 
 
-def fit(settings: TrainSettings, work: WorkFolder, material: Material, *, quiet: bool) -> TrainResult:
-    """Train a classifier and write it as a bundle; `training/verb.py` has what comes before.
+def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> TrainResult:
+    """Train a classifier and write it as a bundle; `training/train.py` has what comes before.
 
     Args:
         settings: what to train on, what, how, and where to.
         work: the folder to work in, taken and started.
-        material: the data of `settings`, checked and split.
+        dataset: the data of `settings`, checked and split.
         quiet: print nothing.
 
     Raises:
-        SightsmithError: as `training.verb.train`.
+        SightsmithError: as `training.train.train`.
     """
-    started = time.monotonic() - material.gate.seconds
+    started = time.monotonic() - dataset.gate.seconds
     task_settings = check_task(settings)
     with quiet_lightning(), compute_threads(settings.threads):
-        session = _Session(settings, work, material, task_settings, quiet=quiet)
+        session = _Session(settings, work, dataset, task_settings, quiet=quiet)
         with fast_matmul(session.plan.device.value), closing(session.loaders):
             session.fit()
-            finished = session.finish(time.monotonic() - started)
+            finished = session.finalize(time.monotonic() - started)
     work.remove()
     seconds = time.monotonic() - started
     if not quiet:
@@ -111,8 +111,8 @@ def fit(settings: TrainSettings, work: WorkFolder, material: Material, *, quiet:
         bundle=finished.bundle,
         metrics=finished.metrics,
         plan=session.plan,
-        gate=material.gate,
-        splits=material.splits,
+        gate=dataset.gate,
+        splits=dataset.splits,
         seconds=seconds,
     )
 
@@ -121,16 +121,16 @@ class _Session:
     """One training: what was chosen, the net, and the parts that work on it."""
 
     def __init__(
-        self, settings: TrainSettings, work: WorkFolder, material: Material, task_settings: Any, *, quiet: bool
+        self, settings: TrainSettings, work: WorkFolder, dataset: Dataset, task_settings: Any, *, quiet: bool
     ) -> None:
-        self.settings, self.work, self.material, self.quiet = settings, work, material, quiet
-        self.classes = material.source.classes
-        self.train, self.val = material.part("train"), material.part("val")
-        self.survey = look_at(self.train.pictures, len(self.classes))
+        self.settings, self.work, self.dataset, self.quiet = settings, work, dataset, quiet
+        self.classes = dataset.source.classes
+        self.train, self.val = dataset.part("train"), dataset.part("val")
+        self.survey = survey_pictures(self.train.pictures, len(self.classes))
         before = self._recall()
         tell: Tell = (lambda _: None) if quiet else say
         asked = replace(settings, weights=before.get("weights", settings.weights))
-        self.plan = _kept(choose_within_reach(asked, self.survey, look(), tell), before, settings)
+        self.plan = _kept(choose_within_reach(asked, self.survey, this_machine(), tell), before, settings)
         self.preprocessing = self._preprocessing(before)
         self.built = self._build()
         self.task = self._make_task(task_settings)
@@ -145,14 +145,14 @@ class _Session:
 
     def _recall(self) -> dict[str, Any]:
         before = self.work.recall()
-        if before and before["fingerprint"] != self.material.fingerprint:
+        if before and before["fingerprint"] != self.dataset.fingerprint:
             raise TrainingError(
-                f"{self.material.source.location}: the pictures or labels changed since this training started. "
+                f"{self.dataset.source.location}: the pictures or labels changed since this training started. "
                 "Put them back, or start again with --overwrite."
             )
-        if before and before["splits"] != self.material.splits.digest():
+        if before and before["splits"] != self.dataset.splits.digest():
             raise TrainingError(
-                f"{self.material.source.location}: the pictures are split otherwise than when this training started, "
+                f"{self.dataset.source.location}: the pictures are split otherwise than when this training started, "
                 "so validation would see what was trained on. Put the splits or groups back, or start again with "
                 "--overwrite."
             )
@@ -161,8 +161,8 @@ class _Session:
     def _remember(self) -> None:
         self.work.remember(
             {
-                "fingerprint": self.material.fingerprint,
-                "splits": self.material.splits.digest(),
+                "fingerprint": self.dataset.fingerprint,
+                "splits": self.dataset.splits.digest(),
                 "preprocessing": self.preprocessing.to_json(),
                 **{name: getattr(self.plan, name).value for name in _KEPT},
             }
@@ -244,7 +244,7 @@ class _Session:
         """Train, from the checkpoint if there is one."""
         schedule = self._schedule()
         average = RunningAverage(self.settings.ema) if self.settings.ema else None
-        show = Show(self.plan.epochs.value, self.plan.batch_size.value, quiet=self.quiet)
+        show = Console(self.plan.epochs.value, self.plan.batch_size.value, quiet=self.quiet)
         record = Record(
             self.work.path, self.task.METRIC, self.settings.patience, self.plan.batch_size.value, schedule, average
         )
@@ -258,7 +258,7 @@ class _Session:
         )
         tell: Tell = (lambda _: None) if self.quiet else say
         threads = Threads(self.settings.threads, self.plan.batch_size.value, tell, fixed=self.settings.deterministic)
-        keep = Keep(self.work.path, record, self.settings.accumulate, tell)
+        keep = CheckpointWriter(self.work.path, record, self.settings.accumulate, tell)
         callbacks = [steps, *([average] if average else []), record, show, threads, keep]
         trainer = make_trainer(self.settings, self.plan, self.work.path, callbacks)
         record.tell = lambda epoch: show.epoch(trainer, epoch)
@@ -284,13 +284,13 @@ class _Session:
             kind=self.settings.schedule,
         )
 
-    def finish(self, seconds: float) -> Finished:
+    def finalize(self, seconds: float) -> Finalized:
         """Take the best weights, calibrate and write the bundle."""
-        return finish(
+        return finalize(
             settings=self.settings,
             plan=self.plan,
             work=self.work,
-            material=self.material,
+            dataset=self.dataset,
             preprocessing=self.preprocessing,
             built=self.built,
             task=self.task,
@@ -309,7 +309,7 @@ def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _tell_result(path: Path, finished: Finished, seconds: float) -> None:
+def _tell_result(path: Path, finished: Finalized, seconds: float) -> None:
     val = finished.metrics["val"]
     say(
         f"Validation accuracy {val['accuracy']:.4f} after epoch {finished.metrics['best_epoch']}, "

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import write_text
 from sightsmith.core.settings import to_mapping
-from sightsmith.training.choices import Plan
+from sightsmith.training.plan import Plan
 from sightsmith.training.settings import TrainSettings
 
 _RUN_ID = "mlflow_run"

@@ -1,7 +1,7 @@
 """Everything that `train` can be told; each field is a flag, a TOML key and a Python argument, and its text the help.
 
 A number left at None, or a word left at "auto", is chosen from the data and the machine, and the choice is printed
-with its reason before training starts (training/choices.py). This module imports no torch.
+with its reason before training starts (training/plan.py). This module imports no torch.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class TrainSettings(SourceOptions):
     """Look for nearly equal pictures and keep each set of them in one split. Turn it off for scenes that hardly
     differ, such as parts under a fixed camera."""
     balanced: bool = False
-    """Show every class equally often, however many pictures it has."""
+    """Console every class equally often, however many pictures it has."""
 
     # What to train
     out: Path | None = None

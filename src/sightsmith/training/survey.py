@@ -28,7 +28,7 @@ class Survey:
     """Whether the pictures are arrays in memory already."""
 
 
-def look_at(pictures: PictureIndex, classes: int) -> Survey:
+def survey_pictures(pictures: PictureIndex, classes: int) -> Survey:
     """Look at a sample of the pictures.
 
     Raises:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
-from sightsmith.core.machine import look, usable_cores
+from sightsmith.core.machine import this_machine, usable_cores
 from sightsmith.runtime.session import Arrays, Session
 
 RANK = 10
@@ -43,7 +43,7 @@ def missing() -> str | None:
 
 def precisions() -> tuple[str, ...]:
     """Return bf16 first where the processor multiplies it (AMX or AVX512-BF16: 2 to 5 times faster), else fp32."""
-    return ("bf16", "fp32") if look().bf16 else ("fp32",)
+    return ("bf16", "fp32") if this_machine().bf16 else ("fp32",)
 
 
 def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has

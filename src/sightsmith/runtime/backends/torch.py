@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.runtime.session import Session
 
 RANK = 90
@@ -19,13 +19,13 @@ def missing() -> str | None:
 
 def precisions() -> tuple[str, ...]:
     """Return bf16 first where the processor or the graphics card multiplies it, else fp32."""
-    from sightsmith.runtime.eager import graphics_bf16
+    from sightsmith.runtime.torch_session import graphics_bf16
 
-    return ("bf16", "fp32") if look().bf16 or graphics_bf16() else ("fp32",)
+    return ("bf16", "fp32") if this_machine().bf16 or graphics_bf16() else ("fp32",)
 
 
 def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:  # noqa: ARG001 -- as every backend
     """Build the net again and give it its weights."""
-    from sightsmith.runtime.eager import load_session
+    from sightsmith.runtime.torch_session import load_session
 
     return load_session(bundle, precision, threads)

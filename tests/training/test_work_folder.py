@@ -17,8 +17,8 @@ from photos import make_photos
 from processes import tree
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.verb import taken, train
-from sightsmith.training.work import WorkFolder
+from sightsmith.training.train import taken, train
+from sightsmith.training.work_folder import WorkFolder
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ HOLD = """
 import multiprocessing, sys, time
 from pathlib import Path
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.work import WorkFolder
+from sightsmith.training.work_folder import WorkFolder
 
 settings = TrainSettings(data="home/photos", out=Path(sys.argv[1]), workers=1)
 work = WorkFolder(settings.out)

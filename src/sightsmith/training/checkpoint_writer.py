@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.errors import TrainingError
 from sightsmith.training.callbacks import Record
-from sightsmith.training.work import LAST
+from sightsmith.training.work_folder import LAST
 
 _SAVE_EVERY = 900.0
 """Seconds between two checkpoints inside a long epoch."""
@@ -29,7 +29,7 @@ class TrainingStoppedError(TrainingError):
         self.exit_code = 128 + signal_number
 
 
-class Keep(Callback):
+class CheckpointWriter(Callback):
     """Checkpoints: after every epoch, every few minutes inside long ones, and when asked to stop by a signal.
 
     Args:
@@ -61,7 +61,7 @@ class Keep(Callback):
         due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
         last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
         if due and not last and (batch_idx + 1) % self._accumulate == 0:
-            self._record.look(trainer, batch_idx + 1)
+            self._record.check_losses(trainer, batch_idx + 1)
             self._record.check_weights(trainer, pl_module)
             self._save(trainer)
 

@@ -12,10 +12,10 @@ from sightsmith.core.files import told, write_text
 from sightsmith.core.images import Picture, printable
 from sightsmith.core.records import Split
 from sightsmith.data.settings import SourceOptions
-from sightsmith.evaluation import gallery, run
+from sightsmith.evaluation import gallery, measure
 from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
 from sightsmith.evaluation.report import report_html
-from sightsmith.evaluation.samples import Chosen, choose
+from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data
 from sightsmith.predictions.labels import Labels
 from sightsmith.runtime.predictor import Predictor
 
@@ -60,8 +60,8 @@ def evaluate(
     Raises:
         DataError: the data cannot be used; see `samples.py`.
     """
-    chosen = choose(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
-    done = run.evaluate(predictor, chosen, batch=batch, quiet=quiet)
+    chosen = open_evaluation_data(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
+    done = measure.measure_model(predictor, chosen, batch=batch, quiet=quiet)
     keep = chosen.own and split == "test"
     if not keep and report is None:
         return done
@@ -100,7 +100,7 @@ def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:
         add_files(predictor.bundle, {**files, PAGE: page}, metrics=metrics)
 
 
-def _galleries(predictor: Predictor, chosen: Chosen, done: Evaluation) -> Sequence[gallery.Gallery]:
+def _galleries(predictor: Predictor, chosen: EvaluationData, done: Evaluation) -> Sequence[gallery.Gallery]:
     pictures = {printable(sample.key): sample.picture for sample in chosen.samples}
     outputs = (_CLASS_MAP,) if _CLASS_MAP in predictor.outputs else ()
 

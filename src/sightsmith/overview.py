@@ -30,7 +30,7 @@ _PARTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Overview:
     """Something to print.
 
     Attributes:
@@ -68,7 +68,7 @@ class _Lines:
         return "\n".join(self.lines)
 
 
-def nets(search: str | None, limit: int) -> Listing:
+def nets(search: str | None, limit: int) -> Overview:
     """List the nets that `train --model` takes, own ones first."""
     builder = _training_part("sightsmith.nets.build")
     if limit < 1:
@@ -81,10 +81,10 @@ def nets(search: str | None, limit: int) -> Listing:
     lines = [f"{info.name:<{width}}{info.library:<12}{_weights(info)}".rstrip() for info in shown]
     if count > len(shown):
         lines.append(f"… and {count - len(shown):,} more: narrow it with --search, or raise --limit.")
-    return Listing([asdict(info) for info in shown], "\n".join(lines))
+    return Overview([asdict(info) for info in shown], "\n".join(lines))
 
 
-def net(name: str) -> Listing:
+def net(name: str) -> Overview:
     """Show one net: its settings, paper, licence and published weights."""
     info = _training_part("sightsmith.nets.build").describe_net(name)
     lines = _Lines()
@@ -102,14 +102,14 @@ def net(name: str) -> Listing:
         lines.heading("Settings, given as --net.NAME VALUE")
         for setting in info.settings:
             lines.row(setting.name, f"{setting.help} [default: {setting.default}]")
-    return Listing(asdict(info), str(lines))
+    return Overview(asdict(info), str(lines))
 
 
 def _weights(info: "NetInfo") -> str:
     return f"weights: {', '.join(tag for tag, _ in info.pretrained[:2])}" if info.pretrained else ""
 
 
-def task(name: str) -> Listing:
+def task(name: str) -> Overview:
     """Show the settings of a task with their help."""
     _training_part("sightsmith.tasks")
     settings = TASKS.module(name).Settings
@@ -117,12 +117,12 @@ def task(name: str) -> Listing:
     lines = _Lines([f"Settings of the task {name}, given as --task.NAME VALUE:"])
     for key, value in defaults.items():
         lines.row(key, f"{docs.get(key, '')} [default: {value}]")
-    return Listing({key: {"default": value, "help": docs.get(key, "")} for key, value in defaults.items()}, str(lines))
+    return Overview({key: {"default": value, "help": docs.get(key, "")} for key, value in defaults.items()}, str(lines))
 
 
-def doctor(host: str, port: int | None) -> Listing:
+def doctor(host: str, port: int | None) -> Overview:
     """Look at the machine, the devices, the backends, the versions, and at a port where one is given."""
-    seen = machine.look()
+    seen = machine.this_machine()
     devices = _devices()
     precision, why = _precision(seen)
     training = _training_choices(seen)
@@ -159,7 +159,7 @@ def doctor(host: str, port: int | None) -> Listing:
         "versions": {"sightsmith": __version__, "python": platform.python_version()} | versions,
         "port": port_problem,
     }
-    return Listing(facts, str(lines), failed=port_problem is not None)
+    return Overview(facts, str(lines), failed=port_problem is not None)
 
 
 def _training_part(module: str) -> ModuleType:

@@ -8,14 +8,14 @@ from typing import Any
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError, SettingsError
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.backends import BACKENDS
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """What runs a bundle.
 
     Attributes:
@@ -33,7 +33,7 @@ class Choice:
     why: str
 
 
-def choose(bundle: Bundle, backend: str = "auto", precision: str = "auto") -> Choice:
+def select(bundle: Bundle, backend: str = "auto", precision: str = "auto") -> Selection:
     """Choose what runs a bundle on this machine.
 
     Raises:
@@ -50,7 +50,7 @@ def choose(bundle: Bundle, backend: str = "auto", precision: str = "auto") -> Ch
             raise BackendError(f"{bundle.path}: backend {name} was asked for, but {problem}")
     module = BACKENDS.module(name)
     chosen, because = _precision(manifest, module, name, precision)
-    return Choice(name, module, chosen, tolerance(manifest, name, chosen), f"{reason}; {because}")
+    return Selection(name, module, chosen, tolerance(manifest, name, chosen), f"{reason}; {because}")
 
 
 def ranked() -> list[tuple[str, ModuleType]]:
@@ -111,7 +111,7 @@ def _proved(manifest: Manifest, backend: str) -> Mapping[str, Any]:
 
 
 def _measured_here(manifest: Manifest, backend: str) -> bool:
-    return bool(manifest.backends.get(backend, {}).get("processor") == look().processor)
+    return bool(manifest.backends.get(backend, {}).get("processor") == this_machine().processor)
 
 
 def _rates(rates: Mapping[str, Any]) -> str:

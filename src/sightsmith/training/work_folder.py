@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.bundle.place import refuse_taken
+from sightsmith.bundle.location import refuse_taken
 from sightsmith.core.errors import OutputExistsError, SettingsError, SightsmithError, TrainingError
 from sightsmith.core.files import told, write_text
 from sightsmith.core.locks import FolderLock

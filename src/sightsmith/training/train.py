@@ -9,9 +9,9 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.settings import SourceOptions
 from sightsmith.data.source import require_data
-from sightsmith.training.material import gather, tell
+from sightsmith.training.dataset import load_dataset, report_dataset
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.work import WorkFolder
+from sightsmith.training.work_folder import WorkFolder
 
 if TYPE_CHECKING:
     from sightsmith.training.fit import TrainResult
@@ -45,12 +45,12 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
             check_task(settings)
         work.start(settings)
         with work.gone_on_error():
-            material = gather(settings, quiet=quiet)
+            dataset = load_dataset(settings, quiet=quiet)
             if not quiet:
-                tell(material, settings)
+                report_dataset(dataset, settings)
             from sightsmith.training.fit import fit
 
-            return fit(settings, work, material, quiet=quiet)
+            return fit(settings, work, dataset, quiet=quiet)
 
 
 def taken(settings: TrainSettings) -> tuple[TrainSettings, WorkFolder]:

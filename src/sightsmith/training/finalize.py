@@ -9,24 +9,23 @@ import torch
 from numpy.typing import NDArray
 
 from sightsmith.bundle.draft import BundleDraft
-from sightsmith.bundle.place import name_of
+from sightsmith.bundle.location import name_of
 from sightsmith.bundle.store import Bundle, write_bundle
-from sightsmith.bundle.witnesses import Witnesses
-from sightsmith.bundle.witnesses import prepare as prepare_witnesses
+from sightsmith.bundle.witnesses import Witnesses, encode_inputs
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import BundleError, TrainingError
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
 from sightsmith.nets.build import BuiltNet
 from sightsmith.training.calibrate import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree
-from sightsmith.training.choices import Plan
-from sightsmith.training.engine import outputs_of
-from sightsmith.training.material import Material, Part
+from sightsmith.training.dataset import Dataset, Subset
+from sightsmith.training.plan import Plan
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.work import WorkFolder
+from sightsmith.training.trainer import outputs_of
+from sightsmith.training.work_folder import WorkFolder
 
 TASKS = Catalogue("sightsmith.tasks", "task")
 TASK = "classify"
@@ -36,7 +35,7 @@ _NOT_KEPT = ("notes", "new_head")
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Finalized:
     """The bundle, opened, and its metrics."""
 
     bundle: Bundle
@@ -49,19 +48,19 @@ def task_of(settings: TrainSettings) -> tuple[str, dict[str, Any]]:
     return str(given.pop("name", TASK)), given
 
 
-def finish(
+def finalize(
     *,
     settings: TrainSettings,
     plan: Plan,
     work: WorkFolder,
-    material: Material,
+    dataset: Dataset,
     preprocessing: Preprocessing,
     built: BuiltNet,
     task: Any,
-    val: Part,
+    val: Subset,
     val_loader: Loader,
     seconds: float,
-) -> Finished:
+) -> Finalized:
     """Write the bundle.
 
     Raises:
@@ -79,22 +78,22 @@ def finish(
         net=_net_record(built),
         weights_record={key: value for key, value in asdict(built.weights).items() if key not in _NOT_KEPT},
         preprocessing=preprocessing,
-        classes=material.source.classes,
+        classes=dataset.source.classes,
         kind=task.KIND,
         outputs=tuple(task.OUTPUTS),
         weights=_arrays(task.net),
         witnesses=_witnesses(settings.witnesses, val, preprocessing, task, temperature),
-        splits=material.splits.to_json(),
+        splits=dataset.splits.to_json(),
         temperature=temperature,
-        data={**material.to_json(), "group_by": settings.group_by, "label_by": settings.label_by},
+        data={**dataset.to_json(), "group_by": settings.group_by, "label_by": settings.label_by},
         metrics=metrics,
         training={
             "settings": to_mapping(settings),
             "plan": plan.to_json(),
             "seconds": round(seconds, 1),
-            "machine": str(look()),
+            "machine": str(this_machine()),
         },
-        files=_report(work, settings, material),
+        files=_report(work, settings, dataset),
     )
     try:
         bundle = write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite)
@@ -103,7 +102,7 @@ def finish(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "
             "writes the bundle."
         ) from error
-    return Finished(bundle, metrics)
+    return Finalized(bundle, metrics)
 
 
 def _net_record(built: BuiltNet) -> dict[str, Any]:
@@ -129,10 +128,10 @@ def _arrays(net: torch.nn.Module) -> dict[str, NDArray[Any]]:
     return {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
 
 
-def _witnesses(count: int, val: Part, preprocessing: Preprocessing, task: Any, temperature: float) -> Witnesses:
+def _witnesses(count: int, val: Subset, preprocessing: Preprocessing, task: Any, temperature: float) -> Witnesses:
     """Run the net as it is served, in fp32, on a few validation pictures of as many classes as possible."""
     chosen = _one_of_each(val.targets_N, count)
-    pictures, pixels_NHWC = prepare_witnesses([val.pictures[place] for place in chosen], preprocessing)
+    pictures, pixels_NHWC = encode_inputs([val.pictures[place] for place in chosen], preprocessing)
     with torch.inference_mode():
         outputs = task.exported(temperature)(torch.from_numpy(pixels_NHWC))
     arrays = {name: output.numpy() for name, output in zip(task.OUTPUTS, outputs, strict=True)}
@@ -148,12 +147,12 @@ def _one_of_each(targets_N: NDArray[np.int64], count: int) -> list[int]:
     return np.lexsort((targets_N, turn_N))[:count].tolist()
 
 
-def _report(work: WorkFolder, settings: TrainSettings, material: Material) -> dict[str, bytes | str | Path]:
+def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:
     files: dict[str, bytes | str | Path] = {
         "report/metrics.csv": work.metrics,
         "report/steps.csv": work.steps,
         "report/run.toml": work.rerun(settings),
-        "report/gate.txt": material.gate.to_text(),
+        "report/gate.txt": dataset.gate.to_text(),
     }
     extra = [*work.path.glob("lr_find.*"), *(path for path in work.path.glob("tensorboard/**/*") if path.is_file())]
     files |= {f"report/{path.relative_to(work.path).as_posix()}": path for path in sorted(extra)}

@@ -16,8 +16,8 @@ from PIL import Image
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.sources.parts.listing import list_pictures
-from sightsmith.runtime.answers import open_writer
-from sightsmith.runtime.gather import MAX_FETCH, gather
+from sightsmith.runtime.paths import MAX_FETCH, find_items
+from sightsmith.runtime.prediction_writer import open_writer
 
 
 def png(value: int = 7) -> bytes:
@@ -40,7 +40,7 @@ def names(items, base):
 
 
 def test_a_folder_is_walked_in_order_and_only_its_pictures(folder):
-    assert names(gather([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png"]
+    assert names(find_items([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png"]
 
 
 def test_a_folder_is_listed_as_training_data_is(folder):
@@ -50,40 +50,40 @@ def test_a_folder_is_listed_as_training_data_is(folder):
         (folder / name).write_bytes(png())
     for name in ("b/phone.HEIC", "x.avif", "moving.gif"):
         (folder / name).write_bytes(b"not read")
-    items = list(gather([str(folder)]))
+    items = list(find_items([str(folder)]))
     assert names((item for item in items if item.picture), folder) == ["a.png", "b/1.PNG", "b/2.png"]
     lost = [item for item in items if not item.picture]
     assert names(lost, folder) == ["b/phone.HEIC", "moving.gif", "x.avif"]
     assert all("this format is not read here. Convert it" in item.error for item in lost)
     assert set(names(lost, folder)) == set(list_pictures(str(folder)).unsupported)
-    found = gather([str(folder / "**" / "*.png")])
+    found = find_items([str(folder / "**" / "*.png")])
     assert names(found, folder) == ["a.png", "b/2.png"]
 
 
 def test_patterns_and_files_keep_the_order_asked_for(folder):
-    found = gather([str(folder / "b" / "*.png"), str(folder / "a.png")])
+    found = find_items([str(folder / "b" / "*.png"), str(folder / "a.png")])
     assert names(found, folder) == ["b/2.png", "a.png"]
 
 
 @pytest.mark.parametrize("given", ["none.png", "none*.png", "b/empty"])
 def test_what_is_not_there_is_an_item_with_an_error(folder, given):
     (folder / "b" / "empty").mkdir()
-    (item,) = gather([str(folder / given)])
+    (item,) = find_items([str(folder / given)])
     assert item.picture is None
     assert given in item.error
 
 
 def test_a_name_that_is_not_utf8_is_read_and_printable(folder):
     Path(os.fsdecode(os.fsencode(folder) + b"/b/caf\xe9.png")).write_bytes(png())
-    found = [item for item in gather([str(folder / "b")]) if "caf" in item.name]
+    found = [item for item in find_items([str(folder / "b")]) if "caf" in item.name]
     assert found[0].name.encode("utf-8").endswith(b"caf\\udce9.png")
     assert found[0].picture.exists()
 
 
 def piped(data: bytes) -> list[str]:
     code = (
-        "from sightsmith.runtime.gather import gather\n"
-        "for item in gather(['-']): print(item.name, type(item.picture).__name__, item.error)"
+        "from sightsmith.runtime.paths import find_items\n"
+        "for item in find_items(['-']): print(item.name, type(item.picture).__name__, item.error)"
     )
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
     return done.stdout.decode().splitlines()
@@ -112,7 +112,7 @@ def test_every_format_is_known_on_standard_input(kind):
 
 def test_a_name_that_cannot_be_looked_at_does_not_stop_the_rest(folder):
     long = str(folder / ("x" * 300))
-    bad, good = gather([long, str(folder / "a.png")])
+    bad, good = find_items([long, str(folder / "a.png")])
     assert bad.picture is None
     assert "cannot be looked at (File name too long)" in bad.error
     assert good.picture == folder / "a.png"
@@ -123,7 +123,7 @@ def test_linked_folders_are_walked_once_and_never_in_a_circle(folder, tmp_path_f
     (elsewhere / "far.png").write_bytes(png())
     (folder / "c").symlink_to(elsewhere)
     (folder / "b" / "up").symlink_to(folder)
-    assert names(gather([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png", "c/far.png"]
+    assert names(find_items([str(folder)]), folder) == ["a.png", "b/1.PNG", "b/2.png", "c/far.png"]
 
 
 def test_a_folder_that_cannot_be_opened_is_named(folder):
@@ -131,9 +131,9 @@ def test_a_folder_that_cannot_be_opened_is_named(folder):
     shut = folder / "b" / "shut"
     shut.mkdir()
     code = (
-        "import os, sys\nfrom sightsmith.runtime.gather import gather\n"
+        "import os, sys\nfrom sightsmith.runtime.paths import find_items\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
-        "for item in gather([sys.argv[1]]): print(item.error)"
+        "for item in find_items([sys.argv[1]]): print(item.error)"
     )
     for path in (folder, *folder.parents[:-1]):
         if path.stat().st_uid == os.getuid() and "pytest" in str(path):
@@ -163,17 +163,17 @@ def site():
 
 
 def test_addresses_are_fetched_only_when_asked(site):
-    (refused,) = gather([f"{site}/ok.png"])
+    (refused,) = find_items([f"{site}/ok.png"])
     assert refused.picture is None
     assert "--urls" in refused.error
-    fetched, missing = gather([f"{site}/ok.png", f"{site}/none.png"], urls=True)
+    fetched, missing = find_items([f"{site}/ok.png", f"{site}/none.png"], urls=True)
     assert fetched.picture == png()
     assert "404" in missing.error
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/my cat.jpg", "http://127.0.0.1:port/a.jpg", "http://[::1/a"])
 def test_an_address_that_is_none_does_not_stop_the_rest(site, address):
-    wrong, fetched = gather([address, f"{site}/ok.png"], urls=True)
+    wrong, fetched = find_items([address, f"{site}/ok.png"], urls=True)
     assert f"{address}: not fetched (" in wrong.error
     assert fetched.picture == png()
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.explanation.placing import blur, place
+from sightsmith.explanation.heat_map import blur, project_evidence
 
 
 @settings(max_examples=60, deadline=None)
@@ -23,7 +23,7 @@ def test_one_bright_cell_lands_where_its_pixels_came_from(rows, columns, width, 
     raw_hw = np.zeros((rows, columns), np.float32)
     raw_hw[row, column] = 1
     box = Preprocessing(height=64, width=64, resize=resize).box(width, height)
-    heat_HW = place(raw_hw, box, (width, height))
+    heat_HW = project_evidence(raw_hw, box, (width, height))
     left, top, right, bottom = box
     cell = np.array([(bottom - top) / rows, (right - left) / columns])
     centre = np.array([top, left]) + cell * (np.array([row, column]) + 0.5)
@@ -40,7 +40,7 @@ def test_one_bright_cell_lands_where_its_pixels_came_from(rows, columns, width, 
 
 def test_outside_the_crop_there_is_nothing() -> None:
     box = Preprocessing(height=32, width=32).box(100, 50)
-    heat_HW = place(np.eye(4, dtype=np.float32) + 0.1, box, (100, 50))
+    heat_HW = project_evidence(np.eye(4, dtype=np.float32) + 0.1, box, (100, 50))
     assert (heat_HW[:, :25] == 0).all()
     assert (heat_HW[:, 75:] == 0).all()
     assert heat_HW[:, 25:75].max() == 1
@@ -48,12 +48,12 @@ def test_outside_the_crop_there_is_nothing() -> None:
 
 @pytest.mark.parametrize("level", [-1.0, 0.0, 0.5])
 def test_evidence_alike_everywhere_points_nowhere(level: float) -> None:
-    assert (place(np.full((3, 3), level), (0, 0, 9, 9), (9, 9)) == 0).all()
+    assert (project_evidence(np.full((3, 3), level), (0, 0, 9, 9), (9, 9)) == 0).all()
 
 
 def test_evidence_against_the_class_is_not_shown() -> None:
     raw_hw = np.array([[-5.0, 0.0], [0.0, 2.0]])
-    heat_HW = place(raw_hw, (0, 0, 20, 20), (20, 20))
+    heat_HW = project_evidence(raw_hw, (0, 0, 20, 20), (20, 20))
     assert heat_HW[:8, :8].max() == 0
     assert heat_HW[12:, 12:].min() > 0.5
 

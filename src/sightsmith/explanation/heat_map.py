@@ -10,7 +10,9 @@ from sightsmith.core.preprocessing import Box
 from sightsmith.core.resampling import heat
 
 
-def place(raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0) -> NDArray[np.float32]:
+def project_evidence(
+    raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0
+) -> NDArray[np.float32]:
     """Return what speaks for the class over the original picture.
 
     Args:

@@ -17,7 +17,7 @@ _REFRESH = 0.2
 """Least seconds between two updates of the bar."""
 
 
-class Show(Callback):
+class Console(Callback):
     """The bar of the running epoch, and the lines of finished ones.
 
     Args:

@@ -20,7 +20,7 @@ from sightsmith.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """The pictures of one split.
 
     Attributes:
@@ -37,7 +37,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Material:
+class Dataset:
     """The data of a training.
 
     Attributes:
@@ -50,11 +50,11 @@ class Material:
     gate: GateReport
     splits: Splits
 
-    def part(self, split: Split) -> Part:
+    def part(self, split: Split) -> Subset:
         """Return the pictures of a split."""
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         targets_N = np.array([sample.target for sample in samples], dtype=np.int64)
-        return Part(PictureIndex(sample.picture for sample in samples), targets_N)
+        return Subset(PictureIndex(sample.picture for sample in samples), targets_N)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -79,7 +79,7 @@ class Material:
         }
 
 
-def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
+def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     """Open, check and split the data of a training.
 
     Raises:
@@ -96,16 +96,16 @@ def gather(settings: TrainSettings, *, quiet: bool = False) -> Material:
                 f"{source.location}: no picture is left for the {split} split of {len(gate.kept):,} usable ones. "
                 f"{_way_out(gate)}"
             )
-    return Material(source, gate, splits)
+    return Dataset(source, gate, splits)
 
 
-def collapsed(material: Material, settings: TrainSettings) -> str:
+def collapsed(dataset: Dataset, settings: TrainSettings) -> str:
     """Say which split got less than half of its share because nearly equal pictures stay together; empty for none."""
-    counts, gate = material.splits.counts(), material.gate
+    counts, gate = dataset.splits.counts(), dataset.gate
     wanted: dict[Split, float] = (
         {} if settings.folds else {"val": settings.val_fraction, "test": settings.test_fraction}
     )
-    named = {sample.split for sample in material.source.samples}
+    named = {sample.split for sample in dataset.source.samples}
     short = [
         f"{split} has {many(counts[split], 'picture')} instead of about {round(share * len(gate.kept)):,}"
         for split, share in wanted.items()
@@ -117,13 +117,13 @@ def collapsed(material: Material, settings: TrainSettings) -> str:
     return f"{' and '.join(short)}: {_ALIKE.format(largest)}"
 
 
-def untrained(material: Material) -> list[str]:
+def untrained(dataset: Dataset) -> list[str]:
     """Return the classes that have pictures, none of them in train: whole groups or nearly equal ones are in one split.
 
     Only cross-validation may bring this about; a single split takes care of it.
     """
-    have = {split: set(material.part(split).targets_N.tolist()) for split in SPLITS}
-    return [material.source.classes[at] for at in sorted(set().union(*have.values()) - have["train"])]
+    have = {split: set(dataset.part(split).targets_N.tolist()) for split in SPLITS}
+    return [dataset.source.classes[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 
 _TOLD = ("name-and-path", "not-a-picture")
@@ -152,19 +152,19 @@ def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
     return assign(source, gate.kept, fractions, together=together)
 
 
-def tell(material: Material, settings: TrainSettings) -> None:
+def report_dataset(dataset: Dataset, settings: TrainSettings) -> None:
     """Print what the check found that matters to a training, and the counts."""
-    gate = material.gate
+    gate = dataset.gate
     told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
     for problem in (*gate.errors, *gate.warnings, *told):
         say(problem.to_text())
-    if collapse := collapsed(material, settings):
+    if collapse := collapsed(dataset, settings):
         say(f"warning: {collapse}")
-    if names := untrained(material):
+    if names := untrained(dataset):
         say(
             f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, lie in one "
             "fold. Its validation asks for what was not taught; give such classes more groups."
         )
-    counts = ", ".join(f"{count:,} {split}" for split, count in material.splits.counts().items())
+    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.counts().items())
     left_out = len(gate.skipped) + gate.lost
-    say(f"{material.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")
+    say(f"{dataset.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")

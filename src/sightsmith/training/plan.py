@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from sightsmith.bundle.location import MANIFEST, WEIGHTS
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.place import MANIFEST, WEIGHTS
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
-from sightsmith.core.machine import look
+from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
-from sightsmith.data.likeness import content_hash
+from sightsmith.data.duplicates import content_hash
 from sightsmith.evaluation import calibration, metrics, uncertainty
 from sightsmith.evaluation.record import (
     KEPT,
@@ -30,7 +30,7 @@ from sightsmith.evaluation.record import (
     Skipped,
     known,
 )
-from sightsmith.evaluation.samples import Chosen
+from sightsmith.evaluation.test_data import EvaluationData
 from sightsmith.runtime.predictor import Predictor
 
 TOP_KS = (3, 5)
@@ -46,9 +46,9 @@ class _Gathered:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def evaluate(
+def measure_model(
     predictor: Predictor,
-    chosen: Chosen,
+    chosen: EvaluationData,
     *,
     batch: int | None = None,
     quiet: bool = False,
@@ -59,7 +59,7 @@ def evaluate(
 
     Args:
         predictor: the model.
-        chosen: the samples, their targets being indices of the model's classes (`evaluation/samples.py`).
+        chosen: the samples, their targets being indices of the model's classes (`evaluation/test_data.py`).
         batch: pictures a step; None lets the predictor choose.
         quiet: show no progress.
 
@@ -73,7 +73,7 @@ def evaluate(
     if not gathered.samples:
         first = skipped[0].why if skipped else "it has no sample"
         raise DataError(f"{chosen.location}: no picture could be evaluated ({first}).")
-    return measure(
+    return compute_metrics(
         np.stack(gathered.scores),
         np.array([sample.target for sample in gathered.samples], dtype=np.int32),
         [printable(sample.key) for sample in gathered.samples],
@@ -87,7 +87,7 @@ def evaluate(
     )
 
 
-def measure(
+def compute_metrics(
     probabilities_NK: NDArray[np.float32],
     targets_N: NDArray[np.int32],
     keys: Sequence[str],
@@ -160,7 +160,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
         "definition": manifest.definition,
         "backend": predictor.backend,
         "precision": predictor.precision,
-        "machine": str(look()),
+        "machine": str(this_machine()),
     }
 
 

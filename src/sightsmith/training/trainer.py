@@ -16,11 +16,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
-from sightsmith.data.pixels import Decoding, Fetcher, Prepared, RamCache, fits_in_memory, prepare
+from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
 from sightsmith.training.checkpoints import SafeCheckpointIO
-from sightsmith.training.choices import Plan
+from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
-from sightsmith.training.material import Part
+from sightsmith.training.plan import Plan
 from sightsmith.training.settings import TrainSettings
 
 _NOISY = ("lightning.pytorch", "lightning.fabric")
@@ -42,7 +42,7 @@ class Loaders:
 
 
 def make_loaders(
-    settings: TrainSettings, plan: Plan, preprocessing: Preprocessing, train: Part, val: Part, *, quiet: bool
+    settings: TrainSettings, plan: Plan, preprocessing: Preprocessing, train: Subset, val: Subset, *, quiet: bool
 ) -> Loaders:
     """Make the loaders; what is to be kept in memory is decoded now.
 
@@ -78,15 +78,15 @@ def make_loaders(
 
 
 def _fetcher(
-    settings: TrainSettings, preprocessing: Preprocessing, part: Part, vary: Augmentation, *, quiet: bool
+    settings: TrainSettings, preprocessing: Preprocessing, part: Subset, vary: Augmentation, *, quiet: bool
 ) -> Fetcher:
     """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
     if part.pictures.all_arrays and not vary.per_picture and fits_in_memory(len(part), preprocessing):
-        return Prepared(prepare(part.pictures, preprocessing, quiet=quiet))
+        return InMemory(load_all(part.pictures, preprocessing, quiet=quiet))
     if settings.cache == "off":
         return Decoding(part.pictures, preprocessing, vary, settings.seed)
     if not vary.per_picture:
-        return Prepared(prepare(part.pictures, preprocessing, quiet=quiet))
+        return InMemory(load_all(part.pictures, preprocessing, quiet=quiet))
     return Decoding(RamCache(part.pictures, preprocessing, quiet=quiet), preprocessing, vary, settings.seed)
 
 
@@ -120,7 +120,7 @@ def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: l
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's tips and warnings from the terminal, as long as the block runs."""
+    """CheckpointWriter Lightning's tips and warnings from the terminal, as long as the block runs."""
     loggers = [logging.getLogger(name) for name in _NOISY]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

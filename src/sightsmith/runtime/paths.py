@@ -41,7 +41,7 @@ class Item:
     error: str | None = None
 
 
-def gather(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
+def find_items(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
     """Yield the pictures that the inputs mean, folders in sorted order.
 
     Args:
@@ -108,7 +108,7 @@ def _standard_input(*, urls: bool) -> Iterator[Item]:
     for line in sys.stdin.buffer:
         name = os.fsdecode(line).strip()
         if name and name != "-":
-            yield from gather([name], urls=urls)
+            yield from find_items([name], urls=urls)
 
 
 def _refused(url: str) -> Item:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sightsmith.bundle.place import refuse_taken
+from sightsmith.bundle.location import refuse_taken
 from sightsmith.bundle.store import Bundle, add_files, pack, verify
 from sightsmith.core.errors import BundleError, OutputExistsError
 from sightsmith.core.locks import alone_in

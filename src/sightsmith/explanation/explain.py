@@ -13,7 +13,7 @@ from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.images import Picture, picture_size
 from sightsmith.core.names import did_you_mean
 from sightsmith.explanation import sanity as checks
-from sightsmith.explanation.placing import place
+from sightsmith.explanation.heat_map import project_evidence
 from sightsmith.explanation.record import Explanation
 from sightsmith.explanation.subject import Subject
 from sightsmith.runtime.predictor import Predictor
@@ -22,7 +22,8 @@ METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
 """The methods: `explanation/methods/NAME.py`.
 
 A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are), optionally `GRAIN` (how much to
-blur them for drawing, see `placing.place`) and `CELL` (where they are coarser than their array, see `sanity.noise`) and
+blur them for drawing, see `heat_map.project_evidence`) and `CELL` (where they are coarser than their array, see
+`sanity.noise`) and
 `explain(model: Subject, pixels_HWC, class_index) -> raw_hw`: its evidence for the class over the net's input, at any
 resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
 drawing and judging are the same for all and not the method's work.
@@ -68,7 +69,7 @@ def explain(
         label=model.classes[index],
         score=float(answer.scores_K[index]),
         top=tuple(answer.top(_TOP)),
-        map_HW=place(raw_hw, box, size, getattr(file, "GRAIN", 0.0)),
+        map_HW=project_evidence(raw_hw, box, size, getattr(file, "GRAIN", 0.0)),
         raw_hw=raw_hw,
         unit=file.UNIT,
         box=box,

@@ -1,4 +1,4 @@
-"""What one look at each picture tells: does it decode, its size and mode, its content hash, its thumbnail.
+"""What one scan of each picture tells: does it decode, its size and mode, its content hash, its thumbnail.
 
 Every picture is decoded once: files in threads (the decoders leave Python's lock), arrays of one shape together.
 
@@ -20,7 +20,7 @@ from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.images import Header, Picture, decode, describe, read_header
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
-from sightsmith.data.likeness import SIDE, content_bytes, thumbnail, thumbnails
+from sightsmith.data.duplicates import SIDE, content_bytes, thumbnail, thumbnails
 
 _NEAR = 4 * SIDE
 """JPEGs are decoded at no less than this, which the thumbnail is then averaged from."""
@@ -33,7 +33,7 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(slots=True)
-class Facts:
+class Scan:
     """What is known of N pictures; 318 bytes each.
 
     Attributes:
@@ -83,7 +83,7 @@ def _position(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Facts:
+def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Scan:
     """Look at every picture once.
 
     Args:
@@ -93,7 +93,7 @@ def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: boo
         quiet: show no progress.
     """
     count = len(samples)
-    facts = Facts(
+    scan = Scan(
         widths=np.zeros(count, dtype=np.int32),
         heights=np.zeros(count, dtype=np.int32),
         modes=np.zeros(count, dtype=np.uint8),
@@ -104,20 +104,20 @@ def look(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: boo
         quantisations=np.zeros(count, dtype=np.int32),
         frames=np.zeros(count, dtype=np.int32),
     )
-    for _ in track(_work(samples, facts, max_pixels, threads), "Checking pictures", count, quiet=quiet):
+    for _ in track(_work(samples, scan, max_pixels, threads), "Checking pictures", count, quiet=quiet):
         pass
-    return facts
+    return scan
 
 
-def _work(samples: Sequence[Sample], facts: Facts, max_pixels: int, threads: int) -> Iterator[int]:
+def _work(samples: Sequence[Sample], scan: Scan, max_pixels: int, threads: int) -> Iterator[int]:
     """Do all of the work, yielding each position when it is done."""
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[range]] = deque()
         for places in _shares(samples):
             if isinstance(samples[places[0]].picture, np.ndarray):
-                running.append(pool.submit(_look_at_arrays, samples, places, facts, max_pixels))
+                running.append(pool.submit(_look_at_arrays, samples, places, scan, max_pixels))
             else:
-                running.append(pool.submit(_look_at_files, samples, places, facts, max_pixels))
+                running.append(pool.submit(_look_at_files, samples, places, scan, max_pixels))
             if len(running) > 2 * threads:
                 yield from running.popleft().result()
         while running:
@@ -146,34 +146,34 @@ def _kind(picture: Picture) -> tuple[object, ...] | None:
     return (picture.shape, picture.dtype) if isinstance(picture, np.ndarray) else None
 
 
-def _look_at_files(samples: Sequence[Sample], places: range, facts: Facts, max_pixels: int) -> range:
+def _look_at_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     for place in places:
         picture = samples[place].picture
         try:
-            _look_at_file(picture, place, facts, max_pixels)
+            _look_at_file(picture, place, scan, max_pixels)
         except TooManyPixelsError as error:
-            _fail(facts, place, "too-many-pixels", _bare(error))
+            _fail(scan, place, "too-many-pixels", _bare(error))
         except PictureError as error:
-            _fail(facts, place, "unreadable", _bare(error))
+            _fail(scan, place, "unreadable", _bare(error))
         except OSError as error:
-            _fail(facts, place, "unreadable", f"cannot be read ({error.strerror or error}).")
+            _fail(scan, place, "unreadable", f"cannot be read ({error.strerror or error}).")
     return places
 
 
-def _look_at_file(picture: Picture, place: int, facts: Facts, max_pixels: int) -> None:
+def _look_at_file(picture: Picture, place: int, scan: Scan, max_pixels: int) -> None:
     content = content_bytes(picture)
-    facts.hashes[place] = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
+    scan.hashes[place] = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
     encoded = content if isinstance(picture, (str, bytes, os.PathLike)) else picture
     header = read_header(encoded)
     image = decode(encoded, near=_NEAR, max_pixels=max_pixels)
-    facts.thumbnails[place] = thumbnail(image)
+    scan.thumbnails[place] = thumbnail(image)
     if isinstance(encoded, bytes):
-        facts.sizes[place] = len(encoded)
-    facts.note(place, header)
+        scan.sizes[place] = len(encoded)
+    scan.note(place, header)
 
 
-def _fail(facts: Facts, place: int, code: str, reason: str) -> None:
-    facts.failures[place] = (code, reason)
+def _fail(scan: Scan, place: int, code: str, reason: str) -> None:
+    scan.failures[place] = (code, reason)
 
 
 def _bare(error: PictureError) -> str:
@@ -181,7 +181,7 @@ def _bare(error: PictureError) -> str:
     return str(error).partition(": ")[2] or str(error)
 
 
-def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_pixels: int) -> range:
+def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     first = samples[places[0]].picture
     try:
         decode(first)  # one shape and type: what holds of the first holds of all
@@ -191,15 +191,15 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, facts: Facts, max_
     except PictureError as error:
         code = "too-many-pixels" if isinstance(error, TooManyPixelsError) else "unreadable"
         for place in places:
-            _fail(facts, place, code, _bare(error))
+            _fail(scan, place, code, _bare(error))
         return places
     stack = np.stack([samples[place].picture for place in places])  # type: ignore[misc]
     part = slice(places.start, places.stop)
     head = f"{stack.dtype.str}{stack.shape[1:]}".encode()
     digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)
-    facts.hashes[part] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
-    facts.thumbnails[part] = thumbnails(_grey(stack))
-    facts.note(part, Header(width, height, _mode(stack)))
+    scan.hashes[part] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+    scan.thumbnails[part] = thumbnails(_grey(stack))
+    scan.note(part, Header(width, height, _mode(stack)))
     return places
 
 

@@ -11,8 +11,8 @@ import torch
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
-from sightsmith.runtime.eager import exported_module
 from sightsmith.runtime.session import INPUT
+from sightsmith.runtime.torch_session import exported_module
 
 _LARGEST = 2_000_000_000
 """Bytes of weights above which they go into a file of their own: protobuf ends at 2 GiB."""

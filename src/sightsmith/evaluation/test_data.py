@@ -25,7 +25,7 @@ _NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class EvaluationData:
     """Samples to measure a model on; their targets are indices of the model's classes.
 
     Attributes:
@@ -52,14 +52,14 @@ class Chosen:
         return told | ({"warning": self.warning} if self.warning else {})
 
 
-def choose(
+def open_evaluation_data(
     bundle: Bundle,
     data: str | Path | None = None,
     split: Split = "test",
     *,
     options: SourceOptions = _ANY,
     missing_ok: bool = False,
-) -> Chosen:
+) -> EvaluationData:
     """Return the samples that a verb's argument names; the one place that tells a split from other data.
 
     Args:
@@ -99,7 +99,7 @@ def _refuse_reading(options: SourceOptions) -> None:
 
 def own_split(
     bundle: Bundle, split: Split = "test", *, group_by: str | None = None, missing_ok: bool = False
-) -> Chosen:
+) -> EvaluationData:
     """Return the samples that training put into a split.
 
     Args:
@@ -170,7 +170,7 @@ def _named(bundle: Bundle, source: Source) -> Source:
 
 def given_data(
     bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False, grouped: bool = False
-) -> Chosen:
+) -> EvaluationData:
     """Return the samples of data that somebody named: the stored split where it is the model's own data, moved.
 
     Args:
@@ -222,13 +222,15 @@ def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
         )
 
 
-def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missing_ok: bool) -> Chosen:
+def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missing_ok: bool) -> EvaluationData:
     _check_split(bundle, splits, split)
     kept_samples = [source.samples[at] for at in splits.indices(split, source)]
     return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True, missing_ok=missing_ok)
 
 
-def other_data(source: Source, classes: Sequence[str], split: Split = "test", *, missing_ok: bool = False) -> Chosen:
+def other_data(
+    source: Source, classes: Sequence[str], split: Split = "test", *, missing_ok: bool = False
+) -> EvaluationData:
     """Return the samples of other data, matched to a model's classes by name.
 
     Where the source names splits, only its `split` is taken; else everything.
@@ -266,11 +268,11 @@ def _lost(source: Source, split: Split | None) -> tuple[Skipped, ...]:
 
 def _chosen(
     source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool, missing_ok: bool
-) -> Chosen:
+) -> EvaluationData:
     labelled = [sample for sample in samples if sample.target is not None]
     _check_classes(source, labelled, classes, split, missing_ok=missing_ok)
     index = {name: at for at, name in enumerate(classes)}
-    return Chosen(
+    return EvaluationData(
         samples=tuple(replace(sample, target=index[source.classes[sample.target]]) for sample in labelled),
         location=source.location,
         format=source.format,
