@@ -5,18 +5,21 @@ Heavy parts are imported inside the verb that needs them, so that help and error
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
 from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores
-from sightsmith.core.errors import BundleError, SettingsError
+from sightsmith.core.errors import BundleError
 from sightsmith.core.extras import require_training
 from sightsmith.core.files import next_free
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
+from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.runtime.settings import ExportSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.training.settings import TrainSettings
 
@@ -31,17 +34,21 @@ _LOOK = Group("Look", sort_key=1)
 _MAKE = Group("Make", sort_key=2)
 _USE = Group("Use", sort_key=3)
 
-TrainFlags = flags_of(TrainSettings, leave_out=("data",))
+TrainFlags = flags_of(TrainSettings, leave_out=("data",), over_file=True)
 ServeFlags = flags_of(ServeSettings)
 SourceFlags = flags_of(SourceOptions)
-_NO_TRAIN_FLAGS, _NO_SERVE_FLAGS, _NO_SOURCE_FLAGS = TrainFlags(), ServeFlags(), SourceFlags()
+LoadFlags = flags_of(LoadSettings, leave_out=("threads",))
+EvaluateFlags = flags_of(EvaluateSettings)
+PredictFlags = flags_of(PredictSettings, form="--as")
+ExplainFlags = flags_of(ExplainSettings)
+ExportFlags = flags_of(ExportSettings)
 
-Backend = Annotated[
-    str, Parameter(help="Backend: auto, or one that `doctor` lists. [default: auto]", show_default=False)
+AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=(), show_default=False)]
+Overwrite = Annotated[
+    bool, Parameter(help="Replace what stands at the output's place.", negative=(), show_default=False)
 ]
-Precision = Annotated[str, Parameter(help="auto, bf16 or fp32. [default: auto]", show_default=False)]
-Overwrite = Annotated[bool, Parameter(help="Replace what stands at the output's place.", negative=())]
-AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=())]
+Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
+Several = Parameter(consume_multiple=True)
 
 
 @app.command(group=_LOOK)
@@ -49,9 +56,9 @@ def check(
     data: str,
     /,
     *,
-    source: SourceFlags = _NO_SOURCE_FLAGS,  # type: ignore[valid-type]
+    source: SourceFlags | None = None,  # type: ignore[valid-type]
     html: Path | None = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
+    strict: Switch = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> int:
@@ -77,8 +84,8 @@ def train(
     /,
     *,
     config: Path | None = None,
-    print_config: Annotated[bool, Parameter(negative=())] = False,
-    settings: TrainFlags = _NO_TRAIN_FLAGS,  # type: ignore[valid-type]
+    print_config: Switch = False,
+    settings: TrainFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
     """Train a classifier on pictures and write it as a bundle.
 
@@ -112,14 +119,8 @@ def evaluate(
     bundle: Path,
     /,
     *,
-    data: str | None = None,
-    source: SourceFlags = _NO_SOURCE_FLAGS,  # type: ignore[valid-type]
-    split: Literal["train", "val", "test"] = "test",
-    missing_ok: Annotated[bool, Parameter(negative=())] = False,
-    backend: Backend = "auto",
-    precision: Precision = "auto",
-    report: Path | None = None,
-    overwrite: Overwrite = False,
+    settings: EvaluateFlags | None = None,  # type: ignore[valid-type]
+    loading: LoadFlags | None = None,  # type: ignore[valid-type]
     as_json: AsJson = False,
 ) -> int:
     """Measure a model on pictures it has not seen, and write a report with pictures.
@@ -129,24 +130,11 @@ def evaluate(
 
     Args:
         bundle: The model.
-        data: Other data with the same classes: all of it, or its `split` if it has splits; or the place that the
-            model's own data has moved to. `train`, `val` and `test` name the model's own splits; for a folder of such a
-            name write ./test. Without it, the model's own data.
-        split: Which split.
-        missing_ok: Accept data that lacks some of the model's classes.
-        report: Where the page goes besides the bundle's own report folder; for other data, where it goes at all.
     """
     from sightsmith import model
 
-    with model.load(bundle, backend=backend, precision=precision) as loaded:
-        done = loaded.evaluate(
-            data,
-            **given(source),
-            split=split,
-            missing_ok=missing_ok,
-            report=report,
-            overwrite=overwrite,
-        )
+    with model.load(bundle, **given(loading)) as loaded:
+        done = loaded.evaluate(**given(settings))
     print(json_text(done.to_json(), 2) if as_json else done.to_text())
     for skipped in done.skipped:
         say(f"skipped {skipped.key}: {skipped.why}")
@@ -160,7 +148,7 @@ def evaluate(
 
 @app.command(group=_LOOK)
 def compare(
-    bundles: Annotated[list[Path], Parameter(consume_multiple=True)],
+    bundles: Annotated[list[Path], Several],
     /,
     *,
     html: Path | None = None,
@@ -186,14 +174,8 @@ def predict(
     pictures: Annotated[list[str], Parameter(consume_multiple=True, allow_leading_hyphen=True)],
     /,
     *,
-    top: int = 5,
-    out: Path | None = None,
-    form: Annotated[Literal["jsonl", "csv", "text"] | None, Parameter(name="--as")] = None,
-    urls: Annotated[bool, Parameter(negative=())] = False,
-    batch: int | None = None,
-    backend: Backend = "auto",
-    precision: Precision = "auto",
-    overwrite: Overwrite = False,
+    settings: PredictFlags | None = None,  # type: ignore[valid-type]
+    loading: LoadFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
     """Predict files, folders, patterns, or what comes on standard input (`-`).
 
@@ -202,18 +184,12 @@ def predict(
     Args:
         bundle: The model.
         pictures: Files, folders, patterns such as 'more/*.jpg', `-`, or addresses with --urls.
-        top: How many labels a picture.
-        out: Write to a file (.jsonl, .csv, .txt) instead of standard output.
-        form: Form of the answers. By default text on a terminal, else JSON lines.
-        urls: Fetch http and https addresses.
-        batch: Pictures a batch; by default what suits the backend.
     """
     from sightsmith import model
 
-    if top < 1:
-        raise SettingsError(f"--top must be at least 1, got {top}.")
-    with model.load(bundle, backend=backend, precision=precision) as loaded:
-        failed = loaded.predict_to(pictures, out=out, form=form, top=top, urls=urls, batch=batch, overwrite=overwrite)
+    asked = from_mapping(PredictSettings, given(settings), where="predict")
+    with model.load(bundle, **given(loading)) as loaded:
+        failed = loaded.predict_to(pictures, asked)
     for why in failed:
         say(f"skipped {why}")
     return int(bool(failed))
@@ -225,12 +201,9 @@ def explain(
     picture: str,
     /,
     *,
-    method: str = "class_map",
-    label: str | None = None,
+    settings: ExplainFlags | None = None,  # type: ignore[valid-type]
     out: Path | None = None,
-    sanity: Annotated[bool, Parameter(negative=())] = False,
-    backend: Backend = "auto",
-    precision: Precision = "auto",
+    loading: LoadFlags | None = None,  # type: ignore[valid-type]
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> int:
@@ -239,16 +212,13 @@ def explain(
     Args:
         bundle: The model.
         picture: The picture.
-        method: class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch).
-        label: The class; by default the predicted one.
         out: Where the overlay goes; the raw map stands beside it. By default PICTURE.MODEL.METHOD.png here, or the
             next free name.
-        sanity: Score the map too: deletion and insertion, against a random map.
     """
     from sightsmith import model
 
-    with model.load(bundle, backend=backend, precision=precision) as loaded:
-        done = loaded.explain(picture, method=method, label=label, sanity=sanity)
+    with model.load(bundle, **given(loading)) as loaded:
+        done = loaded.explain(picture, **given(settings))
         stem = f"{Path(picture).stem}.{loaded.manifest.name}.{done.method}"
     target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy"))
     for path in done.save(target, overwrite=overwrite):
@@ -262,23 +232,19 @@ def export(
     bundle: Path,
     /,
     *,
-    to: Annotated[list[str], Parameter(consume_multiple=True)],
-    prove: str | None = None,
-    precision: Precision = "auto",
+    to: Annotated[list[str], Several],
+    settings: ExportFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
     """Compile a model for a backend and prove that it answers alike; beyond the tolerance nothing is written.
 
     Args:
         bundle: The model.
         to: One backend or more: openvino, onnx.
-        prove: Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of
-            `evaluate`.
     """
     from sightsmith import model
 
     with model.load(bundle, backend="torch") as loaded:
-        names = [name for given_names in to for name in given_names.split(",")]
-        done = loaded.export(names, prove=prove, precision=precision)
+        done = loaded.export([name for names in to for name in names.split(",")], **given(settings))
     print(done)
     for key, why in done.skipped:
         say(f"skipped {key}: {why}")
@@ -287,10 +253,10 @@ def export(
 
 @app.command(group=_USE)
 def serve(
-    bundles: Annotated[list[str], Parameter(consume_multiple=True)],
+    bundles: Annotated[list[str], Several],
     /,
     *,
-    settings: ServeFlags = _NO_SERVE_FLAGS,  # type: ignore[valid-type]
+    settings: ServeFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
     """Put models behind HTTP, with a page to try them.
 
@@ -359,7 +325,7 @@ def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
 
 
 @app.command(group=_LOOK)
-def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision = "auto") -> int:
+def verify(bundle: Path, /, *, loading: LoadFlags | None = None) -> int:  # type: ignore[valid-type]
     """Check every byte of a bundle, and that it still answers its witnesses.
 
     Args:
@@ -374,7 +340,7 @@ def verify(bundle: Path, /, *, backend: Backend = "auto", precision: Precision =
     if problems:
         found = "\n  ".join(problems)
         raise BundleError(f"{bundle}: {found}. Do not trust this bundle: copy it again from where it was made.")
-    with model.load(bundle, backend=backend, precision=precision) as loaded:
+    with model.load(bundle, **given(loading)) as loaded:
         proof = loaded.replay()
     print(f"{bundle}: every file is as it was written; {proof}, {loaded.why}.")
     return 0

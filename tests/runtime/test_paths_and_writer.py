@@ -18,6 +18,7 @@ from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.sources.parts.listing import list_pictures
 from sightsmith.runtime.paths import MAX_FETCH, find_items
 from sightsmith.runtime.prediction_writer import open_writer
+from sightsmith.runtime.settings import PredictSettings
 
 
 def png(value: int = 7) -> bytes:
@@ -184,7 +185,7 @@ class Answer:
 
 
 def test_json_lines(tmp_path):
-    with open_writer(tmp_path / "o.jsonl", None, 1) as writer:
+    with open_writer(PredictSettings(out=tmp_path / "o.jsonl", top=1)) as writer:
         writer.write("é.png", Answer())
         writer.write("bad.png", None, "bad.png: broken")
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
@@ -195,7 +196,7 @@ def test_json_lines(tmp_path):
 
 
 def test_csv(tmp_path):
-    with open_writer(tmp_path / "o.csv", None, 5) as writer:
+    with open_writer(PredictSettings(out=tmp_path / "o.csv")) as writer:
         writer.write("x.png", Answer())
         writer.write("bad.png", None, "broken")
     rows = list(csv.DictReader((tmp_path / "o.csv").read_text("utf-8").splitlines()))
@@ -207,19 +208,19 @@ def test_csv(tmp_path):
 
 
 def test_text_on_standard_output(capsys):
-    with open_writer(None, "text", 2) as writer:
+    with open_writer(PredictSettings(form="text", top=2)) as writer:
         writer.write("x.png", Answer())
     assert capsys.readouterr().out == "x.png: a,b 75.0%  c 25.0%\n"
 
 
 def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
     out = tmp_path / "o.csv"
-    with pytest.raises(RuntimeError), open_writer(out, None, 1) as writer:
+    with pytest.raises(RuntimeError), open_writer(PredictSettings(out=out, top=1)) as writer:
         writer.write("x.png", Answer())
         raise RuntimeError("stop")
     assert not list(tmp_path.iterdir())
     out.write_text("mine")
-    with pytest.raises(OutputExistsError), open_writer(out, None, 1):
+    with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, top=1)):
         pytest.fail("the block must not run")
-    with pytest.raises(SettingsError, match="--as"), open_writer(tmp_path / "o.xls", None, 1):
+    with pytest.raises(SettingsError, match="--as"), open_writer(PredictSettings(out=tmp_path / "o.xls", top=1)):
         pytest.fail("the block must not run")

@@ -35,28 +35,36 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def flags_of(cls: type, *, leave_out: tuple[str, ...] = ()) -> type:
+def flags_of(cls: type, *, leave_out: tuple[str, ...] = (), over_file: bool = False, **renamed: str) -> type:
     """Return a dataclass for cyclopts with one optional flag a field of the settings dataclass `cls`.
 
     Args:
         cls: the settings dataclass.
         leave_out: fields that are arguments of the verb rather than flags.
+        over_file: a TOML file may set them too, so that a flag must be able to say no (`--no-balanced`).
+        renamed: flags by field that are called otherwise.
     """
+    negative = None if over_file else ()
     hints, docs = get_type_hints(cls), field_docs(cls)
     flags = []
     for field in dataclasses.fields(cls):
         if field.name in leave_out:
             continue
-        help_text = docs.get(field.name, "") + _default_text(field)
-        annotated = Annotated[hints[field.name] | None, Parameter(help=help_text, show_default=False)]  # type: ignore[valid-type,name-defined]
+        help_text = docs.get(field.name, "") + (
+            "" if negative == () and field.default is False else _default_text(field)
+        )
+        shown = Parameter(help=help_text, show_default=False, name=renamed.get(field.name), negative=negative)
+        annotated = Annotated[hints[field.name] | None, shown]  # type: ignore[valid-type,name-defined]
         flags.append((field.name, annotated, dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(f"{cls.__name__}Flags", flags, frozen=True, kw_only=True)
     made.__module__ = cls.__module__  # cyclopts takes a class of the module `types` for a builtin
     return Parameter(name="*")(made)
 
 
-def given(flags: Any) -> dict[str, Any]:
+def given(flags: Any | None) -> dict[str, Any]:
     """Return the flags that were given, by field; numbers in open tables (`--net.KEY`) are read as in TOML."""
+    if flags is None:
+        return {}
     values = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
     return {name: _typed(value) for name, value in values.items() if value is not None}
 
@@ -90,11 +98,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
-    if field.default is dataclasses.MISSING or field.default is None or field.default == "":
+    if field.default in (dataclasses.MISSING, None, ""):
         return ""
-    value = (
-        {True: "yes", False: "no"}.get(field.default, field.default)
-        if isinstance(field.default, bool)
-        else field.default
-    )
+    value = {True: "yes", False: "no"}[field.default] if isinstance(field.default, bool) else field.default
     return f" [default: {value}]"

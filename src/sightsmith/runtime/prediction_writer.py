@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.text_streams import is_utf8
-
-Form = Literal["jsonl", "csv", "text"]
+from sightsmith.runtime.settings import Form, PredictSettings
 
 
 class HasJson(Protocol):
@@ -54,23 +53,20 @@ class Writer:
 
 
 @contextmanager
-def open_writer(out: Path | None, form: Form | None, top: int, *, overwrite: bool = False) -> Iterator[Writer]:
-    """Open a writer on a file (whole or not at all) or on standard output.
-
-    Args:
-        out: the file; None is standard output.
-        form: None takes it from the file's ending; on standard output text for a terminal, else JSON lines.
-        top: how many labels a picture.
-        overwrite: replace an existing file.
-    """
-    form = form or _form_of(out)
-    if out is None:
-        yield Writer(sys.stdout, form, top)
+def open_writer(settings: PredictSettings) -> Iterator[Writer]:
+    """Open a writer on the settings' file (whole or not at all) or on standard output."""
+    form = settings.form or _form_of(settings.out)
+    if settings.out is None:
+        yield Writer(sys.stdout, form, settings.top)
         sys.stdout.flush()
         return
-    refuse_existing(out, overwrite=overwrite)
-    with told(out), new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        yield Writer(stream, form, top)
+    refuse_existing(settings.out, overwrite=settings.overwrite)
+    with (
+        told(settings.out),
+        new_file(settings.out) as partial,
+        partial.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        yield Writer(stream, form, settings.top)
 
 
 def _form_of(out: Path | None) -> Form:

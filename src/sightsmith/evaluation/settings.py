@@ -1,0 +1,23 @@
+"""What `evaluate` can be told; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sightsmith.data.settings import SourceOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateSettings(SourceOptions):
+    data: str | Path | None = None
+    """Other data with the same classes: all of it, or its split if it has splits; or the place that the model's own
+    data has moved to. train, val and test name the model's own splits; for a folder of such a name write ./test (in
+    Python a Path will do). Without it, the model's own data."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which split."""
+    missing_ok: bool = False
+    """Accept data that lacks some of the model's classes."""
+    report: Path | None = None
+    """Where the page goes besides the bundle's own report folder; for other data, where it goes at all."""
+    overwrite: bool = False
+    """Replace what stands at the output's place."""

@@ -1,0 +1,48 @@
+"""What `load`, `predict` and `export` can be told; a field is a flag and a Python argument, and its text the help."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sightsmith.core.errors import SettingsError
+
+Form = Literal["jsonl", "csv", "text"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadSettings:
+    backend: str = "auto"
+    """Backend: auto takes the fastest that can run here, or one that `doctor` lists."""
+    precision: str = "auto"
+    """auto, bf16 or fp32."""
+    threads: int = 0
+    """Threads to compute with; 0 uses every core."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictSettings:
+    top: int = 5
+    """How many labels a picture, ≥ 1."""
+    out: Path | None = None
+    """Write to a file (.jsonl, .csv, .txt) instead of standard output."""
+    form: Form | None = None
+    """Form of the answers. By default that of the file's ending; on standard output text on a terminal, else JSON
+    lines."""
+    urls: bool = False
+    """Fetch http and https addresses."""
+    batch: int | None = None
+    """Pictures a batch; by default what suits the backend."""
+    overwrite: bool = False
+    """Replace what stands at the output's place."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise SettingsError(f"--top must be at least 1, got {self.top}.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSettings:
+    prove: str | Path | None = None
+    """Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of `evaluate`."""
+    precision: str = "auto"
+    """auto proves all that the backend computes in here; bf16 or fp32 that one, and fp32."""
