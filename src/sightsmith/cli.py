@@ -290,7 +290,7 @@ def models(
     from sightsmith import overview
 
     shown = overview.task(task) if task else overview.net(name) if name else overview.nets(search, limit)
-    print(json_text(shown.to_json(), 2) if as_json else shown.to_text())
+    print(json_text(shown.facts, 2) if as_json else shown.text)
     return 0
 
 
@@ -305,7 +305,7 @@ def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson 
     from sightsmith import overview
 
     found = overview.doctor(host, port)
-    print(json_text(found.to_json(), 2) if as_json else found.to_text())
+    print(json_text(found.facts, 2) if as_json else found.text)
     return int(found.failed)
 
 

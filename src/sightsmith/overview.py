@@ -3,7 +3,8 @@
 import importlib.util
 import platform
 import socket
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -31,41 +32,22 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Something to print.
-
-    Attributes:
-        facts: as JSON.
-        text: for reading.
-        failed: something that was asked for is not there.
-    """
-
     facts: Any
+    """As JSON."""
     text: str
+    """For reading."""
     failed: bool = False
-
-    def to_json(self) -> Any:
-        """Return the facts as plain JSON."""
-        return self.facts
-
-    def to_text(self) -> str:
-        """Return the text."""
-        return self.text
+    """Something that was asked for is not there."""
 
 
-@dataclass(slots=True)
-class _Lines:
-    """Lines of two columns under headings."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def heading(self, text: str) -> None:
-        self.lines += ["", text] if self.lines else [text]
-
-    def row(self, name: str, value: str) -> None:
-        self.lines.append(f"  {name:<14} {value}")
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
+def _table(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    """Return rows of two columns under the headings of those sections that have any."""
+    parts = [
+        "\n".join([title, *(f"  {name:<14} {value}" for name, value in rows)])
+        for title, found in sections.items()
+        if (rows := list(found))
+    ]
+    return "\n\n".join(parts)
 
 
 def nets(search: str | None, limit: int) -> Overview:
@@ -87,22 +69,22 @@ def nets(search: str | None, limit: int) -> Overview:
 def net(name: str) -> Overview:
     """Show one net: its settings, paper, licence and published weights."""
     info = _training_part("sightsmith.nets.build").describe_net(name)
-    lines = _Lines()
-    lines.heading(f"{info.name} ({info.library})")
-    lines.row("parameters", f"{info.parameters:,}")
-    lines.row("paper", info.paper or "none recorded")
-    lines.row("licence", f"{info.licence} (code)")
-    if info.native:
-        lines.row("made for", f"{info.native.width}×{info.native.height} pixels")
-    if info.pretrained:
-        lines.heading("Published weights (--weights pretrained takes the first)")
-        for tag, licence in info.pretrained:
-            lines.row(tag, licence)
-    if info.settings:
-        lines.heading("Settings, given as --net.NAME VALUE")
-        for setting in info.settings:
-            lines.row(setting.name, f"{setting.help} [default: {setting.default}]")
-    return Overview(asdict(info), str(lines))
+    known = [
+        ("parameters", f"{info.parameters:,}"),
+        ("paper", info.paper or "none recorded"),
+        ("licence", f"{info.licence} (code)"),
+        *([("made for", f"{info.native.width}×{info.native.height} pixels")] if info.native else []),
+    ]
+    text = _table(
+        {
+            f"{info.name} ({info.library})": known,
+            "Published weights (--weights pretrained takes the first)": info.pretrained,
+            "Settings, given as --net.NAME VALUE": [
+                (setting.name, f"{setting.help} [default: {setting.default}]") for setting in info.settings
+            ],
+        }
+    )
+    return Overview(asdict(info), text)
 
 
 def _weights(info: "NetInfo") -> str:
@@ -113,53 +95,51 @@ def task(name: str) -> Overview:
     """Show the settings of a task with their help."""
     _training_part("sightsmith.tasks")
     settings = TASKS.module(name).Settings
-    docs, defaults = field_docs(settings), to_mapping(settings())
-    lines = _Lines([f"Settings of the task {name}, given as --task.NAME VALUE:"])
-    for key, value in defaults.items():
-        lines.row(key, f"{docs.get(key, '')} [default: {value}]")
-    return Overview({key: {"default": value, "help": docs.get(key, "")} for key, value in defaults.items()}, str(lines))
+    docs = field_docs(settings)
+    facts = {key: {"default": value, "help": docs.get(key, "")} for key, value in to_mapping(settings()).items()}
+    rows = [(key, f"{one['help']} [default: {one['default']}]") for key, one in facts.items()]
+    return Overview(facts, _table({f"Settings of the task {name}, given as --task.NAME VALUE:": rows}))
 
 
 def doctor(host: str, port: int | None) -> Overview:
     """Look at the machine, the devices, the backends, the versions, and at a port where one is given."""
     seen = machine.this_machine()
-    devices = _devices()
+    devices, training = _devices(), _training_choices(seen)
     precision, why = _precision(seen)
-    training = _training_choices(seen)
     backends = {name: _backend(name) for name in BACKENDS.names()}
     versions = {name: found for name in _PARTS if (found := _version(name))}
     port_problem = None if port is None else _port_problem(host, port)
-
-    lines = _Lines()
-    lines.heading("Machine")
-    lines.row("processor", str(seen))
-    lines.row("memory", f"{seen.memory / 2**30:.1f} GiB free")
-    for device, what in devices.items():
-        lines.row(device, what)
-    lines.row("precision", f"{precision}: {why}")
-    for what, (choice, reason) in training.items():
-        lines.row({"device": "train on", "precision": "train in"}[what], f"{choice}: {reason}")
-    lines.heading("Backends")
-    for name, state in backends.items():
-        lines.row(name, state)
-    lines.heading("Versions")
-    lines.row("sightsmith", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
-    for name, found in versions.items():
-        lines.row(name, found)
-    if port is not None:
-        lines.heading("Service")
-        lines.row("port", port_problem or f"{host}:{port} is free")
+    text = _table(
+        {
+            "Machine": [
+                ("processor", str(seen)),
+                ("memory", f"{seen.memory / 2**30:.1f} GiB free"),
+                *devices.items(),
+                ("precision", f"{precision}: {why}"),
+                *(
+                    ({"device": "train on", "precision": "train in"}[what], f"{value}: {reason}")
+                    for what, (value, reason) in training.items()
+                ),
+            ],
+            "Backends": backends.items(),
+            "Versions": [
+                ("sightsmith", f"{__version__} on Python {platform.python_version()}, {platform.system()}"),
+                *versions.items(),
+            ],
+            "Service": [] if port is None else [("port", port_problem or f"{host}:{port} is free")],
+        }
+    )
     facts = {
         "machine": asdict(seen),
         "devices": devices,
         "precision": precision,
         "why": why,
-        "training": {what: {"value": choice, "why": reason} for what, (choice, reason) in training.items()},
+        "training": {what: {"value": value, "why": reason} for what, (value, reason) in training.items()},
         "backends": backends,
         "versions": {"sightsmith": __version__, "python": platform.python_version()} | versions,
         "port": port_problem,
     }
-    return Overview(facts, str(lines), failed=port_problem is not None)
+    return Overview(facts, text, failed=port_problem is not None)
 
 
 def _training_part(module: str) -> ModuleType:
