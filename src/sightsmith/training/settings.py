@@ -34,7 +34,7 @@ class TrainSettings(SourceOptions):
     """Look for nearly equal pictures and keep each set of them in one split. Turn it off for scenes that hardly
     differ, such as parts under a fixed camera."""
     balanced: bool = False
-    """Console every class equally often, however many pictures it has."""
+    """Show every class equally often, however many pictures it has."""
 
     # What to train
     out: Path | None = None

@@ -75,7 +75,7 @@ class Threads(Callback):
         return {"threads": torch.get_num_threads()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """CheckpointWriter the number of a checkpoint, unless another was asked for."""
+        """Keep the number of a checkpoint, unless another was asked for."""
         self._fixed = True
         if self._asked is None and state_dict["threads"] != torch.get_num_threads():
             torch.set_num_threads(state_dict["threads"])

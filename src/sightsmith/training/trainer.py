@@ -120,7 +120,7 @@ def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: l
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """CheckpointWriter Lightning's tips and warnings from the terminal, as long as the block runs."""
+    """Keep Lightning's tips and warnings from the terminal, as long as the block runs."""
     loggers = [logging.getLogger(name) for name in _NOISY]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
