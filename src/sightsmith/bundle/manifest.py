@@ -60,7 +60,6 @@ class Manifest:
     """SHA-256 of every file but the manifest, by path relative to the bundle."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON."""
         raw: dict[str, Any] = plain({**dataclasses.asdict(self), "preprocessing": self.preprocessing.to_json()})
         return raw
 

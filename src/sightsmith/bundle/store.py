@@ -115,7 +115,6 @@ class Bundle:
 
     @property
     def zipped(self) -> bool:
-        """Whether the bundle is an archive."""
         return self._remove is not None
 
     def file(self, relative: str) -> Path:

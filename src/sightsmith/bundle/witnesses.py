@@ -49,7 +49,6 @@ class Witnesses:
     outputs: dict[str, NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        """Check that there is at least one and that everything is there for each."""
         count = len(self.pictures)
         if not 1 <= count <= MAX_COUNT:
             raise BundleError(f"witnesses: a bundle needs 1…{MAX_COUNT} witnesses, got {count}")
@@ -100,7 +99,6 @@ class Proof:
         return found
 
     def __str__(self) -> str:
-        """Tell how near the answers are, in a line."""
         apart = ", ".join(f"{name} within {value:.2g}" for name, value in self.differences.items())
         told = f"{many(self.count, 'witness', 'witnesses')} answered alike ({apart})"
         return told if self.ok else "; ".join(self.problems())
@@ -111,7 +109,6 @@ class Proof:
             raise ProofError(f"{what}: the model does not answer as it did when trained: {'; '.join(self.problems())}.")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the proof as plain JSON."""
         return {
             "ok": self.ok,
             "witnesses": self.count,

@@ -120,7 +120,6 @@ def decode(
 
 
 def too_slow(seconds: float) -> PictureError:
-    """Return the error of a picture that took its time."""
     return PictureError(f"a picture may take {seconds:g} s to decode, this one took longer. Make it smaller.")
 
 

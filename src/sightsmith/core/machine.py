@@ -32,7 +32,6 @@ class Machine:
 
 @cache
 def this_machine() -> Machine:
-    """Look at the machine once."""
     info = _read("/proc/cpuinfo")
     flags = set(_after(info, "flags").split())
     amx = {"amx_tile", "amx_bf16"} <= flags

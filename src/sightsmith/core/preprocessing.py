@@ -53,7 +53,6 @@ class Preprocessing:
     """With letterbox: grey value of the padding, 0…255."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if not (1 <= self.height <= 4096 and 1 <= self.width <= 4096):
             raise SettingsError(f"preprocessing: sides must be 1…4096 pixels, got {self.width}×{self.height}")
         if not 0 < self.crop_fraction <= 1:
@@ -140,7 +139,6 @@ class Preprocessing:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the definition as plain JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod

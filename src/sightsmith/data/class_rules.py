@@ -100,7 +100,6 @@ def balance(data: Checked, verdict: Verdict) -> None:
 
 
 def names(data: Checked, verdict: Verdict) -> None:
-    """Find classes that may be one by their names."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in data.source.classes:
         alike[folded(name)].append(name)

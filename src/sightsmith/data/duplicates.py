@@ -219,7 +219,6 @@ def _windows(
 def _confirmed(
     pairs_P2: NDArray[np.int64], rows_U256: NDArray[np.uint8], contrasts: NDArray[np.floating]
 ) -> NDArray[np.int64]:
-    """Return the pairs whose thumbnails are alike."""
     one, other = rows_U256[pairs_P2[:, 0]], rows_U256[pairs_P2[:, 1]]
     gaps = np.maximum(one, other) - np.minimum(one, other)
     mean = gaps.mean(axis=1, dtype=np.float32)

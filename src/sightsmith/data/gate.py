@@ -68,12 +68,10 @@ class GateReport:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Problems that make the data wrong."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Problems that may make the data wrong."""
         return tuple(problem for problem in self.problems if problem.severity == "warning")
 
     @property
@@ -86,7 +84,6 @@ class GateReport:
         return bool(self.errors or (strict and self.warnings))
 
     def to_text(self) -> str:
-        """Return the report for a terminal."""
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
         pictures, classes = many(self.total, "picture"), many(len(self.classes), "class", "classes")
         left_out = len(self.skipped) + self.lost

@@ -62,7 +62,6 @@ class Order:
         self._targets_N, self._rank, self._world = targets_N, rank, world
 
     def __len__(self) -> int:
-        """Return how many batches an epoch has for this process."""
         return -(-self._count // (self.batch_size * self._world))
 
     def set_epoch(self, epoch: int) -> None:
@@ -130,7 +129,6 @@ class Loader:
         self._workers = _worker_loader(fetcher, order, workers) if workers else None
 
     def __len__(self) -> int:
-        """Return how many batches an epoch has."""
         return len(self.order)
 
     def close(self) -> None:
@@ -138,7 +136,6 @@ class Loader:
         self._workers = None
 
     def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch have been given out."""
         return {"given": self._given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

@@ -26,11 +26,9 @@ class PictureIndex:
             self._objects = kept
 
     def __len__(self) -> int:
-        """Return how many pictures there are."""
         return len(self._ends) - 1 if self._objects is None else len(self._objects)
 
     def __getitem__(self, position: int) -> Picture:
-        """Return the reference of one picture."""
         if self._objects is not None:
             return self._objects[position]
         start, end = self._ends[position : position + 2]

@@ -127,7 +127,6 @@ class RamCache:
             self._block[self._ends[position] : self._ends[position + 1]] = np.asarray(small).reshape(-1)
 
     def __len__(self) -> int:
-        """Return how many pictures there are."""
         return len(self._sizes_N2)
 
     def __getitem__(self, position: int) -> Picture:

@@ -30,7 +30,6 @@ _PRECEDENCE = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
 def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
-    """Apply every rule."""
     count = len(source.samples)
     data = Checked(source, scan, settings, source.targets(), tuple(sample.split for sample in source.samples))
     verdict = Verdict(

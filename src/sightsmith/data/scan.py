@@ -66,7 +66,6 @@ class Scan:
 
     @property
     def decoded(self) -> NDArray[np.int64]:
-        """Positions of the pictures that decode."""
         return np.flatnonzero(self.widths)
 
     def note(self, places: int | slice, header: Header) -> None:

@@ -26,8 +26,6 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """What the gate looks for."""
-
     max_pixels: int = MAX_PIXELS
     """Bound on width × height of a picture, ≥ 1."""
     near_duplicates: bool = True
@@ -42,7 +40,6 @@ class GateSettings:
     """Files decoded at once; 0: one a core."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if self.max_pixels < 1 or self.imbalance < 1 or min(self.tiny_side, self.tiny_class, self.threads) < 0:
             raise SettingsError(
                 "gate: max_pixels and imbalance must be at least 1, tiny_side, tiny_class and threads at least 0; got "
@@ -64,7 +61,6 @@ class SplitSettings:
     """Each class keeps its share in each split."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"splits.{name} must be in [0, 1), got {getattr(self, name)!r}")

@@ -125,7 +125,6 @@ def _groups(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
 
 
 def _texts(each: Property, targets_N: NDArray[np.int64], classes: int) -> tuple[str, ...]:
-    """Return the property of each class in words."""
     if each.names:
         counts_CK = np.zeros((classes, len(each.names)), dtype=np.int64)
         np.add.at(counts_CK, (targets_N, each.values.astype(np.int64)), 1)

@@ -60,7 +60,6 @@ class Problem:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of all samples concerned."""
         return tuple(key for group in self.groups for key in group)
 
     def to_text(self, listed: int = _LISTED) -> str:
@@ -75,7 +74,6 @@ class Problem:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as plain JSON."""
         return {
             "code": self.code,
             "severity": self.severity,

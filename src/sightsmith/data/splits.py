@@ -27,8 +27,6 @@ _DEFAULTS = SplitSettings()
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The split of each sample, by key."""
-
     of: Mapping[str, Split]
 
     def indices(self, split: Split, source: Source) -> NDArray[np.int64]:
@@ -50,7 +48,6 @@ class Splits:
         return np.array(found, dtype=np.int64)
 
     def counts(self) -> dict[Split, int]:
-        """Return how many samples each split has."""
         names = list(self.of.values())
         return {split: names.count(split) for split in SPLITS}
 
@@ -60,7 +57,6 @@ class Splits:
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
     def to_json(self) -> dict[str, list[str]]:
-        """Return the keys of each split."""
         by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
         for key, split in self.of.items():
             by_split[split].append(key)

@@ -25,7 +25,6 @@ class Checked:
     splits: tuple[str | None, ...]
 
     def keys(self, places: Iterable[int]) -> tuple[str, ...]:
-        """Return the keys of samples."""
         return tuple(self.source.samples[place].key for place in places)
 
     def label(self, place: int) -> str:

@@ -80,7 +80,6 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """The accuracies in words."""
         if self.p_value >= _SIGNIFICANT:
             return "no difference shown"
         return "better" if self.metrics["accuracy"].value > 0 else "worse"
@@ -95,7 +94,6 @@ class Comparison:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as plain JSON."""
         return {
             "models": [_entry_json(entry) for entry in self.entries],
             "differences": [
@@ -113,7 +111,6 @@ class Comparison:
         }
 
     def to_text(self) -> str:
-        """Return the comparison as a table for a terminal."""
         console = Console(file=io.StringIO(), width=_WIDTH, force_terminal=False, color_system=None)
         console.print(_table(["", *(entry.name for entry in self.entries)], self.rows()))
         if self.differences:
@@ -125,7 +122,6 @@ class Comparison:
         )
 
     def to_html(self) -> str:
-        """Return the comparison as one self-contained page."""
         return page("compare.html.j2", comparison=self, rows=self.rows(), differences=self.difference_rows())
 
     def rows(self) -> list[list[str]]:

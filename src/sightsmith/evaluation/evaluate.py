@@ -79,7 +79,6 @@ def evaluate(
 
 
 def figures(done: Evaluation) -> dict[str, Any]:
-    """Return what the manifest keeps of an evaluation."""
     return {
         **{name: value for name, value in done.overall.items() if value is not None},
         "ece": done.calibration.ece,

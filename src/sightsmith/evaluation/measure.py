@@ -152,7 +152,6 @@ def digest(keys: Sequence[str], targets: Sequence[str], contents: Sequence[bytes
 
 
 def describe_model(predictor: Predictor) -> dict[str, Any]:
-    """Return what an evaluation writes down of its model."""
     manifest = predictor.manifest
     return {
         "name": manifest.name,

@@ -50,12 +50,10 @@ class Answers:
 
     @property
     def predicted_N(self) -> NDArray[np.int32]:
-        """Index of each answer."""
         return self.top_NT[:, 0]
 
     @property
     def right_N(self) -> NDArray[np.bool_]:
-        """Whether each answer is right."""
         return self.predicted_N == self.targets_N
 
 

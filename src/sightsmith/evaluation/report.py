@@ -28,8 +28,6 @@ _CURVE_POINTS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One headline figure."""
-
     name: str
     value: str
     explains: str

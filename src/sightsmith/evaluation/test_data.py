@@ -47,7 +47,6 @@ class EvaluationData:
     warning: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what an evaluation writes down of its samples."""
         told = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
         return told | ({"warning": self.warning} if self.warning else {})
 

@@ -159,7 +159,6 @@ def _measures(
 
 
 def _recall(test: _TestSet, right_N: Floats) -> _Measure:
-    """Return the mean recall of the classes."""
     recall_K = test.by_class(right_N)
     classes = len(recall_K)
     pull_N = (right_N - recall_K[test.class_N]) / test.support_K[test.class_N] / classes

@@ -35,7 +35,6 @@ class TorchNet:
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
-        """Build the net of a bundle again."""
         task = rebuild(bundle).requires_grad_(False)
         return cls(task.net, bundle.manifest.net["name"], task.normalise)
 

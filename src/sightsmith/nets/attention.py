@@ -36,15 +36,12 @@ _SMALLEST = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of the attention net."""
-
     score: Literal["dot", "general"] = "general"
     """How a query meets a key: their dot product, or with a learned matrix between them."""
     width: int = 32
     """Feature maps of the first convolution; the features attended to are four times as many. ≥ 1."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         at_least("attention.width", self.width, 1)
 
 

@@ -51,7 +51,6 @@ class Settings:
     """Positions along a side that the dense layer sees at most; larger maps are averaged down. ≥ 1."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name in ("width", "hidden", "grid"):
             at_least(f"smallcnn.{name}", getattr(self, name), 1)
         between("smallcnn.dropout", self.dropout)

@@ -45,7 +45,6 @@ class Settings:
     """A pooling that would leave fewer positions along a side than this is left out. ≥ 1."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name, least in (("width", 1), ("stages", 1), ("depth", 0), ("stem_depth", 0), ("smallest_map", 1)):
             at_least(f"smallresnet.{name}", getattr(self, name), least)
         between("smallresnet.dropout", self.dropout)

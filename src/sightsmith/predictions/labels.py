@@ -45,7 +45,6 @@ class Labels:
     class_map_Khw: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is one score a class."""
         if self.scores_K.shape != (len(self.classes),):
             raise ValueError(f"{len(self.classes)} classes need as many scores, got shape {self.scores_K.shape}")
         if self.class_map_Khw is not None and self.class_map_Khw.shape[:1] != (len(self.classes),):

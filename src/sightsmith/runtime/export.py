@@ -56,14 +56,12 @@ class Proved:
     description: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the manifest keeps of it."""
         proof = self.proof.to_json()
         kept = {key: proof[key] for key in ("witnesses", "differences", "limits", "same_answers")}
         data = {} if self.comparison is None else {"data": self.comparison.to_json()}
         return {**kept, **data, "rate": round(self.rate, 1), "ran": self.description}
 
     def __str__(self) -> str:
-        """Describe it in a line."""
         worst = ", ".join(f"{name} within {value:.2g}" for name, value in self.proof.differences.items())
         data = "" if self.comparison is None else f"; {self.comparison}"
         witnesses = many(self.proof.count, "witness", "witnesses")
@@ -85,13 +83,11 @@ class ExportReport:
     skipped: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as plain JSON."""
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
         skipped = [{"key": key, "why": why} for key, why in self.skipped]
         return {"bundle": str(self.bundle.path), "exports": rows, "skipped": skipped}
 
     def __str__(self) -> str:
-        """Return a line for each backend and precision."""
         return "\n".join(str(one) for one in self.proved)
 
 

@@ -15,16 +15,10 @@ from sightsmith.runtime.settings import Form, PredictSettings
 
 
 class HasJson(Protocol):
-    """What every prediction can do."""
-
-    def to_json(self, top: int) -> Any:
-        """Return the prediction as plain JSON."""
-        ...
+    def to_json(self, top: int) -> Any: ...
 
 
 class Writer:
-    """Writes one line a picture."""
-
     def __init__(self, stream: TextIO, form: Form, top: int) -> None:
         self._stream, self._form, self._top = stream, form, top
         self._csv = csv.writer(stream, lineterminator="\n")

@@ -104,7 +104,6 @@ class Predictor:
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says of itself."""
         return self.bundle.manifest
 
     @property
@@ -119,7 +118,6 @@ class Predictor:
 
     @property
     def precision(self) -> str:
-        """What the backend computes in."""
         return self.session.precision
 
     @property

@@ -44,13 +44,11 @@ class Comparison:
     tie: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as plain JSON."""
         names = ("trained", "exported", "agreement", "alike", "tie")
         values: dict[str, float] = {name: getattr(self, name) for name in names}
         return {"metric": self.metric, "count": self.count, **{name: round(value, 6) for name, value in values.items()}}
 
     def __str__(self) -> str:
-        """Describe it in a line."""
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
         return (
             f"{self.metric} {self.exported:.4f} against {self.trained:.4f} on {many(self.count, 'picture')}, "

@@ -133,7 +133,6 @@ class TorchSession(Session):
         }
 
     def describe(self) -> str:
-        """Say which PyTorch computes, in what, and where."""
         where = many(torch.get_num_threads(), "thread") if self._device.type == "cpu" else torch.cuda.get_device_name()
         return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {where}"
 

@@ -126,14 +126,12 @@ class PatientProtocol(HttpToolsProtocol):
         self.headers = []  # what follows a body in pieces is nobody's header
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
         self._header_bytes = 0
         self._body_bytes += len(body)
         self._body_pieces += 1
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request."""
         self._header_bytes = 0
         if not self._offers():
             super().on_message_complete()
@@ -167,7 +165,6 @@ class PatientProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
         self._stop_header()
         self._stop_write()
         super().connection_lost(exc)

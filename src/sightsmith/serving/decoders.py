@@ -31,7 +31,6 @@ class Decoders(ThreadPoolExecutor):
         barrier.wait()
 
     def submit(self, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
-        """Have a thread make the call."""
         with self._lock:
             if self._given - self._ended < self._count:
                 self._moved = time.monotonic()

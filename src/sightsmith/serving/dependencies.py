@@ -36,7 +36,6 @@ class Registry:
 
 
 def registry_of(request: Request) -> Registry:
-    """Return the registry of the app that answers a request."""
     registry: Registry = request.app.state.registry
     return registry
 

@@ -55,8 +55,6 @@ class Health:
 
 
 class ServedModel:
-    """A model that answers requests."""
-
     def __init__(self, name: str, predictor: Predictor, decoders: Decoders, settings: ServeSettings) -> None:
         self.name, self.predictor, self.settings = name, predictor, settings
         self.manifest = predictor.bundle.manifest
@@ -94,7 +92,6 @@ class ServedModel:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
         return self.manifest.classes
 
     @property
@@ -128,7 +125,6 @@ class ServedModel:
         self._checks = asyncio.create_task(self._keep_checking(), name=f"health of {self.name}")
 
     async def stop(self) -> None:
-        """Stop checking and working."""
         if self._checks is not None:
             self._checks.cancel()
             await asyncio.gather(self._checks, return_exceptions=True)

@@ -22,8 +22,6 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """Settings of the service."""
-
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in."""
     port: int = 8000
@@ -59,7 +57,6 @@ class ServeSettings:
     """Offer the witnesses' pictures on the page to try; they are real pictures of the model's data."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name, (low, high, note) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:

@@ -123,7 +123,6 @@ class _Body:
             yield chunk
 
     async def whole(self, most: int) -> bytes:
-        """Return all of it."""
         return b"".join([chunk async for chunk in self.pieces(most)])
 
 

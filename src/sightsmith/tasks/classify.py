@@ -28,8 +28,6 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of classification."""
-
     label_smoothing: float = 0.1
     """Share of each training target that is spread over all classes, in [0, 1)."""
     mixup: float = 0.0
@@ -42,7 +40,6 @@ class Settings:
     """Validation also counts answers as right that are among this many best, where there are more classes; ≥ 1."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if not 0 <= self.label_smoothing < 1:
             raise SettingsError(f"task.label_smoothing must be in [0, 1), got {self.label_smoothing!r}")
         for name in ("mixup", "cutmix"):
@@ -131,7 +128,6 @@ class Task(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 -- Lightning's signature
-        """Log the plain cross-entropy and the accuracies of a batch."""
         images_BCHW, targets = batch
         logits_BK = self(images_BCHW).float()
         count = len(images_BCHW)

@@ -59,7 +59,6 @@ class Steps(Callback):
         self._batch = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell the order which epoch comes first."""
         self._order.set_epoch(trainer.current_epoch)
         resting = {id(parameter) for parameter in self._backbone}
         self._norms = [
@@ -70,7 +69,6 @@ class Steps(Callback):
         ]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell the order which epoch comes next."""
         self._order.set_epoch(trainer.current_epoch + 1)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -266,7 +264,6 @@ class Record(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self._better_epoch = state_dict["better_epoch"]
         self._losses_S = state_dict["losses"]

@@ -61,15 +61,12 @@ class SafeCheckpointIO(CheckpointIO):
     """Lightning's checkpoints through `save_tree` and `load_tree`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a checkpoint."""
         save_tree(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Read a checkpoint."""
         return load_tree(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -81,7 +78,6 @@ class _Packer:
         self._memory: set[int] = set()
 
     def pack(self, value: Any) -> Any:
-        """Return a value as JSON."""
         if isinstance(value, Tensor):
             return self._pack_tensor(value)
         if isinstance(value, Mapping):

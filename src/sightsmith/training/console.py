@@ -36,7 +36,6 @@ class Console(Callback):
         self._first_batch: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock and, on a terminal, the bar."""
         self._epoch_started = time.monotonic()
         if not self._quiet and sys.stderr.isatty():
             self._start_bar()
@@ -58,7 +57,6 @@ class Console(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move the bar now and then."""
         if self._first_batch is None:
             self._first_batch = batch_idx
         now = time.monotonic()
@@ -77,7 +75,6 @@ class Console(Callback):
         )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock of the validation."""
         self._validation_started = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -107,11 +104,9 @@ class Console(Callback):
         return f"{duration(left * self._batch_size / max(rate, 1e-9) + further)} left"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remove the bar."""
         self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Remove the bar."""
         self._stop()
 
     def _stop(self) -> None:

@@ -13,8 +13,6 @@ METRICS, STEPS = "metrics.csv", "steps.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """What came of one epoch."""
-
     number: int
     """Counted from 1."""
     step: int

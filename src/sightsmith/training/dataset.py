@@ -32,7 +32,6 @@ class Subset:
     targets_N: NDArray[np.int64]
 
     def __len__(self) -> int:
-        """Return how many there are."""
         return len(self.targets_N)
 
 
@@ -51,7 +50,6 @@ class Dataset:
     splits: Splits
 
     def part(self, split: Split) -> Subset:
-        """Return the pictures of a split."""
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         targets_N = np.array([sample.target for sample in samples], dtype=np.int64)
         return Subset(PictureIndex(sample.picture for sample in samples), targets_N)

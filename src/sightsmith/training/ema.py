@@ -51,25 +51,20 @@ class RunningAverage(Callback):
                 average.copy_(tensor)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the average into the net."""
         self._aside = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
         pl_module.load_state_dict(self._average)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the weights back."""
         if self._aside is not None:
             pl_module.load_state_dict(self._aside)
             self._aside = None
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the averaged state by name."""
         return self._average
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint."""
         return {"updates": self._updates, "average": self._average}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
         self._updates = state_dict["updates"]
         self._average = state_dict["average"]

@@ -43,7 +43,6 @@ class Finalized:
 
 
 def task_of(settings: TrainSettings) -> tuple[str, dict[str, Any]]:
-    """Return the name of the task that is trained, and the settings given for it."""
     given = dict(settings.task)
     return str(given.pop("name", TASK)), given
 

@@ -241,7 +241,6 @@ class _Session:
         return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
 
     def fit(self) -> None:
-        """Train, from the checkpoint if there is one."""
         schedule = self._schedule()
         average = RunningAverage(self.settings.ema) if self.settings.ema else None
         show = Console(self.plan.epochs.value, self.plan.batch_size.value, quiet=self.quiet)

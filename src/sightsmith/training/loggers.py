@@ -86,7 +86,6 @@ class _LosableLogger(MLFlowLogger):
                 super().log_metrics(metrics, step)
 
     def finalize(self, status: str = "success") -> None:
-        """End the run."""
         if not self.lost:
             with self._losing():
                 super().finalize(status)

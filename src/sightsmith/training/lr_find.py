@@ -41,7 +41,6 @@ class Sweep:
     suggestion: float
 
     def to_csv(self) -> str:
-        """Return the curve as CSV."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["lr", "loss"])

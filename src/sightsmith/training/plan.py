@@ -36,13 +36,10 @@ _LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value and why it is that."""
-
     value: Any
     why: str
 
     def __str__(self) -> str:
-        """Return both, for the table."""
         return f"{_shown(self.value)} ({self.why})" if self.why else _shown(self.value)
 
 

@@ -15,8 +15,6 @@ from sightsmith.data.settings import SourceOptions
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings(SourceOptions):
-    """What to train on, what to train, how, and where to put it."""
-
     # What to train on
     data: str
     """Where the pictures are: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""
@@ -135,7 +133,6 @@ class TrainSettings(SourceOptions):
     """Go on from the last checkpoint of an interrupted training into the same `out`."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

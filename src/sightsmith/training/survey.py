@@ -14,8 +14,6 @@ _LOOKED_AT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the choices depend on."""
-
     count: int
     """Training pictures."""
     classes: int

@@ -28,15 +28,12 @@ _NOISY = ("lightning.pytorch", "lightning.fabric")
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
-    """The batches of training and of validation."""
-
     train: Loader
     val: Loader
     in_memory: bool
     """All pictures are in memory, ready for the net, so no worker is needed."""
 
     def close(self) -> None:
-        """End the workers."""
         self.train.close()
         self.val.close()
 

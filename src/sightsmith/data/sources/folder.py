@@ -31,7 +31,6 @@ _ADVICE = (
 
 
 def detect(path: Path) -> bool:
-    """Tell whether this is a folder."""
     return path.is_dir()
 
 

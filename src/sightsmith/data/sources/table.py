@@ -27,7 +27,6 @@ _OFTEN = {
 
 
 def detect(path: Path) -> bool:
-    """Tell whether this is a table."""
     return path.suffix.lower() in _SUFFIXES and path.is_file()
 
 
@@ -113,7 +112,6 @@ def _read(path: Path) -> Iterator[list[str]]:
 
 
 def _columns(path: Path, header: list[str], options: SourceOptions) -> dict[str, int]:
-    """Return the position of each column that is read."""
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: more than one column is called {', '.join(doubled)}. Rename or delete one.")

@@ -39,21 +39,17 @@ _STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of a timm net."""
-
     drop_rate: float = 0.0
     """Share of the features before the classifier that are dropped while training, in [0, 1)."""
     drop_path_rate: float = 0.0
     """Share of residual branches that are dropped while training (stochastic depth), in [0, 1)."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         between("drop_rate", self.drop_rate)
         between("drop_path_rate", self.drop_path_rate)
 
 
 def names() -> list[str]:
-    """Return the names of all the nets."""
     return [name for name in timm.list_models() if _is_classifier(name)]
 
 

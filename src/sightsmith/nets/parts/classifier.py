@@ -66,7 +66,6 @@ class ClassifierNet(nn.Module):
         return (parameter for name, parameter in self.named_parameters() if _is_in(name, names))
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that are not the head's."""
         names = self.head_parts()
         return (parameter for name, parameter in self.named_parameters() if not _is_in(name, names))
 

@@ -42,15 +42,12 @@ class Layout:
 
 
 class TimmNet(ClassifierNet):
-    """A timm net with a class map."""
-
     def __init__(self, net: Any, layout: Layout) -> None:
         super().__init__()
         self.net: Any = net
         self.layout = layout
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Return the last features in the net's own layout."""
         return self.net.forward_features(images_BCHW)
 
     def classify(self, features_BDhw: Tensor) -> Tensor:
@@ -89,7 +86,6 @@ class TimmNet(ClassifierNet):
         return weights_BT.reshape(-1, *self.layout.grid)
 
     def published(self) -> nn.Module:
-        """Return timm's own module."""
         return self.net
 
     def head_parts(self) -> tuple[str, ...]:

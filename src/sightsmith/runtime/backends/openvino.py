@@ -85,8 +85,6 @@ class _Compiled:
 
 
 class OpenVinoSession(Session):
-    """A model in OpenVINO."""
-
     def __init__(
         self, model: Any, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str, threads: int
     ) -> None:

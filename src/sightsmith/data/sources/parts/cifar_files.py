@@ -25,7 +25,6 @@ def find_folder(path: Path) -> Path | None:
 
 
 def is_pickled(path: Path) -> bool:
-    """Tell whether this is the pickled "python version"."""
     folders = (path, path / "cifar-10-batches-py", path / "cifar-100-python")
     return any((folder / "batches.meta").is_file() or _pickled_100(folder) for folder in folders)
 

@@ -49,7 +49,6 @@ class Listing:
     closed: list[str] = field(default_factory=list)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what was left out, named."""
         return (
             *problem_of_each(
                 "unsupported-format",
