@@ -14,9 +14,8 @@ from sightsmith.core import machine
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.extras import require_training
-from sightsmith.core.flags import field_docs
 from sightsmith.core.names import did_you_mean
-from sightsmith.core.settings import to_mapping
+from sightsmith.core.settings import field_docs, to_mapping
 
 if TYPE_CHECKING:
     from sightsmith.nets.parts.records import NetInfo

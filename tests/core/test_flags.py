@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sightsmith.core.flags import field_docs, flags_of, given
+from sightsmith.core.flags import flags_of, given
+from sightsmith.core.settings import field_docs
 
 
 @dataclass(frozen=True, kw_only=True)

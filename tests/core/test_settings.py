@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightsmith.core import flags
+from sightsmith.core import flags, settings
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
 
@@ -87,7 +87,7 @@ def test_a_missing_or_broken_toml_file_is_named(tmp_path):
 
 
 def test_field_docstrings_become_help():
-    assert flags.field_docs(Example) == {
+    assert settings.field_docs(Example) == {
         "data": "Where the pictures are.",
         "epochs": "Passes over the data.",
         "flip": "Mirror pictures.",

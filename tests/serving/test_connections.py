@@ -2,19 +2,25 @@
 
 import asyncio
 import contextlib
+import inspect
 import io
 import json
 import logging
+import re
 import signal
 import socket
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from sightsmith.serving.headers import allowed_hosts
 from sightsmith.serving.log_lines import CountRepeats
@@ -32,6 +38,34 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
 sys.argv[1:1] = ["serve"]
 cli.main()
 """
+
+
+OF_UVICORN = {
+    "attributes": "connections loop transport cycle pipeline headers url parser app flow",
+    "methods": "connection_made data_received on_message_begin on_url on_header on_headers_complete on_body "
+    "on_message_complete send_400_response pause_writing resume_writing connection_lost shutdown",
+}
+"""What serving/connections.py uses of uvicorn's protocol; uvicorn documents none of it and has no setting instead."""
+
+
+def test_uvicorn_still_has_what_is_used_of_it():
+    loop = asyncio.new_event_loop()
+    try:
+        protocol = HttpToolsProtocol(Config(app=None, http="httptools", log_config=None), ServerState(), {}, _loop=loop)
+        protocol.url = b"/"  # set for each request
+        missing = [name for names in OF_UVICORN.values() for name in names.split() if not hasattr(protocol, name)]
+    finally:
+        loop.close()
+    missing += [
+        name for name in ("response_started", "response_complete") if name not in _assigned(RequestResponseCycle)
+    ]
+    missing += [name for name in ("startup", "shutdown", "handle_exit") if not callable(getattr(Server, name, None))]
+    assert not missing, f"uvicorn {version('uvicorn')} lacks {missing}: adapt serving/connections.py and run.py to it"
+
+
+def _assigned(cls: type) -> set[str]:
+    """Return the attributes that a class sets on itself."""
+    return set(re.findall(r"self\.(\w+)(?:: \w+)? = ", inspect.getsource(cls.__init__)))
 
 
 def connect(service) -> socket.socket:

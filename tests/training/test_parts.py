@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sightsmith.core.errors import SettingsError, TrainingError
-from sightsmith.core.flags import field_docs
-from sightsmith.core.settings import from_mapping, to_mapping
-from sightsmith.training.calibrate import cross_entropy, fit_temperature
+from sightsmith.core.settings import field_docs, from_mapping, to_mapping
+from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch

@@ -3,36 +3,14 @@
 A flag that is not given stays None, so that a TOML file may speak between the defaults and the flags.
 """
 
-import ast
 import dataclasses
-import inspect
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Parameter
 
-
-def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstring below each field of a dataclass, in one line each, those of its base among them."""
-    docs: dict[str, str] = {}
-    for base in cls.__bases__:
-        if dataclasses.is_dataclass(base):
-            docs |= field_docs(base)
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    if not isinstance(body, ast.ClassDef):
-        return docs
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            docs[field.target.id] = " ".join(below.value.value.split())
-    return docs
+from sightsmith.core.settings import field_docs
 
 
 def flags_of(cls: type, *, leave_out: tuple[str, ...] = (), over_file: bool = False, **renamed: str) -> type:

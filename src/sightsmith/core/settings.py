@@ -4,8 +4,11 @@ One declaration is the flag, the TOML key, the Python argument and its help. Val
 pydantic; unknown keys are refused with the nearest name.
 """
 
+import ast
 import dataclasses
+import inspect
 import json
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +82,27 @@ def to_toml(settings: Any) -> str:
     import tomli_w
 
     return tomli_w.dumps(to_mapping(settings))
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the docstring below each field of a dataclass, in one line each, those of its base among them."""
+    docs: dict[str, str] = {}
+    for base in cls.__bases__:
+        if dataclasses.is_dataclass(base):
+            docs |= field_docs(base)
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    if not isinstance(body, ast.ClassDef):
+        return docs
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            docs[field.target.id] = " ".join(below.value.value.split())
+    return docs
 
 
 def _convert(hint: Any, value: Any, name: str, strict: bool) -> Any:

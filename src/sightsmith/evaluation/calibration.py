@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.evaluation.metrics import Floats, Integers, check
-from sightsmith.training.calibrate import fit_temperature
+from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
 
 __all__ = ["Reliability", "at_temperature", "brier", "fit_temperature", "log_probabilities", "nll", "reliability"]
 
@@ -63,8 +63,7 @@ def reliability(probabilities_NK: Floats, targets_N: Integers, bins: int = BINS)
 def nll(probabilities_NK: Floats, targets_N: Integers) -> float:
     """Return the mean negative log-likelihood of the targets, in nats, ≥ 0."""
     check(probabilities_NK, targets_N)
-    own_N = probabilities_NK[np.arange(len(targets_N)), targets_N].astype(np.float64)
-    return float(-np.log(np.maximum(own_N, _TINY)).mean())
+    return cross_entropy(log_probabilities(probabilities_NK), targets_N)
 
 
 def brier(probabilities_NK: Floats, targets_N: Integers) -> float:

@@ -19,7 +19,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
 from sightsmith.nets.build import BuiltNet
-from sightsmith.training.calibrate import cross_entropy, fit_temperature
+from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.plan import Plan

@@ -3,7 +3,7 @@
 import dataclasses
 from functools import cache
 
-from sightsmith.core.flags import field_docs
+from sightsmith.core.settings import field_docs
 from sightsmith.nets.parts.records import SettingInfo
 
 

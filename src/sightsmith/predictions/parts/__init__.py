@@ -1,0 +1,1 @@
+"""Parts that kinds of prediction, training and evaluation share."""
