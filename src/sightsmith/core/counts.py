@@ -1,6 +1,13 @@
-"""Counts in messages."""
+"""Counts and lists in messages."""
+
+from collections.abc import Sequence
 
 
 def many(count: int, one: str, more: str = "") -> str:
     """Return such as `1 picture` or `1,200 pictures`; `more` if an s is not enough."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """Return such as `a, b, c and 7 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

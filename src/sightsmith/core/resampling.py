@@ -3,8 +3,11 @@
 Shapes: h and w the map's height and width, H and W the picture's.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sightsmith.core.preprocessing import Box
 
@@ -13,7 +16,7 @@ _NOTHING = 1e-7
 
 
 def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Spread a map over the part of a picture that it describes, with cubic interpolation (Catmull-Rom).
+    """Spread a map over the part of a picture that it describes, with cubic interpolation.
 
     Args:
         map_hw: the map; its edges, not its outer positions' centres, lie on the box's edges.
@@ -21,13 +24,20 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
         size: (width, height) of the picture in pixels.
 
     Returns:
-        (H, W) float32, inside the map's range; 0 outside the box.
+        (H, W) float32, inside the map's range; 0 for pixels whose centre is outside the box.
     """
-    rows_Hh = _weights(box[1], box[3], size[1], map_hw.shape[0])
-    columns_Ww = _weights(box[0], box[2], size[0], map_hw.shape[1])
-    spread_HW = rows_Hh @ map_hw.astype(np.float32) @ columns_Ww.T
+    spread_HW = np.zeros(size[::-1], np.float32)
+    cells = map_hw.shape[1] / (box[2] - box[0]), map_hw.shape[0] / (box[3] - box[1])  # a pixel, across and down
+    edge = 2 + math.ceil(max(cells))  # the edge goes on outwards, as far as the filter and half a pixel reach
+    first = [max(0, math.ceil(low - 0.5)) for low in box[:2]]
+    end = [min(length, math.floor(high - 0.5) + 1) for length, high in zip(size, box[2:], strict=True)]
+    if first[0] < end[0] and first[1] < end[1]:
+        padded = Image.fromarray(np.pad(map_hw.astype(np.float32), edge, mode="edge"))
+        part = [(place[axis] - box[axis]) * cells[axis] + edge for place in (first, end) for axis in (0, 1)]
+        shown = padded.resize((end[0] - first[0], end[1] - first[1]), Image.Resampling.BICUBIC, (*part,))
+        spread_HW[first[1] : end[1], first[0] : end[0]] = shown
     # cubic interpolation overshoots beside a peak, most of all at the edges
-    return np.clip(spread_HW, min(0.0, float(map_hw.min())), max(0.0, float(map_hw.max()))).astype(np.float32)
+    return np.clip(spread_HW, min(0.0, float(map_hw.min())), max(0.0, float(map_hw.max())))
 
 
 def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -48,25 +58,3 @@ def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> 
     heat_HW = np.maximum(resample(evidence_hw - common, box, size), 0)
     highest = float(heat_HW.max(initial=0))
     return (heat_HW / np.float32(highest)).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_HW)
-
-
-def _weights(low: float, high: float, length: int, count: int) -> NDArray[np.float32]:
-    """Return (length, count): how much each of `count` positions of a map gives to each pixel of an axis."""
-    centres = np.arange(length) + 0.5
-    places = (centres - low) / (high - low) * count - 0.5
-    weights = np.zeros((length, count), np.float32)
-    rows = np.arange(length)
-    first = np.floor(places).astype(int) - 1
-    for step in range(4):
-        near = first + step
-        # `add.at` because near the edge several of the four fall on the outermost position
-        np.add.at(weights, (rows, np.clip(near, 0, count - 1)), _cubic(np.abs(places - near)))
-    weights[(centres < low) | (centres > high)] = 0
-    return weights
-
-
-def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -1/2."""
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0)).astype(np.float32)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sightsmith.core.counts import first_few
 from sightsmith.core.errors import DataError
 from sightsmith.data.sources.parts.text_files import read_text
 
@@ -77,9 +78,8 @@ def name_classes(classes: Sequence[str], names: Mapping[int, str], where: str) -
     numbers = [int(name) for name in classes]
     nameless = [str(number) for number in numbers if number not in names]
     if nameless:
-        more = f" and {len(nameless) - _SHOWN} more" if len(nameless) > _SHOWN else ""
         raise DataError(
-            f"{where}: has no name for class {', '.join(nameless[:_SHOWN])}{more}; it names {min(names)}…{max(names)}. "
+            f"{where}: has no name for class {first_few(nameless, _SHOWN)}; it names {min(names)}…{max(names)}. "
             "Add the missing names; where the first line is not that of class 0, write each line as NUMBER NAME."
         )
     return tuple(names[number] for number in numbers)

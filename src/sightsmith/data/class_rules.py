@@ -4,15 +4,16 @@ Shapes: C classes.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.counts import many
+from sightsmith.core.counts import first_few, many
 from sightsmith.core.names import folded, hidden_difference
 from sightsmith.data.verdict import Checked, Verdict
 
+_LISTED = 10
+"""Classes that a message names."""
 COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
 """Column of the counts by the split that the source puts a sample in."""
 
@@ -37,7 +38,7 @@ def classes(data: Checked, verdict: Verdict) -> None:
     empty = _named(data, totals == 0)
     if empty:
         message = (
-            f"{many(len(empty), 'class has', 'classes have')} no usable picture: {_list(empty)}. "
+            f"{many(len(empty), 'class has', 'classes have')} no usable picture: {first_few(empty, _LISTED)}. "
             "Add pictures, or remove the class (its folder or its rows)."
         )
         verdict.say("empty-class", "error", message)
@@ -50,14 +51,14 @@ def _thin(data: Checked, verdict: Verdict, totals: NDArray[np.int64]) -> None:
     if single:
         message = (
             f"{many(len(single), 'class has', 'classes have')} one usable picture, which cannot be both learnt from "
-            f"and tested on: {_list(single)}. Add pictures, or remove the class."
+            f"and tested on: {first_few(single, _LISTED)}. Add pictures, or remove the class."
         )
         verdict.say("single-picture", "error", message)
     tiny = _named(data, (totals > 1) & (totals < data.settings.tiny_class))
     if tiny:
         message = (
             f"{many(len(tiny), 'class has', 'classes have')} fewer than {data.settings.tiny_class} usable pictures: "
-            f"{_list(tiny)}. Expect little of them; add pictures, or merge classes."
+            f"{first_few(tiny, _LISTED)}. Expect little of them; add pictures, or merge classes."
         )
         verdict.say("tiny-class", "warning", message)
 
@@ -70,7 +71,7 @@ def _per_split(data: Checked, verdict: Verdict) -> None:
     if missing and pool.any():
         message = (
             f"{many(len(missing), 'class has', 'classes have')} pictures in val or test but none to learn from: "
-            f"{_list(missing)}. Add pictures to train, or remove the class."
+            f"{first_few(missing, _LISTED)}. Add pictures to train, or remove the class."
         )
         verdict.say("not-in-train", "error", message)
     for name, column in (("val", val), ("test", test)):
@@ -78,7 +79,7 @@ def _per_split(data: Checked, verdict: Verdict) -> None:
         if untested:
             message = (
                 f"{many(len(untested), 'class has', 'classes have')} no picture in {name}, so nothing is measured of "
-                f"them: {_list(untested)}. Move some there."
+                f"them: {first_few(untested, _LISTED)}. Move some there."
             )
             verdict.say(f"not-in-{name}", "warning", message)
 
@@ -108,13 +109,9 @@ def names(data: Checked, verdict: Verdict) -> None:
             hidden = hidden_difference(*names[:2])
             shown = " and ".join(map(ascii, names[:2]))
             told = f"{hidden} ({shown})" if hidden else "case, spaces or dashes"
-            message = f"the classes {_list(names)} differ only in {told}. Merge them if they are one."
+            message = f"the classes {first_few(names, _LISTED)} differ only in {told}. Merge them if they are one."
             verdict.say("alike-names", "warning", message)
 
 
 def _named(data: Checked, which: NDArray[np.bool_]) -> list[str]:
     return [data.source.classes[index] for index in np.flatnonzero(which)]
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")

@@ -6,7 +6,7 @@ Shapes: K classes.
 from dataclasses import dataclass
 from typing import Literal
 
-from sightsmith.core.counts import many
+from sightsmith.core.counts import first_few, many
 from sightsmith.evaluation.record import ClassFigures, Evaluation
 
 _WIDE = 0.05
@@ -56,9 +56,8 @@ def _failures(evaluation: Evaluation) -> list[Finding]:
         (one for one in evaluation.per_class if one.support and not one.recall), key=lambda one: -one.support
     )
     if never:
-        shown = ", ".join(f"“{one.name}” (0 of {one.support:,})" for one in never[:8])
-        more = f" and {len(never) - 8:,} more" if len(never) > 8 else ""
-        found.append(_error(f"Never recognised: {shown}{more}."))
+        shown = first_few([f"“{one.name}” (0 of {one.support:,})" for one in never], 8)
+        found.append(_error(f"Never recognised: {shown}."))
     name, share = baseline(evaluation)
     if evaluation.intervals["accuracy"].low <= share:
         found.append(_error(f"Not shown to be better than always answering “{name}” ({share:.1%} right)."))

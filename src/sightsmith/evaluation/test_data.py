@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.counts import many
+from sightsmith.core.counts import first_few, many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
@@ -295,9 +295,9 @@ def _check_classes(
         return
     parts = []
     if unknown:
-        parts.append(f"the model does not know {_listed(unknown)}")
+        parts.append(f"the model does not know {first_few([*map(repr, unknown)], _NAMED)}")
     if missing:
-        parts.append(f"the data has no picture of {_listed(missing)}")
+        parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
     hint = f" {did_you_mean(unknown[0], classes)}" if unknown else ""
     way_out = (
         "Rename the classes of the data as the model names them."
@@ -305,11 +305,6 @@ def _check_classes(
         else "Add pictures of them, or allow it: --missing-ok (in Python missing_ok=True)."
     )
     raise DataError(f"{where}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _counted(counts: dict[Split, int]) -> str:
