@@ -248,7 +248,7 @@ def _by_name(location: str | Path) -> ModuleType | None:
 
 
 def _only_by_name(module: ModuleType) -> bool:
-    return getattr(module, "ONLY_BY_NAME", False)
+    return not hasattr(module, "detect")
 
 
 def _no_paths(module: ModuleType, path: Path) -> str:
@@ -293,7 +293,7 @@ def _detect(path: Path) -> ModuleType:
 def _fitting(path: Path) -> list[ModuleType]:
     """Return the formats that a path is of, the general ones only where no special one fits."""
     modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
-    fitting = [module for module in modules if module.detect(path)]
+    fitting = [module for module in modules if not _only_by_name(module) and module.detect(path)]
     return [module for module in fitting if not getattr(module, "GENERAL", False)] or fitting
 
 

@@ -7,8 +7,6 @@ from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import array_samples
 from sightsmith.data.sources.parts.cifar_files import find_folder, is_pickled, read_cifar
 
-NAMES: tuple[str, ...] = ()
-
 
 def detect(path: Path) -> bool:
     """Tell whether this folder holds CIFAR, in either version: the pickled one is then refused by name."""

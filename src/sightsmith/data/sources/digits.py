@@ -4,24 +4,14 @@ Origin: UCI "Optical Recognition of Handwritten Digits", the test part (E. Alpay
 counts of set pixels in 4×4 blocks; here they are scaled to 0…255. The data has no split of its own.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from sightsmith.core.errors import DataError
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import array_samples, check_part
 
-NAMES: tuple[str, ...] = ("digits",)
-ONLY_BY_NAME = True
-"""There are no paths of this format."""
-
+NAMES = ("digits",)
 _LEVELS = 16
-
-
-def detect(path: Path) -> bool:  # noqa: ARG001 - the contract of a source
-    """Tell whether this path is of this format: never, it opens by name."""
-    return False
 
 
 def open_source(location: str, options: SourceOptions) -> Source:

@@ -20,7 +20,6 @@ from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
 
-NAMES: tuple[str, ...] = ()
 GENERAL = True
 """Any folder may be of this format: it is chosen where no special one fits."""
 

@@ -13,8 +13,6 @@ from sightsmith.data.sources.parts.arrays import array_samples
 from sightsmith.data.sources.parts.idx_files import IMAGES, find_idx, read_sets
 from sightsmith.data.sources.parts.text_files import read_names
 
-NAMES: tuple[str, ...] = ()
-
 
 def detect(path: Path) -> bool:
     """Tell whether this is a file of pictures in idx, or a folder that has one."""

@@ -30,7 +30,7 @@ from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
 from sightsmith.data.sources.parts.text_files import read_text
 
-NAMES: tuple[str, ...] = ("imagenet",)
+NAMES = ("imagenet",)
 
 _LICENCE = "ImageNet terms: non-commercial research and education"
 _WNID = re.compile(r"n\d{8}")

@@ -18,8 +18,6 @@ from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import Part, array_samples, check_part
 
-NAMES: tuple[str, ...] = ()
-
 _NAMES_IN = "USiu"
 """Kinds of arrays that can name classes: strings, bytes, whole numbers."""
 

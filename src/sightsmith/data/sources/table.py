@@ -17,8 +17,6 @@ from sightsmith.core.records import Sample, Split
 from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
 from sightsmith.data.sources.parts.names import natural, split_named
 
-NAMES: tuple[str, ...] = ()
-
 _SUFFIXES = {".csv", ".tsv"}
 _OFTEN = {
     "path": ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name"),

@@ -1,5 +1,6 @@
 """Data sets by name that come as MNIST's four files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sightsmith.data.source import Source, SourceOptions, build_source
@@ -10,48 +11,50 @@ from sightsmith.data.sources.parts.idx_files import find_idx, read_sets
 _NEEDED = {"train", "t10k"}
 
 
-def open_mnist_like(
-    name: str, dataset: str, classes: list[str], options: SourceOptions, *, licence: str, by_hand: str
-) -> Source:
-    """Open one of them from the cache, downloading it first where it is not there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnistLike:
+    name: str
+    """That people type, and of the cache folder."""
+    dataset: str
+    """Name of torchvision's class."""
+    classes: tuple[str, ...]
+    licence: str
+    address: str
+    """Where people find the files."""
 
-    Args:
-        name: name that people type, and of the cache folder.
-        dataset: name of torchvision's class.
-        classes: names of the classes.
-        options: how to open it.
-        licence: licence of the data.
-        by_hand: where to get the files without this.
+    def open(self, location: str, options: SourceOptions) -> Source:  # noqa: ARG002 - as every source
+        """Open it from the cache, downloading it first where it is not there.
 
-    Raises:
-        DataError: it cannot be downloaded, or a file is damaged.
-    """
-    images = _cached(name)
-    if not images:
+        Raises:
+            DataError: it cannot be downloaded, or a file is damaged.
+        """
+        images = self._cached()
+        if not images:
+            by_hand = (
+                "download train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
+                f"t10k-labels-idx1-ubyte.gz from {self.address} on a machine with a network."
+            )
+            downloaded(self.name, self._fetch, by_hand)
+            images = self._cached()
+        classes, samples = array_samples(read_sets(images), list(self.classes))
+        return build_source(
+            format=self.name.replace("-", "_"),
+            location=self.name,
+            classes=classes,
+            samples=samples,
+            options=options,
+            licence=self.licence,
+        )
 
-        def fetch(folder: Path) -> object:
-            from torchvision import datasets
+    def _fetch(self, folder: Path) -> object:
+        from torchvision import datasets
 
-            return getattr(datasets, dataset)(str(folder), download=True)
+        return getattr(datasets, self.dataset)(str(folder), download=True)
 
-        downloaded(name, fetch, by_hand)
-        images = _cached(name)
-    found, samples = array_samples(read_sets(images), classes)
-    return build_source(
-        format=name.replace("-", "_"),
-        location=name,
-        classes=found,
-        samples=samples,
-        options=options,
-        licence=licence,
-    )
-
-
-def _cached(name: str) -> dict[str, Path]:
-    base = cache_folder(name)
-    inside = [base, *sorted(base.glob("*/raw"))]  # torchvision puts them into NAME/raw
-    for folder in inside:
-        found = find_idx(folder) if folder.is_dir() else {}
-        if found.keys() >= _NEEDED:
-            return found
-    return {}
+    def _cached(self) -> dict[str, Path]:
+        base = cache_folder(self.name)
+        for folder in (base, *sorted(base.glob("*/raw"))):  # torchvision puts them into NAME/raw
+            found = find_idx(folder) if folder.is_dir() else {}
+            if found.keys() >= _NEEDED:
+                return found
+        return {}
