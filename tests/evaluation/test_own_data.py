@@ -12,6 +12,7 @@ import patch_bundle
 from patch_bundle import CLASSES, write_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.data import duplicates
 from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.evaluate import evaluate
@@ -211,3 +212,18 @@ def test_a_folder_called_like_a_data_set_stays_a_folder(moved, monkeypatch) -> N
     chosen = given_data(bundle, open_source(Path("digits")))
     assert chosen.own
     assert {sample.key for sample in chosen.samples} == set(bundle.splits()["test"])
+
+
+def test_each_picture_is_hashed_once(moved, monkeypatch) -> None:
+    """To tell that it is the model's own data, and to say in the record which pictures were measured."""
+    hashed: list[str] = []
+
+    def counted(picture):
+        hashed.append(str(picture))
+        return duplicates.content_hash(picture)
+
+    monkeypatch.setattr("sightsmith.data.source.content_hash", counted)
+    bundle, place = moved
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        evaluate(predictor, data=place, missing_ok=True, quiet=True)
+    assert len(hashed) == len(set(hashed)) == 30

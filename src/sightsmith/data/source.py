@@ -21,6 +21,7 @@ from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
 from sightsmith.data.class_names import name_classes, read_class_names
+from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SourceOptions as SourceOptions
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
@@ -109,6 +110,7 @@ class Source:
         problems: what was found while listing.
         licence: licence of the data where it is known.
         names: the list that named its numbered classes; empty if they have the names of the data.
+        hashes: content hashes by key, as far as they are known.
     """
 
     format: str
@@ -118,6 +120,17 @@ class Source:
     problems: tuple[Problem, ...] = ()
     licence: str | None = None
     names: Mapping[int, str] = field(default_factory=dict)
+    hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    def content_hash(self, sample: Sample) -> bytes:
+        """Return the SHA-256 of one of its samples' pictures; each file is read and hashed once.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if sample.key not in self.hashes:
+            self.hashes[sample.key] = content_hash(sample.picture)
+        return self.hashes[sample.key]
 
     def targets(self) -> NDArray[np.int64]:
         """Return (N,) the class's index of each sample, -1 where it has none."""

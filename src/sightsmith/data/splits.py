@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import SPLITS, Sample, Split
-from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SplitSettings as SplitSettings
 from sightsmith.data.source import Source
 
@@ -166,7 +165,7 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     lines = []
     for place in kept.tolist():
         sample = source.samples[place]
-        content = hashes[place].tobytes() if hashes is not None else content_hash(sample.picture)
+        content = hashes[place].tobytes() if hashes is not None else source.content_hash(sample)
         label = "" if sample.target is None else source.classes[sample.target]
         lines.append(f"{sample.key}\0{content.hex()}\0{label}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

@@ -18,7 +18,6 @@ from sightsmith.core.images import printable
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
-from sightsmith.data.duplicates import content_hash
 from sightsmith.evaluation import calibration, metrics, uncertainty
 from sightsmith.evaluation.record import (
     KEPT,
@@ -82,7 +81,7 @@ def measure_model(
         data=chosen.to_json(),
         skipped=skipped,
         groups=_groups(gathered.samples),
-        contents=[content_hash(sample.picture) for sample in gathered.samples],
+        contents=[*map(chosen.content_hash, gathered.samples)],
         seconds=seconds,
     )
 

@@ -1,6 +1,6 @@
 """Which labelled pictures a model is measured on: a stored split of its own data, or other data with its classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class EvaluationData:
         format: the source's format.
         split: which split, or "all".
         own: whether they are from the data the model was trained on.
+        content_hash: gives the SHA-256 of a sample's picture.
         skipped: pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong.
         warning: why the figures may mislead; empty where nothing is known.
     """
@@ -43,6 +44,7 @@ class EvaluationData:
     format: str
     split: str
     own: bool
+    content_hash: Callable[[Sample], bytes]
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""
 
@@ -277,6 +279,7 @@ def _chosen(
         format=source.format,
         split=split,
         own=own,
+        content_hash=source.content_hash,
         skipped=tuple(Skipped(sample.key, "no label") for sample in samples if sample.target is None),
     )
 
