@@ -151,7 +151,7 @@ HELD_BACK = """() => {
 # Not wait_for_function: the page's policy forbids what that does.
 COMES = """(count) => new Promise((resolve) => {
   const look = () => (window.waiting.length === count ? resolve() : requestAnimationFrame(look));
-  this_machine();
+  look();
 })"""
 
 
