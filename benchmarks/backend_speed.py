@@ -26,7 +26,7 @@ def main() -> None:
         found = alternate(
             {
                 name: lambda predictor=predictor: list(
-                    predictor.session.stream([pixels_NHWC] * _BATCHES, predictor.outputs[:1])
+                    predictor.stream([{"pixels": pixels_NHWC}] * _BATCHES, predictor.outputs[:1])
                 )
                 for name, predictor in opened.items()
             },

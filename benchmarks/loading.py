@@ -17,7 +17,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.common import alternate, claim, data, machine
-from sightsmith.core.preprocessing import Box, Preprocessing
+from sightsmith.core.placement import Box
+from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation, random_box
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import CROP_SPARE, Decoding, PictureIndex

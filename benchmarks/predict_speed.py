@@ -4,9 +4,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.common import alternate, claim, data, machine, photo_bundle
+from sightsmith.core.ports import stack
 from sightsmith.runtime.predictor import Predictor
 
 _COUNT, _BATCH, _ROUNDS = 160, 8, 5
@@ -17,11 +16,11 @@ def main() -> None:
     paths = sorted(data("imagenet500").glob("*.jpg"))[:_COUNT]
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.open(photo_bundle(Path(folder), "resnet50"), "openvino")
-        pixels = [predictor.preprocessing.apply(path) for path in paths]
-        batches = [np.stack(pixels[at : at + _BATCH]) for at in range(0, _COUNT, _BATCH)]
+        read = [predictor.feeds(path) for path in paths]
+        batches = [stack(read[at : at + _BATCH]) for at in range(0, _COUNT, _BATCH)]
         found = alternate(
             {
-                "raw": lambda: list(predictor.session.stream(batches, predictor.outputs[:1])),
+                "raw": lambda: list(predictor.stream(batches, predictor.outputs[:1])),
                 "predict": lambda: list(predictor.predict(paths, batch=_BATCH)),
             },
             _ROUNDS,

@@ -130,7 +130,7 @@ def main() -> None:
         sightsmith("train", "digits", "--epochs", "1", "--out", digits, quiet=True)
         sightsmith("export", digits, "--to", "openvino", quiet=True)
         example = next(iter(sorted((digits / "witnesses").glob("*.png")))).read_bytes()
-        shape = json.loads((digits / "manifest.json").read_text(encoding="utf-8"))["preprocessing"]
+        shape = json.loads((digits / "manifest.json").read_text(encoding="utf-8"))["definition"]["input_settings"]
         ok = against_peer(python, script, digits, example, shape["height"], "L")
         photo = min(data("imagenet500").glob("*.jpg"), key=lambda path: abs(path.stat().st_size - 100_000)).read_bytes()
         ok &= against_peer(python, script, photo_bundle(folder, "resnet18"), photo, 224, "RGB")

@@ -73,12 +73,13 @@ def rate(call: Callable[[], int]) -> float:
 
 
 def answered(predictor: Predictor, *, batch: int) -> int:
-    session, names = predictor.session, predictor.outputs[:1]
-    pixels = np.zeros((batch, *session.shape), np.uint8)
+    names = predictor.outputs[:1]
+    ports = predictor.definition.graph.inputs
+    feeds = {name: np.zeros((batch, *port.shape), port.dtype) for name, port in ports.items()}
     if batch == 1:
-        session.run(pixels, names)
+        predictor.run(feeds, names)
         return 1
-    return sum(len(answer[names[0]]) for answer in session.stream([pixels] * 6, names))
+    return sum(len(answer[names[0]]) for answer in predictor.stream([feeds] * 6, names))
 
 
 def main() -> None:

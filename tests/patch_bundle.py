@@ -69,37 +69,16 @@ def trained(net: str, steps: int = 150):
     return built, task.eval()
 
 
-def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "crop", **changes):
+def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "crop", names=CLASSES, **changes):
     """Write a bundle of a net that has learned the patches; `changes` go to its draft."""
-    import torch
-
-    from sightsmith.bundle.draft import BundleDraft
+    from drafts import define, draft_of
     from sightsmith.bundle.store import write_bundle
-    from sightsmith.bundle.witnesses import Witnesses, encode_inputs
     from sightsmith.core.preprocessing import Preprocessing
-    from sightsmith.tasks.classify import Task
 
-    built, task = trained(net)
-    preprocessing = Preprocessing(height=SIDE, width=SIDE, resize=resize)
-    encoded, witness_pixels = encode_inputs(list(patch_pictures(4, seed=2)[0]), preprocessing)
-    with torch.inference_mode():
-        outputs = task.exported()(torch.from_numpy(witness_pixels))
-    parts = {
-        "name": f"patches-{net}",
-        "task": {"name": "classify", "settings": {"label_smoothing": 0.05}},
-        "net": {"name": built.name, "settings": built.settings, "paper": built.paper, "licence": built.licence},
-        "weights_record": {"origin": built.weights.origin, "licence": built.weights.licence, "sha256": ""},
-        "preprocessing": preprocessing,
-        "classes": CLASSES,
-        "kind": Task.KIND,
-        "outputs": Task.OUTPUTS,
-        "weights": {name: value.numpy() for name, value in built.module.state_dict().items()},
-        "witnesses": Witnesses(
-            encoded, witness_pixels, {name: out.numpy() for name, out in zip(Task.OUTPUTS, outputs, strict=True)}
-        ),
-        "splits": {"train": [], "val": [], "test": []},
-    }
-    return write_bundle(path, BundleDraft(**{**parts, **changes}))
+    built = trained(net)[0]
+    definition = define(Preprocessing(height=SIDE, width=SIDE, resize=resize), names)
+    parts = {"name": f"patches-{net}", "splits": {"train": [], "val": [], "test": []}} | changes
+    return write_bundle(path, draft_of(built, definition, list(patch_pictures(4, seed=2)[0]), {}, **parts))
 
 
 def write_pictures(folder: Path, count: int, seed: int, names=CLASSES) -> None:

@@ -29,9 +29,8 @@ def write_digits_bundle(
 
     import torch
 
-    from sightsmith.bundle.draft import BundleDraft
+    from drafts import define, draft_of
     from sightsmith.bundle.store import write_bundle
-    from sightsmith.bundle.witnesses import Witnesses, encode_inputs
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.nets.build import build_net
     from sightsmith.tasks.classify import Settings, Task
@@ -52,25 +51,14 @@ def write_digits_bundle(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    encoded, witness_pixels = encode_inputs(list(pictures[1400:1408]), preprocessing)
-    with torch.inference_mode():
-        outputs = task.eval().exported(temperature)(torch.from_numpy(witness_pixels))
     torch.set_num_threads(threads)
-    draft = BundleDraft(
+    draft = draft_of(
+        built,
+        define(preprocessing, classes, temperature=temperature),
+        list(pictures[1400:1408]),
+        {"label_smoothing": 0.0},
         name=name,
-        task={"name": "classify", "settings": {"label_smoothing": 0.0}},
-        net={"name": built.name, "settings": built.settings, "paper": built.paper, "licence": built.licence},
-        weights_record={"origin": built.weights.origin, "licence": built.weights.licence, "sha256": ""},
-        preprocessing=preprocessing,
-        classes=classes,
-        kind=Task.KIND,
-        outputs=Task.OUTPUTS,
-        weights={name: value.numpy() for name, value in built.module.state_dict().items()},
-        witnesses=Witnesses(
-            encoded, witness_pixels, {n: o.numpy() for n, o in zip(Task.OUTPUTS, outputs, strict=True)}
-        ),
         splits={"train": 1397, "test": 400} if splits is None else splits,
-        temperature=temperature,
         data={"location": "digits", "format": "built in", "licence": "CC BY 4.0", "counts": {"train": 1397}},
         metrics={"test": {"accuracy": 0.97, "intervals": {"accuracy": {"low": 0.95, "high": 0.98}}}},
         created="2026-01-02T03:04:05+00:00",

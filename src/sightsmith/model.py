@@ -23,7 +23,8 @@ from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
-from sightsmith.runtime.predictor import Prediction, Predictor
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Value as Prediction
 from sightsmith.runtime.settings import ExportSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
 
@@ -52,7 +53,7 @@ class Model:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the scores."""
-        return self.manifest.classes
+        return self.manifest.definition.names
 
     @property
     def why(self) -> str:
@@ -75,7 +76,7 @@ class Model:
             PictureError: one cannot be decoded. `predict_each` goes on after it.
         """
         if not isinstance(pictures, (list, tuple)):
-            return self.predictor.predict_one(pictures)  # type: ignore[arg-type]  # a Picture, by the test above
+            return self.predictor.predict_one(pictures)
         return [_prediction(outcome.prediction, outcome.error) for outcome in self.predictor.predict(pictures)]
 
     def predict_each(self, pictures: Iterable[Picture], batch: int | None = None) -> Any:
@@ -183,7 +184,7 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Model {self.manifest.name}: {self.manifest.net['name']}, {len(self.classes)} classes, {self.why}>"
+        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {len(self.classes)} classes, {self.why}>"
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())

@@ -39,7 +39,8 @@ def test_the_card_invents_nothing(digits_bundle):
 
 def test_names_cannot_break_the_card(digits_bundle):
     manifest = Bundle.open(digits_bundle).manifest
-    card = model_card(dataclasses.replace(manifest, name="a|b\n<script>", classes=tuple(f"c{n}" for n in range(1000))))
+    many = dataclasses.replace(manifest.definition, names=tuple(f"c{n}" for n in range(1000)))
+    card = model_card(dataclasses.replace(manifest, name="a|b\n<script>", definition=many))
     assert "# a\\|b &lt;script>" in card
     assert "and 900 more in `manifest.json`" in card
 

@@ -36,16 +36,16 @@ def archive(digits_bundle, tmp_path_factory):
 def test_what_was_written_is_read_back(digits_bundle):
     bundle = Bundle.open(digits_bundle)
     manifest = bundle.manifest
-    assert manifest.classes == CLASSES
-    assert manifest.temperature == 1.3
+    assert manifest.definition.names == CLASSES
+    assert manifest.definition.calibrated == {"temperature": 1.3}
     assert manifest.metrics["test"]["accuracy"] == 0.97
-    assert manifest.net["name"] == "smallresnet"
+    assert manifest.net.name == "smallresnet"
     assert bundle.splits() == {"train": 1397, "test": 400}
     assert bundle.file("report/note.txt").read_text() == "how it went"
     witnesses = bundle.witnesses()
-    assert witnesses.pixels_NHWC.shape == (8, 16, 16, 1)
-    assert list(witnesses.outputs) == ["probabilities", "class_map"]
-    assert all(picture.startswith(b"\x89PNG") for picture in witnesses.pictures)
+    assert witnesses.inputs["pixels"].shape == (8, 16, 16, 1)
+    assert list(witnesses.outputs) == ["logits", "class_map"]
+    assert all(item.startswith(b"\x89PNG") for item in witnesses.items)
     assert verify(bundle) == []
 
 
@@ -55,9 +55,9 @@ def test_the_weights_rebuild_the_net_exactly(digits_bundle):
     from sightsmith.runtime.torch_session import rebuild
 
     bundle = Bundle.open(digits_bundle)
-    state = rebuild(bundle).net.state_dict()
-    assert state.keys() == bundle.weights().keys()
-    for name, array in bundle.weights().items():
+    state = rebuild(bundle)["net"].state_dict()
+    assert state.keys() == bundle.weights("net").keys()
+    for name, array in bundle.weights("net").items():
         assert torch.equal(state[name], torch.from_numpy(array)), name
 
 
@@ -119,7 +119,7 @@ def test_hidden_files_of_other_tools_do_no_harm(copy):
         (folder / ".DS_Store").write_bytes(b"Bud1")
     bundle = Bundle.open(copy)
     assert verify(bundle) == []
-    assert len(bundle.witnesses().pictures) == 8
+    assert len(bundle.witnesses().items) == 8
 
 
 def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
@@ -150,16 +150,22 @@ def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
             lambda path: (path / "witnesses" / "00.png").write_bytes(b"x"),
             "witnesses/00.png: changed after it was written",
         ),
-        (lambda path: rewrite(path, schema=2), "schema 2 by a newer Sightsmith; this version reads schemas up to 1"),
+        (lambda path: rewrite(path, schema=3), "schema 3 by a newer Sightsmith; this version reads schemas up to 2"),
         (lambda path: rewrite(path, schema="1"), "schema must be a number"),
         (lambda path: rewrite(path, schema=True), "schema must be a number"),
-        (lambda path: rewrite(path, temperature=True), "temperature"),
+        (lambda path: rewrite(path, schema=1), "unknown key"),
         (lambda path: rewrite(path, name=3), "name"),
-        (lambda path: rewrite(path, temperature=2.0), "temperature do not match their digest"),
-        (lambda path: rewrite(path, classes=list("9876543210")), "do not match their digest"),
+        (lambda path: redefine(path, calibrated={"temperature": 2.0}), "does not match its digest"),
+        (lambda path: redefine(path, names=list("9876543210")), "does not match its digest"),
+        (lambda path: redefine(path, rule=True), "rule"),
+        (lambda path: redefine(path, kind=3), "kind"),
+        (lambda path: redefine(path, input="smell"), "unknown input 'smell'"),
+        (lambda path: redefine(path, graphs={}), "graphs must name a graph"),
+        (lambda path: redefine(path, graphs={"model": {"inputs": 1, "outputs": []}}), "inputs must be an object"),
+        (lambda path: redefine(path, wine="red"), "unknown key 'wine'"),
         (lambda path: rewrite(path, wine="red"), "unknown key 'wine'"),
-        (lambda path: rewrite(path, net=None), "net must be an object"),
-        (lambda path: rewrite(path, drop="kind"), "kind must be given"),
+        (lambda path: rewrite(path, nets=None), "nets must be an object"),
+        (lambda path: rewrite(path, drop="created"), "created must be given"),
         (lambda path: (path / "manifest.json").write_text(edited(path)), "changed after it was written"),
     ],
 )
@@ -172,11 +178,17 @@ def test_a_broken_bundle_is_refused_with_its_fault(copy, break_it, says):
 def rewrite(path: Path, drop: str | None = None, **changes: object) -> None:
     """Change the manifest as somebody would who also makes its digest fit."""
     from sightsmith.bundle import manifest as module
+    from sightsmith.bundle.definition import digest_of
 
     raw = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     raw = {key: value for key, value in {**raw, **changes}.items() if key not in ("digest", drop)}
-    text = module._dump({**raw, "digest": module._digest(raw)})
+    text = module._dump({**raw, "digest": digest_of(raw)})
     (path / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def redefine(path: Path, **changes: object) -> None:
+    raw = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    rewrite(path, definition={**raw["definition"], **changes})
 
 
 def edited(path: Path, value: str = "0.99") -> str:

@@ -29,7 +29,16 @@ def predictor(request, exported_bundle):
 
 @pytest.fixture(scope="module")
 def pixels(predictor):
-    return np.stack([predictor.preprocessing.apply(picture) for picture in digit_pictures()[0][1400:1440]])
+    return np.stack([predictor.feeds(picture)["pixels"] for picture in digit_pictures()[0][1400:1440]])
+
+
+def scores(predictor, outputs) -> np.ndarray:
+    """Return the probabilities (N, K) that outputs stand for."""
+    return np.stack([answer.scores_K for answer in predictor.decode(outputs)])
+
+
+def ask(predictor, pixels) -> np.ndarray:
+    return scores(predictor, predictor.run({"pixels": pixels}, ("logits",)))
 
 
 def test_there_is_a_case_for_each_backend_of_this_checkout():
@@ -56,20 +65,20 @@ def test_it_answers_the_witnesses(predictor):
 
 def test_a_picture_answers_the_same_in_any_batch(predictor, pixels):
     limit = 1e-5 if predictor.precision == "fp32" else 2e-2
-    alone = np.concatenate([predictor.run(pixels[n : n + 1])["probabilities"] for n in range(5)])
+    alone = np.concatenate([ask(predictor, pixels[n : n + 1]) for n in range(5)])
     for size in (2, 5):
-        np.testing.assert_allclose(predictor.run(pixels[:size])["probabilities"], alone[:size], atol=limit)
+        np.testing.assert_allclose(ask(predictor, pixels[:size]), alone[:size], atol=limit)
     np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-2)
 
 
 def test_the_asked_outputs_come_and_no_other(predictor, pixels):
-    whole = predictor.run(pixels[:3])
-    assert list(whole) == ["probabilities", "class_map"]
-    assert whole["probabilities"].shape == (3, 10)
+    whole = predictor.run({"pixels": pixels[:3]})
+    assert list(whole) == ["logits", "class_map"]
+    assert whole["logits"].shape == (3, 10)
     assert whole["class_map"].shape[:2] == (3, 10)
     assert whole["class_map"].ndim == 4
-    for names in (("probabilities",), ("class_map",), ("class_map", "probabilities")):
-        part = predictor.run(pixels[:3], names)
+    for names in (("logits",), ("class_map",), ("class_map", "logits")):
+        part = predictor.run({"pixels": pixels[:3]}, names)
         assert set(part) == set(names)
         for name in names:
             assert part[name].dtype == np.float32
@@ -77,28 +86,28 @@ def test_the_asked_outputs_come_and_no_other(predictor, pixels):
 
 
 def test_answers_belong_to_the_caller(predictor, pixels):
-    first = predictor.run(pixels[:2])["probabilities"]
+    first = predictor.run({"pixels": pixels[:2]})["logits"]
     kept = first.copy()
-    predictor.run(pixels[10:12])
+    predictor.run({"pixels": pixels[10:12]})
     np.testing.assert_array_equal(first, kept)
 
 
 def test_pixels_that_may_not_be_written_to_or_lie_apart_in_memory_are_taken(predictor, pixels):
-    expected = predictor.run(pixels[:8:2], ("probabilities",))["probabilities"]
+    expected = ask(predictor, pixels[:8:2])
     frozen = pixels[:8].copy()
     frozen.flags.writeable = False
-    got = predictor.run(frozen, ("probabilities",))["probabilities"][::2]
+    got = ask(predictor, frozen)[::2]
     np.testing.assert_allclose(got, expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
 
 
 def test_a_stream_answers_in_order_whatever_the_sizes(predictor, pixels):
     sizes = [1, 5, 2, 8, 1, 3, 7, 4, 9]
     starts = np.cumsum([0, *sizes])
-    batches = [pixels[start : start + size] for start, size in zip(starts, sizes, strict=False)]
-    answers = list(predictor.session.stream(iter(batches), ("probabilities",)))
-    assert [len(answer["probabilities"]) for answer in answers] == sizes
-    expected = predictor.run(pixels[: starts[-1]], ("probabilities",))["probabilities"]
-    got = np.concatenate([answer["probabilities"] for answer in answers])
+    batches = [{"pixels": pixels[start : start + size]} for start, size in zip(starts, sizes, strict=False)]
+    answers = list(predictor.stream(iter(batches), ("logits",)))
+    assert [len(answer["logits"]) for answer in answers] == sizes
+    expected = ask(predictor, pixels[: starts[-1]])
+    got = np.concatenate([scores(predictor, answer) for answer in answers])
     np.testing.assert_allclose(got, expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
 
 
@@ -109,15 +118,15 @@ def test_a_stream_keeps_pixels_that_nobody_else_holds(predictor, pixels):
         for n in range(count):
             batch = np.repeat(pixels[n % 40 : n % 40 + 1], 8, axis=0)
             batch.flags.writeable = False
-            yield batch
+            yield {"pixels": batch}
             del batch
             np.full((8, 16, 16, 1), 255, np.uint8)  # takes the place of what was freed
 
-    expected = predictor.run(pixels, ("probabilities",))["probabilities"]
+    expected = ask(predictor, pixels)
     limit = 2e-2 if predictor.precision == "bf16" else 1e-5
     for count in (1, 60):
-        for n, answer in enumerate(predictor.session.stream(frozen(count), ("probabilities",))):
-            np.testing.assert_allclose(answer["probabilities"], expected[[n % 40] * 8], atol=limit)
+        for n, answer in enumerate(predictor.stream(frozen(count), ("logits",))):
+            np.testing.assert_allclose(scores(predictor, answer), expected[[n % 40] * 8], atol=limit)
 
 
 def test_a_stream_reads_no_further_ahead_than_it_must(predictor, pixels):
@@ -127,9 +136,9 @@ def test_a_stream_reads_no_further_ahead_than_it_must(predictor, pixels):
         nonlocal read
         for _ in range(1000):
             read += 1
-            yield pixels[:1]
+            yield {"pixels": pixels[:1]}
 
-    answers = predictor.session.stream(batches())
+    answers = predictor.stream(batches())
     for _ in range(3):
         next(answers)
     answers.close()
@@ -137,7 +146,7 @@ def test_a_stream_reads_no_further_ahead_than_it_must(predictor, pixels):
 
 
 def test_nothing_in_nothing_out(predictor):
-    assert list(predictor.session.stream(iter(()))) == []
+    assert list(predictor.stream(iter(()))) == []
 
 
 @pytest.mark.parametrize(
@@ -153,22 +162,28 @@ def test_nothing_in_nothing_out(predictor):
 )
 def test_a_wrong_input_is_refused_by_name(predictor, wrong):
     with pytest.raises(SettingsError, match=r"pixels must be \(N, 16, 16, 1\) uint8"):
-        predictor.run(wrong)
+        predictor.run({"pixels": wrong})
     with pytest.raises(SettingsError, match="uint8"):
-        list(predictor.session.stream([wrong]))
+        list(predictor.stream([{"pixels": wrong}]))
+
+
+def test_inputs_that_are_missing_or_unknown_are_refused(predictor, pixels):
+    for wrong in ({}, {"image": pixels[:1]}, {"pixels": pixels[:1], "mask": pixels[:1]}):
+        with pytest.raises(SettingsError, match="the model takes the inputs pixels; got"):
+            predictor.run(wrong)
 
 
 def test_an_unknown_output_is_refused(predictor, pixels):
-    with pytest.raises(SettingsError, match="no output 'logits'; it has probabilities, class_map"):
-        predictor.run(pixels[:1], ("logits",))
+    with pytest.raises(SettingsError, match="no output 'boxes'; it has logits, class_map"):
+        predictor.run({"pixels": pixels[:1]}, ("boxes",))
 
 
 def test_threads_share_a_session(predictor, pixels):
     from concurrent.futures import ThreadPoolExecutor
 
-    expected = predictor.run(pixels, ("probabilities",))["probabilities"]
+    expected = ask(predictor, pixels)
     with ThreadPoolExecutor(4) as pool:
-        parts = list(pool.map(lambda n: predictor.run(pixels[n : n + 1])["probabilities"][0], range(len(pixels))))
+        parts = list(pool.map(lambda n: ask(predictor, pixels[n : n + 1])[0], range(len(pixels))))
     np.testing.assert_allclose(np.stack(parts), expected, atol=2e-2 if predictor.precision == "bf16" else 1e-5)
 
 

@@ -24,6 +24,10 @@ def task_of(name, example):
     return TASKS.module(name).Task(example.net, example.classes, example.preprocessing, example.settings)
 
 
+def graph_of(name, task):
+    return TASKS.module(name).graph({"net": task.net}, task.preprocessing, "model", task.OUTPUTS, {})
+
+
 def pixels_of(example):
     return example.batch[0].permute(0, 2, 3, 1).contiguous()
 
@@ -51,7 +55,7 @@ def test_exported_graph_takes_uint8_pixels_and_gives_the_named_outputs(name):
     assert pixels.dtype == torch.uint8
     assert isinstance(example.preprocessing, Preprocessing)
     assert pixels.shape[1:] == example.preprocessing.shape
-    outputs = task.exported()(pixels)
+    outputs = graph_of(name, task)(pixels)
     assert len(outputs) == len(task.OUTPUTS)
     for output in outputs:
         assert len(output) == len(pixels)
@@ -64,9 +68,10 @@ def test_outputs_become_predictions(name):
     example = example_of(name)
     task = task_of(name, example)
     with torch.inference_mode():
-        arrays = dict(zip(task.OUTPUTS, (out.numpy() for out in task.exported()(pixels_of(example))), strict=True))
+        outputs = graph_of(name, task)(pixels_of(example))
+        arrays = dict(zip(task.OUTPUTS, (output.numpy() for output in outputs), strict=True))
     kind = KINDS.module(task.KIND)
-    predictions = kind.from_outputs(arrays, example.classes)
+    predictions = kind.decode(arrays, example.classes, {})
     assert len(predictions) == len(example.batch[0])
     assert all(isinstance(prediction, kind.PREDICTION) for prediction in predictions)
     json.dumps([prediction.to_json() for prediction in predictions])

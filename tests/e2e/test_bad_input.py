@@ -233,10 +233,10 @@ def test_names_that_are_not_utf8(photos, life, tmp_path):
     except OSError:
         pytest.skip("this file system takes UTF-8 names alone")
     done = sightsmith("check", "photos", "--json", cwd=tmp_path).succeeded()
-    assert json.loads(done.out)["classes"]
+    assert json.loads(done.out)["definition"]["names"]
     train("photos", tmp_path).succeeded()
     manifest = json.loads((tmp_path / "made/manifest.json").read_bytes().decode("utf-8"))
-    assert len(manifest["classes"]) == 3
+    assert len(manifest["definition"]["names"]) == 3
     json.loads((tmp_path / "made/splits.json").read_bytes().decode("utf-8"))
     sightsmith("evaluate", "made", cwd=tmp_path).succeeded()
     done = sightsmith("predict", "made", "photos", "--out", "answers.jsonl", cwd=tmp_path).succeeded()

@@ -157,7 +157,7 @@ def test_printed_settings_run_the_same_training_again(home):
     assert "lr = 0.5" in sightsmith("train", "--config", "run.toml", "--lr", "0.5", "--print-config", cwd=home).out
     sightsmith("train", "--config", "run.toml", cwd=home).succeeded()
     manifest = json.loads((home / "again/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["net"]["settings"]["width"] == 12
+    assert manifest["nets"]["net"]["settings"]["width"] == 12
     assert manifest["task"]["settings"]["label_smoothing"] == 0.25
     assert {name: manifest["training"]["settings"][name] for name in settings} == settings
 

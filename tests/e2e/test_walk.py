@@ -47,7 +47,7 @@ def test_the_walk(shared_data, tmp_path, name, grouping):
     assert {split: len(keys) for split, keys in splits.items()} == manifest["data"]["counts"]
     measured = json.loads(done["evaluate"].out)
     assert measured["counts"]["evaluated"] == len(splits["test"])
-    assert measured["metrics"]["accuracy"] > 1.2 / len(manifest["classes"]), "no better than a guess"
+    assert measured["metrics"]["accuracy"] > 1.2 / len(manifest["definition"]["names"]), "no better than a guess"
     answers = [json.loads(line) for line in done["predict"].out.splitlines()]
     assert answers[0]["labels"] == answers[1]["labels"]
     assert json.loads(done["explain"].out)["label"] == answers[0]["labels"][0]["label"]

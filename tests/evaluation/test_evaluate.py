@@ -129,7 +129,7 @@ def test_what_does_most_harm_comes_first(evaluated) -> None:
 def test_names_are_escaped_on_the_page(data, tmp_path) -> None:
     names = ("<b>red", 'gr"een', "blue & co", "<script>alert(1)</script>".replace("/", "∕"))
     write_pictures(tmp_path / "odd", 24, seed=8, names=names)
-    bundle = patch_bundle.write_patch_bundle(tmp_path / "bundle", "smallcnn", classes=names)
+    bundle = patch_bundle.write_patch_bundle(tmp_path / "bundle", "smallcnn", names=names)
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
         done = evaluate(predictor, data=tmp_path / "odd", report=tmp_path / "page.html", quiet=True)
     assert done.report == tmp_path / "page.html"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightsmith.evaluation import calibration, metrics
+from sightsmith.predictions.parts.temperature import softmax
 
 
 def answers(seed: int, samples: int, classes: int, sharpness: float = 2.0, ties: bool = False):
@@ -120,21 +121,21 @@ def test_certain_mistakes_keep_the_likelihood_finite() -> None:
 def test_temperature_scaling_recovers_the_temperature(true_temperature: float) -> None:
     rng = np.random.default_rng(1)
     logits_NK = rng.normal(size=(60_000, 5)) * 2
-    honest_NK = calibration.at_temperature(logits_NK, true_temperature)
+    honest_NK = softmax(logits_NK, true_temperature)
     targets_N = (honest_NK.cumsum(axis=1) > rng.random((len(logits_NK), 1))).argmax(axis=1)
     fitted = calibration.fit_temperature(logits_NK, targets_N)
     assert fitted == pytest.approx(true_temperature, rel=0.03)
     from_log_probabilities = calibration.fit_temperature(
-        calibration.log_probabilities(calibration.at_temperature(logits_NK, 1)), targets_N
+        calibration.log_probabilities(softmax(logits_NK, 1)), targets_N
     )
     assert from_log_probabilities == pytest.approx(fitted, rel=1e-4)
-    before = calibration.nll(calibration.at_temperature(logits_NK, 1), targets_N)
-    assert calibration.nll(calibration.at_temperature(logits_NK, fitted), targets_N) <= before
+    before = calibration.nll(softmax(logits_NK, 1), targets_N)
+    assert calibration.nll(softmax(logits_NK, fitted), targets_N) <= before
 
 
 def test_temperature_never_changes_the_answer() -> None:
     probabilities_NK, _targets_N = answers(3, 200, 6)
-    cooled_NK = calibration.at_temperature(calibration.log_probabilities(probabilities_NK), 0.4)
+    cooled_NK = softmax(calibration.log_probabilities(probabilities_NK), 0.4)
     assert (cooled_NK.argmax(axis=1) == probabilities_NK.argmax(axis=1)).all()
 
 

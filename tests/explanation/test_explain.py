@@ -62,7 +62,7 @@ def test_the_json_says_what_was_explained(predictor, picture) -> None:
 def test_the_service_and_the_method_draw_the_same_class_map(predictor, picture) -> None:
     labels = predictor.predict_one(picture, outputs=("class_map",))
     assert isinstance(labels, Labels)
-    heat_HW = labels.heat(1, predictor.preprocessing, (32, 32))
+    heat_HW = labels.heat(1, predictor.definition.input_settings, (32, 32))
     assert np.allclose(explain(predictor, picture, label="green").map_HW, heat_HW, atol=1e-5)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.predictions import KINDS
-from sightsmith.predictions.labels import Labels, differences, from_outputs, measure, same_answers
+from sightsmith.predictions.labels import Labels, decode, differences, measure, same_answers
 
 
 def labels(scores, class_map=None):
@@ -38,8 +38,12 @@ def test_scores_must_fit_the_classes():
 
 
 def test_a_batch_becomes_predictions():
-    made = from_outputs({"probabilities": np.eye(3, dtype=np.float32)}, ("a", "b", "c"))
+    made = decode({"logits": 3 * np.eye(3, dtype=np.float32)}, ("a", "b", "c"), {"temperature": 1.5})
     assert [one.label for one in made] == ["a", "b", "c"]
+    assert made[0].scores_K == pytest.approx(np.exp([2, 0, 0]) / np.exp([2, 0, 0]).sum())
+    assert made[0].scores_K.dtype == np.float32
+    of_schema_1 = decode({"probabilities": np.eye(3, dtype=np.float32)}, ("a", "b", "c"), {})
+    assert of_schema_1[1].scores_K.tolist() == [0, 1, 0]
     assert made[0].class_map_Khw is None
     assert KINDS.module("labels").PREDICTION is Labels
 
@@ -139,8 +143,9 @@ def test_any_name_and_any_size_can_be_drawn():
 
 
 def test_differences_and_answers():
-    before = {"probabilities": np.array([[0.6, 0.4], [0.51, 0.49]]), "class_map": np.ones((2, 2, 3, 3))}
-    after = {"probabilities": np.array([[0.5, 0.5], [0.49, 0.51]]), "class_map": np.ones((2, 2, 3, 3)) * 1.1}
+    maps = np.ones((2, 3, 3), np.float32)
+    before = [labels([0.6, 0.4], maps), labels([0.51, 0.49], maps)]
+    after = [labels([0.5, 0.5], maps * 1.1), labels([0.49, 0.51], maps * 1.1)]
     assert differences(before, after) == pytest.approx({"probabilities": 0.1, "class_map": 0.1})
     assert same_answers(before, after) == 0.5
     assert same_answers(before, after, tolerance=0.05) == 1

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from sightsmith.bundle.store import Bundle, add_files, verify
-from sightsmith.bundle.witnesses import Proof, Witnesses, compare_outputs
+from sightsmith.bundle.witnesses import Proof, Witnesses, compare_answers
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
+from sightsmith.predictions import labels
 from sightsmith.runtime.export import export
+from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import Comparison
 from small_bundle import digit_pictures
 
@@ -63,8 +65,8 @@ def test_exporting_again_replaces(exported_bundle, tmp_path):
 def test_an_export_that_answers_otherwise_is_refused_and_nothing_is_written(copy):
     bundle = Bundle.open(copy)
     other = bundle.witnesses()
-    wrong = {**other.outputs, "probabilities": np.roll(other.outputs["probabilities"], 1, axis=1)}
-    lying = with_witnesses(bundle, Witnesses(other.pictures, other.pixels_NHWC, wrong))
+    wrong = {**other.outputs, "logits": np.roll(other.outputs["logits"], 1, axis=1)}
+    lying = with_witnesses(bundle, Witnesses(other.items, other.inputs, wrong))
     before = contents(copy)
     with pytest.raises(
         ProofError, match=r"export to openvino in \w+.*: the model does not answer as it did when trained"
@@ -79,7 +81,7 @@ def with_witnesses(bundle: Bundle, witnesses: Witnesses) -> Bundle:
     from sightsmith.bundle import witnesses as module
 
     shutil.rmtree(bundle.folder / "witnesses")
-    module.save(witnesses, bundle.folder / "witnesses")
+    module.save(witnesses, bundle.folder / "witnesses", bundle.manifest.definition)
     bundle.manifest.files["witnesses/arrays.safetensors"] = sha256(bundle.folder / "witnesses" / "arrays.safetensors")
     (bundle.folder / "manifest.json").write_text(bundle.manifest.to_text(), encoding="utf-8")
     return add_files(bundle, {})
@@ -120,25 +122,29 @@ def test_what_cannot_be_exported_is_said(copy, to, precision, says):
         export(copy, to, precision=precision, quiet=True)
 
 
-def outputs(*rows):
-    return {"probabilities": np.array(rows, np.float32)}
+def answers(*rows):
+    return labels.decode({"probabilities": np.array(rows, np.float32)}, "abc"[: len(rows[0])], {})
+
+
+def compared(expected, got, limit):
+    return compare_answers(expected, got, {"probabilities": limit}, labels)
 
 
 def test_a_proof_counts_ties_within_the_limit_as_the_same():
-    close = compare_outputs(outputs([0.501, 0.499]), outputs([0.499, 0.501]), {"probabilities": 0.05})
+    close = compared(answers([0.501, 0.499]), answers([0.499, 0.501]), 0.05)
     assert close.ok
-    far = compare_outputs(outputs([0.6, 0.4]), outputs([0.4, 0.6]), {"probabilities": 0.5})
+    far = compared(answers([0.6, 0.4]), answers([0.4, 0.6]), 0.5)
     assert far.ok
-    changed = compare_outputs(
-        outputs([0.6, 0.4], [0.9, 0.1]), outputs([0.56, 0.44], [0.1, 0.9]), {"probabilities": 0.05}
-    )
+    changed = compared(answers([0.6, 0.4], [0.9, 0.1]), answers([0.56, 0.44], [0.1, 0.9]), 0.05)
     assert changed.same_answers == 0.5
     assert changed.problems() == ["probabilities differs by 0.8, allowed is 0.05", "1 of 2 answers is another"]
 
 
 def test_answers_that_are_no_numbers_fail():
-    proof = compare_outputs(outputs([0.6, 0.4]), outputs([np.nan, np.nan]), {"probabilities": 0.5})
+    proof = compared(answers([0.6, 0.4]), answers([np.nan, np.nan]), 0.5)
     assert not proof.ok
+    assert proof.differences == {"probabilities": float("inf")}
+    assert proof.same_answers == 0
     with pytest.raises(ProofError, match="start of the service"):
         proof.require("start of the service")
 
@@ -149,6 +155,9 @@ def test_pixels_count_too():
     assert not Proof(count=1, differences={}, limits={}, same_answers=1.0, pixels=1.1).ok
 
 
-def test_another_shape_is_an_error():
-    with pytest.raises(BundleError, match=r"shape \(1, 3\), recorded is \(1, 2\)"):
-        compare_outputs(outputs([0.6, 0.4]), outputs([0.2, 0.4, 0.4]), {"probabilities": 0.5})
+def test_another_shape_is_an_error(copy):
+    with Predictor.open(copy, backend="torch", precision="fp32") as predictor:
+        witnesses = predictor.bundle.witnesses()
+        cut = {name: array[:, :9] for name, array in witnesses.outputs.items()}
+        with pytest.raises(BundleError, match=r"'logits' has shape \(8, 10\), recorded is \(8, 9\)"):
+            predictor.replay(replace(witnesses, outputs=cut))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sightsmith.bundle.store import Bundle, add_files, pack
 from sightsmith.core.errors import BackendError, BundleError, PictureError, SettingsError
+from sightsmith.core.ports import stack
 from sightsmith.model import load
 from sightsmith.runtime.predictor import Predictor
 from small_bundle import digit_pictures
@@ -95,7 +96,7 @@ def test_an_error_of_the_caller_passes_through(predictor):
 def test_one_picture_and_its_class_map(predictor):
     found = predictor.predict_one(PICTURES[3], outputs=("class_map",))
     assert found.label == "3"
-    heat = found.heat(found.index, predictor.preprocessing, (8, 8))
+    heat = found.heat(found.index, predictor.definition.input_settings, (8, 8))
     assert heat.shape == (8, 8)
     assert heat.max() == 1
     assert predictor.predict_one(PICTURES[3]).class_map_Khw is None
@@ -104,8 +105,8 @@ def test_one_picture_and_its_class_map(predictor):
 
 
 def test_every_way_to_predict_gives_the_same(predictor):
-    pixels = np.stack([predictor.preprocessing.apply(picture) for picture in PICTURES[:6]])
-    by_run = predictor.from_outputs(predictor.run(pixels, ("probabilities",)))
+    feeds = stack([predictor.feeds(picture) for picture in PICTURES[:6]])
+    by_run = predictor.decode(predictor.run(feeds, ("logits",)))
     by_stream = [outcome.prediction for outcome in predictor.predict(PICTURES[:6])]
     for one, other in zip(by_run, by_stream, strict=True):
         np.testing.assert_allclose(one.scores_K, other.scores_K, atol=2e-2)
@@ -295,5 +296,5 @@ def test_a_replay_looks_at_the_form_without_the_class_map_too(digits_bundle):
 
     with Predictor.open(digits_bundle, backend="torch", precision="fp32") as predictor:
         assert predictor.replay().ok
-        predictor.session._modules["probabilities",] = lambda pixels: (torch.full((len(pixels), 10), 0.1),)
+        predictor.sessions["model"]._modules["logits",] = lambda pixels: (torch.full((len(pixels), 10), 0.1),)
         assert any("probabilities differs" in problem for problem in predictor.replay().problems())

@@ -34,21 +34,21 @@ def test_predictions_take_the_quickest_number_and_tell_each_change(digits_bundle
     monkeypatch.setattr("sightsmith.runtime.torch_session.usable_cores", lambda: 2)
     caplog.set_level(logging.INFO, "sightsmith.runtime")
     with Predictor.open(digits_bundle, backend="torch", precision="fp32") as predictor:
-        session = predictor.session
-        session._modules["probabilities",] = Slow()
-        pixels = np.zeros((8, *session.shape), np.uint8)
+        session = predictor.sessions["model"]
+        session._modules["logits",] = Slow()
+        feeds = {"pixels": np.zeros((8, *session.ports["pixels"].shape), np.uint8)}
         policies = session._policies
         while not caplog.messages:
-            session.run(pixels, ("probabilities",))
-        assert policies[8, ("probabilities",)].threads == 1
+            session.run(feeds, ("logits",))
+        assert policies[8, ("logits",)].threads == 1
         assert caplog.messages[0].startswith("batches of 8: compute threads: 1 (tried at the start: ")
-        session.run(pixels, ("probabilities",))
+        session.run(feeds, ("logits",))
         assert torch.get_num_threads() == 1
 
 
 def test_a_number_that_was_asked_for_stays(digits_bundle, two_threads):
     with Predictor.open(digits_bundle, backend="torch", precision="fp32", threads=1) as predictor:
         for _ in range(5):
-            predictor.session.run(np.zeros((8, *predictor.session.shape), np.uint8))
+            predictor.run({"pixels": np.zeros((8, 16, 16, 1), np.uint8)})
         assert torch.get_num_threads() == 1
-        assert predictor.session._policies == {}
+        assert predictor.sessions["model"]._policies == {}

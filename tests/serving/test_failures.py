@@ -24,6 +24,8 @@ PREDICT = "/v1/models/digits/predict"
 class OutOfMemory:
     """A session whose model cannot run any more."""
 
+    precision = "fp32"
+
     def run(self, *_: object) -> None:
         raise BackendError("openvino: the model failed: out of memory")
 
@@ -31,7 +33,7 @@ class OutOfMemory:
 def test_a_failure_of_the_model_is_not_called_the_clients(exported_bundle, digit, caplog):
     async def main() -> httpx.Response:
         async with running(exported_bundle) as (model, client):
-            model.predictor.session = OutOfMemory()
+            model.predictor.sessions = {"model": OutOfMemory()}
             return await client.post(PREDICT, content=digit)
 
     with caplog.at_level(logging.ERROR, logger="sightsmith.serving"):

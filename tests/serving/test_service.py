@@ -26,8 +26,8 @@ def test_the_list_of_models(service):
 def test_the_facts_of_a_model(service, exported_bundle):
     facts = service.client.get("/v1/models/digits").json()
     manifest = json.loads((exported_bundle / "manifest.json").read_text(encoding="utf-8"))
-    assert facts["classes"] == manifest["classes"]
-    assert facts["definition"] == manifest["definition"]
+    assert facts["classes"] == manifest["definition"]["names"]
+    assert facts["definition"] == manifest["definition_digest"]
     assert facts["metrics"] == manifest["metrics"]
     assert facts["input"] == {"height": 16, "width": 16, "channels": 1, "resize": "squash"}
     assert facts["licences"]["data"] == "CC BY 4.0"
@@ -166,7 +166,7 @@ def other_model(exported_bundle, tmp_path):
     path = tmp_path / "other"
     write_digits_bundle(path, steps=3)
     export(path, ["openvino"], quiet=True)
-    return Predictor.open(path).session
+    return Predictor.open(path).sessions
 
 
 def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bundle, other_model, digit):
@@ -175,7 +175,7 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
     async def main():
         async with running(exported_bundle) as (model, client):
             assert (await client.get("/readyz")).status_code == 200
-            right, model.predictor.session = model.predictor.session, other_model
+            right, model.predictor.sessions = model.predictor.sessions, other_model
             await model.check()
             ready = await client.get("/readyz")
             assert ready.status_code == 503
@@ -185,7 +185,7 @@ def test_a_live_model_that_goes_wrong_stops_being_ready_and_recovers(exported_bu
             assert "is not ready" in refused.json()["error"]
             assert int(refused.headers["retry-after"]) >= 1
             assert (await client.get("/livez")).status_code == 200
-            model.predictor.session = right
+            model.predictor.sessions = right
             await model.check()
             assert (await client.get("/readyz")).status_code == 200
             assert (await client.post(PREDICT, content=digit)).status_code == 200
@@ -259,17 +259,17 @@ def test_the_class_map_is_computed_only_where_a_request_asks_for_it(digits_bundl
     async def main():
         with Decoders(1) as decoders:
             predictor = Predictor.open(digits_bundle, backend="torch")
-            for names, module in predictor.session._modules.items():
+            for names, module in predictor.sessions["model"]._modules.items():
                 module.register_forward_hook(lambda *_, names=names: computed.append(names))
             model = served.ServedModel("digits", predictor, decoders, ServeSettings())
             await model.start()
-            assert set(computed) == {("probabilities",), ("probabilities", "class_map")}  # both are proved
+            assert set(computed) == {("logits",), ("logits", "class_map")}  # both are proved
             computed.clear()
             plain = await model.predict(digit)
-            assert computed == [("probabilities",)]
+            assert computed == [("logits",)]
             assert plain.class_map_Khw is None
             whole = await model.predict(digit, explain=True)
-            assert computed == [("probabilities",), ("probabilities", "class_map")]
+            assert computed == [("logits",), ("logits", "class_map")]
             assert whole.class_map_Khw is not None
             assert whole.scores_K == pytest.approx(plain.scores_K, abs=5e-2)
             await model.stop()

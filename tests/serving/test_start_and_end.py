@@ -59,9 +59,9 @@ def test_a_model_that_answers_its_witnesses_wrong_is_not_served(serving, exporte
     shutil.copytree(exported_bundle, copy)
     bundle = Bundle.open(copy)
     found = bundle.witnesses()
-    flipped = {name: array[..., ::-1] if name == "probabilities" else array for name, array in found.outputs.items()}
+    flipped = {name: array[..., ::-1] if name == "logits" else array for name, array in found.outputs.items()}
     shutil.rmtree(copy / store.WITNESSES)
-    save(replace(found, outputs=flipped), copy / store.WITNESSES)
+    save(replace(found, outputs=flipped), copy / store.WITNESSES, bundle.manifest.definition)
     arrays = "witnesses/arrays.safetensors"
     digests = {name: digest for name, digest in bundle.manifest.files.items() if name != arrays}
     add_files(replace_files(bundle, digests), {})
@@ -184,7 +184,9 @@ cli.main()
 
 
 @pytest.mark.parametrize(
-    ("step", "condition"), [("_decode", "given == b'hang'"), ("_run", "given[0].min() == 255")], ids=["decode", "run"]
+    ("step", "condition"),
+    [("_decode", "given == b'hang'"), ("_run", "given[0]['pixels'].min() == 255")],
+    ids=["decode", "run"],
 )
 def test_what_hangs_does_not_hold_up_the_end(serving, exported_bundle, tmp_path, monkeypatch, step, condition):
     """A decoder, or a model, that never comes back; and an unpacked bundle to clean up."""

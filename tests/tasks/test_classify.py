@@ -12,7 +12,7 @@ from nets.exporting import largest_relative_difference
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.nets.build import build_net
-from sightsmith.tasks.classify import Settings, Task
+from sightsmith.tasks.classify import Settings, Task, graph
 
 CLASSES = ("a", "b", "c")
 SPEC = Preprocessing(height=8, width=8, colour="grey", mean=(0.4,), std=(0.2,))
@@ -70,15 +70,21 @@ def test_the_mixed_loss_is_the_share_of_both_targets():
     assert found == pytest.approx(expected / 6, rel=1e-4)
 
 
-def test_exported_probabilities_and_map():
+def graph_of(task, *outputs, **settings):
+    return graph({"net": task.net}, task.preprocessing, "model", outputs, settings)
+
+
+def test_exported_logits_and_map():
     images, _ = batch()
     task = make()
     pixels = images.permute(0, 2, 3, 1).contiguous()
     with torch.no_grad():
-        probabilities, class_map = task.exported()(pixels)
-        cooler, same_map = task.exported(temperature=2.0)(pixels)
+        logits, class_map = graph_of(task, "logits", "class_map")(pixels)
+        (alone,) = graph_of(task, "logits")(pixels)
+        cooler, same_map = graph_of(task, "probabilities", "class_map", temperature=2.0)(pixels)
     assert not task.net.training
-    torch.testing.assert_close(probabilities, plain(task, images).exp())
+    torch.testing.assert_close(logits.log_softmax(1), plain(task, images))
+    torch.testing.assert_close(alone, logits)
     torch.testing.assert_close(cooler, (plain(task, images) / 2).softmax(1))
     torch.testing.assert_close(class_map, same_map)
     assert class_map.shape == (6, 3, 4, 4)
@@ -88,15 +94,9 @@ def test_exported_probabilities_and_map():
 def test_exported_graph_by_onnx_runtime(tmp_path):
     spec = Preprocessing(height=16, width=20)
     images, _ = batch(3, spec)
-    graph = make("smallcnn", spec).exported(temperature=1.7)
+    exported = graph_of(make("smallcnn", spec), "logits", "class_map")
     pixels = images.permute(0, 2, 3, 1).contiguous()
-    assert largest_relative_difference(graph, pixels, tmp_path / "net.onnx") < 1e-4
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
-def test_a_temperature_that_is_none(temperature):
-    with pytest.raises(ValueError, match="temperature must be > 0"):
-        make().exported(temperature=temperature)
+    assert largest_relative_difference(exported, pixels, tmp_path / "net.onnx") < 1e-4
 
 
 def fit(task, images, targets, tmp_path):

@@ -42,14 +42,14 @@ def test_training_learns_and_writes_a_whole_bundle(digits):
     manifest = bundle.manifest
     assert manifest.metrics["val"]["accuracy"] == digits.metrics["val"]["accuracy"] > 0.85
     assert manifest.metrics["val"]["loss_at_temperature"] < 1
-    assert manifest.net["name"] == "smallresnet"
-    assert manifest.net["settings"]["width"] == 16
+    assert manifest.net.name == "smallresnet"
+    assert manifest.net.settings["width"] == 16
     assert manifest.data["counts"] == {"train": 1258, "val": 180, "test": 359}
     assert len(manifest.data["fingerprint"]) == 64
     assert manifest.training["settings"]["epochs"] == 4
-    assert manifest.weights["origin"] == "none"
-    assert len(bundle.witnesses().pictures) == 8
-    assert len(np.unique(bundle.witnesses().outputs["probabilities"].argmax(axis=1))) >= 6
+    assert manifest.net.weights.origin == "none"
+    assert len(bundle.witnesses().items) == 8
+    assert len(np.unique(bundle.witnesses().outputs["logits"].argmax(axis=1))) >= 6
     assert not digits.path.with_name("digits.train").exists()
     rows = list(csv.DictReader(bundle.file("report/metrics.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
@@ -57,25 +57,18 @@ def test_training_learns_and_writes_a_whole_bundle(digits):
 
 
 def test_the_bundle_rebuilds_the_net_that_gave_the_witnesses(digits):
-    from sightsmith.nets.build import build_net
-    from sightsmith.tasks.classify import Settings, Task
+    from sightsmith.runtime.torch_session import graph_module, rebuild
 
-    bundle, manifest = digits.bundle, digits.bundle.manifest
-    height, width, channels = manifest.preprocessing.shape
-    built = build_net(
-        manifest.net["name"], manifest.net["settings"], channels=channels, classes=10, height=height, width=width
-    )
-    built.module.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.weights().items()})
-    task = Task(built.module, manifest.classes, manifest.preprocessing, Settings())
-    witnesses = bundle.witnesses()
+    bundle, witnesses = digits.bundle, digits.bundle.witnesses()
+    module = graph_module("classify", rebuild(bundle), bundle.manifest.definition, "model")
     with torch.inference_mode():
-        probabilities, _ = task.exported(manifest.temperature)(torch.from_numpy(witnesses.pixels_NHWC))
-    assert np.allclose(probabilities.numpy(), witnesses.outputs["probabilities"], atol=1e-5)
+        logits, _ = module(torch.from_numpy(witnesses.inputs["pixels"]))
+    assert np.allclose(logits.numpy(), witnesses.outputs["logits"], atol=1e-4)
 
 
 def test_the_same_settings_train_the_same_weights(digits, tmp_path):
     again = train(settings("digits", tmp_path / "d", epochs=4, net={"width": 16}), quiet=True)
-    one, two = digits.bundle.weights(), again.bundle.weights()
+    one, two = digits.bundle.weights("net"), again.bundle.weights("net")
     assert all((one[name] == two[name]).all() for name in one)
 
 
@@ -148,7 +141,7 @@ def test_options_work_together(digit_files, tmp_path):
         quiet=True,
     )
     assert result.path.is_file()
-    assert len(result.bundle.witnesses().pictures) == 3
+    assert len(result.bundle.witnesses().items) == 3
     assert "report/lr_find.svg" in result.bundle.manifest.files
     assert 1e-6 < result.plan.lr.value < 1
     assert result.bundle.manifest.training["plan"]["lr"]["value"] == result.plan.lr.value
@@ -385,7 +378,7 @@ def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):
             Image.fromarray(pixels).save(tmp_path / "data" / label / f"{n}.png")
     result = train(settings(tmp_path / "data", tmp_path / "x", batch_size=4, epochs=3), quiet=True)
     assert result.metrics["val"]["accuracy"] == 1.0
-    assert result.bundle.manifest.preprocessing.colour == "rgb"
+    assert result.bundle.manifest.definition.input_settings.colour == "rgb"
 
 
 def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_path):
@@ -398,7 +391,7 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
     result = train(settings(flat, tmp_path / "x", epochs=1, label_by=r"^(\d)-", names=names), quiet=True)
     names.unlink()  # the bundle keeps the list
     bundle = Bundle.open(result.path)
-    assert tuple(bundle.manifest.classes) == ("even", "odd")
+    assert tuple(bundle.manifest.definition.names) == ("even", "odd")
     own = own_split(bundle)
     assert own.own
     for told in ({"label_by": "(x)"}, {"format": "folder"}, {"names": names}):

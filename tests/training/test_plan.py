@@ -98,7 +98,7 @@ def test_a_file_of_weights_is_fed_as_the_published_ones():
 
 def test_weights_in_a_bundle_are_fed_as_the_bundle_says(digits_bundle):
     plan = plan_for(PHOTOS, model="resnet18", weights=str(digits_bundle / "weights.safetensors"))
-    stored = Bundle.open(digits_bundle).manifest.preprocessing
+    stored = Bundle.open(digits_bundle).manifest.definition.input_settings
     made = preprocessing_for(TrainSettings(data="x", out="y"), plan)
     assert (made.colour, made.mean, made.std) == (stored.colour, stored.mean, stored.std)
     assert "by the bundle they lie in" in plan.colour.why

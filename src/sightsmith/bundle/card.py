@@ -28,15 +28,16 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _front(manifest: Manifest) -> str:
-    tags = json.dumps(["image-classification", "sightsmith", manifest.net["name"]], ensure_ascii=False)
+    tags = json.dumps(["image-classification", "sightsmith", manifest.net.name], ensure_ascii=False)
     return f"---\nlibrary_name: sightsmith\npipeline_tag: image-classification\ntags: {tags}\n---"
 
 
 def _summary(manifest: Manifest) -> str:
-    shape = "×".join(str(side) for side in manifest.preprocessing.shape)
+    definition = manifest.definition
+    shape = "×".join(str(side) for side in definition.input_settings.shape)
     return (
-        f"# {_cell(manifest.name)}\n\nA `{manifest.net['name']}` trained for `{manifest.task['name']}` on "
-        f"{len(manifest.classes)} classes; input {shape} (height × width × channels). Made {manifest.created} with "
+        f"# {_cell(manifest.name)}\n\nA `{manifest.net.name}` trained for `{manifest.task.name}` on "
+        f"{len(definition.names)} classes; input {shape} (height × width × channels). Made {manifest.created} with "
         f"Sightsmith {manifest.versions.get('sightsmith', 'of an unknown version')}."
     )
 
@@ -61,8 +62,8 @@ def _data(manifest: Manifest) -> Iterator[str]:
 
 def _classes(manifest: Manifest) -> Iterator[str]:
     yield "## Classes"
-    shown = ", ".join(f"`{name}`" for name in manifest.classes[:_SHOWN_CLASSES])
-    hidden = len(manifest.classes) - _SHOWN_CLASSES
+    shown = ", ".join(f"`{name}`" for name in manifest.definition.names[:_SHOWN_CLASSES])
+    hidden = len(manifest.definition.names) - _SHOWN_CLASSES
     yield shown + (f", and {hidden} more in `manifest.json`" if hidden > 0 else "")
 
 
@@ -93,9 +94,9 @@ def _metric_table(values: Mapping[str, Any]) -> str:
 def _training(manifest: Manifest) -> Iterator[str]:
     yield "## Training"
     rows = [
-        ("weights it started from", manifest.weights["origin"]),
-        ("paper", manifest.net["paper"] or "none recorded"),
-        *_rows(manifest.net["settings"], f"net{_WITHIN}"),
+        ("weights it started from", manifest.net.weights.origin),
+        ("paper", manifest.net.paper or "none recorded"),
+        *_rows(manifest.net.settings, f"net{_WITHIN}"),
         *_rows(manifest.training),
     ]
     yield _table(("what", "value"), rows)
@@ -111,8 +112,8 @@ def _backends(manifest: Manifest) -> Iterator[str]:
 def _licences(manifest: Manifest) -> Iterator[str]:
     yield "## Licences"
     rows = [
-        ("code of the net", manifest.net["licence"] or "not recorded"),
-        ("weights it started from", manifest.weights["licence"] or "not recorded"),
+        ("code of the net", manifest.net.licence or "not recorded"),
+        ("weights it started from", manifest.net.weights.licence or "not recorded"),
         ("data", manifest.data.get("licence") or "not recorded"),
     ]
     yield _table(("of", "licence"), rows)
@@ -123,7 +124,7 @@ def _trust(manifest: Manifest) -> Iterator[str]:
     yield (
         "`manifest.json` holds the SHA-256 of every file; opening the bundle checks them. The pictures in `witnesses/` "
         "come from the data, go wherever the bundle goes, and are answered again by every export and at every start of "
-        f"the service. Definition of its answers: `{manifest.definition}`."
+        f"the service. Definition of its answers: `{manifest.definition_digest}`."
     )
 
 

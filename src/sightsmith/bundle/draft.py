@@ -10,10 +10,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sightsmith.bundle.manifest import Manifest, definition_digest, plain
+from sightsmith.bundle.definition import Definition
+from sightsmith.bundle.manifest import Manifest, NetRecord, TaskRecord, plain
 from sightsmith.bundle.witnesses import Witnesses
-from sightsmith.core.errors import BundleError
-from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.errors import BundleError, SettingsError
+from sightsmith.core.ports import check_feeds
 
 _PACKAGES = ("sightsmith", "numpy", "pillow", "torch", "torchvision", "lightning", "timm")
 
@@ -34,23 +35,15 @@ class BundleDraft:
     """Everything that `write_bundle` needs; the fields mean what they mean in the manifest."""
 
     name: str
-    task: Mapping[str, Any]
-    """`name` and `settings`."""
-    net: Mapping[str, Any]
-    """`name`, `settings`, `paper`, `licence`, and what else is worth knowing, such as `parameters`."""
-    weights_record: Mapping[str, Any]
-    """`origin`, `licence` and `sha256` of the weights that training started from."""
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-    kind: str
-    outputs: tuple[str, ...]
-    weights: Mapping[str, NDArray[Any]]
-    """The net's parameters and buffers by name."""
+    task: TaskRecord
+    nets: dict[str, NetRecord]
+    definition: Definition
+    weights: Mapping[str, Mapping[str, NDArray[Any]]]
+    """The parameters and buffers of each net by name, by role."""
     witnesses: Witnesses
-    """Real inputs and what the trained net, in fp32, gave for them, every output."""
+    """Real inputs and what the trained nets, in fp32, gave for them, every output."""
     splits: Mapping[str, Any]
     """What `Splits.to_json` gave."""
-    temperature: float = 1.0
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -65,18 +58,18 @@ class BundleDraft:
         Raises:
             BundleError: they do not; the message says which.
         """
-        if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise BundleError(f"{self.name}: a bundle needs class names, each once; got {len(self.classes)} of them")
-        if not self.temperature > 0:
-            raise BundleError(f"{self.name}: temperature must be > 0, got {self.temperature!r}")
-        if self.witnesses.pixels_NHWC.shape[1:] != self.preprocessing.shape:
+        names = self.definition.names
+        if len(set(names)) < len(names) or "" in names:
+            raise BundleError(f"{self.name}: a bundle needs names that are not empty, each once; got {len(names)}")
+        if self.nets.keys() != self.weights.keys() or not self.nets:
+            raise BundleError(f"{self.name}: every net needs its weights; got {', '.join(self.weights) or 'none'}")
+        try:
+            check_feeds(self.definition.graph.inputs, self.witnesses.inputs)
+        except SettingsError as error:
+            raise BundleError(f"{self.name}: the witnesses are no input of the graph: {error}") from error
+        if set(self.witnesses.outputs) != set(self.definition.outputs):
             raise BundleError(
-                f"{self.name}: the witnesses have inputs of {self.witnesses.pixels_NHWC.shape[1:]}, "
-                f"preprocessing makes {self.preprocessing.shape}"
-            )
-        if set(self.witnesses.outputs) != set(self.outputs):
-            raise BundleError(
-                f"{self.name}: the witnesses must have the outputs {', '.join(self.outputs)}, "
+                f"{self.name}: the witnesses must have the outputs {', '.join(self.definition.outputs)}, "
                 f"got {', '.join(self.witnesses.outputs) or 'none'}"
             )
 
@@ -85,17 +78,10 @@ class BundleDraft:
         return Manifest(
             name=self.name,
             created=self.created,
-            task=plain(self.task),
-            net=plain(self.net),
-            weights=plain(self.weights_record),
-            preprocessing=self.preprocessing,
-            classes=self.classes,
-            kind=self.kind,
-            outputs=self.outputs,
-            temperature=float(self.temperature),
-            definition=definition_digest(
-                self.preprocessing, self.classes, self.kind, self.outputs, float(self.temperature)
-            ),
+            task=self.task,
+            nets=self.nets,
+            definition=self.definition,
+            definition_digest=self.definition.digest(),
             data=plain(self.data),
             metrics=plain(self.metrics),
             training=plain(self.training),

@@ -6,11 +6,12 @@ from typing import Any
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.images import printable
+from sightsmith.inputs import INPUTS
 
 
 def inspect_text(bundle: Bundle) -> str:
     """Return what a bundle is, for people: net, classes, input, metrics, exports, files and their size."""
-    manifest = bundle.manifest
+    manifest, definition = bundle.manifest, bundle.manifest.definition
     sizes = [(bundle.folder / name).stat().st_size for name in manifest.files if (bundle.folder / name).is_file()]
     lost = len(manifest.files) - len(sizes)
     missing = f", {lost} of them missing" if lost else ""
@@ -18,25 +19,20 @@ def inspect_text(bundle: Bundle) -> str:
     rows = [
         ("bundle", f"{printable(str(bundle.path))} ({count}, schema {manifest.schema})"),
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
-        ("task", manifest.task["name"]),
-        ("net", f"{manifest.net['name']}{_paper(manifest.net['paper'])}"),
-        ("weights from", _joined(manifest.weights["origin"], manifest.weights["licence"])),
-        ("input", _input(bundle)),
-        ("classes", f"{len(manifest.classes)}: {_shortened(manifest.classes)}"),
-        ("outputs", ", ".join(manifest.outputs)),
-        ("temperature", f"{manifest.temperature:.4g}"),
+        ("task", manifest.task.name),
+        ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
+        ("weights from", _joined(manifest.net.weights.origin, manifest.net.weights.licence)),
+        ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
+        ("classes", f"{len(definition.names)}: {_shortened(definition.names)}"),
+        ("outputs", ", ".join(definition.outputs)),
+        *((name, f"{value:.4g}") for name, value in definition.fitted().items()),
         ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),
         *(("metrics", line) for line in _numbers(manifest.metrics)),
         *(("export", _export(name, entry)) for name, entry in manifest.backends.items()),
-        ("definition", manifest.definition),
+        ("definition", manifest.definition_digest),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows if value)
-
-
-def _input(bundle: Bundle) -> str:
-    spec = bundle.manifest.preprocessing
-    return f"{spec.width}×{spec.height} {spec.colour}, resized by {spec.resize}"
 
 
 def _export(name: str, entry: Mapping[str, Any]) -> str:

@@ -11,9 +11,11 @@ from sightsmith.bundle.folder import link, zip_folder
 from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_folder, refuse_existing, replace_content
 
-MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
-_MARKS = frozenset({MANIFEST, WEIGHTS})
-"""Files that no bundle is without, and that together no other folder has."""
+MANIFEST, SPLITS = "manifest.json", "splits.json"
+_MARKS = frozenset({MANIFEST, SPLITS})
+"""Files that no bundle is without."""
+_WEIGHTS = ".safetensors"
+"""Ending of the weights' files, of which a bundle has at least one; no other folder has one beside the marks."""
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
@@ -74,7 +76,9 @@ def _move(fresh: Path, place: Path) -> None:
 def _replaceable(path: Path) -> bool:
     if path.suffix == ".zip" and path.is_dir():
         return False
-    return set(_names(path)) >= _MARKS or (path.is_dir() and not any(path.iterdir()))
+    names = set(_names(path))
+    marked = names >= _MARKS and any(name.endswith(_WEIGHTS) for name in names)
+    return marked or (path.is_dir() and not any(path.iterdir()))
 
 
 def _names(path: Path) -> Iterable[str]:

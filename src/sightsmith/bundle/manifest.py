@@ -1,7 +1,6 @@
 """The manifest: what a bundle is, what it was made from, and the SHA-256 of every file in it."""
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,20 +9,53 @@ from typing import Any, Self
 
 import numpy as np
 
+from sightsmith.bundle.definition import Definition, digest_of, table
+from sightsmith.bundle.schema1 import to_schema2
 from sightsmith.core.errors import BundleError, SettingsError
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import from_mapping
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the manifest's form that this version of Sightsmith writes, and the newest it reads."""
 
 
-_KEYS = {
-    "task": ("name", "settings"),
-    "net": ("name", "settings", "paper", "licence"),
-    "weights": ("origin", "licence"),
-}
-"""Keys that the objects of the manifest must have; they may have more."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """What the model was trained for: a file's name in tasks/, and its settings."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginRecord:
+    """The weights that training started from: their name, licence, and SHA-256 if they had a file."""
+
+    origin: str
+    licence: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetRecord:
+    """One net of the model.
+
+    Attributes:
+        name: what builds it again, with `settings`.
+        settings: all of them.
+        paper: the paper it implements; empty if none is recorded.
+        licence: of its code.
+        parameters: how many; None if not recorded.
+        file: of its weights, by path relative to the bundle.
+        weights: those that training started from.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    paper: str
+    licence: str
+    parameters: int | None = None
+    file: str = "weights.safetensors"
+    weights: OriginRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +66,11 @@ class Manifest:
     name: str
     created: str
     """When it was made, ISO 8601 in UTC."""
-    task: dict[str, Any]
-    """`name` (a file's name in tasks/) and `settings`."""
-    net: dict[str, Any]
-    """`name` and `settings` that build it again, `paper`, `licence` of its code."""
-    weights: dict[str, Any]
-    """`origin` and `licence` of the weights that training started from, and their `sha256` where they had a file."""
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-    kind: str
-    """Kind of prediction: a file's name in predictions/."""
-    outputs: tuple[str, ...]
-    """Outputs of the exported graph, in order; the first is always computed."""
-    temperature: float = 1.0
-    """What the logits are divided by before the softmax, > 0."""
-    definition: str
-    """SHA-256 of preprocessing, classes, kind, outputs and temperature."""
+    task: TaskRecord
+    nets: dict[str, NetRecord]
+    """By role; the first is the one that answers."""
+    definition: Definition
+    definition_digest: str
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -59,35 +80,53 @@ class Manifest:
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every file but the manifest, by path relative to the bundle."""
 
+    @property
+    def net(self) -> NetRecord:
+        """The net that answers."""
+        return next(iter(self.nets.values()))
+
     def to_json(self) -> dict[str, Any]:
-        raw: dict[str, Any] = plain({**dataclasses.asdict(self), "preprocessing": self.preprocessing.to_json()})
+        values = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        nets = {role: dataclasses.asdict(net) for role, net in self.nets.items()}
+        typed = {"task": dataclasses.asdict(self.task), "nets": nets, "definition": self.definition.to_json()}
+        raw: dict[str, Any] = plain(values | typed)
         return raw
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], *, strict: bool = False) -> Self:
-        """Read a manifest back.
+        """Read a manifest back; one of schema 1 becomes one of schema 2.
 
         Args:
             raw: the manifest as `to_json` gives it.
             strict: it was read from a file, so no value needs a conversion.
 
         Raises:
-            BundleError: it is from a newer version, or a key is unknown, missing or of the wrong type.
+            BundleError: it is from a newer version; a key is unknown, missing or of the wrong type; or the definition
+                does not match its digest.
         """
         _check_schema(raw.get("schema"))
-        values = dict(raw)
         try:
-            for key, wanted in _KEYS.items():
-                _object(raw, key, wanted)
-            values["preprocessing"] = Preprocessing.from_json(_object(raw, "preprocessing"))
-            return from_mapping(cls, values, where="manifest.json", strict=strict)
+            values = to_schema2(raw) if raw["schema"] == 1 else raw
+            nets = table(values, "nets")
+            ready = {
+                "task": from_mapping(TaskRecord, table(values, "task"), where="manifest.json: task", strict=strict),
+                "nets": {role: _net(table(nets, role), role, strict) for role in nets},
+                "definition": Definition.from_json(table(values, "definition")),
+            }
+            manifest = from_mapping(cls, values, where="manifest.json", strict=strict, ready=ready)
         except SettingsError as error:
             raise BundleError(f"{error}. The bundle is damaged, or was not written by Sightsmith.") from error
+        if not nets or manifest.definition.digest() != manifest.definition_digest:
+            raise BundleError(
+                "manifest.json: the definition (input, kind, names, calibrated values, graphs) does not match its "
+                "digest. Copy the bundle again from where it was made."
+            )
+        return manifest
 
     def to_text(self) -> str:
         """Return the text of `manifest.json`; its last key is the SHA-256 of the rest."""
         raw = self.to_json()
-        return _dump({**raw, "digest": _digest(raw)})
+        return _dump({**raw, "digest": digest_of(raw)})
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -105,27 +144,12 @@ class Manifest:
             raise BundleError("manifest.json: must hold a JSON object. Copy the bundle again.")
         _check_schema(raw.get("schema"))
         digest = raw.pop("digest", None)
-        if digest != _digest(raw) or _dump({**raw, "digest": digest}) != text:
+        if digest != digest_of(raw) or _dump({**raw, "digest": digest}) != text:
             raise BundleError(
                 "manifest.json: changed after it was written (its digest does not match). "
                 "Copy the bundle again from where it was made; a manifest is not edited by hand."
             )
         return cls.from_json(raw, strict=True)
-
-
-def definition_digest(
-    preprocessing: Preprocessing, classes: tuple[str, ...], kind: str, outputs: tuple[str, ...], temperature: float
-) -> str:
-    """Return the SHA-256 of what fixes a model's answers besides its weights, in hexadecimal."""
-    return _digest(
-        {
-            "preprocessing": preprocessing.digest(),
-            "classes": list(classes),
-            "kind": kind,
-            "outputs": list(outputs),
-            "temperature": float(temperature),
-        }
-    )
 
 
 def plain(value: Any) -> Any:
@@ -141,6 +165,12 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
+def _net(raw: Mapping[str, Any], role: str, strict: bool) -> NetRecord:
+    where = f"manifest.json: nets: {role}"
+    weights = from_mapping(OriginRecord, table(raw, "weights", where), where=where, strict=strict)
+    return from_mapping(NetRecord, raw, where=where, strict=strict, ready={"weights": weights})
+
+
 def _check_schema(schema: object) -> None:
     if type(schema) is not int or schema < 1:  # True is an int too
         raise BundleError(f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle.")
@@ -151,17 +181,5 @@ def _check_schema(schema: object) -> None:
         )
 
 
-def _object(raw: Mapping[str, Any], key: str, wanted: tuple[str, ...] = ()) -> dict[str, Any]:
-    value = raw.get(key)
-    if not isinstance(value, dict) or not value.keys() >= set(wanted):
-        raise SettingsError(f"manifest.json: {key} must be an object with {', '.join(wanted) or 'keys'}, got {value!r}")
-    return value
-
-
 def _dump(raw: Mapping[str, Any]) -> str:
     return json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _digest(raw: Mapping[str, Any]) -> str:
-    canonical = json.dumps(raw, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

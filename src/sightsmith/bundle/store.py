@@ -25,17 +25,17 @@ from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.folder import Content, files_of, holder_of, link, oddities_of, put, zip_folder
-from sightsmith.bundle.location import MANIFEST, WEIGHTS, refuse_taken, staged
-from sightsmith.bundle.manifest import Manifest, definition_digest
+from sightsmith.bundle.location import MANIFEST, SPLITS, refuse_taken, staged
+from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.unpacked import Unpacked, new_unpacked
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
 from sightsmith.core.files import open_regular, readable, sha256, unzip
 from sightsmith.core.locks import alone_in
 
-__all__ = ["MANIFEST", "WEIGHTS", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
+__all__ = ["MANIFEST", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
-CARD, SPLITS, WITNESSES = "README.md", "splits.json", "witnesses"
+CARD, WITNESSES = "README.md", "witnesses"
 _MAX_MANIFEST = 64 * 2**20
 """Bytes of a manifest; one with the names of 100,000 classes has 3 MiB."""
 
@@ -146,21 +146,25 @@ class Bundle:
                 raise BundleError(f"{self.path}: {name} changed after it was written. Copy the bundle again.")
         return content
 
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """Return the net's parameters and buffers by name."""
+    def weights(self, role: str) -> dict[str, NDArray[Any]]:
+        """Return the parameters and buffers of a net by name."""
+        name = self.manifest.nets[role].file
         try:
-            return load_weights(self.content(self.file(WEIGHTS)))
+            return load_weights(self.content(self.file(name)))
         except (SafetensorError, OSError) as error:
-            raise BundleError(f"{self.path}: {WEIGHTS} cannot be read ({error}). Copy the bundle again.") from error
+            raise BundleError(f"{self.path}: {name} cannot be read ({error}). Copy the bundle again.") from error
+
+    def weights_bytes(self) -> int:
+        """Return the size of the weights' files."""
+        return sum(self.file(net.file).stat().st_size for net in self.manifest.nets.values())
 
     def witnesses(self) -> Witnesses:
-        """Return the witnesses, their outputs in the manifest's order."""
-        found = witness_files.load(self.folder / WITNESSES)
-        missing = [name for name in self.manifest.outputs if name not in found.outputs]
+        """Return the witnesses, their outputs in the definition's order."""
+        found, wanted = witness_files.load(self.folder / WITNESSES), self.manifest.definition.outputs
+        missing = [name for name in wanted if name not in found.outputs]
         if missing:
             raise BundleError(f"{self.path}: the witnesses lack the output {missing[0]!r}. Copy the bundle again.")
-        ordered = {name: found.outputs[name] for name in self.manifest.outputs}
-        return Witnesses(found.pictures, found.pixels_NHWC, ordered)
+        return Witnesses(found.items, found.inputs, {name: found.outputs[name] for name in wanted})
 
     def splits(self) -> dict[str, Any]:
         """Return the content of splits.json: which sample was in which split."""
@@ -178,7 +182,7 @@ class Bundle:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Bundle({str(self.path)!r}, {self.manifest.net['name']}, {len(self.manifest.classes)} classes)"
+        return f"Bundle({str(self.path)!r}, {self.manifest.net.name}, {self.manifest.definition.kind})"
 
 
 def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) -> Bundle:
@@ -264,7 +268,8 @@ def verify(bundle: Bundle) -> list[str]:
     if not problems:
         try:
             bundle.witnesses()
-            bundle.weights()
+            for role in bundle.manifest.nets:
+                bundle.weights(role)
             bundle.splits()
         except (BundleError, ValueError) as error:
             problems.append(str(error))
@@ -272,7 +277,7 @@ def verify(bundle: Bundle) -> list[str]:
 
 
 def _problems(bundle: Bundle) -> list[str]:
-    manifest, listed = bundle.manifest, bundle.manifest.files
+    listed = bundle.manifest.files
     present = files_of(bundle.folder)
     odd = oddities_of(bundle.folder, listed)
     special = {line.partition(": ")[0] for line in odd}
@@ -284,12 +289,8 @@ def _problems(bundle: Bundle) -> list[str]:
         for name, digest in listed.items()
         if name in present - special and sha256(bundle.folder / name) != digest
     ]
-    definition = definition_digest(
-        manifest.preprocessing, manifest.classes, manifest.kind, manifest.outputs, manifest.temperature
-    )
-    if definition != manifest.definition:
-        found.append(f"{MANIFEST}: preprocessing, classes, outputs or temperature do not match their digest")
-    found += [f"{name}: a bundle needs this file" for name in (WEIGHTS, SPLITS) if name not in listed]
+    needed = (*(net.file for net in bundle.manifest.nets.values()), SPLITS)
+    found += [f"{name}: a bundle needs this file" for name in needed if name not in listed]
     return found
 
 
@@ -351,11 +352,12 @@ def _hidden(name: str) -> bool:
 
 def _fill(folder: Path, draft: BundleDraft) -> None:
     draft.check()
-    arrays = {name: np.asarray(draft.weights[name], order="C") for name in sorted(draft.weights)}
-    save_file(arrays, folder / WEIGHTS)
-    readable(folder / WEIGHTS)
+    for role, net in draft.nets.items():
+        arrays = draft.weights[role]
+        save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, folder / net.file)
+        readable(folder / net.file)
     put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
-    witness_files.save(draft.witnesses, folder / WITNESSES)
+    witness_files.save(draft.witnesses, folder / WITNESSES, draft.definition)
     for name, content in draft.files.items():
         _check_relative(name)
         put(folder / name, content)
@@ -376,5 +378,5 @@ def _check_relative(name: str) -> None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith("/") or any(part.startswith(".") or not part for part in parts) or ":" in name:
         raise BundleError(f"{name!r}: files of a bundle have relative paths without `..` and hidden names")
-    if parts[0] in {MANIFEST, WEIGHTS, CARD, SPLITS, WITNESSES}:
+    if parts[0] in {MANIFEST, CARD, SPLITS, WITNESSES} or parts[0].endswith(".safetensors"):
         raise BundleError(f"{name!r}: this file is the bundle's own. Put additions under report/ or backends/.")

@@ -1,61 +1,57 @@
-"""Witnesses: a few real pictures and the outputs that the trained model gave for them.
+"""Witnesses: a few real items and the outputs that the trained model gave for them.
 
 Every export, and every start of a service, replays them: a model that answers otherwise is not the model that was
 evaluated.
 
-Shapes: N witnesses, H, W, C height, width and channels of the net's input.
+Shapes: N witnesses.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from sightsmith.bundle.definition import Definition
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError, ProofError
 from sightsmith.core.files import readable
-from sightsmith.core.images import Picture, decode
-from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.predictions import KINDS
+from sightsmith.core.ports import Arrays, stack
+from sightsmith.inputs import INPUTS
 
 MAX_COUNT = 64
 _ARRAYS = "arrays.safetensors"
-_MAX_BYTES = 1_000_000
-_MAX_SIDE = 1024
-_PIXELS_LIMIT = 1.0
-"""Largest mean difference of a witness's pixels, in levels of 0…255: decoders of JPEG may round differently."""
-_SUFFIXES = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"RIFF", ".webp"), (b"BM", ".bmp"), (b"P", ".ppm"))
+_INPUT, _OUTPUT = "input.", "output."
+_ONLY_INPUT_OF_SCHEMA_1 = "pixels"
+_INPUTS_LIMIT = 1.0
+"""Largest mean difference of a witness's uint8 input, in levels of 0…255: decoders of JPEG may round differently."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witnesses:
-    """Pictures, the inputs they became and the outputs they must give.
+    """Items, the inputs they became and the outputs they must give.
 
     Attributes:
-        pictures: N encoded pictures.
-        pixels_NHWC: (N, H, W, C) uint8, the net's inputs.
+        items: N encoded items.
+        inputs: the graph's inputs by name, first axis N.
         outputs: every output of the graph by name, float32, first axis N.
     """
 
-    pictures: tuple[bytes, ...]
-    pixels_NHWC: NDArray[np.uint8]
+    items: tuple[bytes, ...]
+    inputs: Arrays
     outputs: dict[str, NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        count = len(self.pictures)
+        count = len(self.items)
         if not 1 <= count <= MAX_COUNT:
             raise BundleError(f"witnesses: a bundle needs 1…{MAX_COUNT} witnesses, got {count}")
-        if self.pixels_NHWC.ndim != 4 or self.pixels_NHWC.dtype != np.uint8:
-            raise BundleError(f"witnesses: pixels must be (N, H, W, C) uint8, got shape {self.pixels_NHWC.shape}")
-        if {len(self.pixels_NHWC), *(len(array) for array in self.outputs.values())} != {count}:
-            raise BundleError(f"witnesses: every output needs one row for each of the {count} pictures")
+        if {len(array) for array in (*self.inputs.values(), *self.outputs.values())} != {count} or not self.inputs:
+            raise BundleError(f"witnesses: every input and output needs one row for each of the {count} items")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +63,7 @@ class Proof:
         differences: by output, the largest difference found; its measure is that of the kind of prediction.
         limits: by output, the largest difference allowed.
         same_answers: share of witnesses with the same answer, ties within the limit counting as the same, in 0…1.
-        pixels: largest mean difference of a witness's decoded pixels, in levels of 0…255; None where not compared.
+        pixels: largest mean difference of a witness's decoded input, in levels of 0…255; None if not compared.
     """
 
     count: int
@@ -92,9 +88,9 @@ class Proof:
             changed = round((1 - self.same_answers) * self.count)
             of_all = f"of {self.count} answers"
             found.append(many(changed, f"{of_all} is another", f"{of_all} are different ones"))
-        if self.pixels is not None and not self.pixels <= _PIXELS_LIMIT:
+        if self.pixels is not None and not self.pixels <= _INPUTS_LIMIT:
             found.append(
-                f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_PIXELS_LIMIT:g})"
+                f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g})"
             )
         return found
 
@@ -119,39 +115,29 @@ class Proof:
         }
 
 
-def compare_outputs(
-    expected: Mapping[str, NDArray[Any]],
-    got: Mapping[str, NDArray[Any]],
+def compare_answers(
+    expected: Sequence[Any],
+    got: Sequence[Any],
     tolerance: Mapping[str, float],
+    kind: ModuleType,
     *,
-    kind: str = "labels",
     pixels: float | None = None,
 ) -> Proof:
-    """Compare outputs with those that were recorded.
+    """Compare answers with those that the trained model gave.
 
     Args:
-        expected: the recorded outputs by name.
-        got: the outputs to judge; those not asked for may be missing.
-        tolerance: largest allowed difference of each output, in the measure of the kind of prediction.
-        kind: kind of prediction, a file's name in predictions/.
-        pixels: what `pixel_difference` found, to be judged along.
-
-    Raises:
-        BundleError: an output has another shape than recorded.
+        expected: the trained model's.
+        got: the answers to judge, to the same items; parts that were not asked for may be missing.
+        tolerance: largest allowed difference of each part, in the measure of the kind of answer.
+        kind: the kind's module.
+        pixels: what `input_difference` found, to be judged along.
     """
-    for name, array in got.items():
-        if name not in expected or array.shape != expected[name].shape:
-            shape = expected[name].shape if name in expected else "none"
-            raise BundleError(f"witnesses: output {name!r} has shape {array.shape}, recorded is {shape}")
-    module = KINDS.module(kind)
-    finite = all(np.isfinite(array).all() for array in got.values())
-    differences = module.differences(expected, got) if finite else dict.fromkeys(got, float("inf"))
-    first = next(iter(expected))
+    differences: dict[str, float] = kind.differences(expected, got)
     return Proof(
-        count=len(expected[first]),
+        count=len(expected),
         differences=differences,
-        limits={name: tolerance[name] for name in got},
-        same_answers=module.same_answers(expected, got, tolerance[first]) if finite else 0.0,
+        limits={name: tolerance[name] for name in differences},
+        same_answers=kind.same_answers(expected, got, next(iter(tolerance.values()))),
         pixels=pixels,
     )
 
@@ -166,40 +152,35 @@ def worst(proofs: Sequence[Proof]) -> Proof:
     )
 
 
-def pixel_difference(witnesses: Witnesses, preprocessing: Preprocessing) -> float:
-    """Decode the pictures again and return the largest mean difference from the recorded pixels, in 0…255."""
-    again = np.stack([preprocessing.apply(picture) for picture in witnesses.pictures]).astype(np.int16)
-    return float(np.abs(again - witnesses.pixels_NHWC).mean(axis=(1, 2, 3)).max())
+def input_difference(witnesses: Witnesses, definition: Definition) -> float:
+    """Decode the items again and return the largest mean difference from the recorded uint8 inputs, in 0…255."""
+    _, again = encode_items(witnesses.items, definition)
+    return max(_gap(witnesses.inputs[name], again[name]) for name in witnesses.inputs)
 
 
-def encode(picture: Picture) -> bytes:
-    """Return a picture as bytes to store: as it is where it is encoded already and under 1 MB, else as a small PNG."""
-    if isinstance(picture, (str, Path)):
-        picture = Path(picture).read_bytes()
-    if isinstance(picture, bytes) and len(picture) <= _MAX_BYTES:
-        return picture
-    image = decode(picture)
-    image.thumbnail((_MAX_SIDE, _MAX_SIDE))
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "PNG")
-    return buffer.getvalue()
+def _gap(before: NDArray[Any], after: NDArray[Any]) -> float:
+    if before.shape != after.shape:
+        return float("inf")
+    axes = tuple(range(1, before.ndim))
+    return float(np.abs(after.astype(np.float64) - before).mean(axis=axes).max())
 
 
-def encode_inputs(
-    pictures: Sequence[Picture], preprocessing: Preprocessing
-) -> tuple[tuple[bytes, ...], NDArray[np.uint8]]:
-    """Return (encoded pictures, their pixels (N, H, W, C)): what a trained model must be run on to make witnesses."""
-    encoded = tuple(encode(picture) for picture in pictures)
-    return encoded, np.stack([preprocessing.apply(picture) for picture in encoded])
+def encode_items(items: Sequence[Any], definition: Definition) -> tuple[tuple[bytes, ...], Arrays]:
+    """Return (encoded items, the inputs they become): what a trained model must be run on to make witnesses."""
+    source = INPUTS.module(definition.input)
+    encoded = tuple(source.encode(item) for item in items)
+    return encoded, stack([source.feeds(item, definition.input_settings) for item in encoded])
 
 
-def save(witnesses: Witnesses, folder: Path) -> None:
+def save(witnesses: Witnesses, folder: Path, definition: Definition) -> None:
     """Write witnesses into a folder, which is made."""
     folder.mkdir(parents=True)
-    for n, picture in enumerate(witnesses.pictures):
-        (folder / f"{n:02}{_suffix(picture)}").write_bytes(picture)
-    arrays = {f"output.{name}": np.asarray(array, np.float32, order="C") for name, array in witnesses.outputs.items()}
-    save_file({"pixels": np.ascontiguousarray(witnesses.pixels_NHWC), **arrays}, folder / _ARRAYS)
+    suffix = INPUTS.module(definition.input).suffix
+    for n, item in enumerate(witnesses.items):
+        (folder / f"{n:02}{suffix(item)}").write_bytes(item)
+    inputs = {f"{_INPUT}{name}": np.asarray(array, order="C") for name, array in witnesses.inputs.items()}
+    outputs = {f"{_OUTPUT}{name}": np.asarray(a, np.float32, order="C") for name, a in witnesses.outputs.items()}
+    save_file(inputs | outputs, folder / _ARRAYS)
     readable(folder / _ARRAYS)
 
 
@@ -211,13 +192,14 @@ def load(folder: Path) -> Witnesses:
     """
     try:
         arrays = load_file(folder / _ARRAYS)
+        if _ONLY_INPUT_OF_SCHEMA_1 in arrays:
+            arrays[f"{_INPUT}{_ONLY_INPUT_OF_SCHEMA_1}"] = arrays.pop(_ONLY_INPUT_OF_SCHEMA_1)
         shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # .DS_Store and the like
-        pictures = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
-        outputs = {key.removeprefix("output."): array for key, array in arrays.items() if key.startswith("output.")}
-        return Witnesses(pictures, arrays["pixels"], outputs)
+        items = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
+        return Witnesses(items, _named(arrays, _INPUT), _named(arrays, _OUTPUT))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise BundleError(f"{folder}: the witnesses cannot be read ({error}). Copy the bundle again.") from error
 
 
-def _suffix(picture: bytes) -> str:
-    return next((suffix for magic, suffix in _SUFFIXES if picture.startswith(magic)), ".tif")
+def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

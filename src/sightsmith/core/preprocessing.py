@@ -19,10 +19,8 @@ from PIL import Image
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture, decode
 from sightsmith.core.limits import MAX_PIXELS
+from sightsmith.core.placement import Box
 from sightsmith.core.settings import from_mapping
-
-Box = tuple[float, float, float, float]
-"""(left, top, right, bottom) in pixels of the upright original; may reach outside it (letterbox)."""
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 SPARE = 1.5

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.preprocessing import Box
+from sightsmith.core.placement import Box
 
 _NOTHING = 1e-7
 """Evidence that rises no further above the common floor is rounding, not a place to make bright."""

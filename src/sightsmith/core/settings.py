@@ -20,7 +20,9 @@ from sightsmith.core.names import did_you_mean
 T = TypeVar("T")
 
 
-def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bool = False) -> T:
+def from_mapping(
+    cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bool = False, ready: Mapping[str, Any] | None = None
+) -> T:
     """Make an instance of a settings dataclass from a mapping (TOML, JSON, or strings of a command line).
 
     Args:
@@ -28,6 +30,7 @@ def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bo
         raw: the values by key; `-` in a key counts as `_`.
         where: what to call the mapping in messages, such as `run.toml`.
         strict: values have the type of their field, as JSON that we wrote has; else "3" and true may become a number.
+        ready: values of `raw`, by key, that were read already and need no conversion.
 
     Raises:
         SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
@@ -39,7 +42,10 @@ def from_mapping(cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bo
         key = given.replace("-", "_")
         if key not in fields:
             raise SettingsError(f"{where}: unknown key {given!r}. {did_you_mean(key, fields)}")
-        values[key] = _convert(hints[key], value, f"{where}: {key}", strict)
+        if ready is not None and key in ready:
+            values[key] = ready[key]
+        else:
+            values[key] = _convert(hints[key], value, f"{where}: {key}", strict)
     missing = [
         name
         for name, field in fields.items()

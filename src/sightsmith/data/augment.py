@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 from torchvision.transforms import v2
 
-from sightsmith.core.preprocessing import Box
+from sightsmith.core.placement import Box
 
 _ASPECTS = (3 / 4, 4 / 3)
 """Least and greatest width : height of a random crop, relative to the input's own."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sightsmith.evaluation.metrics import Floats, Integers, check
 from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
 
-__all__ = ["Reliability", "at_temperature", "brier", "fit_temperature", "log_probabilities", "nll", "reliability"]
+__all__ = ["Reliability", "brier", "fit_temperature", "log_probabilities", "nll", "reliability"]
 
 BINS = 15
 _TINY = 1e-12
@@ -77,10 +77,3 @@ def brier(probabilities_NK: Floats, targets_N: Integers) -> float:
 def log_probabilities(probabilities_NK: Floats) -> NDArray[np.float64]:
     """Return the logarithm of probabilities, floored, to scale by a temperature: softmax ignores what a row shares."""
     return np.log(np.maximum(probabilities_NK.astype(np.float64), _TINY))
-
-
-def at_temperature(logits_NK: Floats, temperature: float) -> NDArray[np.float64]:
-    """Return softmax(logits / temperature), (N, K). Log-probabilities do as well as logits."""
-    scaled_NK = logits_NK.astype(np.float64) / temperature
-    raised_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
-    return raised_NK / raised_NK.sum(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from sightsmith.bundle.location import name_of
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.store import WEIGHTS, Bundle
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.evaluation import uncertainty
 from sightsmith.evaluation.evaluate import FOLDER
@@ -195,9 +195,9 @@ def _entry(path: Path, name: str) -> Entry:
         manifest = bundle.manifest
         return Entry(
             name=name,
-            net=manifest.net["name"],
-            parameters=manifest.net.get("parameters"),
-            weights_bytes=bundle.file(WEIGHTS).stat().st_size,
+            net=manifest.net.name,
+            parameters=manifest.net.parameters,
+            weights_bytes=bundle.weights_bytes(),
             input=_input(manifest),
             training_seconds=manifest.training.get("seconds"),
             evaluation=Evaluation.load(bundle.folder / FOLDER),
@@ -307,7 +307,7 @@ def _signed(interval: Interval) -> str:
 
 
 def _input(manifest: Manifest) -> str:
-    shown = manifest.preprocessing
+    shown = manifest.definition.input_settings
     return f"{shown.width}×{shown.height} {shown.colour}"
 
 

@@ -106,7 +106,9 @@ def _galleries(predictor: Predictor, chosen: EvaluationData, done: Evaluation) -
     def look_again(chosen_pictures: Sequence[Picture]) -> Iterator[Labels | None]:
         return (outcome.prediction for outcome in predictor.predict(chosen_pictures, outputs=outputs))
 
-    return gallery.build(done.answers, done.classes, pictures.__getitem__, look_again, predictor.preprocessing)
+    return gallery.build(
+        done.answers, done.classes, pictures.__getitem__, look_again, predictor.definition.input_settings
+    )
 
 
 def _curves(predictor: Predictor) -> str:

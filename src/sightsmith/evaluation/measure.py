@@ -30,6 +30,7 @@ from sightsmith.evaluation.record import (
     known,
 )
 from sightsmith.evaluation.test_data import EvaluationData
+from sightsmith.predictions.parts.temperature import softmax
 from sightsmith.runtime.predictor import Predictor
 
 TOP_KS = (3, 5)
@@ -76,7 +77,7 @@ def measure_model(
         np.stack(gathered.scores),
         np.array([sample.target for sample in gathered.samples], dtype=np.int32),
         [printable(sample.key) for sample in gathered.samples],
-        predictor.classes,
+        predictor.definition.names,
         model=describe_model(predictor),
         data=chosen.to_json(),
         skipped=skipped,
@@ -154,8 +155,8 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     manifest = predictor.manifest
     return {
         "name": manifest.name,
-        "net": manifest.net["name"],
-        "definition": manifest.definition,
+        "net": manifest.net.name,
+        "definition": manifest.definition_digest,
         "backend": predictor.backend,
         "precision": predictor.precision,
         "machine": str(this_machine()),
@@ -222,7 +223,7 @@ def _calibration(probabilities_NK: NDArray[np.float32], targets_N: NDArray[np.in
             for count, confidence, right in zip(curve.count_M, curve.confidence_M, curve.accuracy_M, strict=True)
         ),
         best_temperature=best,
-        best_ece=calibration.reliability(calibration.at_temperature(logits_NK, best), targets_N).ece,
+        best_ece=calibration.reliability(softmax(logits_NK, best), targets_N).ece,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sightsmith.bundle.manifest import Manifest
+from sightsmith.bundle.manifest import Manifest, OriginRecord
 from sightsmith.core import pages
 from sightsmith.core.progress import duration
 from sightsmith.evaluation import charts, selective
@@ -125,24 +125,24 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
 
 def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     """Return the rows of the model's card; what is not known is left out."""
-    shown, data = manifest.preprocessing, manifest.data
+    shown, data, net = manifest.definition.input_settings, manifest.data, manifest.net
     rows = [
         ("Name", manifest.name),
-        ("Net", _joined(manifest.net["name"], _count(manifest.net.get("parameters"), "parameters"))),
-        ("Paper", manifest.net["paper"]),
-        ("Licence of the code", manifest.net["licence"]),
-        ("Training started from", _origin(manifest.weights)),
+        ("Net", _joined(net.name, _count(net.parameters, "parameters"))),
+        ("Paper", net.paper),
+        ("Licence of the code", net.licence),
+        ("Training started from", _origin(net.weights)),
         ("Input", f"{shown.width}×{shown.height} {shown.colour}, {shown.resize}, {shown.interpolation}"),
         ("Training data", _joined(data.get("location"), _counts(data.get("counts")), data.get("licence"))),
         ("Trained", _joined(manifest.created, _spent(manifest.training.get("seconds")))),
-        ("Temperature", f"{manifest.temperature:g}" if manifest.temperature != 1 else ""),
+        *((_title(name), f"{value:g}") for name, value in manifest.definition.fitted().items() if value != 1),
         ("Evaluated with", _joined(evaluation.model.get("backend"), evaluation.model.get("precision"))),
         (
             "Evaluated on",
             _joined(evaluation.data["location"], evaluation.data["split"], f"digest {evaluation.data['digest'][:12]}"),
         ),
         ("Machine", evaluation.model.get("machine")),
-        ("Definition", manifest.definition),
+        ("Definition", manifest.definition_digest),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
     ]
     return [(key, str(value)) for key, value in rows if value]
@@ -218,8 +218,12 @@ def _spent(seconds: Any) -> str:
     return f"in {duration(float(seconds))}" if isinstance(seconds, (int, float)) else ""
 
 
-def _origin(weights: Mapping[str, Any]) -> str:
-    return "random weights" if weights["origin"] == "none" else _joined(weights["origin"], weights["licence"])
+def _origin(weights: OriginRecord) -> str:
+    return "random weights" if weights.origin == "none" else _joined(weights.origin, weights.licence)
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _joined(*parts: Any) -> str:

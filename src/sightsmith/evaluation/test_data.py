@@ -191,7 +191,7 @@ def given_data(
             opened = {**bundle.manifest.data, "location": source.location, "format": source.format}
             source = _named(bundle, open_source(source.location, _own_options(opened, group_by)))
         return _of_own(bundle, source, splits, split, missing_ok)
-    chosen = other_data(source, bundle.manifest.classes, split, missing_ok=missing_ok)
+    chosen = other_data(source, bundle.manifest.definition.names, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
     if 2 * known < len(chosen.samples):
         return chosen
@@ -226,7 +226,7 @@ def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
 def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missing_ok: bool) -> EvaluationData:
     _check_split(bundle, splits, split)
     kept_samples = [source.samples[at] for at in splits.indices(split, source)]
-    return _chosen(source, kept_samples, bundle.manifest.classes, split, own=True, missing_ok=missing_ok)
+    return _chosen(source, kept_samples, bundle.manifest.definition.names, split, own=True, missing_ok=missing_ok)
 
 
 def other_data(

@@ -10,12 +10,14 @@ import numpy as np
 
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import BackendError, SettingsError
-from sightsmith.core.images import Picture, picture_size
+from sightsmith.core.images import Picture
 from sightsmith.core.names import did_you_mean
+from sightsmith.core.ports import stack
 from sightsmith.explanation import sanity as checks
 from sightsmith.explanation.heat_map import project_evidence
 from sightsmith.explanation.record import Explanation
 from sightsmith.explanation.subject import Subject
+from sightsmith.inputs.picture import PIXELS, placement
 from sightsmith.runtime.predictor import Predictor
 
 METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
@@ -58,21 +60,21 @@ def explain(
             return explain(opened, picture, method=method, label=label, sanity=sanity)
     file = _method(method)
     subject = Subject(model)
-    pixels_HWC = model.preprocessing.apply(picture)
-    answer = model.from_outputs({"probabilities": subject.probabilities(pixels_HWC[None])})[0]
-    index = answer.index if label is None else _index(label, model.classes)
+    feeds = model.feeds(picture)
+    pixels_HWC, names = feeds[PIXELS], model.definition.names
+    answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]
+    index = answer.index if label is None else _index(label, names)
     raw_hw = np.asarray(file.explain(subject, pixels_HWC, index), dtype=np.float32)
-    size = picture_size(picture)
-    box = model.preprocessing.box(*size)
+    shown = placement(picture, model.definition.input_settings)
     return Explanation(
         method=method.replace("-", "_"),
-        label=model.classes[index],
+        label=names[index],
         score=float(answer.scores_K[index]),
         top=tuple(answer.top(_TOP)),
-        map_HW=project_evidence(raw_hw, box, size, getattr(file, "GRAIN", 0.0)),
+        map_HW=project_evidence(raw_hw, shown.box, shown.size, getattr(file, "GRAIN", 0.0)),
         raw_hw=raw_hw,
         unit=file.UNIT,
-        box=box,
+        box=shown.box,
         picture=picture,
         sanity=checks.judge(subject, file, pixels_HWC, index, raw_hw) if sanity else None,
     )

@@ -17,6 +17,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.runtime.torch_session import rebuild
+from sightsmith.tasks.parts.normalise import Normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class TorchNet:
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
-        task = rebuild(bundle).requires_grad_(False)
-        return cls(task.net, bundle.manifest.net["name"], task.normalise)
+        net = rebuild(bundle)["net"].requires_grad_(False)
+        return cls(net, bundle.manifest.net.name, Normalise(bundle.manifest.definition.input_settings))
 
     def images(self, pixels_BHWC: NDArray[np.uint8]) -> Tensor:
         """Return the normalised input, (B, C, H, W) float32."""

@@ -6,7 +6,7 @@ Shapes: h w the evidence's height and width, H W the picture's.
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.preprocessing import Box
+from sightsmith.core.placement import Box
 from sightsmith.core.resampling import heat
 
 

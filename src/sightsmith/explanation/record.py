@@ -15,7 +15,7 @@ from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
-from sightsmith.core.preprocessing import Box
+from sightsmith.core.placement import Box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import BackendError
+from sightsmith.inputs.picture import PIXELS
 from sightsmith.runtime.backends import torch as torch_backend
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.session import default_batch
@@ -17,7 +18,7 @@ from sightsmith.runtime.session import default_batch
 if TYPE_CHECKING:
     from sightsmith.explanation.gradients import TorchNet
 
-PROBABILITIES, CLASS_MAP = "probabilities", "class_map"
+CLASS_MAP = "class_map"
 
 
 class Subject:
@@ -33,14 +34,13 @@ class Subject:
 
     def probabilities(self, pixels_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities (N, K) of many inputs, a batch at a time."""
-        step = default_batch(pixels_NHWC.shape[1:])
-        if self._net is not None:
-            return np.concatenate(
-                [self._net.answers(pixels_NHWC[at : at + step])[0] for at in range(0, len(pixels_NHWC), step)]
-            )
+        step = default_batch(self.predictor.definition.graph.inputs)
         batches = (pixels_NHWC[at : at + step] for at in range(0, len(pixels_NHWC), step))
-        answers = self.predictor.session.stream(batches, (PROBABILITIES,))
-        return np.concatenate([answer[PROBABILITIES] for answer in answers])
+        if self._net is not None:
+            return np.concatenate([self._net.answers(batch_NHWC)[0] for batch_NHWC in batches])
+        feeds = ({PIXELS: batch_NHWC} for batch_NHWC in batches)
+        answers = map(self.predictor.decode, self.predictor.stream(feeds, self.predictor.outputs[:1]))
+        return np.stack([answer.scores_K for batch in answers for answer in batch])
 
     def class_maps(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the class maps (K, h, w) of one input, in logits.
@@ -50,7 +50,7 @@ class Subject:
         """
         if self._net is not None:
             return self._net.answers(pixels_HWC[None])[1][0]
-        maps_Khw: NDArray[np.float32] = self.predictor.run(pixels_HWC[None], (CLASS_MAP,))[CLASS_MAP][0]
+        maps_Khw: NDArray[np.float32] = self.predictor.run({PIXELS: pixels_HWC[None]}, (CLASS_MAP,))[CLASS_MAP][0]
         return maps_Khw
 
     @cached_property

@@ -1,7 +1,7 @@
 """One kind of answer is one file: from raw arrays to a typed prediction, its JSON and its drawing.
 
-A kind's file has `PREDICTION` (the class), `METRIC`, `TOLERANCES` and the functions `from_outputs`, `differences`,
-`same_answers` and `measure`; labels.py is the one to copy.
+A kind's file has `PREDICTION` (the class), `METRIC`, `TOLERANCES` and the functions `decode`, `differences`,
+`same_answers`, `measure` and `calibrate`; labels.py is the one to copy.
 """
 
 from pkgutil import extend_path

@@ -3,7 +3,8 @@
 Shapes: N pictures, K classes, H and W a picture's height and width, h and w those of the class map.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from PIL import Image
 
 from sightsmith.core.drawing import bars_below
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture, decode
+from sightsmith.core.images import Picture
+from sightsmith.core.images import decode as decode_picture
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
+from sightsmith.predictions.parts.temperature import fit_temperature, softmax
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
@@ -76,7 +79,7 @@ class Labels:
 
     def draw(self, picture: Picture, top: int = 5) -> Image.Image:
         """Return the picture with its best classes as bars below it."""
-        return bars_below(decode(picture).convert("RGB"), self.top(top))
+        return bars_below(decode_picture(picture).convert("RGB"), self.top(top))
 
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
         """Say how strongly each pixel of the original picture speaks for a class.
@@ -107,51 +110,70 @@ class Labels:
 PREDICTION = Labels
 
 
-def from_outputs(outputs: Arrays, classes: Sequence[str]) -> list[Labels]:
-    """Make the predictions of N pictures from `probabilities` (N, K) and, where present, `class_map` (N, K, h, w)."""
-    names = tuple(classes)
-    maps = outputs.get("class_map")
-    return [
-        Labels(names, scores_K, None if maps is None else maps[n])
-        for n, scores_K in enumerate(outputs["probabilities"])
-    ]
+def decode(outputs: Arrays, names: Sequence[str], calibrated: Mapping[str, Any]) -> list[Labels]:
+    """Make the answers to N pictures.
+
+    Args:
+        outputs: `logits` (N, K), or `probabilities` of schema 1; `class_map` (N, K, h, w) if it was asked for.
+        names: of the K classes.
+        calibrated: `temperature` that the logits are divided by, 1 by default.
+    """
+    classes, maps = tuple(names), outputs.get("class_map")
+    scores_NK = outputs.get("probabilities")
+    if scores_NK is None:
+        scores_NK = softmax(outputs["logits"], calibrated.get("temperature", 1.0)).astype(np.float32)
+    return [Labels(classes, scores_K, None if maps is None else maps[n]) for n, scores_K in enumerate(scores_NK)]
 
 
-def differences(expected: Arrays, got: Arrays) -> dict[str, float]:
-    """Return the largest difference of each output.
+def differences(expected: Sequence[Labels], got: Sequence[Labels]) -> dict[str, float]:
+    """Return the largest difference of each part that the answers in `got` have.
 
     `probabilities` is absolute, in 0…1. `class_map` is the root mean square of the difference of a picture's maps,
     relative to the root mean square of the expected ones.
     """
-    worst = {}
-    for name in got:
-        gap = np.asarray(got[name], np.float64) - np.asarray(expected[name], np.float64)
-        worst[name] = float(np.abs(gap).max(initial=0)) if name == "probabilities" else _relative(gap, expected[name])
-    return worst
+    pairs = list(zip(expected, got, strict=True))
+    worst = {"probabilities": _largest(np.abs(one.scores_K - other.scores_K).max() for one, other in pairs)}
+    maps = [
+        (one.class_map_Khw, other.class_map_Khw)
+        for one, other in pairs
+        if one.class_map_Khw is not None and other.class_map_Khw is not None
+    ]
+    return worst | ({"class_map": _largest(_relative(*pair) for pair in maps)} if maps else {})
 
 
-def same_answers(expected: Arrays, got: Arrays, tolerance: float = 0.0) -> float:
+def same_answers(expected: Sequence[Labels], got: Sequence[Labels], tolerance: float = 0.0) -> float:
     """Return the share of pictures with the same best class, in 0…1.
 
     Args:
-        expected: outputs with `probabilities` (N, K).
-        got: the other outputs of the same pictures.
+        expected: answers to compare with.
+        got: the other answers to the same pictures.
         tolerance: classes whose expected probabilities differ by no more than this count as equally good.
     """
-    before_NK, after_NK = np.asarray(expected["probabilities"]), np.asarray(got["probabilities"])
-    if not len(before_NK):
+    if not expected:
         return 1.0
-    chosen_N1 = after_NK.argmax(axis=1, keepdims=True)
-    lost_N = before_NK.max(axis=1) - np.take_along_axis(before_NK, chosen_N1, axis=1)[:, 0]
-    return float((lost_N <= tolerance).mean())
+    lost = [
+        one.score - float(one.scores_K[other.index]) if math.isfinite(other.score) else math.inf
+        for one, other in zip(expected, got, strict=True)
+    ]
+    return float(np.mean([gap <= tolerance for gap in lost]))
 
 
-def measure(outputs: Arrays, targets: Sequence[int]) -> float:
-    """Return the accuracy of `probabilities` (N, K) against N class indices, in 0…1."""
-    return float((np.asarray(outputs["probabilities"]).argmax(axis=1) == np.asarray(targets)).mean())
+def measure(answers: Sequence[Labels], targets: Sequence[int]) -> float:
+    """Return the accuracy of N answers against N class indices, in 0…1."""
+    return float(np.mean([answer.index == target for answer, target in zip(answers, targets, strict=True)]))
 
 
-def _relative(gap: NDArray[np.float64], expected: NDArray[Any]) -> float:
-    axes = tuple(range(1, gap.ndim))
-    size_N = np.sqrt(np.square(np.asarray(expected, np.float64)).mean(axis=axes))
-    return float((np.sqrt(np.square(gap).mean(axis=axes)) / np.maximum(size_N, 1e-6)).max(initial=0))
+def calibrate(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer]) -> dict[str, Any]:
+    """Return the values that make the scores believable: `temperature`."""
+    return {"temperature": fit_temperature(logits_NK, targets_N)}
+
+
+def _largest(gaps: Iterable[float]) -> float:
+    """Return the largest; infinity if one is not a number."""
+    return float(np.nan_to_num(np.max([*gaps]), nan=np.inf))
+
+
+def _relative(expected_Khw: NDArray[np.float32], got_Khw: NDArray[np.float32]) -> float:
+    size = np.sqrt(np.square(expected_Khw, dtype=np.float64).mean())
+    gap = np.sqrt(np.square(got_Khw.astype(np.float64) - expected_Khw).mean())
+    return float(gap / max(size, 1e-6))

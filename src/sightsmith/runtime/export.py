@@ -1,14 +1,12 @@
 """Exporting a bundle to backends, with proof: nothing is written unless the export answers as the trained model does.
 
-The graph is written once, converted by each backend into a temporary folder, loaded in every precision that will be
+Each graph is written once, converted by each backend into a temporary folder, loaded in every precision that will be
 served, and asked the witnesses; with labelled pictures at hand also those. Only then do the files join the bundle.
-
-Shapes: N pictures, H, W, C height, width and channels of the net's input.
 """
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import repeat
@@ -17,19 +15,20 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.bundle.witnesses import Proof, Witnesses
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, SettingsError
-from sightsmith.core.images import Picture
 from sightsmith.core.machine import this_machine
+from sightsmith.core.ports import Arrays
 from sightsmith.core.progress import track
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.proving import Comparison, compare_on_data
-from sightsmith.runtime.session import Session, default_batch
+from sightsmith.runtime.runner import Item, Runner
+from sightsmith.runtime.selection import Selection
+from sightsmith.runtime.session import default_batch
 
 _ROUNDS, _SECONDS, _ENOUGH = 3, 0.2, 3.0
 """Rounds of measuring, seconds of each at least, and seconds after which no further round begins."""
@@ -95,7 +94,7 @@ def export(
     bundle: Bundle | Path | str,
     to: Sequence[str] = ("openvino",),
     *,
-    prove: Sequence[tuple[Picture, Any]] = (),
+    prove: Sequence[tuple[Item, Any]] = (),
     precision: str = "auto",
     max_drop: float = 0.005,
     min_agreement: float = 0.99,
@@ -107,7 +106,7 @@ def export(
     Args:
         bundle: the bundle or where it lies; needs torch.
         to: names of the backends.
-        prove: labelled pictures to compare the metric on, each (picture, target).
+        prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine computes in.
         max_drop: how far the metric may fall on `prove`, in 0…1.
         min_agreement: share of `prove` that must be answered as by the trained model, near ties counting, in 0…1.
@@ -127,19 +126,20 @@ def export(
         if opened is not bundle:
             stack.callback(opened.close)
         top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sightsmith-")))
-        _write_graph(opened, top / "graph.onnx")
+        graphs = _write_graphs(opened, top)
         witnesses = opened.witnesses()
         steps = track(modules.items(), "Exporting and proving", len(modules), quiet=quiet)
         proved: list[Proved] = []
         for name, module in steps:
             (top / name).mkdir()
-            module.compile(top / "graph.onnx", top / name)
-            sessions = _load(opened, module, top / name, precision, threads)
-            proofs = {one: _replay(opened, name, one, session, witnesses) for one, session in sessions.items()}
+            for graph in graphs:
+                module.compile(graph, top / name)
+            runners = _load(opened, module, name, top / name, precision, threads)
+            proofs = {one: _replay(name, one, runner, witnesses) for one, runner in runners.items()}
             data = compare_on_data(
-                opened, name, sessions, prove, max_drop=max_drop, min_agreement=min_agreement, quiet=quiet
+                opened, name, runners, prove, max_drop=max_drop, min_agreement=min_agreement, quiet=quiet
             )
-            rates = _rates(sessions, witnesses.pixels_NHWC)
+            rates = _rates(runners, witnesses.inputs)
             proved += [
                 Proved(
                     backend=name,
@@ -147,9 +147,9 @@ def export(
                     proof=proofs[one],
                     comparison=data.get(one),
                     rate=rates[one],
-                    description=session.describe(),
+                    description=runner.describe(),
                 )
-                for one, session in sessions.items()
+                for one, runner in runners.items()
             ]
         return ExportReport(_add(opened, top, modules, proved), tuple(proved))
 
@@ -167,50 +167,60 @@ def _checked(name: str, precision: str) -> ModuleType:
     return module
 
 
-def _write_graph(bundle: Bundle, path: Path) -> None:
+def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
     problem: str | None = BACKENDS.module("torch").missing()
     if problem:
         raise BackendError(f"export: the graph is made from the net itself. {problem}")
     from sightsmith.runtime.onnx_graph import to_onnx  # imports torch, which a base install lacks
 
-    to_onnx(bundle, path)
+    files = {name: folder / f"{name}.onnx" for name in bundle.manifest.definition.graphs}
+    for name, file in files.items():
+        to_onnx(bundle, name, file)
+    return list(files.values())
 
 
-def _load(bundle: Bundle, module: ModuleType, folder: Path, precision: str, threads: int) -> dict[str, Session]:
+def _load(
+    bundle: Bundle, module: ModuleType, name: str, folder: Path, precision: str, threads: int
+) -> dict[str, Runner]:
     wanted = module.precisions() if precision == "auto" else tuple(dict.fromkeys((precision, "fp32")))
-    return {one: module.load(bundle, folder, one, threads) for one in wanted}
+    limits = KINDS.module(bundle.manifest.definition.kind).TOLERANCES
+    chosen = [Selection(name, module, one, limits[one], "") for one in wanted]
+    return {
+        one.precision: Runner(bundle.manifest.definition, one.load(bundle, folder, threads), one.tolerance)
+        for one in chosen
+    }
 
 
-def _replay(bundle: Bundle, name: str, precision: str, session: Session, witnesses: Witnesses) -> Proof:
-    limits = KINDS.module(bundle.manifest.kind).TOLERANCES[precision]
-    proof = session.replay(witnesses, limits, kind=bundle.manifest.kind)
+def _replay(name: str, precision: str, runner: Runner, witnesses: Witnesses) -> Proof:
+    proof = runner.replay(witnesses, reread=False)
     way_out = "" if precision == "fp32" else " (--precision fp32 exports without it)"
     proof.require(f"export to {name} in {precision}{way_out}")
     return proof
 
 
-def _rates(sessions: dict[str, Session], pixels_NHWC: NDArray[np.uint8]) -> dict[str, float]:
-    """Measure each session in turns, best of up to three: pictures a second of the first output alone."""
-    size = max(1, default_batch(pixels_NHWC.shape[1:]) // 4)
-    batch_NHWC = np.resize(pixels_NHWC, (size, *pixels_NHWC.shape[1:]))
-    best = dict.fromkeys(sessions, 0.0)
+def _rates(runners: Mapping[str, Runner], inputs: Arrays) -> dict[str, float]:
+    """Measure each model in turns, best of up to three: items a second of the first output alone."""
+    definition = next(iter(runners.values())).definition
+    size = max(1, default_batch(definition.graph.inputs) // 4)
+    batch = {name: np.resize(array, (size, *array.shape[1:])) for name, array in inputs.items()}
+    best = dict.fromkeys(runners, 0.0)
     start = time.monotonic()
     for _ in range(_ROUNDS):
-        for name, session in sessions.items():
-            best[name] = max(best[name], _rate(session, batch_NHWC))
+        for name, runner in runners.items():
+            best[name] = max(best[name], _rate(runner, batch, size))
         if time.monotonic() - start > _ENOUGH:
             break
     return best
 
 
-def _rate(session: Session, batch_NHWC: NDArray[np.uint8]) -> float:
-    answers = session.stream(repeat(batch_NHWC), session.outputs[:1])
+def _rate(runner: Runner, batch: Arrays, size: int) -> float:
+    answers = runner.stream(repeat(batch), runner.outputs[:1])
     next(answers)
-    start, count = time.monotonic(), 0
-    while count == 0 or time.monotonic() - start < _SECONDS:
+    start, done = time.monotonic(), 0
+    while done == 0 or time.monotonic() - start < _SECONDS:
         next(answers)
-        count += len(batch_NHWC)
-    rate = count / (time.monotonic() - start)
+        done += size
+    rate = done / (time.monotonic() - start)
     answers.close()
     return rate
 

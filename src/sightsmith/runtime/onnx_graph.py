@@ -6,49 +6,59 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
-from sightsmith.runtime.session import INPUT
-from sightsmith.runtime.torch_session import exported_module
+from sightsmith.core.ports import Port
+from sightsmith.runtime.torch_session import graph_module, rebuild
 
 _LARGEST = 2_000_000_000
 """Bytes of weights above which they go into a file of their own: protobuf ends at 2 GiB."""
 _NOISY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
-def to_onnx(bundle: Bundle, path: Path) -> None:
-    """Write a bundle's graph: input `pixels` (N, H, W, C) uint8, N free; normalisation and softmax inside.
+def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
+    """Write a graph of a bundle; the batch's axis is free, and normalisation is inside.
 
     Raises:
         BackendError: the net cannot be exported.
     """
-    module = exported_module(bundle)
-    height, width, channels = bundle.manifest.preprocessing.shape
-    example = torch.zeros((2, height, width, channels), dtype=torch.uint8)
-    large = sum(array.nbytes for array in bundle.weights().values()) > _LARGEST
+    nets = rebuild(bundle)
+    manifest, record = bundle.manifest, bundle.manifest.definition.graphs[graph]
+    module = graph_module(manifest.task.name, nets, manifest.definition, graph)
+    examples = tuple(
+        torch.zeros((2, *(side or 2 for side in port.shape)), dtype=getattr(torch, port.dtype))
+        for port in record.inputs.values()
+    )
+    size = sum(tensor.nbytes for net in nets.values() for tensor in net.state_dict().values())
     try:
         with _quiet(), torch.no_grad():
             torch.onnx.export(
                 module,
-                (example,),
+                examples,
                 path,
                 dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=65536)},),
-                input_names=[INPUT],
-                output_names=list(bundle.manifest.outputs),
-                external_data=large,
+                dynamic_shapes=tuple(map(_free_sides, record.inputs.values())),
+                input_names=list(record.inputs),
+                output_names=list(record.outputs),
+                external_data=size > _LARGEST,
                 verbose=False,
             )
     except OSError as error:
         raise BackendError(f"the graph cannot be written to {path} ({error}). Make room on the disk.") from error
     except Exception as error:  # the exporter passes on whatever the net's own code raises
         raise BackendError(
-            f"{bundle.manifest.net['name']} cannot be exported to a graph: {_short(error)}. "
-            "Serve it with --backend torch."
+            f"{manifest.net.name} cannot be exported to a graph: {_short(error)}. Serve it with --backend torch."
         ) from error
+
+
+def _free_sides(port: Port) -> dict[int, Any]:
+    """Return the free axes of a port: the batch's, and those of its shape that have no size."""
+    free = {axis: torch.export.Dim.AUTO for axis, side in enumerate(port.shape, 1) if side is None}
+    return {0: torch.export.Dim("batch", min=1, max=65536), **free}
 
 
 @contextlib.contextmanager

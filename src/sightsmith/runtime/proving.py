@@ -1,24 +1,17 @@
-"""Comparing an export with the trained model on labelled pictures.
+"""Comparing an export with the trained model on labelled items."""
 
-Shapes: N pictures, H, W, C height, width and channels of the net's input.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import ProofError
-from sightsmith.core.images import Picture
-from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.progress import track
-from sightsmith.predictions import KINDS
-from sightsmith.runtime.backends import BACKENDS
-from sightsmith.runtime.session import Session, default_batch
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Item, Runner, Value
+from sightsmith.runtime.session import default_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,43 +52,41 @@ class Comparison:
 def compare_on_data(
     bundle: Bundle,
     backend: str,
-    sessions: dict[str, Session],
-    samples: Sequence[tuple[Picture, Any]],
+    runners: Mapping[str, Runner],
+    samples: Sequence[tuple[Item, Any]],
     *,
     max_drop: float,
     min_agreement: float,
     quiet: bool,
 ) -> dict[str, Comparison]:
-    """Compare sessions of a backend, by precision, with the trained model in fp32; nothing without samples.
+    """Compare a backend's models, by precision, with the trained model in fp32; nothing without samples.
 
     Args:
         bundle: the trained model.
         backend: what to call the backend in a message.
-        sessions: by precision.
-        samples: each (picture, target).
+        runners: by precision.
+        samples: each (item, truth).
         max_drop: how far the metric may fall, in 0…1.
-        min_agreement: share of the pictures that must be answered alike, near ties counting, in 0…1.
+        min_agreement: share of the items that must be answered alike, near ties counting, in 0…1.
         quiet: show no progress.
 
     Raises:
         ProofError: an export is worse than allowed.
-        PictureError: a picture cannot be decoded.
+        PictureError: an item cannot be read.
     """
     if not samples:
         return {}
-    kind = KINDS.module(bundle.manifest.kind)
-    trained = BACKENDS.module("torch").load(bundle, bundle.folder, "fp32", 0)
-    answers = _answers({"trained": trained, **sessions}, samples, bundle.manifest.preprocessing, backend, quiet)
-    targets = [target for _, target in samples]
-    first, expected = trained.outputs[0], answers.pop("trained")
+    trained = Predictor.open(bundle, "torch", "fp32")
+    answers = _answers({"trained": trained, **runners}, samples, f"Proving {backend}", quiet)
+    truths, expected, kind = [truth for _, truth in samples], answers.pop("trained"), trained.kind
     made = {}
     for precision, got in answers.items():
-        tie = kind.TOLERANCES[precision][first] / 10
+        tie = next(iter(kind.TOLERANCES[precision].values())) / 10
         made[precision] = Comparison(
             metric=kind.METRIC,
             count=len(samples),
-            trained=kind.measure(expected, targets),
-            exported=kind.measure(got, targets),
+            trained=kind.measure(expected, truths),
+            exported=kind.measure(got, truths),
             agreement=kind.same_answers(expected, got),
             alike=kind.same_answers(expected, got, tie),
             tie=tie,
@@ -112,29 +103,22 @@ def _require(found: Comparison, what: str, max_drop: float, min_agreement: float
 
 
 def _answers(
-    sessions: dict[str, Session],
-    samples: Sequence[tuple[Picture, Any]],
-    preprocessing: Preprocessing,
-    backend: str,
-    quiet: bool,
-) -> dict[str, dict[str, NDArray[Any]]]:
-    gathered: dict[str, list[NDArray[Any]]] = {name: [] for name in sessions}
-    first = next(iter(sessions.values())).outputs[0]
-    for pixels_NHWC in _batches(samples, preprocessing, f"Proving {backend}", quiet):
-        for name, session in sessions.items():
-            gathered[name].append(session.run(pixels_NHWC, (first,))[first])
-    return {name: {first: np.concatenate(parts)} for name, parts in gathered.items()}
+    runners: Mapping[str, Runner], samples: Sequence[tuple[Item, Any]], what: str, quiet: bool
+) -> dict[str, list[Value]]:
+    """Return every model's answers; each item is read once for all of them."""
+    gathered: dict[str, list[Value]] = {name: [] for name in runners}
+    for feeds in _batches(next(iter(runners.values())), samples, what, quiet):
+        for name, runner in runners.items():
+            gathered[name] += runner.decode(runner.run(feeds, runner.outputs[:1]))
+    return gathered
 
 
-def _batches(
-    samples: Sequence[tuple[Picture, Any]], preprocessing: Preprocessing, what: str, quiet: bool
-) -> Iterator[NDArray[np.uint8]]:
-    size = default_batch(preprocessing.shape)
-    pixels: list[NDArray[np.uint8]] = []
-    for picture, _ in track(samples, what, quiet=quiet):
-        pixels.append(preprocessing.apply(picture))
-        if len(pixels) == size:
-            yield np.stack(pixels)
-            pixels = []
-    if pixels:
-        yield np.stack(pixels)
+def _batches(runner: Runner, samples: Sequence[tuple[Item, Any]], what: str, quiet: bool) -> Iterator[Arrays]:
+    size, read = default_batch(runner.definition.graph.inputs), []
+    for item, _ in track(samples, what, quiet=quiet):
+        read.append(runner.feeds(item))
+        if len(read) == size:
+            yield stack(read)
+            read = []
+    if read:
+        yield stack(read)

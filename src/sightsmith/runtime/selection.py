@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from sightsmith.core.machine import this_machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.predictions import KINDS
 from sightsmith.runtime.backends import BACKENDS
+from sightsmith.runtime.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Selection:
     precision: str
     tolerance: Mapping[str, float]
     why: str
+
+    def load(self, bundle: Bundle, folder: Path, threads: int) -> dict[str, Session]:
+        """Load the graphs of a bundle, whose files for this backend lie in `folder`."""
+        graphs = bundle.manifest.definition.graphs
+        return {name: self.module.load(bundle, folder, name, self.precision, threads) for name in graphs}
 
 
 def select(bundle: Bundle, backend: str = "auto", precision: str = "auto") -> Selection:
@@ -62,7 +69,7 @@ def ranked() -> list[tuple[str, ModuleType]]:
 def tolerance(manifest: Manifest, backend: str, precision: str) -> dict[str, float]:
     """Return how far each output may be from the trained model's: as the export was proved, else the kind's own."""
     proved = _proved(manifest, backend).get(precision, {}).get("limits")
-    defaults: dict[str, dict[str, float]] = KINDS.module(manifest.kind).TOLERANCES
+    defaults: dict[str, dict[str, float]] = KINDS.module(manifest.definition.kind).TOLERANCES
     return dict(proved or defaults[precision])
 
 

@@ -1,29 +1,28 @@
-"""Running a bundle in PyTorch, from its weights. With graph.py the only file of the runtime that imports torch.
-
-Shapes: N pictures of a batch, H, W, C height, width and channels of the net's input.
-"""
+"""Running a bundle in PyTorch, from its weights. With onnx_graph.py the only file of the runtime that imports torch."""
 
 import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError
 from sightsmith.core.machine import usable_cores
-from sightsmith.core.settings import from_mapping
+from sightsmith.core.ports import Arrays
 from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
-from sightsmith.runtime.session import Arrays, Session
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.runtime.session import Session
 
 log = logging.getLogger("sightsmith.runtime")
 
@@ -35,65 +34,63 @@ def graphics_bf16() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
-def rebuild(bundle: Bundle) -> Any:
-    """Build a bundle's task again: its net with the bundle's weights, in evaluation mode.
-
-    Returns:
-        The task of tasks/; `exported` gives the module from (N, H, W, C) uint8 to the outputs.
+def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
+    """Build a bundle's nets again, by role: each with its weights, in evaluation mode.
 
     Raises:
         BundleError: the weights do not fit the net.
     """
-    manifest = bundle.manifest
-    file = TASKS.module(manifest.task["name"])
-    height, width, channels = manifest.preprocessing.shape
-    built = build_net(
-        manifest.net["name"],
-        manifest.net["settings"],
-        channels=channels,
-        classes=len(manifest.classes),
-        height=height,
-        width=width,
-        weights="none",
+    definition = bundle.manifest.definition
+    height, width, channels = definition.input_settings.shape
+    nets = {}
+    for role, net in bundle.manifest.nets.items():
+        built = build_net(
+            net.name,
+            net.settings,
+            channels=channels,
+            classes=len(definition.names),
+            height=height,
+            width=width,
+            weights="none",
+        )
+        weights = {name: torch.from_numpy(array) for name, array in bundle.weights(role).items()}
+        try:
+            built.module.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            raise BundleError(
+                f"{bundle.path}: the weights do not fit the net {built.name!r}: {error}. "
+                f"The bundle was made with {bundle.manifest.versions}."
+            ) from error
+        nets[role] = built.module.eval()
+    return nets
+
+
+def graph_module(
+    task: str, nets: Mapping[str, nn.Module], definition: Definition, graph: str, outputs: tuple[str, ...] = ()
+) -> nn.Module:
+    """Return a graph as a module: from its inputs, in order, to a tuple of the outputs that are asked for."""
+    record = definition.graphs[graph]
+    module: nn.Module = TASKS.module(task).graph(
+        nets, definition.input_settings, graph, outputs or record.outputs, record.settings
     )
-    weights = {name: torch.from_numpy(array) for name, array in bundle.weights().items()}
-    try:
-        built.module.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise BundleError(
-            f"{bundle.path}: the weights do not fit the net {built.name!r}: {error}. "
-            f"The bundle was made with {manifest.versions}."
-        ) from error
-    settings = from_mapping(file.Settings, manifest.task["settings"], where=f"{bundle.path}: task settings")
-    return file.Task(built.module, manifest.classes, manifest.preprocessing, settings).eval()
-
-
-def exported_module(bundle: Bundle) -> nn.Module:
-    """Return the module that exports write down: (N, H, W, C) uint8 to a tuple of the bundle's outputs."""
-    module: nn.Module = rebuild(bundle).exported(bundle.manifest.temperature)
     return module.eval().requires_grad_(False)
 
 
-def load_session(bundle: Bundle, precision: str, threads: int) -> Session:
-    """Load a bundle into PyTorch, on the graphics card where there is one.
+def load_session(bundle: Bundle, graph: str, precision: str, threads: int) -> Session:
+    """Load a graph of a bundle into PyTorch, on the graphics card if there is one.
 
     Args:
         bundle: the bundle.
+        graph: the graph's name.
         precision: "fp32" or "bf16" (autocast).
         threads: threads of torch, for the whole process; 0 tries how many are quickest, on a processor.
     """
     _one_thread_in_forked_processes()
     if threads:
         torch.set_num_threads(threads)
+    follow = not threads and "OMP_NUM_THREADS" not in os.environ
     manifest = bundle.manifest
-    return TorchSession(
-        rebuild(bundle),
-        manifest.temperature,
-        manifest.preprocessing.shape,
-        manifest.outputs,
-        precision,
-        follow=not threads and "OMP_NUM_THREADS" not in os.environ,
-    )
+    return TorchSession(manifest.task.name, rebuild(bundle), manifest.definition, precision, graph=graph, follow=follow)
 
 
 @cache
@@ -112,53 +109,58 @@ class TorchSession(Session):
 
     def __init__(
         self,
-        task: Any,
-        temperature: float,
-        shape: tuple[int, int, int],
-        outputs: tuple[str, ...],
+        task: str,
+        nets: Mapping[str, nn.Module],
+        definition: Definition,
         precision: str,
         *,
+        graph: str,
         follow: bool = False,
     ) -> None:
-        super().__init__(precision, shape, outputs)
+        record = definition.graphs[graph]
+        super().__init__(precision, record.inputs, record.outputs)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._most = min(torch.get_num_threads(), usable_cores()) if follow and self._device.type == "cpu" else 0
         self._policies: dict[tuple[int, tuple[str, ...]], ThreadPolicy] = {}
         self._told: dict[tuple[int, tuple[str, ...]], int] = {}
         self._lock = threading.Lock()
-        task.to(device=self._device).to(memory_format=torch.channels_last).requires_grad_(False)
+        for net in nets.values():
+            net.to(device=self._device).to(memory_format=torch.channels_last)
         # the outputs after the first can cost many times as much (occlusion), so each is left out where not asked for
         self._modules = {
-            names: task.exported(temperature, names).to(device=self._device) for names in (outputs, outputs[:1])
+            names: graph_module(task, nets, definition, graph, names).to(device=self._device)
+            for names in (record.outputs, record.outputs[:1])
         }
 
     def describe(self) -> str:
         where = many(torch.get_num_threads(), "thread") if self._device.type == "cpu" else torch.cuda.get_device_name()
         return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {where}"
 
-    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
-        pixels = torch.from_numpy(np.require(pixels_NHWC, requirements=("C", "W"))).to(self._device)
+    def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
+        inputs = [
+            torch.from_numpy(np.require(feeds[name], requirements=("C", "W"))).to(self._device) for name in self.ports
+        ]
         reduced = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             computed = outputs if outputs == self.outputs[:1] else self.outputs
-            answers = self._compute(self._modules[computed], pixels, computed)
+            answers = self._compute(self._modules[computed], inputs, computed)
         named = dict(zip(computed, answers, strict=True))
         return {name: named[name].float().cpu().numpy() for name in outputs}
 
-    def _compute(self, module: nn.Module, pixels: torch.Tensor, outputs: tuple[str, ...]) -> Any:
+    def _compute(self, module: nn.Module, inputs: list[torch.Tensor], outputs: tuple[str, ...]) -> Any:
         if not self._most:
-            return module(pixels)
-        kind = len(pixels), outputs
+            return module(*inputs)
+        kind = len(inputs[0]), outputs
         with self._lock:
             policy = self._policies.setdefault(kind, ThreadPolicy(self._most))
             threads = policy.threads
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
         start = time.monotonic()
-        answers = module(pixels)
+        answers = module(*inputs)
         with self._lock:
             if threads == policy.threads:
-                self._tell(kind, policy.note(len(pixels), max(time.monotonic() - start, 1e-9)), policy.threads)
+                self._tell(kind, policy.note(len(inputs[0]), max(time.monotonic() - start, 1e-9)), policy.threads)
         return answers
 
     def _tell(self, kind: tuple[int, tuple[str, ...]], line: str | None, threads: int) -> None:

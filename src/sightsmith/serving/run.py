@@ -260,7 +260,7 @@ def _announce(models: dict[str, ServedModel], host: str, listening: socket.socke
     shown = _ANYWHERE.get(host, host)
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}"
     for model in models.values():
-        print(f"{model.name}: {model.manifest.net['name']}, {len(model.classes)} classes. {model.predictor.why}")
+        print(f"{model.name}: {model.manifest.net.name}, {len(model.classes)} classes. {model.predictor.why}")
     first = next(iter(models.values()))
     print(f"Ready after {time.monotonic() - begun:.1f} s at {address} (API: {address}/docs). Ctrl+C ends it.")
     print(

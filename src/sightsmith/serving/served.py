@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sightsmith.core.errors import ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS
+from sightsmith.core.placement import Bounds
+from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
@@ -26,7 +25,6 @@ from sightsmith.serving.settings import ServeSettings
 
 log = logging.getLogger("sightsmith.serving")
 
-Pixels = NDArray[np.uint8]
 Prediction = Any
 _CLASS_MAP = "class_map"
 _PATIENCE = 30.0
@@ -61,12 +59,12 @@ class ServedModel:
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept: the bundle on the disk may be replaced by a newer one while this one goes on answering.
         self._witnesses = predictor.bundle.witnesses()
-        self.examples = for_browsers(self._witnesses.pictures) if settings.examples else ()
+        self.examples = for_browsers(self._witnesses.items) if settings.examples else ()
         self._health = Health(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
         self._decoders = decoders
-        self.batcher: Batcher[Pixels, Prediction] = Batcher(
+        self.batcher: Batcher[Arrays, Prediction] = Batcher(
             self._decode,
             self._run,
             decoders,
@@ -88,16 +86,17 @@ class ServedModel:
     @property
     def explains(self) -> bool:
         """The graph has a class map."""
-        return _CLASS_MAP in self.manifest.outputs
+        return _CLASS_MAP in self.predictor.outputs
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.manifest.classes
+        return self.manifest.definition.names
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How a picture becomes the model's input."""
-        return self.manifest.preprocessing
+        settings: Preprocessing = self.manifest.definition.input_settings
+        return settings
 
     @property
     def health(self) -> Health:
@@ -191,12 +190,10 @@ class ServedModel:
             await asyncio.sleep(self.settings.recheck)
             await self.check()
 
-    def _decode(self, picture: bytes) -> Pixels:
-        return self.predictor.preprocessing.apply(
-            picture, max_pixels=self.settings.max_pixels, seconds=self.settings.decode_seconds
-        )
+    def _decode(self, picture: bytes) -> Arrays:
+        return self.predictor.feeds(picture, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
-    def _run(self, pixels: list[Pixels], whole: bool) -> list[Prediction]:
+    def _run(self, feeds: list[Arrays], whole: bool) -> list[Prediction]:
         # the class map of some nets costs many times what their scores do
-        arrays = self.predictor.run(np.stack(pixels), self.manifest.outputs if whole else self.manifest.outputs[:1])
-        return self.predictor.from_outputs(arrays)
+        outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
+        return self.predictor.decode(self.predictor.run(stack(feeds), outputs))

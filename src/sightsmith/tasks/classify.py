@@ -3,7 +3,7 @@
 Shapes: B batch, N pictures, C channels, H W height and width, K classes, h w height and width of the class map.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,8 +63,9 @@ class Task(LightningModule):
         optimiser_factory: what `configure_optimizers` returns, made from the task; training sets it.
     """
 
+    INPUT = "picture"
     KIND = "labels"
-    OUTPUTS = ("probabilities", "class_map")
+    OUTPUTS = ("logits", "class_map")
     METRIC = "accuracy"
 
     def __init__(
@@ -149,15 +150,6 @@ class Task(LightningModule):
             raise TrainingError("the task has no optimiser_factory; set it before fitting")
         return self.optimiser_factory(self)
 
-    def exported(self, temperature: float = 1.0, outputs: Sequence[str] = OUTPUTS) -> "ExportedClassifier":
-        """Return the net as it is served, in evaluation mode, sharing the weights.
-
-        Args:
-            temperature: what the logits are divided by before the softmax, > 0.
-            outputs: which of `OUTPUTS` to compute; the first always is.
-        """
-        return ExportedClassifier(self.net, self.preprocessing, temperature, with_map="class_map" in outputs).eval()
-
     @staticmethod
     def example(rng: np.random.Generator) -> Example:
         """Return a small classifier of three kinds of stripes, and six pictures of them."""
@@ -179,31 +171,47 @@ class Task(LightningModule):
         return F.cross_entropy(logits_BK, targets, weight=self.class_weights_K, label_smoothing=smoothing)
 
 
+def graph(
+    nets: Mapping[str, ClassifierNet],
+    input_settings: Preprocessing,
+    name: str,  # noqa: ARG001 -- there is one
+    outputs: Sequence[str],
+    settings: Mapping[str, Any],
+) -> "ExportedClassifier":
+    """Return the graph that is served, in evaluation mode, sharing the weights.
+
+    Args:
+        nets: the net of the role `net`.
+        input_settings: of the pictures; normalisation is the first step of the graph.
+        name: of the graph.
+        outputs: which to compute: `logits` (in bundles of schema 1 `probabilities`), and `class_map`.
+        settings: of the graph; `temperature` of schema 1.
+    """
+    return ExportedClassifier(nets["net"], input_settings, outputs, settings.get("temperature", 1.0)).eval()
+
+
 class ExportedClassifier(nn.Module):
-    """From uint8 pictures as `Preprocessing.apply` gives them to the probabilities and, where asked, the class map."""
+    """From uint8 pictures as `Preprocessing.apply` gives them to the logits and, if asked for, the class map."""
 
     def __init__(
-        self, net: ClassifierNet, preprocessing: Preprocessing, temperature: float = 1.0, *, with_map: bool = True
+        self, net: ClassifierNet, preprocessing: Preprocessing, outputs: Sequence[str], temperature: float = 1.0
     ) -> None:
         super().__init__()
-        self.with_map = with_map
-        if not temperature > 0:
-            raise ValueError(f"temperature must be > 0, got {temperature!r}")
-        self.net = net
+        self.net, self.with_map = net, "class_map" in outputs
         self.normalise = Normalise(preprocessing)
-        self.register_buffer("temperature", torch.tensor(float(temperature)))
-        self.temperature: Tensor
+        self.temperature = temperature if "probabilities" in outputs else None
 
     def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
-        """Return the probabilities (N, K) and the class map (N, K, h, w) in logits, float32."""
+        """Return the logits (N, K) and the class map (N, K, h, w) in logits, float32."""
         images_NCHW = self.normalise(pixels_NHWC.permute(0, 3, 1, 2))
         if not self.with_map:
-            return (self._probabilities(self.net(images_NCHW)),)
+            return (self._scores(self.net(images_NCHW)),)
         logits_NK, map_NKhw = self.net.with_map(images_NCHW)
-        return self._probabilities(logits_NK), map_NKhw.float()
+        return self._scores(logits_NK), map_NKhw.float()
 
-    def _probabilities(self, logits_NK: Tensor) -> Tensor:
-        return torch.softmax(logits_NK.float() / self.temperature, dim=1)
+    def _scores(self, logits_NK: Tensor) -> Tensor:
+        logits_NK = logits_NK.float()
+        return logits_NK if self.temperature is None else torch.softmax(logits_NK / self.temperature, dim=1)
 
 
 def _class_weights(settings: Settings, classes: tuple[str, ...], counts: Sequence[int] | None) -> Tensor | None:

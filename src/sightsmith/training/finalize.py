@@ -1,6 +1,6 @@
 """From trained weights to a bundle: the best weights, the temperature, the witnesses, the papers."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +8,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sightsmith.bundle.definition import Definition, Graph
 from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.location import name_of
+from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord
 from sightsmith.bundle.store import Bundle, write_bundle
-from sightsmith.bundle.witnesses import Witnesses, encode_inputs
+from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import BundleError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
+from sightsmith.inputs import INPUTS
 from sightsmith.nets.build import BuiltNet
-from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
+from sightsmith.predictions import KINDS
+from sightsmith.predictions.parts.temperature import cross_entropy
+from sightsmith.runtime.runner import Runner
+from sightsmith.runtime.torch_session import TorchSession
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.plan import Plan
@@ -30,8 +36,6 @@ from sightsmith.training.work_folder import WorkFolder
 TASKS = Catalogue("sightsmith.tasks", "task")
 TASK = "classify"
 """The task that is trained where the settings name no other."""
-_NOT_KEPT = ("notes", "new_head")
-"""What the manifest leaves out of the record of the weights: it was printed, and is of the training alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +72,19 @@ def finalize(
     best = load_tree(work.best)
     task.load_state_dict(best["weights"])
     logits_NK, targets_N = outputs_of(task, val_loader, plan)
-    temperature = fit_temperature(logits_NK, targets_N)
-    metrics = {"val": _metrics(logits_NK, targets_N, temperature), "best_epoch": best["epoch"]}
+    calibrated = KINDS.module(task.KIND).calibrate(logits_NK, targets_N)
+    metrics = {"val": _metrics(logits_NK, targets_N, calibrated["temperature"]), "best_epoch": best["epoch"]}
     task.cpu().eval()
+    record = TaskRecord(name=task_of(settings)[0], settings=to_mapping(task.settings))
+    definition = _definition(preprocessing, dataset.source.classes, task, calibrated)
     draft = BundleDraft(
         name=name_of(settings.bundle_path),
-        task={"name": task_of(settings)[0], "settings": to_mapping(task.settings)},
-        net=_net_record(built),
-        weights_record={key: value for key, value in asdict(built.weights).items() if key not in _NOT_KEPT},
-        preprocessing=preprocessing,
-        classes=dataset.source.classes,
-        kind=task.KIND,
-        outputs=tuple(task.OUTPUTS),
-        weights=_arrays(task.net),
-        witnesses=_witnesses(settings.witnesses, val, preprocessing, task, temperature),
+        task=record,
+        nets={"net": _net_record(built)},
+        definition=definition,
+        weights={"net": _arrays(task.net)},
+        witnesses=_witnesses(settings.witnesses, val, record.name, task.net, definition),
         splits=dataset.splits.to_json(),
-        temperature=temperature,
         data={**dataset.to_json(), "group_by": settings.group_by, "label_by": settings.label_by},
         metrics=metrics,
         training={
@@ -104,14 +105,31 @@ def finalize(
     return Finalized(bundle, metrics)
 
 
-def _net_record(built: BuiltNet) -> dict[str, Any]:
-    return {
-        "name": built.name,
-        "settings": dict(built.settings),
-        "paper": built.paper,
-        "licence": built.licence,
-        "parameters": sum(parameter.numel() for parameter in built.module.parameters()),
-    }
+def _net_record(built: BuiltNet) -> NetRecord:
+    start = built.weights
+    return NetRecord(
+        name=built.name,
+        settings=dict(built.settings),
+        paper=built.paper,
+        licence=built.licence,
+        parameters=sum(parameter.numel() for parameter in built.module.parameters()),
+        weights=OriginRecord(origin=start.origin, licence=start.licence, sha256=start.sha256),
+    )
+
+
+def _definition(
+    preprocessing: Preprocessing, names: tuple[str, ...], task: Any, calibrated: dict[str, Any]
+) -> Definition:
+    ports = INPUTS.module(task.INPUT).ports(preprocessing)
+    return Definition(
+        input=task.INPUT,
+        input_settings=preprocessing,
+        kind=task.KIND,
+        names=names,
+        calibrated=calibrated,
+        programs=("once",),
+        graphs={"model": Graph(inputs=ports, outputs=tuple(task.OUTPUTS))},
+    )
 
 
 def _metrics(logits_NK: NDArray[np.float32], targets_N: NDArray[np.int64], temperature: float) -> dict[str, Any]:
@@ -127,14 +145,12 @@ def _arrays(net: torch.nn.Module) -> dict[str, NDArray[Any]]:
     return {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
 
 
-def _witnesses(count: int, val: Subset, preprocessing: Preprocessing, task: Any, temperature: float) -> Witnesses:
+def _witnesses(count: int, val: Subset, task: str, net: torch.nn.Module, definition: Definition) -> Witnesses:
     """Run the net as it is served, in fp32, on a few validation pictures of as many classes as possible."""
     chosen = _one_of_each(val.targets_N, count)
-    pictures, pixels_NHWC = encode_inputs([val.pictures[place] for place in chosen], preprocessing)
-    with torch.inference_mode():
-        outputs = task.exported(temperature)(torch.from_numpy(pixels_NHWC))
-    arrays = {name: output.numpy() for name, output in zip(task.OUTPUTS, outputs, strict=True)}
-    return Witnesses(pictures, pixels_NHWC, arrays)
+    items, inputs = encode_items([val.pictures[place] for place in chosen], definition)
+    session = TorchSession(task, {"net": net}, definition, "fp32", graph="model")
+    return Witnesses(items, inputs, Runner(definition, {"model": session}).run(inputs))
 
 
 def _one_of_each(targets_N: NDArray[np.int64], count: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sightsmith.bundle.location import MANIFEST, WEIGHTS
+from sightsmith.bundle.location import MANIFEST
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError, DataError, SettingsError
@@ -216,9 +216,14 @@ def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None
     if weights == "none":
         return None
     beside = Path(weights).with_name(MANIFEST)
-    if Path(weights).name == WEIGHTS and beside.is_file():
+    if beside.is_file():
         with suppress(BundleError, UnicodeDecodeError):  # another program's manifest
-            return Manifest.from_text(beside.read_text(encoding="utf-8")).preprocessing
+            manifest = Manifest.from_text(beside.read_text(encoding="utf-8"))
+            settings = manifest.definition.input_settings
+            if Path(weights).name in {net.file for net in manifest.nets.values()} and isinstance(
+                settings, Preprocessing
+            ):
+                return settings
     return info.native
 
 

@@ -45,6 +45,12 @@ def cross_entropy(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer
     return float(-logs_NK[np.arange(len(targets_N)), targets_N].mean())
 
 
+def softmax(logits_NK: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Return the probabilities (N, K) of logits divided by T; log-probabilities do as well as logits."""
+    raised_NK: NDArray[np.float64] = np.exp(_log_softmax(logits_NK, temperature))
+    return raised_NK
+
+
 def _log_softmax(logits_NK: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
     scaled_NK = logits_NK.astype(np.float64) / temperature
     scaled_NK -= scaled_NK.max(axis=1, keepdims=True)

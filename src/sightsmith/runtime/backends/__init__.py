@@ -6,8 +6,9 @@ A backend's file has:
 - `EXPORTED`: whether it needs files of its own in the bundle (`compile` makes them), or runs from the weights;
 - `missing() -> str | None`: why it cannot run here and what to install, or None;
 - `precisions() -> tuple[str, ...]`: what it computes in on this machine, best first;
-- `compile(onnx_file, folder)`: from the exported graph to its own files, where `EXPORTED`;
-- `load(bundle, folder, precision, threads) -> Session`: `folder` holds its files; threads 0 is as many as are usable.
+- `compile(onnx_file, folder)`: from an exported graph, named as the file is, to its own files, where `EXPORTED`;
+- `load(bundle, folder, graph, precision, threads) -> Session`: `folder` holds its files, `graph` is the graph's name;
+  threads 0 is as many as are usable.
 
 Importing one is quick and imports no third-party package that may be missing.
 """

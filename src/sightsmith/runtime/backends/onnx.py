@@ -8,18 +8,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sightsmith.bundle.definition import Graph
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
 from sightsmith.core.machine import usable_cores
-from sightsmith.runtime.session import INPUT, Arrays, Session
+from sightsmith.core.ports import Arrays
+from sightsmith.runtime.session import Session
 
 RANK = 20
 EXPORTED = True
-
-_MODEL = "model.onnx"
 
 
 def missing() -> str | None:
@@ -33,14 +32,14 @@ def precisions() -> tuple[str, ...]:
 
 
 def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
-    """Keep an exported graph as it is; writes `model.onnx`, and `model.onnx.data` for weights above 2 GB."""
-    shutil.copyfile(onnx_file, folder / _MODEL)
+    """Keep an exported graph as it is; writes `GRAPH.onnx`, and `GRAPH.onnx.data` for weights above 2 GB."""
+    shutil.copyfile(onnx_file, folder / onnx_file.name)
     beside = onnx_file.with_name(onnx_file.name + ".data")
     if beside.exists():
         shutil.copyfile(beside, folder / beside.name)
 
 
-def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
+def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:
     """Load a bundle's export.
 
     Raises:
@@ -54,22 +53,23 @@ def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
     # threads that wait by spinning take the cores that decode the next pictures
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Weights above 2 GB lie in a file of their own, which is found by the path of the graph.
-    large = (folder / f"{_MODEL}.data").exists()
-    graph = str(folder / _MODEL) if large else bundle.content(folder / _MODEL)
+    file = folder / f"{graph}.onnx"
+    large = file.with_name(f"{file.name}.data").exists()
+    content = str(file) if large else bundle.content(file)
     try:
-        loaded = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        loaded = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         if not _is_ort(error):
             raise
-        raise BackendError(f"onnx: cannot read {folder / _MODEL}: {error}. Export it again.") from error
-    return OnnxSession(loaded, bundle.manifest.preprocessing.shape, bundle.manifest.outputs, precision)
+        raise BackendError(f"onnx: cannot read {file}: {error}. Export it again.") from error
+    return OnnxSession(loaded, bundle.manifest.definition.graphs[graph], precision)
 
 
 class OnnxSession(Session):
     """A model in ONNX Runtime, whose sessions may be used from several threads."""
 
-    def __init__(self, loaded: Any, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str) -> None:
-        super().__init__(precision, shape, outputs)
+    def __init__(self, loaded: Any, graph: Graph, precision: str) -> None:
+        super().__init__(precision, graph.inputs, graph.outputs)
         self._loaded = loaded
         self._options = _onnxruntime().RunOptions()
         self._options.only_execute_path_to_fetches = True
@@ -79,9 +79,9 @@ class OnnxSession(Session):
         threads = self._loaded.get_session_options().intra_op_num_threads
         return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {many(threads, 'thread')}"
 
-    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+    def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
         try:
-            arrays = self._loaded.run(list(outputs), {INPUT: pixels_NHWC}, self._options)
+            arrays = self._loaded.run(list(outputs), feeds, self._options)
         except Exception as error:
             if not _is_ort(error):
                 raise

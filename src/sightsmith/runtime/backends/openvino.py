@@ -3,8 +3,6 @@
 `run` uses a model compiled for the time of one answer, `stream` one compiled for answers a second; each is compiled
 on first use, with only the outputs that were asked for. Nothing is reported to anybody: OpenVINO's own telemetry is
 kept from loading.
-
-Shapes: N pictures of a batch, H, W, C height, width and channels of the net's input.
 """
 
 import os
@@ -20,18 +18,18 @@ from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sightsmith.bundle.definition import Graph
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
 from sightsmith.core.machine import this_machine, usable_cores
-from sightsmith.runtime.session import Arrays, Session
+from sightsmith.core.ports import Arrays, check_feeds
+from sightsmith.runtime.session import Session
 
 RANK = 10
 EXPORTED = True
 
-_MODEL, _WEIGHTS = "model.xml", "model.bin"
 _TYPES = {"fp32": "f32", "bf16": "bf16"}
 Hint = Literal["LATENCY", "THROUGHPUT"]
 
@@ -47,27 +45,28 @@ def precisions() -> tuple[str, ...]:
 
 
 def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
-    """Convert an exported graph; writes `model.xml` and `model.bin`, weights in fp32."""
+    """Convert an exported graph; writes `GRAPH.xml` and `GRAPH.bin`, weights in fp32."""
     ov = _openvino()
     try:
-        ov.save_model(_core().read_model(onnx_file), folder / _MODEL, compress_to_fp16=False)
+        ov.save_model(_core().read_model(onnx_file), folder / f"{onnx_file.stem}.xml", compress_to_fp16=False)
     except RuntimeError as error:
         raise BackendError(f"openvino: cannot convert the graph: {_short(error)}") from error
 
 
-def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:
+def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:
     """Load a bundle's export.
 
     Raises:
         BackendError: OpenVINO cannot read it.
     """
-    text, weights = bundle.content(folder / _MODEL), bundle.content(folder / _WEIGHTS)
+    file = folder / f"{graph}.xml"
+    text, weights = bundle.content(file), bundle.content(file.with_suffix(".bin"))
     try:
         # From memory: given a path, OpenVINO maps the file and goes on reading it, whatever is written there later.
         model = _core().read_model(text, weights)
     except RuntimeError as error:
-        raise BackendError(f"openvino: cannot read {folder / _MODEL}: {_short(error)}. Export it again.") from error
-    return OpenVinoSession(model, bundle.manifest.preprocessing.shape, bundle.manifest.outputs, precision, threads)
+        raise BackendError(f"openvino: cannot read {file}: {_short(error)}. Export it again.") from error
+    return OpenVinoSession(model, bundle.manifest.definition.graphs[graph], precision, threads)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,10 +84,8 @@ class _Compiled:
 
 
 class OpenVinoSession(Session):
-    def __init__(
-        self, model: Any, shape: tuple[int, int, int], outputs: tuple[str, ...], precision: str, threads: int
-    ) -> None:
-        super().__init__(precision, shape, outputs)
+    def __init__(self, model: Any, graph: Graph, precision: str, threads: int) -> None:
+        super().__init__(precision, graph.inputs, graph.outputs)
         self._model, self._threads = model, threads
         self._compiled: dict[tuple[tuple[str, ...], Hint], _Compiled] = {}
         self._lock = threading.Lock()
@@ -98,21 +95,19 @@ class OpenVinoSession(Session):
         version = _openvino().__version__.split("-")[0]
         return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 
-    def stream(
-        self, batches: Iterable[NDArray[np.uint8]], outputs: Sequence[str] = ()
-    ) -> Generator[Arrays, None, None]:
+    def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
         """Answer many batches, in order; as many are under way at once as OpenVINO says is best."""
         names = self.chosen(outputs)
         compiled = self._get(names, "THROUGHPUT")
         most = compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        under_way: deque[tuple[Any, NDArray[np.uint8]]] = deque()
+        under_way: deque[tuple[Any, Arrays]] = deque()
         try:
-            for pixels_NHWC in batches:
-                self.check(pixels_NHWC)
+            for feeds in batches:
+                check_feeds(self.ports, feeds)
                 if len(under_way) > most:
-                    request, _kept = under_way.popleft()  # the pixels must outlive the work on them
+                    request, _kept = under_way.popleft()  # the arrays must outlive the work on them
                     yield self._answer(compiled, request, names)
-                under_way.append(self._start(compiled, pixels_NHWC))
+                under_way.append(self._start(compiled, feeds))
             while under_way:
                 request, _kept = under_way.popleft()
                 yield self._answer(compiled, request, names)
@@ -120,17 +115,19 @@ class OpenVinoSession(Session):
             for request, _ in under_way:  # the reader stopped early
                 request.wait()
 
-    def _run(self, pixels_NHWC: NDArray[np.uint8], outputs: tuple[str, ...]) -> Arrays:
+    def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
         compiled = self._get(outputs, "LATENCY")
-        request, _kept = self._start(compiled, pixels_NHWC)
+        request, _kept = self._start(compiled, feeds)
         return self._answer(compiled, request, outputs)
 
-    def _start(self, compiled: _Compiled, pixels_NHWC: NDArray[np.uint8]) -> tuple[Any, NDArray[np.uint8]]:
-        pixels_NHWC = np.require(pixels_NHWC, requirements=("C", "W"))  # a shared tensor must be writable
+    def _start(self, compiled: _Compiled, feeds: Arrays) -> tuple[Any, Arrays]:
+        # a shared tensor must be writable
+        shared = {name: np.require(array, requirements=("C", "W")) for name, array in feeds.items()}
         request = compiled.take()
-        request.set_input_tensor(_openvino().Tensor(pixels_NHWC, shared_memory=True))
+        for name, array in shared.items():
+            request.set_tensor(name, _openvino().Tensor(array, shared_memory=True))
         request.start_async()
-        return request, pixels_NHWC
+        return request, shared
 
     def _answer(self, compiled: _Compiled, request: Any, outputs: tuple[str, ...]) -> Arrays:
         try:

@@ -24,8 +24,8 @@ def precisions() -> tuple[str, ...]:
     return ("bf16", "fp32") if this_machine().bf16 or graphics_bf16() else ("fp32",)
 
 
-def load(bundle: Bundle, folder: Path, precision: str, threads: int) -> Session:  # noqa: ARG001 -- as every backend
-    """Build the net again and give it its weights."""
+def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:  # noqa: ARG001 -- as every backend
+    """Build the nets again and give them their weights."""
     from sightsmith.runtime.torch_session import load_session
 
-    return load_session(bundle, precision, threads)
+    return load_session(bundle, graph, precision, threads)

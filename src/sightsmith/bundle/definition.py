@@ -1,0 +1,132 @@
+"""The definition of a model's answers: all that fixes them besides its weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from sightsmith.bundle.schema1 import digested_in_schema1
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.ports import Port
+from sightsmith.core.settings import from_mapping
+from sightsmith.inputs import INPUTS
+
+RULE = 2
+"""The newest rule of the digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """One graph of a model: its inputs and outputs by name.
+
+    Attributes:
+        inputs: what it takes.
+        outputs: what it gives, in order; the first is always computed.
+        settings: what the task made it with, besides the nets.
+    """
+
+    inputs: dict[str, Port]
+    outputs: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any], where: str) -> Self:
+        ports = {
+            name: from_mapping(Port, table(raw["inputs"], name, where), where=f"{where}: {name}", strict=True)
+            for name in table(raw, "inputs", where)
+        }
+        return from_mapping(cls, raw, where=where, strict=True, ready={"inputs": ports})
+
+    def to_json(self) -> dict[str, Any]:
+        inputs = {name: {"dtype": port.dtype, "shape": list(port.shape)} for name, port in self.inputs.items()}
+        return {"inputs": inputs, "outputs": list(self.outputs), "settings": dict(self.settings)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What fixes a model's answers besides its weights; immutable.
+
+    Attributes:
+        rule: the rule of its digest; 1 in bundles of schema 1, for ever.
+        input: what goes in, a file's name in inputs/.
+        input_settings: how an item becomes arrays, that file's `Settings`.
+        kind: kind of answer, a name in the catalogue of kinds.
+        names: of what it tells apart, in the order of the outputs; empty for a kind without.
+        calibrated: values that the kind fitted after training.
+        programs: how it runs, files' names in runtime/programs/; the first is the usual one.
+        graphs: by name; the first is that of the usual program.
+    """
+
+    rule: int = RULE
+    input: str
+    input_settings: Any
+    kind: str
+    names: tuple[str, ...]
+    calibrated: dict[str, Any] = field(default_factory=dict)
+    programs: tuple[str, ...]
+    graphs: dict[str, Graph]
+
+    @property
+    def graph(self) -> Graph:
+        """The first graph."""
+        return next(iter(self.graphs.values()))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs of the first graph."""
+        return self.graph.outputs
+
+    def fitted(self) -> dict[str, float]:
+        """Return the numbers that were fitted after training, by name, those inside the first graph among them."""
+        values = {**self.graph.settings, **self.calibrated}
+        return {name: value for name, value in values.items() if isinstance(value, float)}
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the definition, in hexadecimal."""
+        return digest_of(self.to_json() if self.rule > 1 else digested_in_schema1(self))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "input": self.input,
+            "input_settings": self.input_settings.to_json(),
+            "kind": self.kind,
+            "names": list(self.names),
+            "calibrated": dict(self.calibrated),
+            "programs": list(self.programs),
+            "graphs": {name: graph.to_json() for name, graph in self.graphs.items()},
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a definition back; unknown keys are an error.
+
+        Raises:
+            SettingsError: a key is unknown, missing or of the wrong type, or there is no such input.
+        """
+        where = "manifest.json: definition"
+        settings = INPUTS.module(str(raw.get("input"))).Settings.from_json(table(raw, "input_settings", where))
+        found = table(raw, "graphs", where)
+        graphs = {name: Graph.from_json(table(found, name, where), f"{where}: {name}") for name in found}
+        if not graphs:
+            raise SettingsError(f"{where}: graphs must name a graph")
+        return from_mapping(cls, raw, where=where, strict=True, ready={"input_settings": settings, "graphs": graphs})
+
+
+def digest_of(raw: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain JSON, whatever the order of its keys, in hexadecimal."""
+    canonical = json.dumps(raw, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def table(raw: Mapping[str, Any], key: str, where: str = "manifest.json") -> dict[str, Any]:
+    """Return an object of a JSON by its key.
+
+    Raises:
+        SettingsError: there is none, or it is something else.
+    """
+    value = raw.get(key)
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where}: {key} must be an object, got {value!r}")
+    return value

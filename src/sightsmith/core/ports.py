@@ -1,0 +1,78 @@
+"""Named arrays that go into a graph: what each must look like, checked before anything computes.
+
+Shapes: N items of a batch; the first axis of every array.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import SettingsError
+
+Arrays = dict[str, NDArray[Any]]
+"""Arrays by name; the first axis is the item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One named input of a graph.
+
+    Attributes:
+        dtype: NumPy's name of the type, such as "uint8".
+        shape: of one item, without the batch's axis; None is a free side.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def fits(self, array: NDArray[Any]) -> bool:
+        """Whether an array is a batch of one item or more for this port."""
+        return (
+            array.dtype == np.dtype(self.dtype)
+            and array.ndim == len(self.shape) + 1
+            and len(array) > 0
+            and all(wanted in (None, side) for wanted, side in zip(self.shape, array.shape[1:], strict=True))
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one item, a free side counted as 1."""
+        return int(np.prod([side or 1 for side in self.shape])) * np.dtype(self.dtype).itemsize
+
+
+def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
+    """Raise where arrays cannot be a batch for these ports.
+
+    Raises:
+        SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
+    """
+    if feeds.keys() != ports.keys():
+        raise SettingsError(f"the model takes the inputs {', '.join(ports)}; got {', '.join(feeds) or 'none'}.")
+    for name, port in ports.items():
+        if not port.fits(feeds[name]):
+            wanted = ", ".join("*" if side is None else str(side) for side in port.shape)
+            raise SettingsError(
+                f"{name} must be (N, {wanted}) {port.dtype} with N ≥ 1, got {feeds[name].shape} {feeds[name].dtype}. "
+                "The input's `feeds` makes one item's; `stack` makes a batch."
+            )
+    if len({len(array) for array in feeds.values()}) > 1:
+        counts = ", ".join(f"{name} {len(array)}" for name, array in feeds.items())
+        raise SettingsError(f"the inputs of one batch must have as many items, got {counts}.")
+
+
+def stack(items: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Return a batch of items, each with its arrays by name and without the batch's axis."""
+    return {name: np.stack([item[name] for item in items]) for name in items[0]}
+
+
+def part(feeds: Mapping[str, NDArray[Any]], start: int, stop: int) -> Arrays:
+    """Return the items start…stop-1 of a batch."""
+    return {name: array[start:stop] for name, array in feeds.items()}
+
+
+def count(feeds: Mapping[str, NDArray[Any]]) -> int:
+    """Return how many items a batch has."""
+    return len(next(iter(feeds.values())))

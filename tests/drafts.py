@@ -1,0 +1,49 @@
+"""The draft of a bundle of a classifier that a test trained by itself."""
+
+from typing import Any
+
+from sightsmith.bundle.definition import Definition, Graph
+from sightsmith.bundle.draft import BundleDraft
+from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord
+from sightsmith.bundle.witnesses import Witnesses, encode_items
+from sightsmith.inputs import picture
+
+
+def define(preprocessing, names, outputs=("logits", "class_map"), **calibrated: float) -> Definition:
+    return Definition(
+        input="picture",
+        input_settings=preprocessing,
+        kind="labels",
+        names=tuple(names),
+        calibrated=calibrated,
+        programs=("once",),
+        graphs={"model": Graph(inputs=picture.ports(preprocessing), outputs=outputs)},
+    )
+
+
+def record_of(built) -> NetRecord:
+    origin = OriginRecord(origin=built.weights.origin, licence=built.weights.licence)
+    return NetRecord(
+        name=built.name, settings=dict(built.settings), paper=built.paper, licence=built.licence, weights=origin
+    )
+
+
+def witnesses_of(net, definition: Definition, items) -> Witnesses:
+    """Return items with what a net in PyTorch answers to them."""
+    from sightsmith.runtime.torch_session import TorchSession
+
+    encoded, inputs = encode_items(items, definition)
+    session = TorchSession("classify", {"net": net.eval()}, definition, "fp32", graph="model")
+    return Witnesses(encoded, inputs, session.run(inputs))
+
+
+def draft_of(built, definition: Definition, items, settings: dict[str, Any], **more: Any) -> BundleDraft:
+    """Return the draft of a trained net; `more` are further fields, and win over these."""
+    parts = {
+        "task": TaskRecord(name="classify", settings=settings),
+        "nets": {"net": record_of(built)},
+        "definition": definition,
+        "weights": {"net": {name: value.numpy() for name, value in built.module.state_dict().items()}},
+        "witnesses": witnesses_of(built.module, definition, items),
+    }
+    return BundleDraft(**parts | more)
