@@ -52,21 +52,23 @@ def trained(net: str, steps: int = 150):
 
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.nets.build import build_net
-    from sightsmith.tasks.classify import Settings, Task
+    from sightsmith.tasks.classify import Settings, learner
+    from sightsmith.tasks.parts.learner import Facts
 
     torch.manual_seed(0)
     pixels, targets = patch_pictures(1500, seed=1)
     images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
     built = build_net(net, {"width": 8}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
-    task = Task(built.module, CLASSES, Preprocessing(height=SIDE, width=SIDE), Settings(label_smoothing=0.05)).train()
-    optimiser = torch.optim.AdamW(task.parameters(), lr=5e-3)
+    facts = Facts(names=CLASSES, input_settings=Preprocessing(height=SIDE, width=SIDE))
+    learns = learner({"net": built.module}, facts, Settings(label_smoothing=0.05)).train()
+    optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
     for _ in range(steps):
         chosen = torch.randint(0, len(images), (48,))
-        loss = task.loss((images[chosen], labels[chosen]))
+        loss = learns.loss((images[chosen], labels[chosen]), "net")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return built, task.eval()
+    return built
 
 
 def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "crop", names=CLASSES, **changes):
@@ -75,7 +77,7 @@ def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "c
     from sightsmith.bundle.store import write_bundle
     from sightsmith.core.preprocessing import Preprocessing
 
-    built = trained(net)[0]
+    built = trained(net)
     definition = define(Preprocessing(height=SIDE, width=SIDE, resize=resize), names)
     parts = {"name": f"patches-{net}", "splits": {"train": [], "val": [], "test": []}} | changes
     return write_bundle(path, draft_of(built, definition, list(patch_pictures(4, seed=2)[0]), {}, **parts))

@@ -33,7 +33,8 @@ def write_digits_bundle(
     from sightsmith.bundle.store import write_bundle
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.nets.build import build_net
-    from sightsmith.tasks.classify import Settings, Task
+    from sightsmith.tasks.classify import Settings, learner
+    from sightsmith.tasks.parts.learner import Facts
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a net is slower on more
@@ -42,12 +43,13 @@ def write_digits_bundle(
     preprocessing = Preprocessing(height=16, width=16, colour="grey", mean=(0.3,), std=(0.35,), resize="squash")
     pixels = np.stack([preprocessing.apply(picture) for picture in pictures])
     built = build_net("smallresnet", {"width": 8}, channels=1, classes=10, height=16, width=16)
-    task = Task(built.module, classes, preprocessing, Settings(label_smoothing=0.0)).train()
-    optimiser = torch.optim.AdamW(task.parameters(), lr=5e-3)
+    facts = Facts(names=classes, input_settings=preprocessing)
+    learns = learner({"net": built.module}, facts, Settings(label_smoothing=0.0)).train()
+    optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
     images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
     for _ in range(steps):
         chosen = torch.randint(0, 1397, (64,))
-        loss = task.loss((images[chosen], labels[chosen]))
+        loss = learns.loss((images[chosen], labels[chosen]), "net")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

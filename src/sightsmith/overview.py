@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from sightsmith import __version__
 from sightsmith.core import machine
-from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.extras import require_training
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import field_docs, to_mapping
+from sightsmith.runtime.backends import BACKENDS
+from sightsmith.tasks import TASKS
 
 if TYPE_CHECKING:
     from sightsmith.nets.parts.records import NetInfo
 
-BACKENDS = Catalogue("sightsmith.runtime.backends", "backend")
-TASKS = Catalogue("sightsmith.tasks", "task")
 
 _PARTS = (
     "numpy", "pillow", "openvino", "onnxruntime", "onnx", "torch", "torchvision", "lightning", "timm",
-    "torchmetrics", "captum", "scikit-learn", "fastapi", "uvicorn",
+    "captum", "scikit-learn", "fastapi", "uvicorn",
 )  # fmt: skip
 
 

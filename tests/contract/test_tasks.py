@@ -1,4 +1,4 @@
-"""What every task must do: each file of `tasks/`."""
+"""What every task must do: each file of `tasks/`, and two toys that learn otherwise than by one optimiser."""
 
 import json
 
@@ -6,83 +6,105 @@ import numpy as np
 import pytest
 import torch
 
-from sightsmith.core.catalogue import Catalogue
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.inputs import INPUTS
+from sightsmith.predictions import KINDS
+from sightsmith.runtime.programs import PROGRAMS
+from sightsmith.tasks import TASKS
 
-TASKS = Catalogue("sightsmith.tasks", "task")
-KINDS = Catalogue("sightsmith.predictions", "kind of prediction")
 every_task = pytest.mark.parametrize("name", TASKS.names())
 
 
 def example_of(name):
     torch.manual_seed(0)
-    return TASKS.module(name).Task.example(np.random.default_rng(0))
+    return TASKS.module(name).example(np.random.default_rng(0))
 
 
-def task_of(name, example):
-    return TASKS.module(name).Task(example.net, example.classes, example.preprocessing, example.settings)
+def learner_of(name, example):
+    return TASKS.module(name).learner(example.nets, example.facts, example.settings)
 
 
-def graph_of(name, task):
-    return TASKS.module(name).graph({"net": task.net}, task.preprocessing, "model", task.OUTPUTS, {})
+def outputs_of(name, example):
+    """Return what the exported graph gives for the example's pictures, by name."""
+    file = TASKS.module(name)
+    graph = file.graph(example.nets, example.facts.input_settings, "model", file.OUTPUTS, {})
+    with torch.inference_mode():
+        found = graph(example.batch[0].permute(0, 2, 3, 1).contiguous())
+    return dict(zip(file.OUTPUTS, found, strict=True))
 
 
-def pixels_of(example):
-    return example.batch[0].permute(0, 2, 3, 1).contiguous()
+@every_task
+def test_it_names_what_there_is(name):
+    file, example = TASKS.module(name), example_of(name)
+    assert file.INPUT in INPUTS
+    assert file.KIND in KINDS
+    assert all(program in PROGRAMS for program in file.PROGRAMS)
+    assert example.nets.keys() == file.NETS.keys()
+    ports = INPUTS.module(file.INPUT).ports(example.facts.input_settings)
+    assert [port.shape for port in ports.values()] == [tuple(example.batch[0].permute(0, 2, 3, 1).shape[1:])]
 
 
 @every_task
 def test_one_batch_can_be_learned_by_heart(name):
     example = example_of(name)
-    task = task_of(name, example).train()
-    optimiser = torch.optim.AdamW(task.parameters(), lr=1e-2)
+    learner = learner_of(name, example).train()
+    if not learner.OPTIMISERS:
+        learner.fit(*example.batch)
+        return
+    optimisers = {
+        one: torch.optim.AdamW([p for net in learner.nets_of(one) for p in net.parameters()], lr=1e-2)
+        for one in learner.OPTIMISERS
+    }
     losses = []
     for _ in range(30):
-        optimiser.zero_grad()
-        loss = task.loss(example.batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+        for one, optimiser in optimisers.items():
+            optimiser.zero_grad()
+            loss = learner.loss(example.batch, one)
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
 
 
 @every_task
-def test_exported_graph_takes_uint8_pixels_and_gives_the_named_outputs(name):
+def test_what_was_learned_is_measured_and_calibrated(name):
+    file, example = TASKS.module(name), example_of(name)
+    learner = learner_of(name, example).eval()
+    with torch.inference_mode():
+        answers = learner.answer(example.batch[0]).numpy()
+    targets = example.batch[1].numpy()
+    figures = file.validation(answers, targets, example.settings)
+    assert np.isfinite(figures[file.METRIC])
+    calibrated, after = KINDS.module(file.KIND).calibrate(answers, targets)
+    json.dumps([calibrated, after])
+    assert KINDS.module(file.KIND).METRIC == file.METRIC
+
+
+@every_task
+def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     example = example_of(name)
-    task = task_of(name, example)
-    pixels = pixels_of(example)
-    assert pixels.dtype == torch.uint8
-    assert isinstance(example.preprocessing, Preprocessing)
-    assert pixels.shape[1:] == example.preprocessing.shape
-    outputs = graph_of(name, task)(pixels)
-    assert len(outputs) == len(task.OUTPUTS)
-    for output in outputs:
-        assert len(output) == len(pixels)
+    outputs = outputs_of(name, example)
+    for output in outputs.values():
+        assert len(output) == len(example.batch[0])
         assert output.dtype == torch.float32
         assert output.isfinite().all()
-
-
-@every_task
-def test_outputs_become_predictions(name):
-    example = example_of(name)
-    task = task_of(name, example)
+    first = next(iter(outputs.values()))
     with torch.inference_mode():
-        outputs = graph_of(name, task)(pixels_of(example))
-        arrays = dict(zip(task.OUTPUTS, (output.numpy() for output in outputs), strict=True))
-    kind = KINDS.module(task.KIND)
-    predictions = kind.decode(arrays, example.classes, {})
-    assert len(predictions) == len(example.batch[0])
-    assert all(isinstance(prediction, kind.PREDICTION) for prediction in predictions)
-    json.dumps([prediction.to_json() for prediction in predictions])
-    assert kind.METRIC == task.METRIC
+        torch.testing.assert_close(first, learner_of(name, example).eval().answer(example.batch[0]))
+    kind = KINDS.module(TASKS.module(name).KIND)
+    arrays = {key: output.numpy() for key, output in outputs.items()}
+    answers = kind.decode(arrays, example.facts.names, {})
+    assert len(answers) == len(example.batch[0])
+    assert all(isinstance(answer, kind.PREDICTION) for answer in answers)
+    json.dumps([answer.to_json() for answer in answers])
 
 
 @every_task
-def test_settings_survive_a_mapping(name):
+def test_settings_survive_a_mapping_and_are_checked(name):
     module, example = TASKS.module(name), example_of(name)
     for settings in (module.Settings(), example.settings):
         assert from_mapping(module.Settings, json.loads(json.dumps(to_mapping(settings))), where=name) == settings
+        module.check(settings, balanced=False)
 
 
 @every_task
@@ -90,7 +112,7 @@ def test_loss_is_a_function_of_torchs_generator(name):
     example = example_of(name)
     losses = []
     for _ in range(2):
-        task = task_of(name, example).train()
+        learner = learner_of(name, example).train()
         torch.manual_seed(4)
-        losses.append(task.loss(example.batch).item())
+        losses.append([learner.loss(example.batch, one).item() for one in learner.OPTIMISERS])
     assert losses[0] == losses[1]

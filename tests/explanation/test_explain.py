@@ -12,6 +12,7 @@ from PIL import Image
 import patch_bundle
 from patch_bundle import patch_picture
 from sightsmith.core.errors import OutputExistsError, PictureError, SettingsError
+from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
@@ -168,7 +169,7 @@ def test_methods_fit_the_nets_of_timm(name: str, method: str) -> None:
     from sightsmith.explanation.gradients import TorchNet
     from sightsmith.tasks.parts.normalise import Normalise
 
-    preprocessing = patch_bundle.trained("smallcnn")[1].preprocessing
+    preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net(name, channels=3, classes=4, height=64, width=64)
     subject = Subject(None, TorchNet(built.module.eval(), name, Normalise(preprocessing)))
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -183,7 +184,7 @@ def test_a_net_that_reads_one_token_has_no_grad_cam() -> None:
     from sightsmith.explanation.gradients import TorchNet
     from sightsmith.tasks.parts.normalise import Normalise
 
-    preprocessing = patch_bundle.trained("smallcnn")[1].preprocessing
+    preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net("vit_tiny_patch16_224", channels=3, classes=4, height=32, width=32)
     subject = Subject(None, TorchNet(built.module.eval(), "vit", Normalise(preprocessing)))
     with pytest.raises(SettingsError, match="does not depend on the positions"):

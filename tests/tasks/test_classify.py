@@ -1,27 +1,28 @@
-"""Classification: the loss by hand, the exported graph, a real fit."""
+"""Classification: the loss by hand, the exported graph, what validation measures."""
 
 import math
 
-import lightning
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
 
 from nets.exporting import largest_relative_difference
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.nets.build import build_net
-from sightsmith.tasks.classify import Settings, Task, graph
+from sightsmith.tasks.classify import Settings, check, graph, learner, sizes, validation
+from sightsmith.tasks.parts.learner import Facts
 
 CLASSES = ("a", "b", "c")
 SPEC = Preprocessing(height=8, width=8, colour="grey", mean=(0.4,), std=(0.2,))
 
 
-def make(net="smallresnet", spec=SPEC, classes=CLASSES, counts=None, **settings):
+def make(net="smallresnet", spec=SPEC, names=CLASSES, counts=None, **changes):
     torch.manual_seed(0)
-    module = build_net(net, {}, channels=spec.channels, classes=len(classes), height=spec.height, width=spec.width)
-    return Task(module.module, classes, spec, Settings(**settings), class_counts=counts)
+    built = build_net(net, {}, **sizes(names, spec))
+    targets_N = None if counts is None else np.repeat(np.arange(len(counts)), counts)
+    facts = Facts(names=names, input_settings=spec, targets_N=targets_N)
+    return learner({"net": built.module}, facts, Settings(**changes))
 
 
 def batch(count=6, spec=SPEC, classes=3):
@@ -30,11 +31,11 @@ def batch(count=6, spec=SPEC, classes=3):
     return torch.randint(256, shape, dtype=torch.uint8), torch.arange(count) % classes
 
 
-def plain(task, images):
+def plain(learner, images, spec=SPEC):
     """Log-probabilities by the definition, in evaluation mode."""
-    mean, std = (torch.tensor(value)[:, None, None] for value in (task.preprocessing.mean, task.preprocessing.std))
+    mean, std = (torch.tensor(value)[:, None, None] for value in (spec.mean, spec.std))
     with torch.no_grad():
-        return task.net((images / 255 - mean) / std).log_softmax(1)
+        return learner.nets["net"]((images / 255 - mean) / std).log_softmax(1)
 
 
 def test_the_loss_by_hand():
@@ -47,21 +48,21 @@ def test_the_loss_by_hand():
         for row, target in zip(logs, targets.tolist(), strict=True)
     )
     expected = total / sum(weights[target] for target in targets.tolist())
-    assert task.loss((images, targets)).item() == pytest.approx(expected, rel=1e-4)
+    assert task.loss((images, targets), "net").item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_loss_of_shares_is_that_of_the_classes():
     images, targets = batch()
     task = make().eval()
     shares = torch.nn.functional.one_hot(targets, 3).float()
-    torch.testing.assert_close(task.loss((images, shares)), task.loss((images, targets)))
+    torch.testing.assert_close(task.loss((images, shares), "net"), task.loss((images, targets), "net"))
 
 
 def test_the_mixed_loss_is_the_share_of_both_targets():
     images, targets = batch()
     task = make(mixup=0.5, label_smoothing=0.0).eval()
     torch.manual_seed(3)
-    found = task.loss((images, targets)).item()
+    found = task.loss((images, targets), "net").item()
     torch.manual_seed(3)
     share = float(torch.distributions.Beta(0.5, 0.5).sample())
     partner = torch.randperm(6)
@@ -70,8 +71,8 @@ def test_the_mixed_loss_is_the_share_of_both_targets():
     assert found == pytest.approx(expected / 6, rel=1e-4)
 
 
-def graph_of(task, *outputs, **settings):
-    return graph({"net": task.net}, task.preprocessing, "model", outputs, settings)
+def graph_of(learner, *outputs, spec=SPEC, **settings):
+    return graph(learner.nets, spec, "model", outputs, settings)
 
 
 def test_exported_logits_and_map():
@@ -82,7 +83,7 @@ def test_exported_logits_and_map():
         logits, class_map = graph_of(task, "logits", "class_map")(pixels)
         (alone,) = graph_of(task, "logits")(pixels)
         cooler, same_map = graph_of(task, "probabilities", "class_map", temperature=2.0)(pixels)
-    assert not task.net.training
+    assert not task.nets["net"].training
     torch.testing.assert_close(logits.log_softmax(1), plain(task, images))
     torch.testing.assert_close(alone, logits)
     torch.testing.assert_close(cooler, (plain(task, images) / 2).softmax(1))
@@ -94,59 +95,38 @@ def test_exported_logits_and_map():
 def test_exported_graph_by_onnx_runtime(tmp_path):
     spec = Preprocessing(height=16, width=20)
     images, _ = batch(3, spec)
-    exported = graph_of(make("smallcnn", spec), "logits", "class_map")
+    exported = graph_of(make("smallcnn", spec), "logits", "class_map", spec=spec)
     pixels = images.permute(0, 2, 3, 1).contiguous()
     assert largest_relative_difference(exported, pixels, tmp_path / "net.onnx") < 1e-4
 
 
-def fit(task, images, targets, tmp_path):
-    loader = DataLoader(TensorDataset(images, targets), batch_size=16)
-    task.optimiser_factory = lambda task: torch.optim.AdamW(task.parameters(), lr=1e-2)
-    trainer = lightning.Trainer(
-        max_epochs=6,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-    )
-    trainer.fit(task, loader, loader)
-    return trainer.callback_metrics
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_real_fit_logs_what_the_definitions_say(tmp_path):
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    chosen = digits.target < 7
-    images = torch.from_numpy((digits.images[chosen][:160, None] * 15).astype(np.uint8))
-    targets = torch.from_numpy(digits.target[chosen][:160])
-    task = make(classes=tuple("0123456"), mixup=0.2)
-    metrics = fit(task, images, targets, tmp_path)
-    logs = plain(task.eval(), images)
-    right = (logs.argmax(1) == targets).float().mean().item()
-    top = (logs.topk(5).indices == targets[:, None]).any(1).float().mean().item()
-    assert right > 0.8
-    assert metrics["val_accuracy"].item() == pytest.approx(right, abs=1e-6)
-    assert metrics["val_top5_accuracy"].item() == pytest.approx(top, abs=1e-6)
-    assert metrics["val_loss"].item() == pytest.approx(torch.nn.functional.nll_loss(logs, targets).item(), rel=1e-3)
-    assert metrics["train_loss"].isfinite()
+def test_validation_by_the_definitions():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(200, 7)).astype(np.float32), rng.integers(7, size=200)
+    found = validation(logits, targets, Settings())
+    scores = torch.from_numpy(logits)
+    truth = torch.from_numpy(targets)
+    top = (scores.topk(5).indices == truth[:, None]).any(1).double().mean().item()
+    assert found == {
+        "loss": pytest.approx(torch.nn.functional.cross_entropy(scores, truth).item(), rel=1e-5),
+        "accuracy": (scores.argmax(1) == truth).double().mean().item(),
+        "top5_accuracy": top,
+    }
+    assert "top5_accuracy" not in validation(logits[:, :5], targets % 5, Settings())
 
 
 def test_the_state_holds_the_net_alone():
     task = make(class_weights="balanced", counts=[1, 2, 3])
-    assert all(key.startswith("net.") for key in task.state_dict())
+    assert all(key.startswith("nets.net.") for key in task.state_dict())
 
 
-def test_what_training_must_give():
-    with pytest.raises(TrainingError, match="no optimiser_factory"):
-        make().configure_optimizers()
-    with pytest.raises(TrainingError, match="needs the number of training pictures"):
-        make(class_weights="balanced").loss(batch())
-    with pytest.raises(ValueError, match="3 classes need as many counts, got 2"):
-        make(class_weights="balanced", counts=[1, 2])
+def test_settings_that_correct_twice_are_refused():
+    check(Settings(), balanced=True)
+    check(Settings(class_weights="balanced"), balanced=False)
+    with pytest.raises(SettingsError, match="correct twice"):
+        check(Settings(class_weights="balanced"), balanced=True)
+    with pytest.raises(TrainingError, match="needs the targets of the training pictures"):
+        make(class_weights="balanced")
 
 
 @pytest.mark.parametrize(

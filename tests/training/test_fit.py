@@ -198,7 +198,7 @@ def test_batch_norms_of_a_frozen_net_keep_their_statistics(digit_files, digits, 
     before, after = load_file(path), load_tree(tmp_path / "x.train/last.safetensors")["state_dict"]
     running = [name for name in before if "running" in name]
     assert running
-    assert all(torch.equal(before[name], after[f"net.{name}"]) for name in running)
+    assert all(torch.equal(before[name], after[f"learner.nets.net.{name}"]) for name in running)
 
 
 def test_resume_refuses_other_splits_than_it_started_with(digit_files, tmp_path):

@@ -139,7 +139,7 @@ def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(288, 2))
         net.to(memory_format=torch.channels_last)
-        groups = parameter_groups(net, [], 0.1, 1.0)
+        groups = parameter_groups([net], [], 0.1, 1.0)
         return net, make_optimizer(name, groups, lr=0.1, momentum=0.9, nesterov=True, fused=True)
 
     net, optimizer = fresh()
@@ -174,7 +174,7 @@ def test_the_rate_climbs_then_falls_to_nothing():
 
 def test_groups_hold_every_parameter_once_and_only_matrices_decay():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
-    groups = parameter_groups(net, net[2].parameters(), 0.1, 10.0)
+    groups = parameter_groups([net], net[2].parameters(), 0.1, 10.0)
     seen = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(seen) == sorted(id(parameter) for parameter in net.parameters())
     for group in groups:
@@ -250,7 +250,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
         return nn.functional.cross_entropy(net(batch[0]), batch[1])
 
     def optimizer():
-        groups = parameter_groups(net, [], 0.0, 1.0)
+        groups = parameter_groups([net], [], 0.0, 1.0)
         return make_optimizer("adamw", groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
 
     sweep = find_lr(net, loss_of, [(inputs, labels)], optimizer, seed=0, clip=1.0)
@@ -270,7 +270,7 @@ def test_the_finder_says_so_where_the_loss_is_never_a_number():
             lambda _: net.weight.sum() * float("nan"),
             [None],
             lambda: make_optimizer(
-                "sgd", parameter_groups(net, [], 0, 1), lr=0.0, momentum=0.9, nesterov=True, fused=True
+                "sgd", parameter_groups([net], [], 0, 1), lr=0.0, momentum=0.9, nesterov=True, fused=True
             ),
             seed=0,
             clip=1.0,
@@ -285,7 +285,9 @@ def test_the_finder_clips_as_training_does():
         return 1000 * (net.weight**2 + net.bias**2).sum()
 
     def optimizer():
-        return make_optimizer("sgd", parameter_groups(net, [], 0, 1), lr=0.0, momentum=0.0, nesterov=False, fused=True)
+        return make_optimizer(
+            "sgd", parameter_groups([net], [], 0, 1), lr=0.0, momentum=0.0, nesterov=False, fused=True
+        )
 
     free = find_lr(net, loss_of, [None], optimizer, seed=0, clip=0.0)
     clipped = find_lr(net, loss_of, [None], optimizer, seed=0, clip=1.0)

@@ -17,8 +17,8 @@ from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import Survey, mean_and_std, survey_pictures
 
 MACHINE = Machine(cores=4, memory=8 << 30, processor="test", bf16=True, amx=False)
-DIGITS = Survey(count=1258, classes=10, side=8, grey=True, in_memory=True)
-PHOTOS = Survey(count=3000, classes=4, side=480, grey=False, in_memory=False)
+DIGITS = Survey(count=1258, side=8, grey=True, in_memory=True)
+PHOTOS = Survey(count=3000, side=480, grey=False, in_memory=False)
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 
 
@@ -169,16 +169,16 @@ def test_the_table_and_its_json_have_every_choice_with_its_reason():
 def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
     rng = np.random.default_rng(0)
     grey = [np.full((10 + n, 30), 51 * (n % 6), np.uint8) for n in range(12)]
-    seen = survey_pictures(PictureIndex(grey), 3)
-    assert (seen.count, seen.classes, seen.side, seen.grey, seen.in_memory) == (12, 3, 15, True, True)
+    seen = survey_pictures(PictureIndex(grey))
+    assert (seen.count, seen.side, seen.grey, seen.in_memory) == (12, 15, True, True)
     paths = []
     for n in range(4):
         paths.append(tmp_path / f"{n}.png")
         pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels if n == 2 else pixels[..., :1].repeat(3, axis=2)).save(paths[-1])
-    seen = survey_pictures(PictureIndex(paths), 2)
+    seen = survey_pictures(PictureIndex(paths))
     assert (seen.side, seen.grey, seen.in_memory) == (40, False, False)
-    assert survey_pictures(PictureIndex(paths[:2]), 2).grey
+    assert survey_pictures(PictureIndex(paths[:2])).grey
     plain = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
     mean, std = mean_and_std(PictureIndex(grey), plain)
     assert mean == pytest.approx((0.5,), abs=1e-4)

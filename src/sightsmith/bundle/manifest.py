@@ -35,6 +35,11 @@ class OriginRecord:
     sha256: str = ""
 
 
+def weights_file(role: str) -> str:
+    """Return the name of the weights' file of a net."""
+    return "weights.safetensors" if role == "net" else f"{role}.safetensors"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetRecord:
     """One net of the model.

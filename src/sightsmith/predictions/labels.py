@@ -18,7 +18,7 @@ from sightsmith.core.images import Picture
 from sightsmith.core.images import decode as decode_picture
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
-from sightsmith.predictions.parts.temperature import fit_temperature, softmax
+from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature, softmax
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
@@ -163,9 +163,12 @@ def measure(answers: Sequence[Labels], targets: Sequence[int]) -> float:
     return float(np.mean([answer.index == target for answer, target in zip(answers, targets, strict=True)]))
 
 
-def calibrate(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer]) -> dict[str, Any]:
-    """Return the values that make the scores believable: `temperature`."""
-    return {"temperature": fit_temperature(logits_NK, targets_N)}
+def calibrate(
+    logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the values that make the scores believable, `temperature`, and the figures that they lead to."""
+    temperature = fit_temperature(logits_NK, targets_N)
+    return {"temperature": temperature}, {"loss_at_temperature": cross_entropy(logits_NK, targets_N, temperature)}
 
 
 def _largest(gaps: Iterable[float]) -> float:

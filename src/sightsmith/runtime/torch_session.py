@@ -14,7 +14,6 @@ from torch import nn
 
 from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BundleError
 from sightsmith.core.machine import usable_cores
@@ -23,10 +22,9 @@ from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.runtime.session import Session
+from sightsmith.tasks import TASKS
 
 log = logging.getLogger("sightsmith.runtime")
-
-TASKS = Catalogue("sightsmith.tasks", "task")
 
 
 def graphics_bf16() -> bool:
@@ -41,18 +39,10 @@ def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
         BundleError: the weights do not fit the net.
     """
     definition = bundle.manifest.definition
-    height, width, channels = definition.input_settings.shape
+    sizes = TASKS.module(bundle.manifest.task.name).sizes(definition.names, definition.input_settings)
     nets = {}
     for role, net in bundle.manifest.nets.items():
-        built = build_net(
-            net.name,
-            net.settings,
-            channels=channels,
-            classes=len(definition.names),
-            height=height,
-            width=width,
-            weights="none",
-        )
+        built = build_net(net.name, net.settings, weights="none", **sizes)
         weights = {name: torch.from_numpy(array) for name, array in bundle.weights(role).items()}
         try:
             built.module.load_state_dict(weights, strict=True)

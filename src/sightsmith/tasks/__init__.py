@@ -1,5 +1,24 @@
-"""One task is one file: its loss, its metrics, the outputs it exports, its kind of prediction."""
+"""One task is one file: how nets learn a kind of answer from an input.
+
+A task's file has:
+
+- `INPUT`, `KIND`, `PROGRAMS`: names in the catalogues of inputs, kinds of answer and programs;
+- `NETS`: the roles of its nets, each with its family;
+- `OUTPUTS`: of the exported graph, in order; the first is always computed;
+- `METRIC`: which of `validation`'s figures picks the best epoch; higher is better;
+- `Settings`: a frozen dataclass;
+- `check(settings, balanced)`: raises where the settings contradict each other or `--balanced`;
+- `sizes(names, input_settings)`: what a net must be built for, as arguments of `build_net`;
+- `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
+- `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays;
+- `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: what is exported and served;
+- `example(rng) -> Example`: a tiny case for the contract tests.
+"""
 
 from pkgutil import extend_path
 
+from sightsmith.core.catalogue import Catalogue
+
 __path__ = extend_path(__path__, __name__)
+
+TASKS = Catalogue("sightsmith.tasks", "task")

@@ -3,27 +3,30 @@
 Shapes: B batch, N pictures, C channels, H W height and width, K classes, h w height and width of the class map.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning import LightningModule
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
-from torchmetrics.classification import MulticlassAccuracy
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.predictions.parts.temperature import cross_entropy
 from sightsmith.tasks.parts.example import Example
+from sightsmith.tasks.parts.learner import Batch, Facts, Learner
 from sightsmith.tasks.parts.mixing import mix
 from sightsmith.tasks.parts.normalise import Normalise
 
-Batch = tuple[Tensor, Tensor]
-"""Pictures (B, C, H, W) uint8, and the classes' indices (B,) int64 or shares (B, K) float."""
+INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
+NETS = {"net": "classifier"}
+OUTPUTS = ("logits", "class_map")
+METRIC = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,126 +52,78 @@ class Settings:
             raise SettingsError(f"task.top_k must be ≥ 1, got {self.top_k!r}")
 
 
-class Task(LightningModule):
-    """A classifier being trained.
+class ClassifyLearner(Learner):
+    """A classifier being trained; its loss has smoothing, mixing and class weights."""
 
-    Training logs `train_loss`, which has smoothing, mixing and class weights; validation logs `val_loss`, which is the
-    plain cross-entropy, `val_accuracy`, and `val_top{k}_accuracy` where there are more than k classes.
-
-    Attributes:
-        net: the net.
-        classes: names of the classes, in the order of the logits.
-        preprocessing: how pictures become the net's input; its mean and std are applied here.
-        settings: as given.
-        optimiser_factory: what `configure_optimizers` returns, made from the task; training sets it.
-    """
-
-    INPUT = "picture"
-    KIND = "labels"
-    OUTPUTS = ("logits", "class_map")
-    METRIC = "accuracy"
-
-    def __init__(
-        self,
-        net: ClassifierNet,
-        classes: tuple[str, ...],
-        preprocessing: Preprocessing,
-        settings: Settings,
-        *,
-        class_counts: Sequence[int] | None = None,
-    ) -> None:
-        """Set the task up.
-
-        Args:
-            net: from normalised pictures to one logit a class.
-            classes: their names.
-            preprocessing: of the pictures.
-            settings: of the loss.
-            class_counts: training pictures of each class, which class_weights = "balanced" needs to train.
-        """
-        super().__init__()
-        self.net = net
-        self.classes = classes
-        self.preprocessing = preprocessing
+    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
+        super().__init__({"net": net})
         self.settings = settings
-        self.optimiser_factory: Callable[[Task], Any] | None = None
-        self.normalise = Normalise(preprocessing)
-        self.register_buffer("class_weights_K", _class_weights(settings, classes, class_counts), persistent=False)
+        self.normalise = Normalise(facts.input_settings)
+        self.register_buffer("class_weights_K", _class_weights(settings, facts), persistent=False)
         self.class_weights_K: Tensor | None
-        self.accuracy = MulticlassAccuracy(len(classes), average="micro", validate_args=False)
-        self.top_accuracy = (
-            MulticlassAccuracy(len(classes), top_k=settings.top_k, average="micro", validate_args=False)
-            if 1 < settings.top_k < len(classes)
-            else None
-        )
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Return the logits (B, K) of uint8 pictures (B, C, H, W)."""
-        return self.net(self.normalise(images_BCHW))
+    def answer(self, images_BCHW: Tensor) -> Tensor:
+        """Return the logits (B, K)."""
+        logits_BK: Tensor = self.nets["net"](self.normalise(images_BCHW))
+        return logits_BK.float()
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Return the training loss of a batch, a scalar; mixing draws from torch's global generator.
-
-        Raises:
-            TrainingError: the class weights need counts that the task was not given.
-        """
-        if self.settings.class_weights == "balanced" and self.class_weights_K is None:
-            raise TrainingError('task.class_weights = "balanced" needs the number of training pictures of each class')
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
+        """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""
         images_BCHW, targets = batch
         mixed = mix(self.normalise(images_BCHW), self.settings.mixup, self.settings.cutmix)
-        logits_BK = self.net(mixed.images_BCHW).float()
+        logits_BK = self.nets["net"](mixed.images_BCHW).float()
         loss = self._smoothed(logits_BK, targets)
         if mixed.partner_B is None:
             return loss
         return mixed.share * loss + (1 - mixed.share) * self._smoothed(logits_BK, targets[mixed.partner_B])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 -- Lightning's signature
-        """Return the loss of a batch, and log its mean over the epoch."""
-        loss = self.loss(batch)
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch[0]))
-        return loss
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 -- Lightning's signature
-        images_BCHW, targets = batch
-        logits_BK = self(images_BCHW).float()
-        count = len(images_BCHW)
-        self.log("val_loss", F.cross_entropy(logits_BK, targets), on_epoch=True, batch_size=count)
-        indices_B = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        self.accuracy.update(logits_BK, indices_B)
-        self.log("val_accuracy", self.accuracy, on_epoch=True, batch_size=count)
-        if self.top_accuracy is not None:
-            self.top_accuracy.update(logits_BK, indices_B)
-            self.log(f"val_top{self.settings.top_k}_accuracy", self.top_accuracy, on_epoch=True, batch_size=count)
-
-    def configure_optimizers(self) -> Any:
-        """Return what `optimiser_factory` makes.
-
-        Raises:
-            TrainingError: training did not set it.
-        """
-        if self.optimiser_factory is None:
-            raise TrainingError("the task has no optimiser_factory; set it before fitting")
-        return self.optimiser_factory(self)
-
-    @staticmethod
-    def example(rng: np.random.Generator) -> Example:
-        """Return a small classifier of three kinds of stripes, and six pictures of them."""
-        classes, side = ("rows", "columns", "checks"), 12
-        built = build_net("smallresnet", {"width": 8}, channels=3, classes=3, height=side, width=side)
-        y, x = np.mgrid[:side, :side] // 2 % 2
-        patterns = np.stack([y, x, y ^ x, y, x, y ^ x]).astype(np.uint8) * 180
-        noise = rng.integers(0, 70, (6, 3, side, side), dtype=np.uint8)
-        return Example(
-            net=built.module,
-            classes=classes,
-            preprocessing=Preprocessing(height=side, width=side),
-            settings=Settings(label_smoothing=0.0),
-            batch=(torch.from_numpy(patterns[:, None] + noise), torch.tensor([0, 1, 2, 0, 1, 2])),
-        )
-
     def _smoothed(self, logits_BK: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing
         return F.cross_entropy(logits_BK, targets, weight=self.class_weights_K, label_smoothing=smoothing)
+
+
+def check(settings: Settings, *, balanced: bool) -> None:
+    """Raise SettingsError where two settings correct the same imbalance."""
+    if balanced and settings.class_weights != "none":
+        raise SettingsError(
+            "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
+            "Together they correct twice; give one of the two."
+        )
+
+
+def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
+    height, width, channels = input_settings.shape
+    return {"channels": channels, "classes": len(names), "height": height, "width": width}
+
+
+def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> ClassifyLearner:
+    return ClassifyLearner(nets["net"], facts, settings)
+
+
+def validation(
+    answers_NK: NDArray[np.floating], targets_N: NDArray[np.integer], settings: Settings
+) -> dict[str, float]:
+    """Return the plain cross-entropy `loss`, `accuracy`, and `top{k}_accuracy` if there are more than k classes."""
+    own_N1 = np.take_along_axis(answers_NK, targets_N[:, None], axis=1)
+    above_N = (answers_NK > own_N1).sum(axis=1)
+    found = {
+        "loss": cross_entropy(answers_NK, targets_N),
+        "accuracy": float((answers_NK.argmax(axis=1) == targets_N).mean()),
+    }
+    if 1 < settings.top_k < answers_NK.shape[1]:
+        found[f"top{settings.top_k}_accuracy"] = float((above_N < settings.top_k).mean())
+    return found
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return a small classifier of three kinds of stripes, and six pictures of them."""
+    facts = Facts(names=("rows", "columns", "checks"), input_settings=Preprocessing(height=12, width=12))
+    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
+    y, x = np.mgrid[:12, :12] // 2 % 2
+    patterns = np.stack([y, x, y ^ x, y, x, y ^ x]).astype(np.uint8) * 180
+    noise = rng.integers(0, 70, (6, 3, 12, 12), dtype=np.uint8)
+    batch = torch.from_numpy(patterns[:, None] + noise), torch.tensor([0, 1, 2, 0, 1, 2])
+    return Example({"net": built.module}, facts, Settings(label_smoothing=0.0), batch)
 
 
 def graph(
@@ -214,10 +169,10 @@ class ExportedClassifier(nn.Module):
         return logits_NK if self.temperature is None else torch.softmax(logits_NK / self.temperature, dim=1)
 
 
-def _class_weights(settings: Settings, classes: tuple[str, ...], counts: Sequence[int] | None) -> Tensor | None:
-    if settings.class_weights == "none" or counts is None:
+def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
+    if settings.class_weights == "none":
         return None
-    if len(counts) != len(classes):
-        raise ValueError(f"{len(classes)} classes need as many counts, got {len(counts)}")
-    counts_K = torch.tensor(counts, dtype=torch.float32)
-    return counts_K.sum() / (len(classes) * counts_K.clamp(min=1))
+    if facts.targets_N is None:
+        raise TrainingError('task.class_weights = "balanced" needs the targets of the training pictures')
+    counts_K = torch.from_numpy(np.bincount(facts.targets_N, minlength=len(facts.names))).float()
+    return counts_K.sum() / (len(facts.names) * counts_K.clamp(min=1))

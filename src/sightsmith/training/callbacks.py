@@ -75,9 +75,10 @@ class Steps(Callback):
         """Set them."""
         self._batch = batch_idx
         _seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1), pl_module.device)
-        rate = self._schedule.at(trainer.global_step)
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = rate * group["scale"]
+        rate = self._schedule.at(steps_made(trainer))
+        for optimiser in trainer.optimizers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["scale"]
         frozen = trainer.current_epoch < self._freeze_epochs
         if frozen != self._frozen:
             self._frozen = frozen
@@ -99,7 +100,8 @@ class Steps(Callback):
                 if parameter.grad is not None:
                     parameter.grad.mul_(whole / batches)
         if self._clip:
-            nn.utils.clip_grad_norm_(pl_module.parameters(), self._clip)
+            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(own, self._clip)
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -116,6 +118,11 @@ def _further(trainer: Trainer, metric: str) -> dict[str, float]:
     known = {"val_loss", f"val_{metric}"}
     found = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
     return {name: float(found[name]) for name in sorted(found.keys() - known)}
+
+
+def steps_made(trainer: Trainer) -> int:
+    """Return the steps made so far, in each of which every optimiser took one."""
+    return trainer.global_step // max(1, len(trainer.optimizers))
 
 
 def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
@@ -205,8 +212,8 @@ class Record(Callback):
         val_loss = trainer.callback_metrics.get("val_loss")
         return Epoch(
             number=number,
-            step=trainer.global_step,
-            lr=self._schedule.at(trainer.global_step - 1),
+            step=steps_made(trainer),
+            lr=self._schedule.at(steps_made(trainer) - 1),
             train_loss=float(self._losses_S.double().mean()),
             val_loss=math.nan if val_loss is None else float(val_loss),
             score=score,

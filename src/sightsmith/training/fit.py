@@ -1,13 +1,16 @@
-"""Training, from where the data lies to a bundle that others can trust."""
+"""Training, from data that was checked and split to a bundle that others can trust.
+
+A pipeline of values: data → plan → nets → learner → fitted → calibrated → bundle.
+"""
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sightsmith.bundle.store import Bundle
@@ -16,24 +19,27 @@ from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import duration
-from sightsmith.core.settings import from_mapping
 from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
 from sightsmith.nets.build import BuiltNet, build_net
+from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.callbacks import Record, Steps
 from sightsmith.training.checkpoint_writer import CheckpointWriter
 from sightsmith.training.console import Console
-from sightsmith.training.dataset import Dataset
+from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.ema import RunningAverage
-from sightsmith.training.finalize import TASKS, Finalized, finalize, task_of
+from sightsmith.training.estimate import estimate
+from sightsmith.training.finalize import Fitted, finalize
 from sightsmith.training.lr_find import find_lr
+from sightsmith.training.module import Descent, Validate
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
 from sightsmith.training.plan import Choice, Plan, choose_within_reach, preprocessing_for, trained_on
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.survey import mean_and_std, survey_pictures
+from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import (
-    Tell,
+    Loaders,
     autocast,
     fast_matmul,
     make_loaders,
@@ -42,6 +48,9 @@ from sightsmith.training.trainer import (
     repeatable,
 )
 from sightsmith.training.work_folder import WorkFolder
+
+Tell = Callable[[str], None]
+"""Prints a line for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +76,11 @@ class TrainResult:
     seconds: float
 
 
-def check_task(settings: TrainSettings) -> Any:
-    """Return the settings of the task that is trained.
-
-    Raises:
-        SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others.
-    """
-    name, given = task_of(settings)
-    task_settings = from_mapping(TASKS.module(name).Settings, given, where="task")
-    if settings.balanced and getattr(task_settings, "class_weights", "none") != "none":
-        raise SettingsError(
-            "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
-            "Together they correct twice; give one of the two."
-        )
-    return task_settings
-
-
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> TrainResult:
-    """Train a classifier and write it as a bundle; `training/train.py` has what comes before.
+    """Train and write a bundle; `training/train.py` has what comes before.
 
     Args:
-        settings: what to train on, what, how, and where to.
+        settings: data, net, hyper-parameters and output folder.
         work: the folder to work in, taken and started.
         dataset: the data of `settings`, checked and split.
         quiet: print nothing.
@@ -96,221 +89,228 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         SightsmithError: as `training.train.train`.
     """
     started = time.monotonic() - dataset.gate.seconds
-    task_settings = check_task(settings)
+    tell: Tell = (lambda _: None) if quiet else say
+    task = choose_task(settings)
+    before = _recall(work, dataset)
     with quiet_lightning(), compute_threads(settings.threads):
-        session = _Session(settings, work, dataset, task_settings, quiet=quiet)
-        with fast_matmul(session.plan.device.value), closing(session.loaders):
-            session.fit()
-            finished = session.finalize(time.monotonic() - started)
+        train, val = dataset.part("train"), dataset.part("val")
+        plan = _plan(settings, train, before, tell)
+        preprocessing = _preprocessing(settings, plan, train, before)
+        nets = _build_nets(task, settings, plan, dataset.source.classes, preprocessing)
+        plan = _with_head(plan, nets, tell)
+        facts = Facts(names=dataset.source.classes, input_settings=preprocessing, targets_N=train.targets_N)
+        learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
+        if plan.channels_last.value:
+            learner.to(memory_format=torch.channels_last)
+        loaders = make_loaders(settings, plan, preprocessing, train, val, vary=bool(learner.OPTIMISERS), quiet=quiet)
+        with fast_matmul(plan.device.value), closing(loaders):
+            if loaders.in_memory:
+                plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+            if plan.lr.value == "find":
+                plan = replace(plan, lr=_find_lr(settings, plan, learner, loaders, work))
+            work.remember(_chosen(plan, preprocessing, dataset))
+            tell(plan.to_text())
+            _learn(task, settings, plan, learner, loaders, work, quiet=quiet)
+            fitted = Fitted(task, plan, nets, learner, preprocessing)
+            bundle, metrics = finalize(
+                fitted, settings, work, dataset, val, loaders.val, seconds=time.monotonic() - started
+            )
     work.remove()
     seconds = time.monotonic() - started
-    if not quiet:
-        _tell_result(settings.bundle_path, finished, seconds)
-    return TrainResult(
-        path=settings.bundle_path,
-        bundle=finished.bundle,
-        metrics=finished.metrics,
-        plan=session.plan,
-        gate=dataset.gate,
-        splits=dataset.splits,
-        seconds=seconds,
+    headline = f"{task.file.METRIC} {metrics['val'][task.file.METRIC]:.4f}"
+    tell(
+        f"Validation {headline} after epoch {metrics['best_epoch']}, trained in {duration(seconds)}. The bundle is "
+        f"{settings.bundle_path}."
     )
+    return TrainResult(settings.bundle_path, bundle, metrics, plan, dataset.gate, dataset.splits, seconds)
 
 
-class _Session:
-    """One training: what was chosen, the net, and the parts that work on it."""
+def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
+    """Return what an interrupted training chose; empty for a new one.
 
-    def __init__(
-        self, settings: TrainSettings, work: WorkFolder, dataset: Dataset, task_settings: Any, *, quiet: bool
-    ) -> None:
-        self.settings, self.work, self.dataset, self.quiet = settings, work, dataset, quiet
-        self.classes = dataset.source.classes
-        self.train, self.val = dataset.part("train"), dataset.part("val")
-        self.survey = survey_pictures(self.train.pictures, len(self.classes))
-        before = self._recall()
-        tell: Tell = (lambda _: None) if quiet else say
-        asked = replace(settings, weights=before.get("weights", settings.weights))
-        self.plan = _kept(choose_within_reach(asked, self.survey, this_machine(), tell), before, settings)
-        self.preprocessing = self._preprocessing(before)
-        self.built = self._build()
-        self.task = self._make_task(task_settings)
-        self.loaders = make_loaders(settings, self.plan, self.preprocessing, self.train, self.val, quiet=quiet)
-        if self.loaders.in_memory:
-            self.plan = replace(self.plan, workers=Choice(0, "the pictures are in memory"))
-        if self.plan.lr.value == "find":
-            self.plan = replace(self.plan, lr=self._find_lr())
-        self._remember()
-        if not quiet:
-            say(self.plan.to_text())
-
-    def _recall(self) -> dict[str, Any]:
-        before = self.work.recall()
-        if before and before["fingerprint"] != self.dataset.fingerprint:
-            raise TrainingError(
-                f"{self.dataset.source.location}: the pictures or labels changed since this training started. "
-                "Put them back, or start again with --overwrite."
-            )
-        if before and before["splits"] != self.dataset.splits.digest():
-            raise TrainingError(
-                f"{self.dataset.source.location}: the pictures are split otherwise than when this training started, "
-                "so validation would see what was trained on. Put the splits or groups back, or start again with "
-                "--overwrite."
-            )
-        return before
-
-    def _remember(self) -> None:
-        self.work.remember(
-            {
-                "fingerprint": self.dataset.fingerprint,
-                "splits": self.dataset.splits.digest(),
-                "preprocessing": self.preprocessing.to_json(),
-                **{name: getattr(self.plan, name).value for name in _KEPT},
-            }
+    Raises:
+        TrainingError: it was another dataset, or split otherwise.
+    """
+    before = work.recall()
+    if before and before["fingerprint"] != dataset.fingerprint:
+        raise TrainingError(
+            f"{dataset.source.location}: the pictures or labels changed since this training started. "
+            "Put them back, or start again with --overwrite."
         )
-
-    def _preprocessing(self, before: dict[str, Any]) -> Preprocessing:
-        if before:
-            return Preprocessing.from_json(before["preprocessing"])
-        made = preprocessing_for(self.settings, self.plan)
-        if trained_on(self.plan) is not None:
-            return made
-        mean, std = mean_and_std(self.train.pictures, made)
-        return replace(made, mean=mean, std=std)
-
-    def _build(self) -> BuiltNet:
-        torch.manual_seed(self.settings.seed)
-        built = build_net(
-            self.plan.model.value,
-            self.settings.net,
-            channels=self.preprocessing.channels,
-            classes=len(self.classes),
-            height=self.preprocessing.height,
-            width=self.preprocessing.width,
-            weights=self.plan.weights.value,
+    if before and before["splits"] != dataset.splits.digest():
+        raise TrainingError(
+            f"{dataset.source.location}: the pictures are split otherwise than when this training started, "
+            "so validation would see what was trained on. Put the splits or groups back, or start again with "
+            "--overwrite."
         )
-        if built.weights.origin != "none" and not built.weights.new_head:
-            self.plan = replace(self.plan, head_scale=Choice(1.0, "the weights bring their head"))
-        if not self.quiet:
-            if built.weights.origin != "none":
-                say(f"  weights of {built.weights.origin}, licence: {built.weights.licence}")
-            for note in built.weights.notes:
-                say(f"  {note}")
-        return built
-
-    def _make_task(self, task_settings: Any) -> Any:
-        counts = np.bincount(self.train.targets_N, minlength=len(self.classes)).tolist()
-        task = TASKS.module(task_of(self.settings)[0]).Task(
-            self.built.module, self.classes, self.preprocessing, task_settings, class_counts=counts
-        )
-        if self.plan.channels_last.value:
-            task.to(memory_format=torch.channels_last)
-        task.optimiser_factory = self._optimizer
-        return task
-
-    def _optimizer(self, task: Any) -> torch.optim.Optimizer:
-        plan, settings = self.plan, self.settings
-        groups = parameter_groups(task.net, task.net.head_parameters(), plan.weight_decay.value, plan.head_scale.value)
-        lr = 0.0 if plan.lr.value == "find" else plan.lr.value
-        return make_optimizer(
-            settings.optimizer,
-            groups,
-            lr=lr,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            fused=plan.fused.value,
-        )
-
-    def _find_lr(self) -> Choice:
-        self.task.to(self.plan.device.value)
-
-        def loss_of(batch: Any) -> torch.Tensor:
-            with autocast(self.plan):
-                return self.task.loss(batch)
-
-        with repeatable(self.settings.deterministic):
-            sweep = find_lr(
-                self.task,
-                loss_of,
-                self.loaders.train,
-                lambda: self._optimizer(self.task),
-                self.settings.seed,
-                clip=self.settings.clip,
-            )
-        self.work.write("lr_find.csv", sweep.to_csv())
-        self.work.write("lr_find.svg", sweep.to_svg())
-        return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
-
-    def fit(self) -> None:
-        schedule = self._schedule()
-        average = RunningAverage(self.settings.ema) if self.settings.ema else None
-        show = Console(self.plan.epochs.value, self.plan.batch_size.value, quiet=self.quiet)
-        record = Record(
-            self.work.path, self.task.METRIC, self.settings.patience, self.plan.batch_size.value, schedule, average
-        )
-        steps = Steps(
-            self.settings.seed,
-            self.loaders.train.order,
-            schedule,
-            list(self.task.net.backbone_parameters()),
-            freeze_epochs=self.settings.freeze_epochs,
-            clip=self.settings.clip,
-        )
-        tell: Tell = (lambda _: None) if self.quiet else say
-        threads = Threads(self.settings.threads, self.plan.batch_size.value, tell, fixed=self.settings.deterministic)
-        keep = CheckpointWriter(self.work.path, record, self.settings.accumulate, tell)
-        callbacks = [steps, *([average] if average else []), record, show, threads, keep]
-        trainer = make_trainer(self.settings, self.plan, self.work.path, callbacks)
-        record.tell = lambda epoch: show.epoch(trainer, epoch)
-        checkpoint = self.work.checkpoint()
-        try:
-            trainer.fit(self.task, self.loaders.train, self.loaders.val, ckpt_path=checkpoint, weights_only=False)
-        except SystemExit:  # Lightning's answer to a KeyboardInterrupt
-            raise KeyboardInterrupt from None
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                f"a process that decodes pictures was ended from outside, often for lack of memory ({error}). Go on "
-                f"with --resume and fewer of them: --workers {max(0, self.plan.workers.value - 1)}."
-            ) from error
-
-    def _schedule(self) -> Schedule:
-        steps = math.ceil(len(self.loaders.train) / self.settings.accumulate)
-        return Schedule(
-            peak=self.plan.lr.value,
-            steps=steps * self.plan.epochs.value,
-            warmup=round(steps * self.plan.warmup_epochs.value),
-            kind=self.settings.schedule,
-        )
-
-    def finalize(self, seconds: float) -> Finalized:
-        """Take the best weights, calibrate and write the bundle."""
-        return finalize(
-            settings=self.settings,
-            plan=self.plan,
-            work=self.work,
-            dataset=self.dataset,
-            preprocessing=self.preprocessing,
-            built=self.built,
-            task=self.task,
-            val=self.val,
-            val_loader=self.loaders.val,
-            seconds=seconds,
-        )
+    return before
 
 
 _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
 """Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
 
 
-def _kept(plan: Plan, before: dict[str, Any], settings: TrainSettings) -> Plan:
+def _chosen(plan: Plan, preprocessing: Preprocessing, dataset: Dataset) -> dict[str, Any]:
+    """Return what `_recall` must find again."""
+    return {
+        "fingerprint": dataset.fingerprint,
+        "splits": dataset.splits.digest(),
+        "preprocessing": preprocessing.to_json(),
+        **{name: getattr(plan, name).value for name in _KEPT},
+    }
+
+
+def _plan(settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
+    asked = replace(settings, weights=before.get("weights", settings.weights))
+    plan = choose_within_reach(asked, survey_pictures(train.pictures), this_machine(), tell)
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _tell_result(path: Path, finished: Finalized, seconds: float) -> None:
-    val = finished.metrics["val"]
-    say(
-        f"Validation accuracy {val['accuracy']:.4f} after epoch {finished.metrics['best_epoch']}, "
-        f"trained in {duration(seconds)}. The bundle is {path}."
+def _preprocessing(settings: TrainSettings, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Preprocessing:
+    if before:
+        return Preprocessing.from_json(before["preprocessing"])
+    made = preprocessing_for(settings, plan)
+    if trained_on(plan) is not None:
+        return made
+    mean, std = mean_and_std(train.pictures, made)
+    return replace(made, mean=mean, std=std)
+
+
+def _build_nets(
+    task: TaskChoice, settings: TrainSettings, plan: Plan, names: tuple[str, ...], preprocessing: Preprocessing
+) -> dict[str, BuiltNet]:
+    torch.manual_seed(settings.seed)
+    sizes = task.file.sizes(names, preprocessing)
+    return {
+        role: build_net(plan.model.value, settings.net, weights=plan.weights.value, **sizes) for role in task.file.NETS
+    }
+
+
+def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
+    """Return the plan for nets whose weights brought their head or not, and tell where the weights come from."""
+    for built in nets.values():
+        if built.weights.origin != "none":
+            tell(f"  weights of {built.weights.origin}, licence: {built.weights.licence}")
+        for note in built.weights.notes:
+            tell(f"  {note}")
+        if built.weights.origin != "none" and not built.weights.new_head:
+            plan = replace(plan, head_scale=Choice(1.0, "the weights bring their head"))
+    return plan
+
+
+def _optimisers(settings: TrainSettings, plan: Plan, learner: Learner) -> list[torch.optim.Optimizer]:
+    return [
+        make_optimizer(
+            settings.optimizer,
+            parameter_groups(
+                learner.nets_of(name), learner.head_parameters(name), plan.weight_decay.value, plan.head_scale.value
+            ),
+            lr=0.0 if plan.lr.value == "find" else plan.lr.value,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            fused=plan.fused.value,
+        )
+        for name in learner.OPTIMISERS
+    ]
+
+
+def _find_lr(settings: TrainSettings, plan: Plan, learner: Learner, loaders: Loaders, work: WorkFolder) -> Choice:
+    if len(learner.OPTIMISERS) != 1:
+        raise SettingsError("train: lr=find needs a task with one optimiser. Give --lr a number, or leave it out.")
+    learner.to(plan.device.value)
+
+    def loss_of(batch: Any) -> torch.Tensor:
+        with autocast(plan):
+            return learner.loss(batch, next(iter(learner.OPTIMISERS)))
+
+    with repeatable(settings.deterministic):
+        sweep = find_lr(
+            learner,
+            loss_of,
+            loaders.train,
+            lambda: _optimisers(settings, plan, learner)[0],
+            settings.seed,
+            clip=settings.clip,
+        )
+    work.write("lr_find.csv", sweep.to_csv())
+    work.write("lr_find.svg", sweep.to_svg())
+    return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
+
+
+def _learn(
+    task: TaskChoice,
+    settings: TrainSettings,
+    plan: Plan,
+    learner: Learner,
+    loaders: Loaders,
+    work: WorkFolder,
+    *,
+    quiet: bool,
+) -> None:
+    """Let the learner learn, by descent or all at once; its best weights are then in the work folder."""
+
+    def validate(answers: Any, targets: Any) -> dict[str, float]:
+        figures: dict[str, float] = task.file.validation(answers, targets, task.settings)
+        return figures
+
+    metric: str = task.file.METRIC
+    if learner.OPTIMISERS:
+        _descend(settings, plan, learner, loaders, work, validate, metric, quiet=quiet)
+    else:
+        estimate(learner, loaders.train, loaders.val, validate, metric, work, quiet=quiet)
+
+
+def _descend(
+    settings: TrainSettings,
+    plan: Plan,
+    learner: Learner,
+    loaders: Loaders,
+    work: WorkFolder,
+    validate: Validate,
+    metric: str,
+    *,
+    quiet: bool,
+) -> None:
+    if settings.accumulate > 1 and len(learner.OPTIMISERS) > 1:
+        raise SettingsError("train: accumulate must be 1 for a task with several optimisers; raise --batch-size.")
+    tell: Tell = (lambda _: None) if quiet else say
+    schedule = _schedule(settings, plan, loaders)
+    average = RunningAverage(settings.ema) if settings.ema else None
+    console = Console(plan.epochs.value, plan.batch_size.value, quiet=quiet)
+    record = Record(work.path, metric, settings.patience, plan.batch_size.value, schedule, average)
+    steps = Steps(
+        settings.seed,
+        loaders.train.order,
+        schedule,
+        list(learner.backbone_parameters()),
+        freeze_epochs=settings.freeze_epochs,
+        clip=settings.clip,
+    )
+    threads = Threads(settings.threads, plan.batch_size.value, tell, fixed=settings.deterministic)
+    writer = CheckpointWriter(work.path, record, settings.accumulate, tell)
+    callbacks = [steps, *([average] if average else []), record, console, threads, writer]
+    trainer = make_trainer(settings, plan, work.path, callbacks)
+    record.tell = lambda epoch: console.epoch(trainer, epoch)
+    module = Descent(learner, lambda: _optimisers(settings, plan, learner), validate)
+    try:
+        trainer.fit(module, loaders.train, loaders.val, ckpt_path=work.checkpoint(), weights_only=False)
+    except SystemExit:  # Lightning's answer to a KeyboardInterrupt
+        raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"a process that decodes pictures was ended from outside, often for lack of memory ({error}). Go on "
+            f"with --resume and fewer of them: --workers {max(0, plan.workers.value - 1)}."
+        ) from error
+
+
+def _schedule(settings: TrainSettings, plan: Plan, loaders: Loaders) -> Schedule:
+    steps = math.ceil(len(loaders.train) / settings.accumulate)
+    return Schedule(
+        peak=plan.lr.value,
+        steps=steps * plan.epochs.value,
+        warmup=round(steps * plan.warmup_epochs.value),
+        kind=settings.schedule,
     )

@@ -37,19 +37,19 @@ class Schedule:
 
 
 def parameter_groups(
-    net: nn.Module, head: Iterable[nn.Parameter], weight_decay: float, head_scale: float
+    nets: Iterable[nn.Module], head: Iterable[nn.Parameter], weight_decay: float, head_scale: float
 ) -> list[dict[str, Any]]:
     """Split the parameters: decayed (matrices and filters) and not (biases, norms), of the backbone and of the head.
 
     Args:
-        net: the net.
-        head: the parameters of its head.
+        nets: the nets.
+        head: the parameters of their heads.
         weight_decay: of the decayed ones.
         head_scale: how many times faster the head learns; each group keeps it as `scale`.
     """
     heads = {id(parameter) for parameter in head}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in net.parameters():
+    for parameter in (one for net in nets for one in net.parameters()):
         groups.setdefault((id(parameter) in heads, parameter.dim() > 1), []).append(parameter)
     return [
         {

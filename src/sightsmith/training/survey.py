@@ -16,8 +16,6 @@ _LOOKED_AT = 256
 class Survey:
     count: int
     """Training pictures."""
-    classes: int
-    """Classes."""
     side: int
     """Median of the pictures' shorter sides, in pixels."""
     grey: bool
@@ -26,7 +24,7 @@ class Survey:
     """Whether the pictures are arrays in memory already."""
 
 
-def survey_pictures(pictures: PictureIndex, classes: int) -> Survey:
+def survey_pictures(pictures: PictureIndex) -> Survey:
     """Look at a sample of the pictures.
 
     Raises:
@@ -35,7 +33,6 @@ def survey_pictures(pictures: PictureIndex, classes: int) -> Survey:
     looked = [pictures[position] for position in spread(len(pictures))]
     return Survey(
         count=len(pictures),
-        classes=classes,
         side=int(np.median([min(picture_size(picture)) for picture in looked])),
         grey=all(_is_grey(picture) for picture in looked),
         in_memory=pictures.all_arrays,

@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
+from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
@@ -39,26 +40,35 @@ class Loaders:
 
 
 def make_loaders(
-    settings: TrainSettings, plan: Plan, preprocessing: Preprocessing, train: Subset, val: Subset, *, quiet: bool
+    settings: TrainSettings,
+    plan: Plan,
+    preprocessing: Preprocessing,
+    train: Subset,
+    val: Subset,
+    *,
+    vary: bool = True,
+    quiet: bool,
 ) -> Loaders:
     """Make the loaders; what is to be kept in memory is decoded now.
+
+    Without `vary` the training pictures come as they are, each once and in order.
 
     Raises:
         SettingsError: a cache was asked for and does not fit.
         PictureError: a picture cannot be decoded.
     """
-    vary: Augmentation = plan.augment.value
+    variation: Augmentation = plan.augment.value if vary else Augmentation()
     batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
     balanced = train.targets_N if settings.balanced else None
     common: dict[str, Any] = {"device": device, "channels_last": plan.channels_last.value}
-    fetch_train = _fetcher(settings, preprocessing, train, vary, quiet=quiet)
+    fetch_train = _fetcher(settings, preprocessing, train, variation, quiet=quiet)
     fetch_val = _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet)
     return Loaders(
         train=Loader(
             fetch_train,
             train.targets_N,
-            Order(len(train), batch, settings.seed, targets_N=balanced),
-            vary=vary,
+            Order(len(train), batch, settings.seed, targets_N=balanced if vary else None, shuffle=vary),
+            vary=variation if vary else None,
             seed=settings.seed,
             workers=0 if fetch_train.in_memory else workers,
             **common,
@@ -165,16 +175,12 @@ def autocast(plan: Plan) -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=plan.precision.value == "bf16")
 
 
-def outputs_of(module: LightningModule, loader: Loader, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Return the logits (N, K) and the class indices (N,) of all pictures of a loader."""
-    logits, targets = [], []
-    module.eval().to(plan.device.value)
+def outputs_of(learner: Learner, loader: Loader, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Return the answers to all pictures of a loader and their targets, first axis N."""
+    answers, targets = [], []
+    learner.eval().to(plan.device.value)
     with torch.inference_mode(), autocast(plan):
         for images_BCHW, targets_B in loader:
-            logits.append(module(images_BCHW).float().cpu().numpy())
+            answers.append(learner.answer(images_BCHW).float().cpu().numpy())
             targets.append(targets_B.cpu().numpy())
-    return np.concatenate(logits), np.concatenate(targets)
-
-
-Tell = Callable[[str], None]
-"""Prints a line for people."""
+    return np.concatenate(answers), np.concatenate(targets)

@@ -3,25 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.tasks.parts.learner import Batch, Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What it takes to build a small task, and a batch for it.
+    """What it takes to build a small learner, and a batch for it.
 
     Attributes:
-        net: a small net that the task can train.
-        classes: names of the classes.
-        preprocessing: of the batch's pictures.
+        nets: small nets by role.
+        facts: of the data.
         settings: of the task, with nothing random in them, so that one batch can be learned by heart.
-        batch: what the training loader gives: pictures (B, C, H, W) uint8 and their targets.
+        batch: what the training loader gives.
     """
 
-    net: nn.Module
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
+    nets: dict[str, nn.Module]
+    facts: Facts
     settings: Any
-    batch: tuple[Tensor, Tensor]
+    batch: Batch

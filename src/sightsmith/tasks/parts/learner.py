@@ -1,0 +1,72 @@
+"""What learns: the nets of a task by role, and how they learn. Training owns the loops."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sightsmith.nets.parts.classifier import ClassifierNet
+
+Batch = tuple[Tensor, Tensor]
+"""Pictures (B, C, H, W) uint8, and their targets, first axis B."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a learner may know of the training data.
+
+    Attributes:
+        names: what the kind of answer tells apart, in the order of the outputs.
+        input_settings: how an item becomes the net's input.
+        targets_N: the targets of the training items; None for a net that only answers.
+    """
+
+    names: tuple[str, ...]
+    input_settings: Any
+    targets_N: NDArray[Any] | None = None
+
+
+class Learner(nn.Module):
+    """The nets of a task, and how they learn: by gradient descent, or all at once.
+
+    A task's learner gives `answer`, and either `loss` (gradient descent, for each of its optimisers in turn) or `fit`.
+
+    Attributes:
+        OPTIMISERS: the roles of the nets that each optimiser moves; empty for a learner that is fitted all at once.
+        nets: by role.
+    """
+
+    OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {"net": ("net",)}
+
+    def __init__(self, nets: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleDict(nets)
+
+    def answer(self, images_BCHW: Tensor) -> Tensor:
+        """Return the first output of the graph for uint8 pictures, first axis B: what validation measures."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:
+        """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
+        raise NotImplementedError
+
+    def fit(self, images_NCHW: Tensor, targets_N: Tensor) -> None:
+        """Learn from all training pictures at once, uint8 and not varied, and put what was learned into the nets."""
+        raise NotImplementedError
+
+    def nets_of(self, optimiser: str) -> list[nn.Module]:
+        return [self.nets[role] for role in self.OPTIMISERS[optimiser]]
+
+    def head_parameters(self, optimiser: str) -> Iterator[nn.Parameter]:
+        """Yield the parameters that depend on the names: what fine-tuning trains while the rest is frozen."""
+        for net in self.nets_of(optimiser):
+            if isinstance(net, ClassifierNet):
+                yield from net.head_parameters()
+
+    def backbone_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the nets that have a head, but those of the head."""
+        for net in self.nets.values():
+            if isinstance(net, ClassifierNet):
+                yield from net.backbone_parameters()

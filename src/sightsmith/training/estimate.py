@@ -1,0 +1,60 @@
+"""Fitting a learner all at once, without gradient descent; the record is a curve of one epoch."""
+
+import time
+
+import numpy as np
+import torch
+
+from sightsmith.core.command import say
+from sightsmith.core.progress import duration
+from sightsmith.data.loading import Loader
+from sightsmith.tasks.parts.learner import Learner
+from sightsmith.training.checkpoints import save_tree
+from sightsmith.training.curves import Curves, Epoch
+from sightsmith.training.module import Validate
+from sightsmith.training.work_folder import WorkFolder
+
+
+def estimate(
+    learner: Learner, train: Loader, val: Loader, validate: Validate, metric: str, work: WorkFolder, *, quiet: bool
+) -> None:
+    """Fit a learner and keep what it learned as the best weights.
+
+    Args:
+        learner: its `fit` is called once.
+        train: the training pictures, not varied, each once.
+        val: the validation pictures.
+        validate: measures the answers to them.
+        metric: which of its figures is the headline.
+        work: the folder for the curve and the weights.
+        quiet: print nothing.
+    """
+    started = time.monotonic()
+    images_NCHW, targets_N = (torch.cat(parts) for parts in zip(*train, strict=True))
+    learner.eval()
+    with torch.no_grad():
+        learner.fit(images_NCHW, targets_N)
+        answers, targets = zip(*((learner.answer(images).numpy(), truth.numpy()) for images, truth in val), strict=True)
+    figures = validate(np.concatenate(answers), np.concatenate(targets))
+    seconds = time.monotonic() - started
+    score = figures.pop(metric)
+    epoch = Epoch(
+        number=1,
+        step=1,
+        lr=0.0,
+        train_loss=float("nan"),
+        val_loss=figures.pop("loss", float("nan")),
+        score=score,
+        metric=metric,
+        best=True,
+        further={f"val_{name}": value for name, value in sorted(figures.items())},
+        seconds=seconds,
+        rate=len(targets_N) / max(seconds, 1e-9),
+    )
+    curves = Curves(work.path)
+    curves.keep_until(0)
+    curves.add(epoch, [])
+    weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
+    save_tree({"epoch": 1, "score": score, "weights": weights}, work.best)
+    if not quiet:
+        say(f"fitted to {len(targets_N):,} pictures in {duration(seconds)}: val {metric} {score:.4f}")
