@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import claim, machine
-from sightsmith.evaluation.uncertainty import Interval, differences, intervals
+from sightsmith.kinds.labels.uncertainty import Interval, differences, intervals
 
 _KEPT = 0.7
 """Share of the pictures on which the second model answers as the first."""

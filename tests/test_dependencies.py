@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sightsmith"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BASE_ALONE = ("core", "predictions", "bundle", "serving")
+BASE_ALONE = ("core", "inputs", "kinds", "bundle", "serving")
 """Packages that run in the base install."""
 USED_BY_OTHERS = {"uvloop", "onnx", "onnxscript", "tensorboard", "mlflow-skinny"}
 """uvicorn takes the first where it is there, torch.onnx the next two, Lightning's loggers the last two."""

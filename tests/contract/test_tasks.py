@@ -8,7 +8,7 @@ import torch
 
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.inputs import INPUTS
-from sightsmith.predictions import KINDS
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
 

@@ -29,10 +29,10 @@ def test_models_with_groups_are_compared_by_groups(make, evaluated) -> None:
     with Predictor.open(other, backend="torch", precision="fp32") as predictor:
         evaluate(predictor, options=SourceOptions(group_by=r"/\d(\d)"), quiet=True)
     (gap,) = compare([evaluated[0].path, other.path]).differences
-    assert gap.test == "sign flips of groups"
+    assert gap.paired.test == "sign flips of groups"
     (swapped,) = compare([other.path, evaluated[0].path]).differences
-    assert swapped.test == "sign flips of groups"
-    assert swapped.p_value == pytest.approx(gap.p_value)
+    assert swapped.paired.test == "sign flips of groups"
+    assert swapped.paired.p_value == pytest.approx(gap.paired.p_value)
 
 
 def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) -> None:
@@ -43,12 +43,12 @@ def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) ->
     (gap,) = done.differences
     assert done.warnings == ()
     expected = second.overall["accuracy"] - evaluated[1].overall["accuracy"]
-    assert gap.metrics["accuracy"].value == pytest.approx(expected)
-    assert gap.metrics["accuracy"].low <= expected <= gap.metrics["accuracy"].high
-    assert 0 < gap.p_value <= 1
+    assert gap.paired.metrics["accuracy"].value == pytest.approx(expected)
+    assert gap.paired.metrics["accuracy"].low <= expected <= gap.paired.metrics["accuracy"].high
+    assert 0 < gap.paired.p_value <= 1
     text = done.to_text()
     assert "smallcnn" in text.splitlines()[0]
-    assert gap.test == "McNemar"
+    assert gap.paired.test == "McNemar"
     assert "p of equal accuracy" in text
     assert json.dumps(done.to_json(), allow_nan=False)
     page = Page()

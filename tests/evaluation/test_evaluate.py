@@ -18,10 +18,11 @@ from patch_bundle import write_pictures
 from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import DataError
 from sightsmith.evaluation.evaluate import evaluate
-from sightsmith.evaluation.findings import findings
-from sightsmith.evaluation.gallery import pick_samples
-from sightsmith.evaluation.record import Answers, Evaluation
+from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.report import findings
 from sightsmith.evaluation.test_data import own_split
+from sightsmith.kinds.labels.figures import Rows
+from sightsmith.kinds.labels.report import picks
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -39,7 +40,7 @@ def test_the_figures_are_those_of_the_predictions(evaluated) -> None:
     assert done.overall["macro_auroc"] == pytest.approx(
         sk.roc_auc_score(targets_N, scores_NK / scores_NK.sum(axis=1, keepdims=True), multi_class="ovr"), abs=1e-4
     )
-    assert (done.confusion_KK == sk.confusion_matrix(targets_N, predicted_N)).all()
+    assert (done.figures.confusion_KK == sk.confusion_matrix(targets_N, predicted_N)).all()
     assert done.overall["accuracy"] > 0.9
     assert set(done.overall) >= {"top3", "balanced_accuracy", "weighted_f1"}
     assert "top5" not in done.overall  # there are only four classes
@@ -58,9 +59,9 @@ def test_everything_lands_in_the_bundle_and_can_be_read_back(evaluated) -> None:
     bundle, done = evaluated
     stored = Evaluation.load(bundle.folder / "report")
     assert stored.to_json() == done.to_json() == json.loads((bundle.folder / "report/evaluation.json").read_text())
-    assert stored.answers.keys == done.answers.keys
-    assert (stored.answers.top_NT == done.answers.top_NT).all()
-    assert np.allclose(stored.answers.scores_NT, done.answers.scores_NT, rtol=1e-5)
+    assert stored.keys == done.keys
+    assert (stored.rows.top_NT == done.rows.top_NT).all()
+    assert np.allclose(stored.rows.scores_NT, done.rows.scores_NT, rtol=1e-5)
     assert bundle.manifest.metrics["test"]["accuracy"] == done.overall["accuracy"]
     assert "accuracy" in (bundle.folder / "README.md").read_text()
     assert done.report == bundle.path / "report/index.html"
@@ -108,16 +109,17 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(evaluated) -> None:
 )
 def test_a_temperature_is_named_only_where_it_helps(evaluated, best_temperature, best_ece, said) -> None:
     done = evaluated[1]
-    figures = replace(done.calibration, ece=0.069, best_temperature=best_temperature, best_ece=best_ece)
-    assert any(said in one.text for one in findings(replace(done, calibration=figures)))
+    believed = replace(done.figures.calibration, ece=0.069, best_temperature=best_temperature, best_ece=best_ece)
+    changed = replace(done, figures=replace(done.figures, calibration=believed))
+    assert any(said in one.text for one in findings(changed))
 
 
 def test_what_does_most_harm_comes_first(evaluated) -> None:
     """A class that is never recognised is red and above a wide interval, and a test without skill is too."""
     done = evaluated[1]
-    blind = [replace(one, recall=0.0) if one.name == "blue" else one for one in done.per_class]
+    blind = [replace(one, recall=0.0) if one.name == "blue" else one for one in done.figures.per_class]
     wide = {**done.intervals, "accuracy": replace(done.intervals["accuracy"], low=0.1, high=0.9)}
-    told = findings(replace(done, per_class=tuple(blind), intervals=wide))
+    told = findings(replace(done, figures=replace(done.figures, per_class=tuple(blind)), intervals=wide))
     support = next(one.support for one in blind if one.name == "blue")
     assert told[0].level == told[1].level == "error"
     assert told[0].text == f"Never recognised: “blue” (0 of {support})."
@@ -154,19 +156,19 @@ def test_figures_that_the_bundle_does_not_take_are_told_all_the_same(make, tmp_p
     assert done.report.is_file()
 
 
-def test_frames_of_one_video_do_not_fill_the_gallery() -> None:
+def test_frames_of_one_video_do_not_fill_the_gallery(evaluated) -> None:
     scores_N = np.linspace(0.99, 0.6, 20).astype(np.float32)
-    answers = Answers(
-        keys=tuple(map(str, range(20))),
+    rows = Rows(
         targets_N=np.repeat([0, 1], 10).astype(np.int32),
         top_NT=np.full((20, 1), 1, np.int32),  # the first ten are wrong
         scores_NT=scores_N[:, None],
         target_scores_N=scores_N,
-        groups=("a",) * 6 + ("b",) * 3 + ("",) + ("c",) * 8 + ("d",) * 2,
     )
-    assert pick_samples(answers, 5)["wrong"].tolist() == [0, 6, 9, 1, 7]
-    assert pick_samples(answers, 5)["unsure"].tolist() == [19, 17, 18, 16, 15]
-    assert pick_samples(replace(answers, groups=None), 5)["wrong"].tolist() == [0, 1, 2, 3, 4]
+    groups = ("a",) * 6 + ("b",) * 3 + ("",) + ("c",) * 8 + ("d",) * 2
+    wrong, unsure, _ = picks(replace(evaluated[1], rows=rows, groups=groups), 5)
+    assert wrong.samples_N.tolist() == [0, 6, 9, 1, 7]
+    assert unsure.samples_N.tolist() == [19, 17, 18, 16, 15]
+    assert picks(replace(evaluated[1], rows=rows, groups=None), 5)[0].samples_N.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_damaged_evaluation_is_an_error(evaluated, tmp_path) -> None:

@@ -16,8 +16,8 @@ from sightsmith.data import duplicates
 from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.evaluate import evaluate
-from sightsmith.evaluation.findings import findings
 from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.report import findings
 from sightsmith.evaluation.test_data import given_data, open_evaluation_data, other_data, own_split
 from sightsmith.runtime.predictor import Predictor
 
@@ -38,8 +38,8 @@ def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
         with pytest.raises(DataError, match="the data has no picture of 'blue'"):
             evaluate(predictor, data=tmp_path / "some", quiet=True)
         done = evaluate(predictor, data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html", quiet=True)
-    assert done.absent == ("blue",)
-    blue = done.per_class[CLASSES.index("blue")]
+    assert done.figures.absent == ("blue",)
+    blue = done.figures.per_class[CLASSES.index("blue")]
     assert (blue.support, blue.recall, blue.auroc) == (0, None, None)
     assert done.overall["macro_auroc"] is not None
     assert json.loads(json.dumps(done.to_json(), allow_nan=False))["absent_classes"] == ["blue"]
@@ -136,7 +136,7 @@ def test_the_own_data_is_known_again_where_it_moved_and_only_its_test_split_is_m
         done = evaluate(predictor, data=place, quiet=True)
     assert done.data["own"]
     assert "warning" not in done.data
-    assert set(done.answers.keys) == set(bundle.splits()["test"])
+    assert set(done.keys) == set(bundle.splits()["test"])
     assert Bundle.open(bundle.path).manifest.metrics["test"]["count"] == 7
 
 
@@ -192,15 +192,15 @@ def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path)
         alone = evaluate(predictor, data=place, options=SourceOptions(group_by=r"(\d+)\."), split="val", quiet=True)
         own = evaluate(predictor, data=place, split="val", quiet=True)
         tens = evaluate(predictor, data=place, options=SourceOptions(group_by=r"/0(\d)"), split="val", quiet=True)
-    assert own.answers.groups == tuple(Path(key).stem[1:] for key in own.answers.keys)
-    assert own.counts["groups"] == alone.counts["groups"] == len(own.answers.keys)
+    assert own.groups == tuple(Path(key).stem[1:] for key in own.keys)
+    assert own.counts["groups"] == alone.counts["groups"] == len(own.keys)
     assert tens.counts["groups"] == 3
-    assert f"{len(own.answers.keys)} pictures in 3 groups of" in tens.to_text()
+    assert f"{len(own.keys)} pictures in 3 groups of" in tens.to_text()
     assert tens.overall == own.overall
     assert any(one.text.startswith("3 groups leave the accuracy uncertain") for one in findings(tens))
     tens.save(tmp_path)
-    assert Evaluation.load(tmp_path).answers.groups == tens.answers.groups
-    assert (Evaluation.load(tmp_path).answers.top_NT == tens.answers.top_NT).all()
+    assert Evaluation.load(tmp_path).groups == tens.groups
+    assert (Evaluation.load(tmp_path).rows.top_NT == tens.rows.top_NT).all()
 
 
 def test_a_folder_called_like_a_data_set_stays_a_folder(moved, monkeypatch) -> None:

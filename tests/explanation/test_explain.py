@@ -16,8 +16,8 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.labels.value import Labels
 from sightsmith.nets.build import build_net
-from sightsmith.predictions.labels import Labels
 from sightsmith.runtime.predictor import Predictor
 
 LEFT, TOP = 20, 2

@@ -11,7 +11,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.predictions.labels import Labels
+from sightsmith.kinds.labels.value import Labels
 from sightsmith.serving.card import to_html
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.names import asked_names, check_name

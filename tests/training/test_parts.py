@@ -16,7 +16,7 @@ from torch import nn
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.settings import field_docs, from_mapping, to_mapping
-from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
+from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch

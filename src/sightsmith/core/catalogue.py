@@ -8,6 +8,9 @@ from types import ModuleType
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 
+SHARED = "parts"
+"""Name of the folder, beside the entries of a catalogue, of what they share."""
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -16,15 +19,18 @@ class Catalogue:
     Attributes:
         package: full name of the package whose files are the entries.
         noun: what one entry is called in messages, such as "net" or "backend".
+        folders: an entry is a folder; else a file.
     """
 
     package: str
     noun: str
+    folders: bool = False
 
     def names(self) -> list[str]:
         """Return the names of the entries, sorted, none of them imported."""
         path = import_module(self.package).__path__
-        return sorted(found.name for found in pkgutil.iter_modules(path) if not found.ispkg and found.name[0] != "_")
+        found = [one.name for one in pkgutil.iter_modules(path) if one.ispkg is self.folders]
+        return sorted(name for name in found if name[0] != "_" and name != SHARED)
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an entry of that name (`fashion-mnist` is the file fashion_mnist.py)."""

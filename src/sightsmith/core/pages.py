@@ -1,11 +1,18 @@
-"""What the HTML pages of all verbs have in common: how a template is read, and where a name may break."""
+"""What the HTML pages of all verbs have in common: how a template is read, where a name may break, and pictures."""
 
+import base64
+import io
 import re
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL import Image
+
+_SMALL = 64
+"""A picture up to this side is stored as PNG and shown enlarged with hard pixels."""
+_QUALITY = 82
 
 # the characters that part the words of a name; a browser alone breaks behind none of them but some `/`
 _PARTING = re.compile(r"(?<=[_/\\])(?=\w)|(?<=\w\.)(?=[^\W\d])")
@@ -32,3 +39,15 @@ def _environment(folder: Path) -> Environment:
 def breakable(text: str) -> Markup:
     """Return a text, escaped, in which names may break between their words."""
     return Markup("<wbr>").join(_PARTING.split(text))
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return an image as a `data:` URI: PNG if it is small, else JPEG."""
+    kind, options = ("PNG", {"optimize": True}) if is_small(image) else ("JPEG", {"quality": _QUALITY})
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def is_small(image: Image.Image) -> bool:
+    return max(image.size) <= _SMALL

@@ -1,18 +1,15 @@
 """The gate's report as one self-contained HTML page: no script, no network, pictures inside."""
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import decode
-from sightsmith.core.pages import template
+from sightsmith.core.pages import data_uri, is_small, template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
 from sightsmith.data.source import Problem, Source
@@ -119,17 +116,8 @@ def _show(key: str, sample: Sample | None, source: Source) -> Shown:
         image = decode(sample.picture, near=_SIDE)
     except PictureError:
         return Shown(key, label, sample.split or "", "", False)
-    small = max(image.size) < _SIDE
-    return Shown(key, label, sample.split or "", _uri(image), small)
-
-
-def _uri(image: Image.Image) -> str:
-    """Return a picture of at most 96 pixels a side as a data URI."""
-    format_ = "PNG" if max(image.size) < _SIDE else "JPEG"
     image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format_, quality=85)
-    return f"data:image/{format_.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Shown(key, label, sample.split or "", data_uri(image), is_small(image))
 
 
 def _balance(report: GateReport) -> list[Bar]:

@@ -1,21 +1,18 @@
 """Models side by side: their metrics, and whether the differences could be luck.
 
-Models that answered the same samples are compared sample by sample, or group by group where the samples have groups:
-intervals of the difference, and an exact test of the accuracies. Where they were evaluated on different data
+Models that answered the same samples are compared sample by sample, or group by group where the samples have groups, as
+their kind of answer does it. Where they were evaluated on different data
 the figures stand side by side with a warning, and no difference is computed.
-
-Shapes: N samples.
 """
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -23,14 +20,12 @@ from sightsmith.bundle.location import name_of
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.evaluation import uncertainty
 from sightsmith.evaluation.evaluate import FOLDER
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
-from sightsmith.evaluation.uncertainty import Interval
+from sightsmith.kinds import KINDS, part_of
+from sightsmith.kinds.parts.intervals import Interval
 
-SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
-_SIGNIFICANT = 0.05
 _WIDTH = 160
 
 
@@ -68,21 +63,11 @@ class Difference:
 
     Attributes:
         name: the model.
-        metrics: the model's value minus the first's, with 95 % intervals.
-        p_value: exact two-sided p-value of equal accuracies.
-        test: by which test: "McNemar", or "sign flips of groups" where the samples have groups.
+        paired: what the kind of answer found: `metrics` with intervals, `p_value`, `test`, `verdict`.
     """
 
     name: str
-    metrics: Mapping[str, Interval]
-    p_value: float
-    test: str
-
-    @property
-    def verdict(self) -> str:
-        if self.p_value >= _SIGNIFICANT:
-            return "no difference shown"
-        return "better" if self.metrics["accuracy"].value > 0 else "worse"
+    paired: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +85,10 @@ class Comparison:
                 {
                     "model": one.name,
                     "against": self.entries[0].name,
-                    "metrics": {name: asdict(interval) for name, interval in one.metrics.items()},
-                    "p_value": one.p_value,
-                    "test": one.test,
-                    "verdict": one.verdict,
+                    "metrics": {name: asdict(interval) for name, interval in one.paired.metrics.items()},
+                    "p_value": one.paired.p_value,
+                    "test": one.paired.test,
+                    "verdict": one.paired.verdict,
                 }
                 for one in self.differences
             ],
@@ -127,10 +112,11 @@ class Comparison:
     def rows(self) -> list[list[str]]:
         """Return a row a figure: its name, then its value for each model."""
         figures = [entry.evaluation for entry in self.entries]
-        rows = [[name.replace("_", " "), *(_with_interval(one, name) for one in figures)] for name in SHOWN]
+        told = [part_of(one.kind, "report").side_by_side(one) for one in figures]
+        rows = [
+            [name, *(one.get(name, "–") for one in told)] for name in dict.fromkeys(key for one in told for key in one)
+        ]
         rows += [
-            ["ECE", *(f"{one.calibration.ece:.4f}" for one in figures)],
-            ["NLL", *(f"{one.calibration.nll:.4f}" for one in figures)],
             ["pictures", *(f"{one.counts['evaluated']:,}" for one in figures)],
             ["net", *(entry.net for entry in self.entries)],
             ["input", *(entry.input for entry in self.entries)],
@@ -146,11 +132,12 @@ class Comparison:
         """Return a row a metric: its name, then each further model's difference to the first."""
         if not self.differences:
             return []
-        names = list(self.differences[0].metrics)
-        rows = [[name.replace("_", " "), *(_signed(one.metrics[name]) for one in self.differences)] for name in names]
-        rows.append(["p of equal accuracy", *(f"{one.p_value:.2g}" for one in self.differences)])
-        rows.append(["by", *(one.test for one in self.differences)])
-        rows.append(["accuracy is", *(one.verdict for one in self.differences)])
+        paired = [one.paired for one in self.differences]
+        metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.replace("_", " ")
+        rows = [[name.replace("_", " "), *(_signed(one.metrics[name]) for one in paired)] for name in paired[0].metrics]
+        rows.append([f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)])
+        rows.append(["by", *(one.test for one in paired)])
+        rows.append([f"{metric} is", *(one.verdict for one in paired)])
         return rows
 
 
@@ -205,46 +192,32 @@ def _entry(path: Path, name: str) -> Entry:
 
 
 def _difference(first: Evaluation, other: Entry) -> Difference:
-    """Compare two evaluations of the same samples, matched by key and class by name."""
-    place = {key: at for at, key in enumerate(other.evaluation.answers.keys)}
-    order_N = np.array([place[key] for key in first.answers.keys])
-    index = {name: at for at, name in enumerate(first.classes)}
-    renumber_K = np.array([index[name] for name in other.evaluation.classes])
-    second_N = renumber_K[other.evaluation.answers.predicted_N[order_N]]
-    first_N, targets_N = first.answers.predicted_N, first.answers.targets_N
-    groups_N = _groups(first, other.evaluation, order_N)
-    return Difference(
-        name=other.name,
-        metrics=uncertainty.differences(first_N, second_N, targets_N, groups_N),
-        p_value=uncertainty.paired_p_value(first_N, second_N, targets_N, groups_N),
-        test="McNemar" if groups_N is None else "sign flips of groups",
-    )
-
-
-def _groups(first: Evaluation, other: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
-    """Return the group of each of the first's samples, in whose order the other's are `order_N`; None for none.
+    """Compare two evaluations of the same samples, matched by key.
 
     Raises:
         DataError: both have groups, and others.
     """
-    found = []
-    if first.answers.groups is not None:
-        found.append(uncertainty.group_indices(first.answers.groups))
-    if other.answers.groups is not None:
-        found.append(uncertainty.group_indices([other.answers.groups[at] for at in order_N]))
-    if len(found) == 2 and not np.array_equal(found[0], found[1]):
-        raise DataError(
-            f"{first.model['name']} and {other.model['name']} were evaluated with other groups of the same pictures, "
-            "and their comparison would depend on which. Evaluate both with the same --group-by."
+    place = {key: at for at, key in enumerate(other.evaluation.keys)}
+    order_N = np.array([place[key] for key in first.keys])
+    try:
+        return Difference(
+            name=other.name, paired=part_of(first.kind, "figures").compare(first, other.evaluation, order_N)
         )
-    return found[0] if found else None
+    except ValueError:
+        raise DataError(
+            f"{first.model['name']} and {other.evaluation.model['name']} were evaluated with other groups of the same "
+            "pictures, and their comparison would depend on which. Evaluate both with the same --group-by."
+        ) from None
 
 
 def _not_alike(first: Evaluation, second: Evaluation) -> str:
     """Say why two evaluations are not of the same samples; empty where they are."""
-    if set(first.classes) != set(second.classes):
-        differing = sorted(set(first.classes) ^ set(second.classes))
-        return f"they know different classes ({', '.join(differing[:5])}{' …' if len(differing) > 5 else ''})"
+    if first.kind != second.kind:
+        return f"they answer with {first.kind} and with {second.kind}"
+    if set(first.names) != set(second.names):
+        differing = sorted(set(first.names) ^ set(second.names))
+        noun = KINDS.module(first.kind).NOUN
+        return f"they know different {noun} ({', '.join(differing[:5])}{' …' if len(differing) > 5 else ''})"
     if first.data["digest"] != second.data["digest"]:
         return f"they were evaluated on different pictures ({_data(first)}, and {_data(second)})"
     return ""
@@ -281,8 +254,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "counts": dict(evaluation.counts),
         "metrics": dict(evaluation.overall),
         "intervals": {name: asdict(one) for name, one in evaluation.intervals.items()},
-        "ece": evaluation.calibration.ece,
-        "nll": evaluation.calibration.nll,
+        **part_of(evaluation.kind, "figures").brief(evaluation),
     }
 
 
@@ -293,13 +265,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _with_interval(evaluation: Evaluation, name: str) -> str:
-    value, span = evaluation.overall.get(name), evaluation.intervals.get(name)
-    if value is None:
-        return "–"
-    return f"{value:.4f}" + (f" ({span.low:.4f}…{span.high:.4f})" if span else "")
 
 
 def _signed(interval: Interval) -> str:

@@ -16,13 +16,12 @@ from sightsmith.evaluation import gallery, measure
 from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data
-from sightsmith.predictions.labels import Labels
+from sightsmith.kinds import part_of
 from sightsmith.runtime.predictor import Predictor
 
 FOLDER = "report"
 PAGE = f"{FOLDER}/index.html"
 _CURVES = f"{FOLDER}/metrics.csv"
-_CLASS_MAP = "class_map"
 _AS_TRAINED = SourceOptions()
 
 
@@ -81,8 +80,7 @@ def evaluate(
 def figures(done: Evaluation) -> dict[str, Any]:
     return {
         **{name: value for name, value in done.overall.items() if value is not None},
-        "ece": done.calibration.ece,
-        "nll": done.calibration.nll,
+        **part_of(done.kind, "figures").brief(done),
         "count": done.counts["evaluated"],
         "skipped": done.counts["skipped"],
         "intervals": {name: asdict(one) for name, one in done.intervals.items()},
@@ -101,14 +99,11 @@ def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:
 
 def _galleries(predictor: Predictor, chosen: EvaluationData, done: Evaluation) -> Sequence[gallery.Gallery]:
     pictures = {printable(sample.key): sample.picture for sample in chosen.samples}
-    outputs = (_CLASS_MAP,) if _CLASS_MAP in predictor.outputs else ()
 
-    def look_again(chosen_pictures: Sequence[Picture]) -> Iterator[Labels | None]:
-        return (outcome.prediction for outcome in predictor.predict(chosen_pictures, outputs=outputs))
+    def look_again(chosen_pictures: Sequence[Picture]) -> Iterator[Any]:
+        return (outcome.prediction for outcome in predictor.predict(chosen_pictures, outputs=predictor.outputs))
 
-    return gallery.build(
-        done.answers, done.classes, pictures.__getitem__, look_again, predictor.definition.input_settings
-    )
+    return gallery.build(done, pictures.__getitem__, look_again, predictor.definition.input_settings)
 
 
 def _curves(predictor: Predictor) -> str:

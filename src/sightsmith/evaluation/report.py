@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,18 @@ from markupsafe import Markup
 
 from sightsmith.bundle.manifest import Manifest, OriginRecord
 from sightsmith.core import pages
+from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
-from sightsmith.evaluation import charts, selective
-from sightsmith.evaluation.findings import baseline, findings
 from sightsmith.evaluation.gallery import Gallery
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.uncertainty import Interval
+from sightsmith.kinds import KINDS, part_of
+from sightsmith.kinds.parts import charts
+from sightsmith.kinds.parts.sections import LEVELS, Finding, Tile
 
 _PAGES = Path(__file__).with_name("pages")
-_CONFUSIONS = 12
 _NOT_CURVES = {"epoch", "step", "seconds", "images_per_second"}
 _CURVE_POINTS = 200
 """Points drawn of a curve; more cannot be told apart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    name: str
-    value: str
-    explains: str
-    interval: Interval | None = None
 
 
 def report_html(
@@ -51,24 +42,20 @@ def report_html(
         training_csv: the text of training's metrics.csv, for its curves; empty where there is none.
         kept: whether the figures and the answers are in the bundle's report folder.
     """
-    curve = selective.coverage(evaluation.answers.scores_NT[:, 0], evaluation.answers.right_N)
-    few = len(evaluation.classes) <= charts.MAX_MATRIX
+    kind = part_of(evaluation.kind, "report")
     return page(
         "report.html.j2",
         name=evaluation.model["name"],
         evaluation=evaluation,
         kept=kept,
+        noun=KINDS.module(evaluation.kind).NOUN,
         when=f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M} UTC",
-        baseline=baseline(evaluation),
-        tiles=tiles(evaluation),
+        lead=kind.lead(evaluation),
+        tiles=[*kind.tiles(evaluation), *_speed(evaluation)],
         findings=findings(evaluation),
         galleries=galleries,
-        confusion=charts.confusion_chart(evaluation.confusion_KK, evaluation.classes) if few else None,
-        confusions=_confusions(evaluation, _CONFUSIONS if few else 3 * _CONFUSIONS),
-        reliability=charts.reliability_chart(evaluation.calibration.bins),
-        coverage=_coverage(curve),
-        goals=selective.goals(curve),
-        curves=training_curves(training_csv),
+        sections=kind.sections(evaluation, kept=kept),
+        curves=training_curves(training_csv, KINDS.module(evaluation.kind).METRIC),
         facts=facts(evaluation, manifest),
     )
 
@@ -79,48 +66,24 @@ def page(template: str, **values: Any) -> str:
     return pages.template(_PAGES / template).render(css=css, js=js, **values).strip() + "\n"
 
 
-def tiles(evaluation: Evaluation) -> list[Tile]:
-    """Return the headline figures, those with intervals first."""
-    shown = [
-        Tile(name=title, value=_share(interval.value), explains=explains, interval=interval)
-        for key, title, explains in (
-            ("accuracy", "Accuracy", "share of right answers"),
-            ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes, each counting alike"),
-            ("macro_f1", "Macro F1", "mean F1 of the classes, each counting alike"),
-        )
-        if (interval := evaluation.intervals.get(key))
-    ]
-    shown += [
-        Tile(
-            name=f"Top-{key[3:]} accuracy", value=_share(value), explains=f"right one among the {key[3:]} best answers"
-        )
-        for key, value in evaluation.overall.items()
-        if key.startswith("top")
-    ]
-    shown.append(
-        Tile(
-            name="AUROC",
-            value=_plain(evaluation.overall["macro_auroc"]),
-            explains="mean over classes, one against the rest",
-        )
-    )
-    shown.append(
-        Tile(
-            name="Calibration error",
-            value=_share(evaluation.calibration.ece, 2),
-            explains="confidence minus accuracy, mean size",
-        )
-    )
-    if evaluation.seconds > 0:
-        rate = evaluation.counts["asked"] / evaluation.seconds
-        shown.append(
-            Tile(
-                name="Speed",
-                value=f"{rate:,.0f}/s",
-                explains=f"pictures, decoding included; {duration(evaluation.seconds)} in all",
-            )
-        )
-    return shown
+def findings(evaluation: Evaluation) -> list[Finding]:
+    """Return what stands out, the most harmful first: a model that fails, figures that mislead, then the rest."""
+    found = []
+    if evaluation.data.get("warning"):
+        found.append(Finding(level="warning", text=evaluation.data["warning"]))
+    if evaluation.skipped:
+        were = many(len(evaluation.skipped), "picture cannot be used and is", "pictures cannot be used and are")
+        found.append(Finding(level="warning", text=f"{were} not in the figures."))
+    found += part_of(evaluation.kind, "report").findings(evaluation)
+    return sorted(found, key=lambda one: LEVELS.index(one.level))
+
+
+def _speed(evaluation: Evaluation) -> list[Tile]:
+    if evaluation.seconds <= 0:
+        return []
+    rate = evaluation.counts["asked"] / evaluation.seconds
+    explains = f"pictures, decoding included; {duration(evaluation.seconds)} in all"
+    return [Tile(name="Speed", value=f"{rate:,.0f}/s", explains=explains)]
 
 
 def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
@@ -148,8 +111,8 @@ def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in rows if value]
 
 
-def training_curves(text: str) -> list[tuple[str, Markup]]:
-    """Draw the curves of a metrics.csv: `train_X` and `val_X` in one chart, every other column in its own.
+def training_curves(text: str, metric: str = "") -> list[tuple[str, Markup]]:
+    """Draw the curves of a metrics.csv: `train_X` and `val_X` together, others alone, `metric` early.
 
     The x axis is the column `epoch`, or `step` where there is none. Cells left empty are skipped.
     """
@@ -165,7 +128,7 @@ def training_curves(text: str) -> list[tuple[str, Markup]]:
         part, _, rest = column.partition("_")
         title, name = (rest, part) if part in {"train", "val"} and rest else (column, column)
         charted.setdefault(title, []).append(charts.Series(name=name, points=points, css="b" if part == "val" else "a"))
-    ordered = sorted(charted.items(), key=lambda one: one[0] not in {"loss", "accuracy"})
+    ordered = sorted(charted.items(), key=lambda one: len(one[1]) < 2 and one[0] != metric)
     return [(title.replace("_", " "), charts.line_chart(lines, axis, title)) for title, lines in ordered]
 
 
@@ -178,30 +141,6 @@ def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[t
             continue
     step = max(1, len(points) // _CURVE_POINTS)
     return sorted(points.items())[::step]
-
-
-def _coverage(curve: selective.Coverage) -> Markup:
-    step = max(1, len(curve.coverage_P) // 60)
-    last = len(curve.coverage_P) - 1
-    # accuracy over the first few answers jumps between 0 and 1 and says nothing
-    kept = [at for at in range(0, last + 1, step) if curve.coverage_P[at] >= 0.02 or at == last]
-    kept = [*kept, last] if kept[-1:] != [last] else kept
-    return charts.coverage_chart(
-        *([float(part[at]) for at in kept] for part in (curve.coverage_P, curve.accuracy_P, curve.threshold_P))
-    )
-
-
-def _confusions(evaluation: Evaluation, limit: int) -> list[tuple[str, str, int, float]]:
-    support = {one.name: one.support for one in evaluation.per_class}
-    return [(target, answer, count, count / support[target]) for target, answer, count in evaluation.confusions(limit)]
-
-
-def _share(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:.{digits}%}"
-
-
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 def _count(value: Any, noun: str) -> str:

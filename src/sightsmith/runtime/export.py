@@ -23,7 +23,7 @@ from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.ports import Arrays
 from sightsmith.core.progress import track
-from sightsmith.predictions import KINDS
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.proving import Comparison, compare_on_data
 from sightsmith.runtime.runner import Item, Runner

@@ -85,8 +85,8 @@ def compare_on_data(
         made[precision] = Comparison(
             metric=kind.METRIC,
             count=len(samples),
-            trained=kind.measure(expected, truths),
-            exported=kind.measure(got, truths),
+            trained=kind.headline(expected, truths),
+            exported=kind.headline(got, truths),
             agreement=kind.same_answers(expected, got),
             alike=kind.same_answers(expected, got, tie),
             tie=tie,

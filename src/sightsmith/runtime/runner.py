@@ -23,7 +23,7 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.core.placement import UNBOUNDED, Bounds
 from sightsmith.core.ports import Arrays, count, part, stack
 from sightsmith.inputs import INPUTS
-from sightsmith.predictions import KINDS
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.runtime.session import Session, default_batch
 

@@ -11,7 +11,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.names import did_you_mean
-from sightsmith.predictions import KINDS
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.session import Session
 

@@ -15,7 +15,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import picture_size
 from sightsmith.core.overlay import colours
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.predictions.labels import Labels
+from sightsmith.kinds.labels.value import Labels
 
 _LONGEST = (256, 512)
 """Least and most pixels of a heat map's longest side; it is smooth, so it may be stretched over any picture."""

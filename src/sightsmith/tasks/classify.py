@@ -15,9 +15,9 @@ from torch.nn import functional as F  # noqa: N812 -- the field's own name for i
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.kinds.labels.temperature import cross_entropy
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.predictions.parts.temperature import cross_entropy
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts, Learner
 from sightsmith.tasks.parts.mixing import mix

@@ -21,8 +21,8 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
 from sightsmith.inputs import INPUTS
+from sightsmith.kinds import KINDS
 from sightsmith.nets.build import BuiltNet
-from sightsmith.predictions import KINDS
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession
 from sightsmith.tasks.parts.learner import Learner

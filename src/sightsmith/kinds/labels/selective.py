@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.evaluation.metrics import Floats
+from sightsmith.kinds.labels.metrics import Floats
 
 GOALS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 

@@ -19,13 +19,13 @@ about effect measures", 2008 (limits of a sum from those of its parts).
 Shapes: N samples, K classes that have samples, G groups, P pairs of a class and a group that occur together.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.evaluation.metrics import Integers
+from sightsmith.kinds.labels.metrics import Integers
+from sightsmith.kinds.parts.intervals import Interval
 
 _NORMAL = 1.959964
 """Standard deviations of a normal distribution that hold 95 %."""
@@ -37,15 +37,6 @@ _NOTHING = 1e-12
 _STUDENT = (1.0, 0.49928670, -0.01818335, -0.43144554, 0.39122502, -0.11580944)
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value and the range that should hold, 95 times of 100, what it would be on endless pictures of the kind."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +90,6 @@ class _Spread:
     shown_K: Floats
     variance_K: Floats
     freedom_K: Floats
-
-
-def group_indices(groups: Sequence[str]) -> Integers:
-    """Return (N,) the number of each sample's group, counted from 0; a sample without a name is a group of its own."""
-    numbers: dict[str | int, int] = {}
-    return np.array([numbers.setdefault(name or place, len(numbers)) for place, name in enumerate(groups)])
 
 
 def intervals(predicted_N: Integers, targets_N: Integers, groups_N: Integers | None = None) -> dict[str, Interval]:

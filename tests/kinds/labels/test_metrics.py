@@ -11,8 +11,8 @@ import torchmetrics.functional.classification as tm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightsmith.evaluation import calibration, metrics
-from sightsmith.predictions.parts.temperature import softmax
+from sightsmith.kinds.labels import calibration, metrics
+from sightsmith.kinds.labels.temperature import softmax
 
 
 def answers(seed: int, samples: int, classes: int, sharpness: float = 2.0, ties: bool = False):
@@ -155,8 +155,8 @@ def test_wrong_input_is_refused(probabilities, targets, says: str) -> None:
 
 def test_metrics_need_no_torch_and_no_scikit_learn() -> None:
     code = (
-        "import sys; import sightsmith.evaluation.metrics, sightsmith.evaluation.calibration, "
-        "sightsmith.evaluation.uncertainty; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+        "import sys; import sightsmith.kinds.labels.metrics, sightsmith.kinds.labels.calibration, "
+        "sightsmith.kinds.labels.uncertainty; print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.evaluation.metrics import Floats, Integers, check
-from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
+from sightsmith.kinds.labels.metrics import Floats, Integers, check
+from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 
 __all__ = ["Reliability", "brier", "fit_temperature", "log_probabilities", "nll", "reliability"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature
+from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 
 
 def drawn(count: int, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -18,13 +18,16 @@ from sightsmith.core.images import Picture
 from sightsmith.core.images import decode as decode_picture
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
-from sightsmith.predictions.parts.temperature import cross_entropy, fit_temperature, softmax
+from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, softmax
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
 
 METRIC = "accuracy"
-"""What `measure` returns."""
+"""What `headline` returns."""
+
+NOUN = "classes"
+"""What the names are of."""
 
 TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"probabilities": 1e-3, "class_map": 1e-2},
@@ -158,7 +161,7 @@ def same_answers(expected: Sequence[Labels], got: Sequence[Labels], tolerance: f
     return float(np.mean([gap <= tolerance for gap in lost]))
 
 
-def measure(answers: Sequence[Labels], targets: Sequence[int]) -> float:
+def headline(answers: Sequence[Labels], targets: Sequence[int]) -> float:
     """Return the accuracy of N answers against N class indices, in 0…1."""
     return float(np.mean([answer.index == target for answer, target in zip(answers, targets, strict=True)]))
 

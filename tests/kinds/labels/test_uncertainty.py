@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sightsmith.evaluation import metrics, uncertainty
+from sightsmith.kinds.labels import metrics, uncertainty
+from sightsmith.kinds.parts.intervals import group_indices
 
 Integers = NDArray[np.integer]
 RARE = np.repeat([1, 2, 4, 6, 9], [10, 11, 10, 7, 5])
@@ -197,7 +198,7 @@ def test_intervals_of_groups_agree_with_drawing_groups_by_hand() -> None:
 
 @given(groups=st.lists(st.sampled_from(["", "a", "b", "c"]), min_size=1, max_size=30))
 def test_groups_are_numbered_without_gaps(groups: list[str]) -> None:
-    numbers_N = uncertainty.group_indices(groups)
+    numbers_N = group_indices(groups)
     assert set(numbers_N.tolist()) == set(range(groups.count("") + len(set(groups) - {""})))
     for name, number in zip(groups, numbers_N.tolist(), strict=True):
         alike = [other for other, at in zip(groups, numbers_N.tolist(), strict=True) if at == number]

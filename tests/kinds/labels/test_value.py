@@ -8,8 +8,8 @@ from PIL import Image
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.predictions import KINDS
-from sightsmith.predictions.labels import Labels, decode, differences, measure, same_answers
+from sightsmith.kinds import KINDS
+from sightsmith.kinds.labels.value import Labels, decode, differences, headline, same_answers
 
 
 def labels(scores, class_map=None):
@@ -149,4 +149,4 @@ def test_differences_and_answers():
     assert differences(before, after) == pytest.approx({"probabilities": 0.1, "class_map": 0.1})
     assert same_answers(before, after) == 0.5
     assert same_answers(before, after, tolerance=0.05) == 1
-    assert measure(after, [0, 0]) == 0.5
+    assert headline(after, [0, 0]) == 0.5

@@ -1,0 +1,43 @@
+"""One kind of answer is one folder: what is true and what is answered, from raw outputs to the report.
+
+A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pillow alone):
+
+- `PREDICTION`: the class of an answer, with `to_json`; `METRIC`: the headline; `TOLERANCES`: by precision, the largest
+  `differences` of each part of an answer from what the trained model gave;
+- `decode(outputs, names, calibrated) -> list`: the answers to a batch;
+- `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
+- `headline(answers, truths) -> float`: the headline metric, higher is better;
+- `calibrate(outputs, targets) -> (values, figures)`: what is fitted after training, and the figures that it leads to.
+
+`figures.py` measures; it is loaded when a model is evaluated:
+
+- `measure(answers, truths, names, groups_N) -> Measured`, and `load(raw, rows) -> figures`, `save(evaluated) -> dict`
+  for what the kind adds to evaluation.json;
+- `to_table(rows, names) -> (header, lead, cells)` and `from_table(header, cells, names)`: columns of predictions.csv,
+  of which every row fills the first `lead`;
+- `compare(first, second, names_of_both, groups_N) -> Paired`: two models on the same samples;
+- `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics; `text(evaluated) -> list[str]`.
+
+`report.py` tells people; it is loaded when a page is made:
+
+- `lead`, `tiles`, `findings`, `sections`: of an evaluation (`parts/sections.py`);
+- `picks(evaluated, each) -> list[Pick]`, `said(evaluated, sample) -> list[Piece]`, and
+  `heats(answer, evaluated, sample, input_settings, size)`: which
+  pictures to show, what to say of them, and what to draw over them;
+- `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
+"""
+
+from importlib import import_module
+from pkgutil import extend_path
+from types import ModuleType
+
+from sightsmith.core.catalogue import Catalogue
+
+__path__ = extend_path(__path__, __name__)
+
+KINDS = Catalogue("sightsmith.kinds", "kind of answer", folders=True)
+
+
+def part_of(kind: str, part: str) -> ModuleType:
+    """Import `figures` or `report` of a kind."""
+    return import_module(f"{KINDS.module(kind).__name__}.{part}")

@@ -1,0 +1,366 @@
+"""What the report and the comparison tell of a classifier.
+
+Shapes: N samples, K classes.
+"""
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from sightsmith.core.counts import first_few, many
+from sightsmith.core.pages import breakable
+from sightsmith.kinds.labels import selective
+from sightsmith.kinds.labels.charts import MAX_MATRIX, confusion_chart, coverage_chart, reliability_chart
+from sightsmith.kinds.labels.figures import ClassFigures, Figures, Rows
+from sightsmith.kinds.labels.value import Labels
+from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.parts.sections import (
+    Cell,
+    Chart,
+    Column,
+    Evaluated,
+    Finding,
+    Note,
+    Pick,
+    Piece,
+    Section,
+    Table,
+    Tile,
+    in_turn,
+    share,
+)
+
+_WIDE = 0.05
+"""Half-width of the accuracy's interval from which the test set is called small."""
+_UNCALIBRATED = 0.03
+"""Expected calibration error from which the probabilities are called off."""
+_WEAK = 0.1
+"""Distance of a class's recall below the mean from which it is named."""
+_FREQUENT = 0.05
+"""Share of a class given to one other class from which the pair is named."""
+_CONFUSIONS = 12
+_SIDE_BY_SIDE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
+
+
+def lead(evaluated: Evaluated) -> Markup:
+    """Return the first paragraph."""
+    counts, span = evaluated.counts, evaluated.intervals["accuracy"]
+    name, constant = baseline(evaluated)
+    groups = f" in {counts['groups']:,} groups" if "groups" in counts else ""
+    others = "groups" if "groups" in counts else "pictures"
+    return Markup(
+        "Right on <b>{}</b> of {:,} pictures{}; with other {} of the same kind between {} and {} is to be expected "
+        "(95% interval). Always answering “{}” would be right on {}."
+    ).format(
+        share(evaluated.overall["accuracy"]),
+        counts["evaluated"],
+        groups,
+        others,
+        share(span.low),
+        share(span.high),
+        breakable(name),
+        share(constant),
+    )
+
+
+def tiles(evaluated: Evaluated) -> list[Tile]:
+    """Return the headline figures, those with intervals first."""
+    shown = [
+        Tile(name=title, value=share(interval.value), explains=explains, interval=interval)
+        for key, title, explains in (
+            ("accuracy", "Accuracy", "share of right answers"),
+            ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes, each counting alike"),
+            ("macro_f1", "Macro F1", "mean F1 of the classes, each counting alike"),
+        )
+        if (interval := evaluated.intervals.get(key))
+    ]
+    shown += [
+        Tile(name=f"Top-{key[3:]} accuracy", value=share(value), explains=f"right one among the {key[3:]} best answers")
+        for key, value in evaluated.overall.items()
+        if key.startswith("top")
+    ]
+    area = evaluated.overall["macro_auroc"]
+    value = "–" if area is None else f"{area:.3f}"
+    shown.append(Tile(name="AUROC", value=value, explains="mean over classes, one against the rest"))
+    ece = share(evaluated.figures.calibration.ece, 2)
+    shown.append(Tile(name="Calibration error", value=ece, explains="confidence minus accuracy, mean size"))
+    return shown
+
+
+def baseline(evaluated: Evaluated) -> tuple[str, float]:
+    """Return the most frequent class and the accuracy of always answering it."""
+    most = max(evaluated.figures.per_class, key=lambda one: one.support)
+    return most.name, most.support / evaluated.counts["evaluated"]
+
+
+def findings(evaluated: Evaluated) -> list[Finding]:
+    """Return what stands out, each by a stated rule."""
+    return [
+        *_failures(evaluated),
+        *_absent(evaluated),
+        *_certainty(evaluated),
+        *_weakest(evaluated),
+        *_confusion(evaluated),
+        *_believed(evaluated),
+    ]
+
+
+def _failures(evaluated: Evaluated) -> list[Finding]:
+    """Find classes that the model never recognises, and an answer that is no better than a constant one."""
+    found = []
+    never = sorted(
+        (one for one in evaluated.figures.per_class if one.support and not one.recall), key=lambda one: -one.support
+    )
+    if never:
+        shown = first_few([f"“{one.name}” (0 of {one.support:,})" for one in never], 8)
+        found.append(Finding(level="error", text=f"Never recognised: {shown}."))
+    name, constant = baseline(evaluated)
+    if evaluated.intervals["accuracy"].low <= constant:
+        found.append(
+            Finding(
+                level="error", text=f"Not shown to be better than always answering “{name}” ({constant:.1%} right)."
+            )
+        )
+    return found
+
+
+def _absent(evaluated: Evaluated) -> list[Finding]:
+    absent = evaluated.figures.absent
+    if not absent:
+        return []
+    names = ", ".join(absent[:8]) + (" …" if len(absent) > 8 else "")
+    return [
+        Finding(level="warning", text=f"Classes without a sample, left out of the averages: {names} ({len(absent)}).")
+    ]
+
+
+def _certainty(evaluated: Evaluated) -> list[Finding]:
+    span, counts = evaluated.intervals["accuracy"], evaluated.counts
+    half = (span.high - span.low) / 2
+    if half < _WIDE:
+        return []
+    if "groups" in counts:
+        counted = many(counts["groups"], "group leaves", "groups leave")
+    else:
+        counted = many(counts["evaluated"], "picture leaves", "pictures leave")
+    return [
+        Finding(
+            level="warning",
+            text=f"{counted} the accuracy uncertain by ±{half * 100:.1f} points; four times as many would halve that.",
+        )
+    ]
+
+
+def _weakest(evaluated: Evaluated) -> list[Finding]:
+    known: list[tuple[float, ClassFigures]] = [
+        (one.recall, one) for one in evaluated.figures.per_class if one.recall is not None
+    ]
+    recall, weakest = min(known, key=lambda pair: pair[0])
+    mean = evaluated.overall["balanced_accuracy"] or 0.0
+    if not recall or recall > mean - _WEAK:  # a class that is never recognised is told as a failure
+        return []
+    found = f"“{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%})"
+    return [Finding(level="warning", text=f"Weakest class: {found}.")]
+
+
+def _confusion(evaluated: Evaluated) -> list[Finding]:
+    most = evaluated.figures.confusions(1)
+    if not most:
+        return []
+    target, answer, count = most[0]
+    support = _support(evaluated.figures)[target]
+    if count < 2 or count / support < _FREQUENT:
+        return []
+    text = f"Most frequent confusion: “{target}” taken for “{answer}”, {count:,} of {support:,}."
+    return [Finding(level="note", text=text)]
+
+
+def _believed(evaluated: Evaluated) -> list[Finding]:
+    figures = evaluated.figures.calibration
+    if figures.ece < _UNCALIBRATED:
+        text = f"Probabilities can be taken at their word: off by {figures.ece * 100:.1f} points on average."
+        return [Finding(level="note", text=text)]
+    off = f"probabilities are off by {figures.ece * 100:.1f} points on average"
+    # The best temperature is that of the likelihood, which need not bring the mean gap down.
+    if figures.best_ece >= figures.ece:
+        text = f"The {off}, too high for some and too low for others: temperature scaling cannot fix it."
+        return [Finding(level="warning", text=text)]
+    sure = "too sure of itself" if figures.best_temperature > 1 else "less sure than it could be"
+    way_out = f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}"
+    return [Finding(level="warning", text=f"The model is {sure}: its {off}; {way_out}.")]
+
+
+def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
+    """Return the parts of the report; `kept` tells whether the figures are in the bundle's report folder."""
+    return [_confused(evaluated, kept=kept), _each_class(evaluated), _reliable(evaluated)]
+
+
+def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
+    figures: Figures = evaluated.figures
+    count = len(evaluated.names)
+    few = count <= MAX_MATRIX
+    where = "evaluation.json" if kept else "what evaluate --json prints"
+    note = (
+        Markup(
+            'A row is what the picture shows, a column what the model said. <span style="color:var(--right)">■</span> '
+            'right, <span style="color:var(--wrong)">■</span> wrong; the stronger, the larger the share of the row '
+            "(mistakes on a square-root scale)."
+        )
+        if few
+        else f"{count} classes are too many for a readable matrix; the most frequent confusions are below, and the "
+        f"whole matrix is in {where}."
+    )
+    confusions = figures.confusions(_CONFUSIONS if few else 3 * _CONFUSIONS)
+    support = _support(figures)
+    rows = [
+        [Cell(target, "name"), Cell(answer, "name"), Cell(f"{count:,}"), _meter(count / support[target])]
+        for target, answer, count in confusions
+    ]
+    header = [Cell("Picture shows", ""), Cell("Model said", ""), Cell("Pictures"), Cell("Of the class")]
+    chart = [Chart(svg=confusion_chart(figures.confusion_KK, evaluated.names), scrolls=True)] if few else []
+    table = (
+        Table(title="Most frequent confusions", header=header, rows=rows)
+        if rows
+        else Note(text="No picture was answered wrongly.", quiet=False)
+    )
+    return Section(title="Which classes are confused", note=note, beside=True, blocks=[*chart, table])
+
+
+def _each_class(evaluated: Evaluated) -> Section:
+    note = (
+        "Precision: how many of the answers “this class” are right. Recall: how many of the class's pictures are "
+        "found. F1: their harmonic mean. AUROC: how often a picture of the class gets a higher score for it than one "
+        "of another class."
+    )
+    header = [Cell("Class", ""), *(Cell(name) for name in ("Pictures", "Precision", "Recall", "F1", "AUROC"))]
+    rows = [
+        [
+            Cell(one.name, "name"),
+            Cell(f"{one.support:,}", value=one.support),
+            *map(_meter, (one.precision, one.recall, one.f1, one.auroc)),
+        ]
+        for one in evaluated.figures.per_class
+    ]
+    return Section(title="Each class", note=note, blocks=[Table(header=header, rows=rows, sortable=True)])
+
+
+def _reliable(evaluated: Evaluated) -> Section:
+    figures, rows = evaluated.figures.calibration, evaluated.rows
+    curve = selective.coverage(rows.scores_NT[:, 0], rows.right_N)
+    goals = selective.goals(curve)
+    reliability = Column(
+        title="Reliability",
+        blocks=[
+            Note(
+                text="Of all answers given with a confidence of 80%, 80% should be right: bars should end on the "
+                "dashed line."
+            ),
+            Chart(svg=reliability_chart(figures.bins)),
+            Note(
+                text=f"Expected calibration error (15 bins of equal width): {share(figures.ece, 2)}; negative "
+                f"log-likelihood {figures.nll:.4f}; Brier score {figures.brier:.4f}."
+            ),
+        ],
+    )
+    table = Table(
+        header=[Cell("To be right on", ""), Cell("answer from a score of"), Cell("which answers")],
+        rows=[
+            [Cell(f"{goal.accuracy * 100:g}%", ""), Cell(f"{goal.threshold:.3f}"), Cell(share(goal.coverage))]
+            for goal in goals
+        ],
+    )
+    caution = Note(text="Thresholds were found on these pictures; check one on others before relying on it.")
+    advice: list[Table | Note] = [table, caution] if goals else []
+    sure = Column(
+        title="Answering only when sure",
+        blocks=[
+            Note(text="Leaving the least confident pictures to a person makes the other answers right more often."),
+            Chart(svg=_coverage(curve)),
+            *advice,
+        ],
+    )
+    return Section(title="Can the probabilities be believed?", columns=[reliability, sure])
+
+
+def _coverage(curve: selective.Coverage) -> Markup:
+    step = max(1, len(curve.coverage_P) // 60)
+    last = len(curve.coverage_P) - 1
+    # accuracy over the first few answers jumps between 0 and 1 and says nothing
+    kept = [at for at in range(0, last + 1, step) if curve.coverage_P[at] >= 0.02 or at == last]
+    kept = [*kept, last] if kept[-1:] != [last] else kept
+    return coverage_chart(
+        *([float(part[at]) for at in kept] for part in (curve.coverage_P, curve.accuracy_P, curve.threshold_P))
+    )
+
+
+def picks(evaluated: Evaluated, each: int) -> list[Pick]:
+    """Return the pictures worth looking at.
+
+    Mistakes, most confident first, and right answers, least confident first: both one of each group in turn, so that
+    the frames of one video do not fill the row. Then right answers, the surest of each class in turn, so that one easy
+    class does not.
+    """
+    rows: Rows = evaluated.rows
+    groups_N = np.arange(len(rows.right_N)) if evaluated.groups is None else group_indices(evaluated.groups)
+    surest_first = np.argsort(-rows.scores_NT[:, 0], kind="stable")
+    right = surest_first[rows.right_N[surest_first]]
+    return [
+        Pick(
+            title="Most confidently wrong",
+            explains="Look here first: wrong labels, classes that look alike, or a model that looks at the wrong "
+            "place. The heat maps show what speaks for the answer given and for the right one.",
+            samples_N=in_turn(surest_first[~rows.right_N[surest_first]], groups_N)[:each],
+        ),
+        Pick(
+            title="Right, but least sure",
+            explains="One step from a mistake.",
+            samples_N=in_turn(right[::-1], groups_N)[:each],
+        ),
+        Pick(
+            title="Right and surest",
+            explains="The surest of each class in turn: what the model takes the class to be.",
+            samples_N=in_turn(right, rows.targets_N)[:each],
+        ),
+    ]
+
+
+def said(evaluated: Evaluated, sample: int) -> list[Piece]:
+    """Return what is said below the picture of a sample: the answer, and the truth where it is another."""
+    rows: Rows = evaluated.rows
+    answer, score = evaluated.names[rows.predicted_N[sample]], share(float(rows.scores_NT[sample, 0]))
+    if rows.right_N[sample]:
+        return [Piece(answer, "yes"), Piece(f" {score}")]
+    target, own = evaluated.names[rows.targets_N[sample]], share(float(rows.target_scores_N[sample]))
+    return [Piece(answer, "no"), Piece(f" {score}, is "), Piece(target, "bold"), Piece(f" {own}")]
+
+
+def heats(
+    answer: Labels, evaluated: Evaluated, sample: int, input_settings: Any, size: tuple[int, int]
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """Return what to lay over the picture of a sample, (name, (H, W) in 0…1): the evidence for answer and truth."""
+    if answer.class_map_Khw is None:
+        return []
+    rows: Rows = evaluated.rows
+    shown = dict.fromkeys((int(rows.predicted_N[sample]), int(rows.targets_N[sample])))
+    return [(evaluated.names[index], answer.heat(index, input_settings, size)) for index in shown]
+
+
+def side_by_side(evaluated: Evaluated) -> dict[str, str]:
+    """Return a row a figure for a comparison."""
+    rows = {}
+    for name in _SIDE_BY_SIDE:
+        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
+        between = f" ({span.low:.4f}…{span.high:.4f})" if span else ""
+        rows[name.replace("_", " ")] = "–" if value is None else f"{value:.4f}{between}"
+    figures = evaluated.figures.calibration
+    return {**rows, "ECE": f"{figures.ece:.4f}", "NLL": f"{figures.nll:.4f}"}
+
+
+def _support(figures: Figures) -> dict[str, int]:
+    return {one.name: one.support for one in figures.per_class}
+
+
+def _meter(value: float | None) -> Cell:
+    return Cell(share(value), value="" if value is None else value, share=value or 0)

@@ -1,0 +1,169 @@
+"""Drawing charts as inline SVG. Colours come from the page's CSS, so they follow light, dark and print.
+
+Every mark carries a `<title>`, which browsers show on hover and screen readers read.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+LETTER = 6.2
+"""Width of a letter of 11-pixel text, in pixels, for leaving room; labels are cut, never trusted to fit."""
+_LABEL_LETTERS = 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One line of a chart: its name, its points in order of x, and its CSS class (`a` or `b`)."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    css: str = "a"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Where a chart's plot lies in its drawing, and the ranges of its axes."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return the place of a point in the drawing."""
+        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
+        return self.left + self.width * across, self.top + self.height * (1 - up)
+
+
+def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, percent: bool = False) -> Markup:
+    """Draw lines over a common x axis."""
+    xs = [x for one in series for x, _ in one.points]
+    ys = [y for one in series for _, y in one.points]
+    frame = Frame(left=52, top=30, width=392, height=206, x=padded(xs, 0), y=padded(ys, 0.06))
+    parts = [grid(frame, x_label, percent_y=percent, whole_x=all(x == round(x) for x in xs))]
+    parts += [_line(frame, one, percent) for one in series]
+    return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend([(one.name, one.css) for one in series], 52)])
+
+
+def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:
+    """Cut a long name in the middle, where names of a kind differ least."""
+    if len(name) <= letters:
+        return name
+    tail = (letters - 1) // 2
+    return f"{name[: letters - 1 - tail]}…{name[-tail:]}"
+
+
+def nice_steps(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round numbers inside a range, spaced by 1, 2 or 5 times a power of ten."""
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [round(place * step, 12) for place in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def grid(
+    frame: Frame, x_label: str, *, percent_y: bool = False, percent_x: bool = False, whole_x: bool = False
+) -> Markup:
+    parts = []
+    foot = frame.top + frame.height
+    for value in nice_steps(*frame.y):
+        y = frame.at(frame.x[0], value)[1]
+        parts.append(tag("line", x1=frame.left, y1=y, x2=frame.left + frame.width, y2=y, class_="grid"))
+        parts.append(text(frame.left - 6, y + 4, _number(value, percent_y), "end"))
+    for value in nice_steps(*frame.x):
+        if whole_x and value != round(value):
+            continue
+        x = frame.at(value, frame.y[0])[0]
+        parts.append(text(x, foot + 16, _number(value, percent_x), "middle"))
+    parts.append(tag("line", x1=frame.left, y1=foot, x2=frame.left + frame.width, y2=foot, class_="axis"))
+    parts.append(text(frame.left + frame.width / 2, foot + 34, x_label, "middle", "label"))
+    return Markup("").join(parts)
+
+
+def _line(frame: Frame, one: Series, percent: bool) -> Markup:
+    dots = [
+        dot(frame, x, y, one.css, f"{one.name} at {_number(x, False)}: {_number(y, percent, exact=True)}")
+        for x, y in one.points
+    ]
+    return Markup("").join([path(frame, one.points, one.css), *(dots if len(dots) <= 120 else [])])
+
+
+def path(frame: Frame, points: Sequence[tuple[float, float]], css: str) -> Markup:
+    places = " ".join("{:.1f},{:.1f}".format(*frame.at(x, y)) for x, y in points)
+    return tag("polyline", points=places, class_=f"line {css}")
+
+
+def dot(frame: Frame, x: float, y: float, css: str, title: str) -> Markup:
+    across, down = frame.at(x, y)
+    return tag("circle", tag("title", title), cx=across, cy=down, r=2.2, class_=f"dot {css}")
+
+
+def legend(entries: Sequence[tuple[str, str]], left: float) -> Markup:
+    parts, x = [], left
+    for name, css in entries:
+        parts.append(tag("rect", x=x, y=9, width=12, height=4, rx=2, class_=f"key {css}"))
+        parts.append(text(x + 17, 15, name, "start"))
+        x += 34 + len(name) * LETTER
+    return Markup("").join(parts)
+
+
+def padded(values: Sequence[float], pad: float, high: float | None = None) -> tuple[float, float]:
+    low, top = min(values), max(values)
+    if top - low < 1e-9:
+        low, top = low - 0.5 * (abs(low) or 1), top + 0.5 * (abs(top) or 1)
+    room = pad * (top - low)
+    return low - room, top + room if high is None else max(high, *values)
+
+
+def _number(value: float, percent: bool, *, exact: bool = False) -> str:
+    if percent:
+        return f"{value:.2%}" if exact else f"{value * 100:.4g}%"
+    return f"{value:.4g}" if exact else f"{value:g}"
+
+
+def text(
+    x: float, y: float, words: str, anchor: str, css: str = "", *, turn: float = 0, font_size: float | None = None
+) -> Markup:
+    extra = {"transform": f"rotate({turn:g} {x:.1f} {y:.1f})"} if turn else {}
+    if font_size is not None:
+        extra["font_size"] = f"{font_size:.1f}"
+    return tag("text", words, x=x, y=y, text_anchor=anchor, class_=css, **extra)
+
+
+def tag(name: str, *children: str | Markup, **attributes: str | float) -> Markup:
+    """Return an element; text and attribute values are escaped, `class_` and `text_anchor` become SVG's names."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
+        for key, value in attributes.items()
+        if value != ""
+    )
+    inside = Markup("").join(children)
+    return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704  # every part is escaped above
+
+
+def _short(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def svg(width: float, height: float, title: str, parts: Sequence[Markup], *, grow: bool = True) -> Markup:
+    # a chart may grow to its column; a matrix may shrink as long as its numbers can be read, then its box scrolls
+    style = (
+        f"max-width:{width * 1.2:.0f}px"
+        if grow
+        else f"width:{width:.0f}px;max-width:100%;min-width:{width * 0.85:.0f}px"
+    )
+    return tag(
+        "svg",
+        tag("title", title),
+        *parts,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        role="img",
+        style=style,
+    )

@@ -1,0 +1,166 @@
+"""What a kind of answer tells in the report of an evaluation; one template draws it for every kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from sightsmith.kinds.parts.intervals import Interval
+
+LEVELS = ("error", "warning", "note")
+
+
+class Evaluated(Protocol):
+    """What an evaluation knows, whatever the kind of answer.
+
+    Attributes:
+        names: of what the model tells apart, in the order of the indices.
+        counts: `evaluated` samples, and their `groups` if they have any.
+        groups: name of each sample's group, or None.
+        overall: metrics by name; None where undefined.
+        intervals: 95 % intervals of some of them.
+        figures: what else the kind measured.
+        rows: the kind's record of each answer beside its truth.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+    @property
+    def groups(self) -> tuple[str, ...] | None: ...
+    @property
+    def overall(self) -> Mapping[str, float | None]: ...
+    @property
+    def intervals(self) -> Mapping[str, Interval]: ...
+    @property
+    def figures(self) -> Any: ...
+    @property
+    def rows(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a kind measured on N answers: as in `Evaluated`."""
+
+    overall: Mapping[str, float | None]
+    intervals: Mapping[str, Interval]
+    figures: Any
+    rows: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One sentence, and how much harm lies in not knowing it."""
+
+    level: Literal["note", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A headline figure."""
+
+    name: str
+    value: str
+    explains: str
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        text: what it shows.
+        css: its class: `name` for words, `n` for numbers.
+        value: what the table is sorted by; None for the text.
+        share: draws a bar of this length, in 0…1.
+    """
+
+    text: str
+    css: str = "n"
+    value: float | str | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under a header; a sortable one has buttons in it."""
+
+    header: Sequence[Cell]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    sortable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A drawing; one that scrolls keeps its size."""
+
+    svg: Markup
+    scrolls: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A paragraph."""
+
+    text: str | Markup
+    quiet: bool = True
+
+
+Block = Table | Chart | Note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a section: a title and blocks below each other."""
+
+    title: str = ""
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A titled part of the report: blocks below each other, beside each other, or columns."""
+
+    title: str
+    note: str | Markup = ""
+    blocks: Sequence[Block] = ()
+    beside: bool = False
+    columns: Sequence[Column] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some words of what is said below a picture; `mark` is `yes`, `no` or `bold`."""
+
+    text: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """A row of pictures worth looking at: which samples, most telling first."""
+
+    title: str
+    explains: str
+    samples_N: NDArray[Any] = field(repr=False)
+
+
+def in_turn(samples_N: NDArray[Any], kinds_N: NDArray[Any]) -> NDArray[Any]:
+    """Reorder so that the first of each kind come first, then the second of each, and so on."""
+    seen: dict[int, int] = {}
+    turns = []
+    for kind in kinds_N[samples_N].tolist():
+        turns.append(seen.get(kind, 0))
+        seen[kind] = turns[-1] + 1
+    return samples_N[sorted(range(len(turns)), key=turns.__getitem__)]
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """Return a share of 0…1 in per cent, – for None."""
+    return "–" if value is None else f"{value:.{digits}%}"

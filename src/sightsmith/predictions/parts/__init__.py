@@ -1,1 +1,0 @@
-"""Parts that kinds of prediction, training and evaluation share."""
