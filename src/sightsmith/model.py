@@ -113,7 +113,7 @@ class Model:
             **settings: the further fields of `sightsmith.evaluation.settings.EvaluateSettings`, such as `split="val"`.
 
         Returns:
-            The evaluation: `overall`, `intervals`, `figures` (`per_class`, `confusion_KK`, `calibration` …), `to_json()`.
+            The evaluation: `overall`, `intervals`, `figures` (`per_class`, `calibration` …), `to_json()`.
         """
         from sightsmith.evaluation.evaluate import evaluate
 
