@@ -51,8 +51,8 @@ class Model:
         return self.bundle.manifest
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the scores."""
+    def names(self) -> tuple[str, ...]:
+        """Names of what the model tells apart (classes), in the order of the scores."""
         return self.manifest.definition.names
 
     @property
@@ -184,7 +184,8 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {len(self.classes)} classes, {self.why}>"
+        noun = self.predictor.kind.NOUN
+        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {len(self.names)} {noun}, {self.why}>"
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())

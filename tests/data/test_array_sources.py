@@ -51,7 +51,7 @@ def write_mnist(folder, *, zipped=True, sets=("train", "t10k")):
 def test_idx_folder(tmp_path, zipped):
     source = open_source(write_mnist(tmp_path, zipped=zipped))
     assert source.format == "idx"
-    assert source.classes == ("0", "1", "2")
+    assert source.names == ("0", "1", "2")
     assert len(source.samples) == 24
     first, other = source.samples[0], source.samples[12]
     assert (first.key, first.split, other.key, other.split) == ("train/00000", "train", "test/00000", "test")
@@ -69,7 +69,7 @@ def test_one_idx_file_with_its_labels(tmp_path):
 def test_idx_classes_by_file(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "classes.txt").write_text("cat\ndog\nowl\n")
-    assert open_source(tmp_path).classes == ("cat", "dog", "owl")
+    assert open_source(tmp_path).names == ("cat", "dog", "owl")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     with pytest.raises(DataError, match=r"label 2 has no name; there are names for 0…1"):
         open_source(tmp_path)
@@ -153,9 +153,9 @@ def test_npz_with_medmnist_keys(tmp_path):
 def test_npz_plain_with_names_and_gaps(tmp_path):
     file = tmp_path / "set.npz"
     np.savez(file, images=PICTURES, labels=LABELS * 10)
-    assert open_source(file).classes == ("0", "10", "20")
+    assert open_source(file).names == ("0", "10", "20")
     np.savez(file, images=PICTURES, labels=LABELS, classes=np.array(["cat", "dog", "owl"]))
-    assert open_source(file).classes == ("cat", "dog", "owl")
+    assert open_source(file).names == ("cat", "dog", "owl")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_cifar10_binary(tmp_path):
     for location in (folder, tmp_path):
         source = open_source(location)
         assert source.format == "cifar"
-        assert source.classes == ("airplane", "automobile")
+        assert source.names == ("airplane", "automobile")
         assert [s.split for s in source.samples] == ["train"] * 8 + ["test"] * 2
     record = np.fromfile(folder / "data_batch_2.bin", dtype=np.uint8).reshape(4, -1)[1]
     picture = source.samples[5].picture
@@ -255,7 +255,7 @@ def test_cifar100_binary_has_the_fine_labels(tmp_path):
         (tmp_path / f"{name}.bin").write_bytes(records.tobytes())
     (tmp_path / "fine_label_names.txt").write_text("apple\nbear\nbee\n")
     source = open_source(tmp_path)
-    assert source.classes == ("apple", "bear", "bee")
+    assert source.names == ("apple", "bear", "bee")
     assert source.targets().tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
 
 
@@ -284,7 +284,7 @@ def test_imagenet_with_folders(tmp_path):
     put(tmp_path, "train/n02084071/a.JPEG", "train/n01440764/b.JPEG", "val/n01440764/c.JPEG")
     source = open_source(tmp_path)
     assert source.format == "imagenet"
-    assert source.classes == ("n01440764", "n02084071")
+    assert source.names == ("n01440764", "n02084071")
     assert {s.key: s.split for s in source.samples} == {
         "train/n01440764/b.JPEG": "train",
         "train/n02084071/a.JPEG": "train",
@@ -303,7 +303,7 @@ def test_imagenet_as_kaggle_packs_it(tmp_path):
     )
     (tmp_path / "LOC_synset_mapping.txt").write_text("n01440764 tench\nn02012849 crane\nn03126707 crane\n")
     source = open_source(tmp_path)
-    assert source.classes == ("tench", "crane (n02012849)", "crane (n03126707)")
+    assert source.names == ("tench", "crane (n02012849)", "crane (n03126707)")
     assert [(s.key, s.target) for s in source.samples if s.split == "val"] == [
         ("val/ILSVRC2012_val_00000001.JPEG", 0),
         ("val/ILSVRC2012_val_00000002.JPEG", 1),
@@ -355,7 +355,7 @@ def test_tables_of_imagenet_may_repeat_themselves_and_have_headers(tmp_path):
     put(tmp_path, "val/a cat.JPEG")
     (tmp_path / "classes.csv").write_text('index,wnid,name,\n0,n02012849,"crane, bird",\n\n1,n01440764,tench\n')
     source = open_source(tmp_path)
-    assert source.classes == ("crane, bird", "tench")
+    assert source.names == ("crane, bird", "tench")
     assert [(s.key, s.target) for s in source.samples if s.split == "val"] == [("val/a cat.JPEG", 1), ("val/c.JPEG", 0)]
 
 
@@ -376,12 +376,12 @@ def test_unlabelled_pictures_of_imagenet_are_bad_unless_they_are_of_the_test(tmp
 
 def test_flat_imagenet_keeps_the_order_of_its_list(shared_data):
     source = open_source(shared_data("imagenet500"))
-    assert (len(source.samples), len(source.classes)) == (500, 1000)
-    by_key = {s.key: source.classes[s.target] for s in source.samples}
+    assert (len(source.samples), len(source.names)) == (500, 1000)
+    by_key = {s.key: source.names[s.target] for s in source.samples}
     assert by_key["n01440764_tench.jpg"] == "tench"
     assert by_key["n13133613_ear.jpg"] == "ear"
-    assert source.classes.index("ear") == 998
-    assert len(set(source.classes)) == 1000
+    assert source.names.index("ear") == 998
+    assert len(set(source.names)) == 1000
 
 
 def test_real_arrays(shared_data):
@@ -397,14 +397,14 @@ def test_known_data_opens_from_the_cache_with_no_network(tmp_path, monkeypatch):
     write_mnist(tmp_path / "data" / "fashion-mnist")
     source = open_source("fashion_mnist")
     assert source.location == "fashion-mnist"
-    assert source.classes[9] == "Ankle boot"
+    assert source.names[9] == "Ankle boot"
     assert source.licence == "MIT"
     write_mnist(tmp_path / "data" / "mnist" / "MNIST" / "raw", zipped=False)
     assert open_source("mnist").samples[0].key == "train/00000"
     write_cifar10(tmp_path / "data" / "cifar10" / "cifar-10-batches-bin")
-    assert open_source("cifar10").classes == ("airplane", "automobile")
+    assert open_source("cifar10").names == ("airplane", "automobile")
     put(tmp_path / "data" / "imagenet", "train/n01440764/a.JPEG", "train/n02012849/b.JPEG")
-    assert open_source("imagenet").classes == ("n01440764", "n02012849")
+    assert open_source("imagenet").names == ("n01440764", "n02012849")
 
 
 def test_imagenet_by_name_says_where_to_put_it(tmp_path, monkeypatch):

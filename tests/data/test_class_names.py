@@ -34,7 +34,7 @@ def listed(tmp_path, text):
 def test_numbered_classes_get_the_names_of_a_list(tmp_path, text):
     put(tmp_path / "signs", "00000/a.png", "1/b.png", "2/c.png")
     source = open_source(tmp_path / "signs", listed(tmp_path, text))
-    assert source.classes == ("stop", "yield", "no entry, both ways")
+    assert source.names == ("stop", "yield", "no entry, both ways")
     assert [(sample.key, sample.target) for sample in source.samples] == [
         ("00000/a.png", 0),
         ("1/b.png", 1),
@@ -49,9 +49,9 @@ def test_every_format_is_named_the_same_way(tmp_path):
     np.savez(tmp_path / "set.npz", images=np.zeros((2, 9, 9), np.uint8), labels=np.array([10, 2]))
     by_name = SourceOptions(names=options.names, label_by=r"_(\d+)")
     for place, how in (("table.csv", options), ("set.npz", options), ("flat", by_name)):
-        assert open_source(tmp_path / place, how).classes == ("two", "ten")
+        assert open_source(tmp_path / place, how).names == ("two", "ten")
     numbers = listed(tmp_path, "\n".join(["zero", "one", *"23456789"]))
-    assert open_source("digits", numbers).classes[:3] == ("zero", "one", "2")
+    assert open_source("digits", numbers).names[:3] == ("zero", "one", "2")
 
 
 @pytest.mark.parametrize(

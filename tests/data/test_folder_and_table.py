@@ -34,7 +34,7 @@ def test_a_folder_per_class(tmp_path):
     put(tmp_path, "cats/1.png", "cats/10.png", "cats/2.PNG", "dogs/x.JPeG", "birds/owl/deep/3.tif")
     source = open_source(str(tmp_path))
     assert source.format == "folder"
-    assert source.classes == ("birds/owl/deep", "cats", "dogs")
+    assert source.names == ("birds/owl/deep", "cats", "dogs")
     assert [s.key for s in source.samples] == [
         "birds/owl/deep/3.tif",
         "cats/1.png",
@@ -49,7 +49,7 @@ def test_a_folder_per_class(tmp_path):
 
 def test_classes_are_in_natural_order(tmp_path):
     put(tmp_path, *(f"{n}/a.png" for n in (10, 2, 1, 33)))
-    assert open_source(tmp_path).classes == ("1", "2", "10", "33")
+    assert open_source(tmp_path).names == ("1", "2", "10", "33")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_classes_are_in_natural_order(tmp_path):
 def test_folders_for_splits(tmp_path, val, test):
     put(tmp_path, "train/a/1.png", "train/b/2.png", f"{val}/a/3.png", *([f"{test}/b/4.png"] if test else []))
     source = open_source(tmp_path)
-    assert source.classes == ("a", "b")
+    assert source.names == ("a", "b")
     expected = {"train/a/1.png": "train", "train/b/2.png": "train", f"{val}/a/3.png": "val"}
     if test:
         expected[f"{test}/b/4.png"] = "test"
@@ -68,7 +68,7 @@ def test_folders_for_splits(tmp_path, val, test):
 def test_a_class_may_be_called_like_a_split(tmp_path):
     put(tmp_path, "train/1.png", "bus/2.png", "car/3.png")
     source = open_source(tmp_path)
-    assert source.classes == ("bus", "car", "train")
+    assert source.names == ("bus", "car", "train")
     assert {s.split for s in source.samples} == {None}
 
 
@@ -142,7 +142,7 @@ def test_files_that_are_no_pictures_are_counted_in_the_report(tmp_path):
 def test_an_empty_folder_is_a_class_without_pictures(tmp_path):
     put(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "c").mkdir()
-    assert open_source(tmp_path).classes == ("a", "b", "c")
+    assert open_source(tmp_path).names == ("a", "b", "c")
 
 
 def test_all_classes_below_one_folder_is_a_warning(tmp_path):
@@ -173,7 +173,7 @@ def test_names_that_are_not_utf8(tmp_path):
     shutil.copytree(tmp_path / "a", tmp_path / name)
     shutil.copy(tmp_path / "a" / "1.png", tmp_path / "a" / os.fsdecode(b"\xff\xfe.png"))
     source = open_source(tmp_path)
-    assert "caf\\udce9" in source.classes
+    assert "caf\\udce9" in source.names
     keys = [s.key for s in source.samples]
     assert len(set(keys)) == 4
     for sample in source.samples:
@@ -219,7 +219,7 @@ def test_a_table(tmp_path):
         table(tmp_path, "path,label,split,group\np/1.png,cat,train,anna\np/2.png,dog,VAL,bob\np/3.png,cat,,\n")
     )
     assert source.format == "table"
-    assert source.classes == ("cat", "dog")
+    assert source.names == ("cat", "dog")
     found = [(s.key, s.target, s.split, s.group) for s in source.samples]
     assert found == [
         ("p/1.png", 0, "train", "anna"),
@@ -242,7 +242,7 @@ def test_dialects_of_tables(tmp_path, text, name, encoding):
     if "label ," in text:
         text = text.replace(' "path"', "path")
     source = open_source(table(tmp_path, text, name, encoding))
-    assert [(s.key, source.classes[s.target]) for s in source.samples] == [("p/1.png", "cat"), ("p/2.png", "dog")]
+    assert [(s.key, source.names[s.target]) for s in source.samples] == [("p/1.png", "cat"), ("p/2.png", "dog")]
 
 
 def test_any_column_can_be_the_group(tmp_path):
@@ -295,7 +295,7 @@ def test_a_row_with_more_cells_than_columns_is_named_and_merges_no_classes(tmp_p
     """`cat, big` without quotes would be the class cat; empty cells at the end, as spreadsheets write, are harmless."""
     text = 'path,label\np/1.png,cat, big\np/2.png,cat, small\np/3.png,dog,, \np/4.png,"cat, tiny"\n'
     source = open_source(table(tmp_path, text))
-    assert source.classes == ("cat, tiny", "dog")
+    assert source.names == ("cat, tiny", "dog")
     found = problems(source)["extra-cells"]
     assert (found.severity, found.lost, found.keys) == ("error", 2, ("p/1.png", "p/2.png"))
     assert found.notes[0] == "row 2: 'p/1.png,cat, big'"
@@ -332,17 +332,17 @@ def test_a_file_named_twice_is_two_samples(tmp_path):
 
 def test_real_folders(shared_data):
     cifar = open_source(shared_data("cifar10_subset"))
-    assert (len(cifar.samples), len(cifar.classes)) == (7000, 10)
+    assert (len(cifar.samples), len(cifar.names)) == (7000, 10)
     assert sum(s.split == "test" for s in cifar.samples) == 2000
     signs = open_source(shared_data("gtsrb_tracks"), SourceOptions(group_by=r"^(\d+/\d+)_"))
-    assert signs.classes == tuple(map(str, range(43)))
+    assert signs.names == tuple(map(str, range(43)))
     assert len({s.group for s in signs.samples}) == 172
 
 
 def test_labels_are_taken_from_the_names_of_files(tmp_path):
     put(tmp_path, "dog_1.png", "cat_10.png", "cat_2.png", "more/cat_3.png", "IMG7.png")
     source = open_source(tmp_path, SourceOptions(label_by=r"([a-z]+)_\d+\.png$"))
-    assert source.classes == ("cat", "dog")
+    assert source.names == ("cat", "dog")
     assert [(sample.key, sample.target) for sample in source.samples] == [
         ("cat_2.png", 0),
         ("cat_10.png", 0),

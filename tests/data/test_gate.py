@@ -38,7 +38,7 @@ def source_of(pictures, labels, splits=None, groups=None, classes="abc"):
         for place, (picture, label, split, group) in enumerate(rows)
     )
     used = classes[: max(labels) + 1] if isinstance(classes, str) else classes
-    return Source(format="test", location="test", classes=tuple(used), samples=samples)
+    return Source(format="test", location="test", names=tuple(used), samples=samples)
 
 
 def noise(count, seed=0, shape=(16, 16)):

@@ -91,7 +91,7 @@ def test_real_data_of_boxes_and_masks_is_recognised(shared_data, name):
 def test_a_format_asked_for_is_used_and_warns(tmp_path):
     voc(tmp_path)
     source = open_source(tmp_path, SourceOptions(format="folder"))
-    assert {"JPEGImages", "SegmentationClass"} <= set(source.classes)
+    assert {"JPEGImages", "SegmentationClass"} <= set(source.names)
     assert [problem.severity for problem in source.problems if problem.code == "other-task"] == ["warning"]
 
 
@@ -100,7 +100,7 @@ def test_classes_with_boxes_beside_their_pictures_stay_classes(tmp_path):
         photos(tmp_path / "train" / name, seed=seed)
         texts(tmp_path / "train" / name, ".xml", VOC)
     source = open_source(tmp_path)
-    assert source.classes == ("cats", "dogs")
+    assert source.names == ("cats", "dogs")
     found = next(problem for problem in source.problems if problem.code == "other-task")
     assert found.severity == "warning"
     assert "6 .xml files with boxes" in found.message
@@ -113,5 +113,5 @@ def test_other_texts_and_classes_called_mask_are_no_boxes(tmp_path):
         texts(tmp_path / name, ".xml", "<metadata/>")
         (tmp_path / name / "notes.json").write_text('{"camera": 3}')
     source = open_source(tmp_path)
-    assert source.classes == ("face", "mask")
+    assert source.names == ("face", "mask")
     assert "other-task" not in {problem.code for problem in source.problems}

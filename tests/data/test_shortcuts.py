@@ -32,7 +32,7 @@ def report_of(make, groups=None):
         Sample(f"{place:03d}", make(place % 2, coins[place], place), place % 2, groups and groups(place))
         for place in range(COUNT)
     )
-    return check(Source(format="test", location="test", classes=("no", "yes"), samples=samples), quiet=True)
+    return check(Source(format="test", location="test", names=("no", "yes"), samples=samples), quiet=True)
 
 
 def message_of(report):
@@ -67,7 +67,7 @@ def test_pictures_of_few_groups_prove_nothing():
 def test_the_page_and_the_json_show_the_properties_by_class():
     report = report_of(lambda target, coin, seed: PLANTED["format"](target, seed))
     assert report.to_json()["by_class"]["format"] == {"no": "PNG 100%", "yes": "JPEG 100%"}
-    page = gate_html(report, Source(format="test", location="test", classes=("no", "yes"), samples=()))
+    page = gate_html(report, Source(format="test", location="test", names=("no", "yes"), samples=()))
     assert "Files by class" in page
     assert '<td class="told">JPEG 100%</td>' in page
 

@@ -34,7 +34,7 @@ def test_digits_are_all_there_and_scaled_exactly():
     source = open_source("digits")
     raw = load_digits()
     assert source.format == "digits"
-    assert source.classes == tuple("0123456789")
+    assert source.names == tuple("0123456789")
     assert len(source.samples) == 1797
     assert np.array_equal(source.targets(), raw.target)
     for place in (0, 17, 1796):
@@ -95,7 +95,7 @@ def test_files_that_are_no_data_set(tmp_path, name, message):
 
 def sources_of(keys, **options):
     samples = [Sample(key, b"", 0) for key in keys]
-    return build_source(format="x", location="x", classes=["a"], samples=samples, options=SourceOptions(**options))
+    return build_source(format="x", location="x", names=["a"], samples=samples, options=SourceOptions(**options))
 
 
 def test_groups_by_pattern():
@@ -135,7 +135,7 @@ def test_keys_are_made_unique():
 def test_nothing_in_it_is_an_error_with_the_reasons():
     problem = Problem(code="x", severity="error", message="3 rows are left out.")
     with pytest.raises(DataError, match=r"(?s)no picture in it.*3 rows are left out"):
-        build_source(format="x", location="t.csv", classes=[], samples=[], options=SourceOptions(), problems=[problem])
+        build_source(format="x", location="t.csv", names=[], samples=[], options=SourceOptions(), problems=[problem])
 
 
 def test_a_problem_lists_a_few_in_text_and_all_in_json():

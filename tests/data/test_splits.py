@@ -22,7 +22,7 @@ def source_of(labels, groups=None, splits=None, classes=9):
         for place, (label, group, split) in enumerate(rows)
     ]
     names = tuple(f"class {n}" for n in range(classes))
-    return Source(format="test", location="test", classes=names, samples=samples)
+    return Source(format="test", location="test", names=names, samples=samples)
 
 
 def everything(source):
@@ -58,7 +58,7 @@ def test_splits_depend_on_the_seed_not_on_the_order(labels, seed, random):
     source = source_of(labels)
     shuffled = list(source.samples)
     random.shuffle(shuffled)
-    again = Source(format="test", location="elsewhere", classes=source.classes, samples=shuffled)
+    again = Source(format="test", location="elsewhere", names=source.names, samples=shuffled)
     assert dict(split_all(source, seed=seed).of) == dict(split_all(again, seed=seed).of)
     folds, folds_again = (k_folds(one, everything(one), 2, seed) for one in (source_of([*labels, 0]),) * 2)
     assert [dict(fold.of) for fold in folds] == [dict(fold.of) for fold in folds_again]
@@ -200,7 +200,7 @@ def test_indices_are_positions_and_other_data_is_refused():
     assert sorted(np.concatenate([splits.indices(split, source) for split in ("train", "val", "test")])) == [*range(40)]
     lost = next(place for place in range(40) if splits.of[f"k{place}"] == "test")
     fewer = Source(
-        format="x", location="x", classes=source.classes, samples=source.samples[:lost] + source.samples[lost + 1 :]
+        format="x", location="x", names=source.names, samples=source.samples[:lost] + source.samples[lost + 1 :]
     )
     with pytest.raises(DataError, match=rf"1 of \d+ samples of the test split is not in it, such as 'k{lost}'"):
         splits.indices("test", fewer)
@@ -231,13 +231,13 @@ def test_the_fingerprint_is_of_keys_contents_and_labels():
     source = source_of([0, 1, 0, 1])
     whole = fingerprint(source, everything(source))
     assert whole == fingerprint(source, everything(source), check(source, quiet=True).hashes)
-    backwards = Source(format="x", location="x", classes=source.classes, samples=source.samples[::-1])
+    backwards = Source(format="x", location="x", names=source.names, samples=source.samples[::-1])
     assert fingerprint(backwards, everything(backwards)) == whole
     assert fingerprint(source, np.arange(3)) != whole
     assert fingerprint(source_of([0, 1, 0, 0]), everything(source)) != whole
     changed = list(source.samples)
     changed[2] = Sample("k2", np.full((2, 2), 77, np.uint8), 0)
-    other = Source(format="x", location="x", classes=source.classes, samples=changed)
+    other = Source(format="x", location="x", names=source.names, samples=changed)
     assert fingerprint(other, everything(other)) != whole
 
 
@@ -245,6 +245,6 @@ def test_the_fingerprint_is_of_keys_contents_and_labels():
 @given(st.integers(0, 255))
 def test_the_fingerprint_of_files_is_that_of_their_bytes(value):
     data = bytes([value]) * 10
-    source = Source(format="x", location="x", classes=("a",), samples=[Sample("a", data, 0)])
-    other = Source(format="x", location="x", classes=("a",), samples=[Sample("a", data + b"x", 0)])
+    source = Source(format="x", location="x", names=("a",), samples=[Sample("a", data, 0)])
+    other = Source(format="x", location="x", names=("a",), samples=[Sample("a", data + b"x", 0)])
     assert fingerprint(source, np.arange(1)) != fingerprint(other, np.arange(1))

@@ -117,7 +117,7 @@ def test_targets_follow_names_not_positions(make, tmp_path) -> None:
     """The folder sorts its classes; the model's order is another."""
     write_pictures(tmp_path / "sorted", 40, seed=4)
     source = open_source(tmp_path / "sorted")
-    assert source.classes != CLASSES
+    assert source.names != CLASSES
     for sample in other_data(source, CLASSES).samples:
         assert CLASSES[sample.target] == sample.key.split("/")[0]
 

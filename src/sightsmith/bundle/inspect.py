@@ -7,6 +7,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.images import printable
 from sightsmith.inputs import INPUTS
+from sightsmith.kinds import KINDS
 
 
 def inspect_text(bundle: Bundle) -> str:
@@ -23,7 +24,7 @@ def inspect_text(bundle: Bundle) -> str:
         ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
         ("weights from", _joined(manifest.net.weights.origin, manifest.net.weights.licence)),
         ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
-        ("classes", f"{len(definition.names)}: {_shortened(definition.names)}"),
+        (KINDS.module(definition.kind).NOUN, f"{len(definition.names)}: {_shortened(definition.names)}"),
         ("outputs", ", ".join(definition.outputs)),
         *((name, f"{value:.4g}") for name, value in definition.fitted().items()),
         ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),

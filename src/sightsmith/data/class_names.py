@@ -58,33 +58,33 @@ def _name_in(match: re.Match[str], where: str) -> str:
     return cells[1].strip()
 
 
-def name_classes(classes: Sequence[str], names: Mapping[int, str], where: str) -> tuple[str, ...]:
+def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -> tuple[str, ...]:
     """Return the names of classes that are called by numbers.
 
     Args:
-        classes: the numbers, such as "3" or "00003".
+        numbers: what the data calls them, such as "3" or "00003".
         names: the names by number; those of other classes are left out.
         where: what to call the list in messages.
 
     Raises:
         DataError: a class is no number, or has no name in the list.
     """
-    if not are_numbers(classes):
-        word = next(name for name in classes if not _NUMBER.fullmatch(name))
+    if not are_numbers(numbers):
+        word = next(name for name in numbers if not _NUMBER.fullmatch(name))
         raise DataError(
             f"{where}: the class {word!r} is no number, and a list names numbered classes alone. Leave --names out (in "
             "Python names), or rename the classes."
         )
-    numbers = [int(name) for name in classes]
-    nameless = [str(number) for number in numbers if number not in names]
+    wanted = [int(name) for name in numbers]
+    nameless = [str(number) for number in wanted if number not in names]
     if nameless:
         raise DataError(
             f"{where}: has no name for class {first_few(nameless, _SHOWN)}; it names {min(names)}…{max(names)}. "
             "Add the missing names; where the first line is not that of class 0, write each line as NUMBER NAME."
         )
-    return tuple(names[number] for number in numbers)
+    return tuple(names[number] for number in wanted)
 
 
-def are_numbers(classes: Sequence[str]) -> bool:
+def are_numbers(names: Sequence[str]) -> bool:
     """Tell whether every class is called by a number."""
-    return all(map(_NUMBER.fullmatch, classes))
+    return all(map(_NUMBER.fullmatch, names))

@@ -32,7 +32,7 @@ def classes(data: Checked, verdict: Verdict) -> None:
         verdict.say("no-pictures", "error", "no picture is left that training may use. See the errors above.")
         return
     if np.count_nonzero(totals) == 1:
-        only = data.source.classes[int(totals.argmax())]
+        only = data.source.names[int(totals.argmax())]
         message = f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class."
         verdict.say("one-class", "error", message)
     empty = _named(data, totals == 0)
@@ -93,7 +93,7 @@ def balance(data: Checked, verdict: Verdict) -> None:
     most = int(totals.argmax())
     least = int(np.where(totals > 0, totals, totals.max() + 1).argmin())
     message = (
-        f"{data.source.classes[most]!r} has {totals[most]:,} pictures and {data.source.classes[least]!r} "
+        f"{data.source.names[most]!r} has {totals[most]:,} pictures and {data.source.names[least]!r} "
         f"{totals[least]:,}, {totals[most] / totals[least]:.0f} times fewer. Judge by the averaged recall, not by the "
         "accuracy, and train with class weights or balanced sampling."
     )
@@ -102,7 +102,7 @@ def balance(data: Checked, verdict: Verdict) -> None:
 
 def names(data: Checked, verdict: Verdict) -> None:
     alike: dict[str, list[str]] = defaultdict(list)
-    for name in data.source.classes:
+    for name in data.source.names:
         alike[folded(name)].append(name)
     for names in alike.values():
         if len(names) > 1:
@@ -114,4 +114,4 @@ def names(data: Checked, verdict: Verdict) -> None:
 
 
 def _named(data: Checked, which: NDArray[np.bool_]) -> list[str]:
-    return [data.source.classes[index] for index in np.flatnonzero(which)]
+    return [data.source.names[index] for index in np.flatnonzero(which)]

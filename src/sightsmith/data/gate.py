@@ -21,6 +21,7 @@ from sightsmith.data.scan import Scan, scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Problem, Source
 from sightsmith.data.verdict import ByClass
+from sightsmith.kinds import KINDS
 
 _DEFAULTS = GateSettings()
 _SEVERITIES = ("error", "warning", "info")
@@ -33,14 +34,15 @@ class GateReport:
     Attributes:
         location: of the data.
         format: of the data.
-        classes: names.
+        noun: what the names are of, such as classes.
+        names: of what the truths tell apart.
         total: samples of the source.
         kept: positions of the samples that training may use, in order.
         problems: errors first.
         skipped: (key, reason) of each sample that training leaves out.
         lost: pictures that never became samples (rows or files that are left out).
         bad: samples that are damaged or contradict themselves (copies do not), and what was lost by an error.
-        counts: (classes, 4) kept pictures in train, val, test and no split of the source.
+        counts: (names, 4) kept pictures in train, val, test and no split of the source.
         sizes: (width, height, count), the most frequent first.
         modes: pictures by mode as stored.
         hashes: (total, 32) content hashes, for the fingerprint.
@@ -51,7 +53,8 @@ class GateReport:
 
     location: str
     format: str
-    classes: tuple[str, ...]
+    noun: str
+    names: tuple[str, ...]
     total: int
     kept: NDArray[np.int64]
     problems: tuple[Problem, ...]
@@ -85,11 +88,11 @@ class GateReport:
 
     def to_text(self) -> str:
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
-        pictures, classes = many(self.total, "picture"), many(len(self.classes), "class", "classes")
+        pictures, names = many(self.total, "picture"), many(len(self.names), "class", "classes")
         left_out = len(self.skipped) + self.lost
         usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
         lines = [
-            f"{self.location} ({self.format}): {pictures} in {classes}{self._balance_text()}.",
+            f"{self.location} ({self.format}): {pictures} in {names}{self._balance_text()}.",
             f"Sizes: {self._sizes_text()}. Modes: {self._modes_text()}.",
             *(problem.to_text() for problem in self.problems),
             f"{errors}, {warnings}. {usable} Checked in {self.seconds:.1f} s.",
@@ -110,13 +113,13 @@ class GateReport:
             "failed": self.failed(),
             "problems": [problem.to_json() for problem in self.problems],
             "skipped": dict(self.skipped),
-            "classes": {
+            self.noun: {
                 name: dict(zip(per_split, row, strict=True))
-                for name, row in zip(self.classes, self.counts.tolist(), strict=True)
+                for name, row in zip(self.names, self.counts.tolist(), strict=True)
             },
             "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
             "modes": self.modes,
-            "by_class": {each.name: dict(zip(self.classes, each.texts, strict=True)) for each in self.by_class},
+            "by_class": {each.name: dict(zip(self.names, each.texts, strict=True)) for each in self.by_class},
             "seconds": round(self.seconds, 3),
         }
 
@@ -127,7 +130,7 @@ class GateReport:
         least, most = int(totals.argmin()), int(totals.argmax())
         if totals[least] == totals[most]:
             return f", {totals[least]:,} usable in each"
-        return f", usable from {totals[least]:,} ({self.classes[least]}) to {totals[most]:,} ({self.classes[most]})"
+        return f", usable from {totals[least]:,} ({self.names[least]}) to {totals[most]:,} ({self.names[most]})"
 
     def _sizes_text(self) -> str:
         shown = ", ".join(f"{width}×{height} ({count:,})" for width, height, count in self.sizes[:3])
@@ -157,7 +160,8 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     return GateReport(
         location=source.location,
         format=source.format,
-        classes=source.classes,
+        noun=KINDS.module(source.kind).NOUN,
+        names=source.names,
         total=len(source.samples),
         kept=kept,
         problems=tuple(sorted(problems, key=lambda problem: _SEVERITIES.index(problem.severity))),

@@ -72,7 +72,7 @@ def gate_html(report: GateReport, source: Source) -> str:
         problems=problems,
         tiles=_tiles(report),
         balance=_balance(report),
-        more_classes=max(0, len(report.classes) - _CLASSES),
+        more_classes=max(0, len(report.names) - _CLASSES),
         shown_classes=_CLASSES,
         splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
         sizes=_sizes(report),
@@ -85,7 +85,7 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     """Return (name, value, explanation, colour) of each headline figure."""
     left_out = len(report.skipped) + report.lost
     return [
-        ("Pictures", f"{report.total + report.lost:,}", many(len(report.classes), "class", "classes"), ""),
+        ("Pictures", f"{report.total + report.lost:,}", many(len(report.names), "class", "classes"), ""),
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
         ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),
@@ -111,7 +111,7 @@ def _more(problem: Problem, by_key: Mapping[str, Sample]) -> int:
 def _show(key: str, sample: Sample | None, source: Source) -> Shown:
     if sample is None:
         return Shown(key, "", "", "", False)
-    label = "" if sample.target is None else source.classes[sample.target]
+    label = "" if sample.target is None else source.names[sample.target]
     try:
         image = decode(sample.picture, near=_SIDE)
     except PictureError:
@@ -123,7 +123,7 @@ def _show(key: str, sample: Sample | None, source: Source) -> Shown:
 def _balance(report: GateReport) -> list[Bar]:
     most = max(1, int(report.counts.sum(axis=1).max(initial=0)))
     bars = []
-    for name, row in zip(report.classes[:_CLASSES], report.counts.tolist(), strict=False):
+    for name, row in zip(report.names[:_CLASSES], report.counts.tolist(), strict=False):
         parts = tuple((split, count / most) for split, count in zip(_SPLITS, row, strict=True) if count)
         explains = ", ".join(f"{count:,} {split}" for split, count in zip(_SPLITS, row, strict=True) if count)
         bars.append(Bar(name, parts, sum(row), explains or "none"))

@@ -84,9 +84,9 @@ class Order:
 
 def _balanced(targets_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return N positions in random order, equally many of each class; a small class's pictures come again."""
-    classes = np.unique(targets_N)
-    each = -(-len(targets_N) // len(classes))
-    drawn = [np.resize(rng.permutation(np.flatnonzero(targets_N == one)), each) for one in classes]
+    strata = np.unique(targets_N)
+    each = -(-len(targets_N) // len(strata))
+    drawn = [np.resize(rng.permutation(np.flatnonzero(targets_N == one)), each) for one in strata]
     return rng.permutation(np.concatenate(drawn))[: len(targets_N)]
 
 

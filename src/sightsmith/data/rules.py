@@ -35,7 +35,7 @@ def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
     verdict = Verdict(
         left_out=np.zeros(count, dtype=bool),
         bad=np.zeros(count, dtype=bool),
-        counts=np.zeros((len(source.classes), len(class_rules.COLUMNS)), dtype=np.int64),
+        counts=np.zeros((len(source.names), len(class_rules.COLUMNS)), dtype=np.int64),
     )
     rules: Sequence[Callable[[Checked, Verdict], None]] = (
         _failures,

@@ -78,9 +78,9 @@ def shortcuts(data: Checked, verdict: Verdict) -> None:
     targets_N = data.targets[used_N]
     found = find_shortcuts(properties, targets_N, _groups(data, verdict)[used_N])
     names = {shortcut.name for shortcut in found}
-    classes = len(data.source.classes)
+    count = len(data.source.names)
     verdict.by_class = tuple(
-        ByClass(each.name, bool(names & {each.name, TOGETHER}), _texts(each, targets_N, classes)) for each in properties
+        ByClass(each.name, bool(names & {each.name, TOGETHER}), _texts(each, targets_N, count)) for each in properties
     )
     if found:
         measured = ", ".join(
@@ -124,13 +124,13 @@ def _groups(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
     return groups
 
 
-def _texts(each: Property, targets_N: NDArray[np.int64], classes: int) -> tuple[str, ...]:
+def _texts(each: Property, targets_N: NDArray[np.int64], count: int) -> tuple[str, ...]:
     if each.names:
-        counts_CK = np.zeros((classes, len(each.names)), dtype=np.int64)
+        counts_CK = np.zeros((count, len(each.names)), dtype=np.int64)
         np.add.at(counts_CK, (targets_N, each.values.astype(np.int64)), 1)
         return tuple(_most_frequent(each.names, counts_K) for counts_K in counts_CK)
     sorted_N = each.values[np.lexsort((each.values, targets_N))]
-    ends_C = np.cumsum(np.bincount(targets_N, minlength=classes))
+    ends_C = np.cumsum(np.bincount(targets_N, minlength=count))
     texts = []
     for values in np.split(sorted_N, ends_C[:-1]):
         low, middle, high = (

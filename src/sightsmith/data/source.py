@@ -23,6 +23,7 @@ from sightsmith.core.records import Sample
 from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SourceOptions as SourceOptions
+from sightsmith.kinds import FIRST
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
 """The formats: `data/sources/NAME.py`."""
@@ -105,21 +106,23 @@ class Source:
     Attributes:
         format: name of the file in `data/sources/` that made it.
         location: the path or name it was opened by.
-        classes: names of the classes; a sample's target is a position in it.
+        kind: kind of answer that its samples have truths of.
+        names: of what that tells apart (classes); a sample's target is a position in it.
         samples: the index, in the order of the source.
         problems: what was found while listing.
         licence: licence of the data where it is known.
-        names: the list that named its numbered classes; empty if they have the names of the data.
+        given_names: the list that named what the data calls by numbers; empty if it has names of its own.
         hashes: content hashes by key, as far as they are known.
     """
 
     format: str
     location: str
-    classes: tuple[str, ...]
+    kind: str = FIRST
+    names: tuple[str, ...]
     samples: Sequence[Sample]
     problems: tuple[Problem, ...] = ()
     licence: str | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
+    given_names: Mapping[int, str] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def content_hash(self, sample: Sample) -> bytes:
@@ -162,11 +165,12 @@ def build_source(
     *,
     format: str,  # noqa: A002 - the field's name
     location: str,
-    classes: Sequence[str],
+    names: Sequence[str],
     samples: Sequence[Sample],
     options: SourceOptions,
     problems: Sequence[Problem] = (),
     licence: str | None = None,
+    kind: str = FIRST,
 ) -> Source:
     """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
 
@@ -178,10 +182,10 @@ def build_source(
     if not samples:
         reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
         raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
-    names = read_class_names(options.names) if options.names is not None else {}
-    if names:
-        classes = name_classes(classes, names, printable(str(options.names)))
-    _check_names(printable(location), classes)
+    given = read_class_names(options.names) if options.names is not None else {}
+    if given:
+        names = name_classes(names, given, printable(str(options.names)))
+    _check_names(printable(location), names)
     problems = tuple(problems)
     samples = _unique(samples)
     if options.group_by is not None:
@@ -190,11 +194,12 @@ def build_source(
     return Source(
         format=format,
         location=printable(location),
-        classes=tuple(classes),
+        kind=kind,
+        names=tuple(names),
         samples=tuple(samples),
         problems=problems,
         licence=licence,
-        names=names,
+        given_names=given,
     )
 
 
@@ -326,10 +331,10 @@ def _no_format(path: Path) -> str:
     )
 
 
-def _check_names(location: str, classes: Sequence[str]) -> None:
+def _check_names(location: str, names: Sequence[str]) -> None:
     """Refuse a class without a name, or with that of another: answers by name could not tell them apart."""
     seen: dict[str, int] = {}
-    for index, name in enumerate(classes):
+    for index, name in enumerate(names):
         if not name or not name.strip():
             raise DataError(f"{location}: class {index} has no name. Give it one in the list of classes.")
         if seen.setdefault(name, index) != index:

@@ -166,7 +166,7 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     for place in kept.tolist():
         sample = source.samples[place]
         content = hashes[place].tobytes() if hashes is not None else source.content_hash(sample)
-        label = "" if sample.target is None else source.classes[sample.target]
+        label = "" if sample.target is None else source.names[sample.target]
         lines.append(f"{sample.key}\0{content.hex()}\0{label}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 

@@ -30,7 +30,7 @@ class Checked:
     def label(self, place: int) -> str:
         """Return the name of a sample's class."""
         target = int(self.targets[place])
-        return self.source.classes[target] if target >= 0 else "no label"
+        return self.source.names[target] if target >= 0 else "no label"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,13 @@ from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
-from sightsmith.kinds import part_of
+from sightsmith.kinds import FIRST, part_of
 from sightsmith.kinds.parts.intervals import Interval
 
 SCHEMA = 1
 JSON_NAME = "evaluation.json"
 TABLE_NAME = "predictions.csv"
 _KEY, _GROUP = "key", "group"
-_OLDEST = "labels"
-"""The kind of evaluations that name none."""
 
 
 class Skipped(NamedTuple):
@@ -77,7 +75,7 @@ class Evaluation:
         """Return everything but the table of answers as plain JSON; undefined values are null."""
         return {
             "schema": SCHEMA,
-            **({} if self.kind == _OLDEST else {"kind": self.kind}),
+            **({} if self.kind == FIRST else {"kind": self.kind}),
             "created": self.created,
             "model": dict(self.model),
             "data": dict(self.data),
@@ -146,7 +144,7 @@ class Evaluation:
             raw = json.loads(path.read_text(encoding="utf-8"))
             if raw["schema"] != SCHEMA:
                 raise DataError(f"{path}: schema {raw['schema']}, this version reads {SCHEMA}. Evaluate again.")
-            kind = raw.get("kind", _OLDEST)
+            kind = raw.get("kind", FIRST)
             figures = part_of(kind, "figures")
             names, found = figures.load(raw)
             keys, groups, header, cells = _read_table(Path(folder) / TABLE_NAME)

@@ -163,10 +163,10 @@ def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) 
 
 def _named(bundle: Bundle, source: Source) -> Source:
     """Name numbered classes as the training did, with the list that the bundle keeps."""
-    names = {int(number): name for number, name in (bundle.manifest.data.get("names") or {}).items()}
-    if not are_numbers(source.classes) or not names.keys() >= set(map(int, source.classes)):
+    given = {int(number): name for number, name in (bundle.manifest.data.get("names") or {}).items()}
+    if not are_numbers(source.names) or not given.keys() >= set(map(int, source.names)):
         return source
-    return replace(source, classes=name_classes(source.classes, names, str(bundle.path)), names=names)
+    return replace(source, names=name_classes(source.names, given, str(bundle.path)), given_names=given)
 
 
 def given_data(
@@ -230,7 +230,7 @@ def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missin
 
 
 def other_data(
-    source: Source, classes: Sequence[str], split: Split = "test", *, missing_ok: bool = False
+    source: Source, names: Sequence[str], split: Split = "test", *, missing_ok: bool = False
 ) -> EvaluationData:
     """Return the samples of other data, matched to a model's classes by name.
 
@@ -238,7 +238,7 @@ def other_data(
 
     Args:
         source: the data.
-        classes: the model's classes.
+        names: the model's.
         split: which split, where the source has any.
         missing_ok: accept data without a sample of some of the model's classes; averages then leave them out.
 
@@ -252,7 +252,7 @@ def other_data(
             "Name one of them with --split of `evaluate`, or point at the folder of one."
         )
     samples = [sample for sample in source.samples if not present or sample.split == split]
-    chosen = _chosen(source, samples, classes, split if present else "all", own=False, missing_ok=missing_ok)
+    chosen = _chosen(source, samples, names, split if present else "all", own=False, missing_ok=missing_ok)
     return replace(chosen, skipped=(*_lost(source, split if present else None), *chosen.skipped))
 
 
@@ -268,13 +268,13 @@ def _lost(source: Source, split: Split | None) -> tuple[Skipped, ...]:
 
 
 def _chosen(
-    source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, own: bool, missing_ok: bool
+    source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, own: bool, missing_ok: bool
 ) -> EvaluationData:
     labelled = [sample for sample in samples if sample.target is not None]
-    _check_classes(source, labelled, classes, split, missing_ok=missing_ok)
-    index = {name: at for at, name in enumerate(classes)}
+    _check_classes(source, labelled, names, split, missing_ok=missing_ok)
+    index = {name: at for at, name in enumerate(names)}
     return EvaluationData(
-        samples=tuple(replace(sample, target=index[source.classes[sample.target]]) for sample in labelled),
+        samples=tuple(replace(sample, target=index[source.names[sample.target]]) for sample in labelled),
         location=source.location,
         format=source.format,
         split=split,
@@ -285,15 +285,15 @@ def _chosen(
 
 
 def _check_classes(
-    source: Source, samples: Sequence[Sample], classes: Sequence[str], split: str, *, missing_ok: bool
+    source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, missing_ok: bool
 ) -> None:
     """Refuse samples of other classes than the model's; a class that the data only names has no sample to judge by."""
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
         raise DataError(f"{where}: no labelled picture to evaluate.")
-    found = {source.classes[index] for index in {sample.target for sample in samples}}
-    unknown = sorted(found - set(classes))
-    missing = [name for name in classes if name not in found]
+    found = {source.names[index] for index in {sample.target for sample in samples}}
+    unknown = sorted(found - set(names))
+    missing = [name for name in names if name not in found]
     if not unknown and (missing_ok or not missing):
         return
     parts = []
@@ -301,7 +301,7 @@ def _check_classes(
         parts.append(f"the model does not know {first_few([*map(repr, unknown)], _NAMED)}")
     if missing:
         parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
-    hint = f" {did_you_mean(unknown[0], classes)}" if unknown else ""
+    hint = f" {did_you_mean(unknown[0], names)}" if unknown else ""
     way_out = (
         "Rename the classes of the data as the model names them."
         if unknown

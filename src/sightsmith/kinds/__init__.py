@@ -35,6 +35,9 @@ from sightsmith.core.catalogue import Catalogue
 
 __path__ = extend_path(__path__, __name__)
 
+FIRST = "labels"
+"""The kind of what was written before kinds had names, and of sources that name none."""
+
 KINDS = Catalogue("sightsmith.kinds", "kind of answer", folders=True)
 
 

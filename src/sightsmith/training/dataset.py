@@ -72,7 +72,7 @@ class Dataset:
             },
             "counts": dict(self.splits.counts()),
             "licence": self.source.licence,
-            "names": {str(number): name for number, name in self.source.names.items()} or None,
+            "names": {str(number): name for number, name in self.source.given_names.items()} or None,
             "skipped": len(self.gate.skipped) + self.gate.lost,
         }
 
@@ -121,7 +121,7 @@ def untrained(dataset: Dataset) -> list[str]:
     Only cross-validation may bring this about; a single split takes care of it.
     """
     have = {split: set(dataset.part(split).targets_N.tolist()) for split in SPLITS}
-    return [dataset.source.classes[at] for at in sorted(set().union(*have.values()) - have["train"])]
+    return [dataset.source.names[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 
 _TOLD = ("name-and-path", "not-a-picture")

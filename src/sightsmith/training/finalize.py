@@ -81,7 +81,7 @@ def finalize(
     figures = task.file.validation(answers, targets, task.settings)
     metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()
-    definition = _definition(fitted.preprocessing, dataset.source.classes, task, calibrated)
+    definition = _definition(fitted.preprocessing, dataset.source.names, task, calibrated)
     draft = BundleDraft(
         name=name_of(settings.bundle_path),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),

@@ -96,9 +96,9 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         train, val = dataset.part("train"), dataset.part("val")
         plan = _plan(settings, train, before, tell)
         preprocessing = _preprocessing(settings, plan, train, before)
-        nets = _build_nets(task, settings, plan, dataset.source.classes, preprocessing)
+        nets = _build_nets(task, settings, plan, dataset.source.names, preprocessing)
         plan = _with_head(plan, nets, tell)
-        facts = Facts(names=dataset.source.classes, input_settings=preprocessing, targets_N=train.targets_N)
+        facts = Facts(names=dataset.source.names, input_settings=preprocessing, targets_N=train.targets_N)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)

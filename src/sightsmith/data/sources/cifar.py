@@ -29,4 +29,4 @@ def open_source(location: str, options: SourceOptions) -> Source:
     if folder is None:
         raise DataError(f"{location}: no data_batch_1.bin (CIFAR-10) and no train.bin (CIFAR-100) in it.")
     classes, samples = array_samples(*read_cifar(folder))
-    return build_source(format="cifar", location=location, classes=classes, samples=samples, options=options)
+    return build_source(format="cifar", location=location, names=classes, samples=samples, options=options)

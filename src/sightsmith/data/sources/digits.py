@@ -28,5 +28,5 @@ def open_source(location: str, options: SourceOptions) -> Source:
     pictures_NHW = np.round(raw.images * (255 / _LEVELS)).astype(np.uint8)
     classes, samples = array_samples({None: check_part(pictures_NHW, raw.target, "digits")}, [*"0123456789"])
     return build_source(
-        format="digits", location=location, classes=classes, samples=samples, options=options, licence="CC BY 4.0 (UCI)"
+        format="digits", location=location, names=classes, samples=samples, options=options, licence="CC BY 4.0 (UCI)"
     )

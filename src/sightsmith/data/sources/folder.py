@@ -55,7 +55,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     return build_source(
         format="folder",
         location=location,
-        classes=[printable(name) for name in names],
+        names=[printable(name) for name in names],
         samples=samples,
         options=options,
         problems=(*unused, *_loose(location, loose), *strays, *_nested(location, names), *listing.problems()),
@@ -86,7 +86,7 @@ def _labelled_by_path(location: str, listing: Listing, options: SourceOptions, l
     return build_source(
         format="folder",
         location=location,
-        classes=names,
+        names=names,
         samples=[
             Sample(printable(key), os.path.join(location, key), index_of[label], None, split)  # noqa: PTH118 - memory
             for key, label, split in labelled

@@ -33,7 +33,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         raise DataError(f"{location}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it.")
     names = read_names((path if path.is_dir() else path.parent) / "classes.txt")
     classes, samples = array_samples(read_sets(images), names)
-    return build_source(format="idx", location=location, classes=classes, samples=samples, options=options)
+    return build_source(format="idx", location=location, names=classes, samples=samples, options=options)
 
 
 def _set_of(path: Path) -> str:

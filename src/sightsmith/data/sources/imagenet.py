@@ -82,7 +82,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     return build_source(
         format="imagenet",
         location=location,
-        classes=names,
+        names=names,
         samples=samples,
         options=options,
         problems=(*problems, *listing.problems()),

@@ -48,7 +48,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
             f"it has {', '.join(arrays) or 'none'}."
         )
     classes, samples = array_samples(parts, _names(file, arrays["classes"]) if "classes" in arrays else None)
-    return build_source(format="npz", location=location, classes=classes, samples=samples, options=options)
+    return build_source(format="npz", location=location, names=classes, samples=samples, options=options)
 
 
 def _inside(folder: Path) -> Path | None:

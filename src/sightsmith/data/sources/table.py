@@ -81,7 +81,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     source = build_source(
         format="table",
         location=location,
-        classes=names,
+        names=names,
         samples=samples,
         options=replace(options, group_by=None) if by_column else options,
         problems=rows.problems(),

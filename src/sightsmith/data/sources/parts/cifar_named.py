@@ -29,4 +29,4 @@ class NamedCifar:
             folder = find_folder(place) or place
         parts, names = read_cifar(folder)
         classes, samples = array_samples(parts, names)
-        return build_source(format=self.name, location=self.name, classes=classes, samples=samples, options=options)
+        return build_source(format=self.name, location=self.name, names=classes, samples=samples, options=options)

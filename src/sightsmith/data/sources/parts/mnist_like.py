@@ -40,7 +40,7 @@ class MnistLike:
         return build_source(
             format=self.name.replace("-", "_"),
             location=self.name,
-            classes=classes,
+            names=classes,
             samples=samples,
             options=options,
             licence=self.licence,

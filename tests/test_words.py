@@ -1,0 +1,64 @@
+"""Only kinds, tasks, nets, sources and rules name a kind of answer: the machinery holds for every kind."""
+
+import ast
+import re
+from pathlib import Path
+
+import sightsmith
+from sightsmith.kinds import KINDS
+
+ROOT = Path(sightsmith.__file__).parent
+FREE = ("kinds", "tasks", "nets", "data/sources", "data/rules", "bundle/schema1.py")
+"""Where the words may stand; schema1.py reads what an earlier version wrote."""
+WORDS = {"classes", "accuracy", "class_map", *KINDS.names()}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def spelt(file: Path) -> list[str]:
+    """Return the identifiers and literals of a file that are one of the words; prose is free."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = []
+    for node in ast.walk(tree):
+        found += [(node.lineno, word) for word in _words_of(node) if word in WORDS]
+    return [f"{file.relative_to(ROOT)}:{line}: {word}" for line, word in sorted(set(found))]
+
+
+def _words_of(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute):
+        return [node.attr]
+    if isinstance(node, ast.arg):
+        return [node.arg]
+    if isinstance(node, ast.keyword) and node.arg:
+        return [node.arg]
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.alias):
+        return [*node.name.split("."), node.asname or ""]
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.fullmatch(node.value):
+        return [node.value]
+    return []
+
+
+def test_the_machinery_names_no_kind_of_answer():
+    files = [file for file in ROOT.rglob("*.py") if not file.relative_to(ROOT).as_posix().startswith(FREE)]
+    assert len(files) > 80
+    assert [line for file in sorted(files) for line in spelt(file)] == []
+
+
+def test_a_word_is_found_wherever_it_may_stand(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_words.ROOT", tmp_path)
+    text = (
+        "import a.labels\ndef f(classes): return classes.accuracy(class_map=1)\nx = 'labels'\n'the classes, in prose'\n"
+    )
+    (tmp_path / "a.py").write_text(text)
+    assert [line.split(": ")[1] for line in spelt(tmp_path / "a.py")] == [
+        "labels",
+        "accuracy",
+        "class_map",
+        "classes",
+        "labels",
+    ]
