@@ -12,6 +12,7 @@ from typing import Any, Self, overload
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
+from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
 from sightsmith.core.extras import require_training
 from sightsmith.core.files import refuse_existing, told, write_text
@@ -90,7 +91,7 @@ class Model:
             Why pictures were skipped, one line each.
         """
         failed: list[str] = []
-        with open_writer(settings) as writer:
+        with open_writer(settings, self.predictor.definition.kind) as writer:
             asked: deque[Item] = deque()
             outcomes = self.predictor.predict(_pictures(inputs, settings.urls, asked), batch=settings.batch)
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
@@ -184,8 +185,8 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        noun = self.predictor.kind.NOUN
-        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {len(self.names)} {noun}, {self.why}>"
+        counted = many(len(self.names), *self.predictor.kind.NOUNS)
+        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {counted}, {self.why}>"
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())

@@ -62,7 +62,7 @@ def test_doubled_names_are_refused_whatever_lists_them(tmp_path):
     doubled = "the classes 0 and 1 are both called 'cat'"
     (write_idx(tmp_path / "idx") / "classes.txt").write_text("cat\ncat\nowl\n")
     (write_cifar(tmp_path / "cifar") / "batches.meta.txt").write_text("cat\ncat\n")
-    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, names=np.array(["cat", "cat", "owl"]))
+    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, classes=np.array(["cat", "cat", "owl"]))
     for name in ("idx", "cifar", "set.npz"):
         with pytest.raises(DataError, match=doubled):
             open_source(tmp_path / name)
@@ -83,21 +83,21 @@ def test_an_empty_line_among_the_names_shifts_no_class(tmp_path):
 
 def test_npz_names_may_be_bytes(tmp_path):
     file = tmp_path / "set.npz"
-    np.savez(file, images=PICTURES, labels=LABELS, names=np.array([b"cat", b"dog", "blessé".encode()]))
+    np.savez(file, images=PICTURES, labels=LABELS, classes=np.array([b"cat", b"dog", "blessé".encode()]))
     assert open_source(file).names == ("cat", "dog", "blessé")
-    np.savez(file, images=PICTURES, labels=LABELS, names=np.array([b"cat", b"dog", b"bless\xe9"]))
+    np.savez(file, images=PICTURES, labels=LABELS, classes=np.array([b"cat", b"dog", b"bless\xe9"]))
     with pytest.raises(DataError, match=r"set\.npz: classes: .*not UTF-8"):
         open_source(file)
 
 
 def test_npz_names_may_be_numbers(tmp_path):
-    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, names=np.array([5, 6, 9]))
+    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, classes=np.array([5, 6, 9]))
     assert open_source(tmp_path / "set.npz").names == ("5", "6", "9")
 
 
 @pytest.mark.parametrize("classes", [np.array("cat"), np.array([["cat", "dog"]]), np.array([0.5, 1.5, 2.5])])
 def test_npz_names_of_a_wrong_shape_or_type(tmp_path, classes):
-    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, names=classes)
+    np.savez(tmp_path / "set.npz", images=PICTURES, labels=LABELS, classes=classes)
     with pytest.raises(DataError, match=r"classes must be a list of names.*got .*np\.array\(\['cat', 'dog'\]\)"):
         open_source(tmp_path / "set.npz")
 

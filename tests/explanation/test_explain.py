@@ -17,10 +17,12 @@ from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
 from sightsmith.kinds.labels.value import Labels
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.runtime.predictor import Predictor
 
 LEFT, TOP = 20, 2
+GREEN = Aspect(1, "green", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +101,8 @@ def test_deletion_and_insertion_tell_a_right_map_from_a_wrong_one(predictor, pic
     subject = Subject(predictor)
     right = np.zeros((32, 32), np.float32)
     right[TOP : TOP + 10, LEFT : LEFT + 10] = 1
-    deletion, insertion = scores(subject, picture, 1, right)
-    worst_deletion, worst_insertion = scores(subject, picture, 1, -right)
+    deletion, insertion = scores(subject, picture, GREEN, right)
+    worst_deletion, worst_insertion = scores(subject, picture, GREEN, -right)
     assert deletion < 0.3 < 0.6 < worst_deletion
     assert insertion > worst_insertion
     for score in (deletion, insertion, worst_deletion, worst_insertion):
@@ -173,7 +175,7 @@ def test_methods_fit_the_nets_of_timm(name: str, method: str) -> None:
     built = build_net(name, channels=3, classes=4, height=64, width=64)
     subject = Subject(None, TorchNet(built.module.eval(), name, Normalise(preprocessing)))
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    raw_hw = METHODS.module(method).explain(subject, pixels, 2)
+    raw_hw = METHODS.module(method).explain(subject, pixels, Aspect(2, "blue", 0.0))
     assert raw_hw.ndim == 2
     assert min(raw_hw.shape) > 1
     assert np.isfinite(raw_hw).all()
@@ -188,7 +190,7 @@ def test_a_net_that_reads_one_token_has_no_grad_cam() -> None:
     built = build_net("vit_tiny_patch16_224", channels=3, classes=4, height=32, width=32)
     subject = Subject(None, TorchNet(built.module.eval(), "vit", Normalise(preprocessing)))
     with pytest.raises(SettingsError, match="does not depend on the positions"):
-        METHODS.module("gradcam").explain(subject, np.zeros((32, 32, 3), np.uint8), 0)
+        METHODS.module("gradcam").explain(subject, np.zeros((32, 32, 3), np.uint8), Aspect(0, "red", 0.0))
 
 
 def test_without_torch_the_message_names_the_way_out(bundle) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.sources.parts.listing import list_pictures
+from sightsmith.kinds.labels.value import Labels
 from sightsmith.runtime.paths import MAX_FETCH, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.settings import PredictSettings
@@ -179,14 +180,13 @@ def test_an_address_that_is_none_does_not_stop_the_rest(site, address):
     assert fetched.picture == png()
 
 
-class Answer:
-    def to_json(self, top):
-        return [{"label": "a,b", "score": 0.75}, {"label": "c", "score": 0.25}][:top]
+def answer() -> Labels:
+    return Labels(("c", "a,b"), np.array([0.25, 0.75], np.float32))
 
 
 def test_json_lines(tmp_path):
-    with open_writer(PredictSettings(out=tmp_path / "o.jsonl", top=1)) as writer:
-        writer.write("é.png", Answer())
+    with open_writer(PredictSettings(out=tmp_path / "o.jsonl", top=1), "labels") as writer:
+        writer.write("é.png", answer())
         writer.write("bad.png", None, "bad.png: broken")
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
     assert lines == [
@@ -196,8 +196,8 @@ def test_json_lines(tmp_path):
 
 
 def test_csv(tmp_path):
-    with open_writer(PredictSettings(out=tmp_path / "o.csv")) as writer:
-        writer.write("x.png", Answer())
+    with open_writer(PredictSettings(out=tmp_path / "o.csv"), "labels") as writer:
+        writer.write("x.png", answer())
         writer.write("bad.png", None, "broken")
     rows = list(csv.DictReader((tmp_path / "o.csv").read_text("utf-8").splitlines()))
     assert [(row["picture"], row["rank"], row["label"], row["error"]) for row in rows] == [
@@ -208,19 +208,22 @@ def test_csv(tmp_path):
 
 
 def test_text_on_standard_output(capsys):
-    with open_writer(PredictSettings(form="text", top=2)) as writer:
-        writer.write("x.png", Answer())
+    with open_writer(PredictSettings(form="text", top=2), "labels") as writer:
+        writer.write("x.png", answer())
     assert capsys.readouterr().out == "x.png: a,b 75.0%  c 25.0%\n"
 
 
 def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
     out = tmp_path / "o.csv"
-    with pytest.raises(RuntimeError), open_writer(PredictSettings(out=out, top=1)) as writer:
-        writer.write("x.png", Answer())
+    with pytest.raises(RuntimeError), open_writer(PredictSettings(out=out, top=1), "labels") as writer:
+        writer.write("x.png", answer())
         raise RuntimeError("stop")
     assert not list(tmp_path.iterdir())
     out.write_text("mine")
-    with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, top=1)):
+    with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, top=1), "labels"):
         pytest.fail("the block must not run")
-    with pytest.raises(SettingsError, match="--as"), open_writer(PredictSettings(out=tmp_path / "o.xls", top=1)):
+    with (
+        pytest.raises(SettingsError, match="--as"),
+        open_writer(PredictSettings(out=tmp_path / "o.xls", top=1), "labels"),
+    ):
         pytest.fail("the block must not run")

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drafts import define
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.kinds.labels.value import Labels
+from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.runtime.runner import Runner
 from sightsmith.serving.card import to_html
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.names import asked_names, check_name
@@ -67,7 +70,8 @@ def test_the_heat_map_laid_over_the_picture_is_the_overlay_that_explain_draws():
     preprocessing = Preprocessing(height=64, width=64)
     map_Khw = rng.normal(size=(3, 5, 5)).astype(np.float32)
     prediction = Labels(("a", "b", "c"), np.array([0.2, 0.5, 0.3], np.float32), map_Khw)
-    added = explanation(prediction, "c", file.getvalue(), preprocessing)
+    runner = Runner(define(preprocessing, "abc"), {}, {"probabilities": 1.0})
+    added = explanation(runner, prediction, Aspect(2, "c", 0.3), file.getvalue())
     layer = Image.open(io.BytesIO(base64.b64decode(added["heatmap"]))).convert("RGBA")
     laid = Image.alpha_composite(Image.fromarray(pixels_HWC).convert("RGBA"), layer).convert("RGB")
     expected = overlay(pixels_HWC, prediction.heat(2, preprocessing, (300, 300)), alpha=1.0)
@@ -84,5 +88,6 @@ def test_a_very_long_name_is_compared_and_repeated_in_part():
 
 def test_nothing_to_explain_with():
     prediction = Labels(("a",), np.array([1.0], np.float32))
+    runner = Runner(define(Preprocessing(height=8, width=8), "a"), {}, {"probabilities": 1.0})
     with pytest.raises(SettingsError, match="no class map"):
-        explanation(prediction, "a", b"", Preprocessing(height=8, width=8))
+        explanation(runner, prediction, Aspect(0, "a", 1.0), b"")

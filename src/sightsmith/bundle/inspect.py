@@ -24,7 +24,7 @@ def inspect_text(bundle: Bundle) -> str:
         ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
         ("weights from", _joined(manifest.net.weights.origin, manifest.net.weights.licence)),
         ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
-        (KINDS.module(definition.kind).NOUN, f"{len(definition.names)}: {_shortened(definition.names)}"),
+        (KINDS.module(definition.kind).NOUNS[1], f"{len(definition.names)}: {_shortened(definition.names)}"),
         ("outputs", ", ".join(definition.outputs)),
         *((name, f"{value:.4g}") for name, value in definition.fitted().items()),
         ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),

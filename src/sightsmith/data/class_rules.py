@@ -25,7 +25,7 @@ def count(data: Checked, verdict: Verdict) -> None:
     np.add.at(verdict.counts, (data.targets[usable], columns[usable]), 1)
 
 
-def classes(data: Checked, verdict: Verdict) -> None:
+def each_class(data: Checked, verdict: Verdict) -> None:
     """Find classes that cannot be learnt."""
     totals = verdict.counts.sum(axis=1)
     if not (~verdict.left_out).any():

@@ -34,7 +34,7 @@ class GateReport:
     Attributes:
         location: of the data.
         format: of the data.
-        noun: what the names are of, such as classes.
+        nouns: what the names are of, one and several, such as class and classes.
         names: of what the truths tell apart.
         total: samples of the source.
         kept: positions of the samples that training may use, in order.
@@ -53,7 +53,7 @@ class GateReport:
 
     location: str
     format: str
-    noun: str
+    nouns: tuple[str, str]
     names: tuple[str, ...]
     total: int
     kept: NDArray[np.int64]
@@ -88,7 +88,7 @@ class GateReport:
 
     def to_text(self) -> str:
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
-        pictures, names = many(self.total, "picture"), many(len(self.names), "class", "classes")
+        pictures, names = many(self.total, "picture"), many(len(self.names), *self.nouns)
         left_out = len(self.skipped) + self.lost
         usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
         lines = [
@@ -113,7 +113,7 @@ class GateReport:
             "failed": self.failed(),
             "problems": [problem.to_json() for problem in self.problems],
             "skipped": dict(self.skipped),
-            self.noun: {
+            self.nouns[1]: {
                 name: dict(zip(per_split, row, strict=True))
                 for name, row in zip(self.names, self.counts.tolist(), strict=True)
             },
@@ -160,7 +160,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     return GateReport(
         location=source.location,
         format=source.format,
-        noun=KINDS.module(source.kind).NOUN,
+        nouns=KINDS.module(source.kind).NOUNS,
         names=source.names,
         total=len(source.samples),
         kept=kept,

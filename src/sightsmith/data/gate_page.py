@@ -85,7 +85,7 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     """Return (name, value, explanation, colour) of each headline figure."""
     left_out = len(report.skipped) + report.lost
     return [
-        ("Pictures", f"{report.total + report.lost:,}", many(len(report.names), "class", "classes"), ""),
+        ("Pictures", f"{report.total + report.lost:,}", many(len(report.names), *report.nouns), ""),
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
         ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),

@@ -44,7 +44,7 @@ def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
         _groups,
         _near_copies,
         class_rules.count,
-        class_rules.classes,
+        class_rules.each_class,
         class_rules.balance,
         class_rules.names,
         _mixture,

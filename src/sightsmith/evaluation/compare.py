@@ -216,7 +216,7 @@ def _not_alike(first: Evaluation, second: Evaluation) -> str:
         return f"they answer with {first.kind} and with {second.kind}"
     if set(first.names) != set(second.names):
         differing = sorted(set(first.names) ^ set(second.names))
-        noun = KINDS.module(first.kind).NOUN
+        noun = KINDS.module(first.kind).NOUNS[1]
         return f"they know different {noun} ({', '.join(differing[:5])}{' …' if len(differing) > 5 else ''})"
     if first.data["digest"] != second.data["digest"]:
         return f"they were evaluated on different pictures ({_data(first)}, and {_data(second)})"

@@ -48,7 +48,7 @@ def report_html(
         name=evaluation.model["name"],
         evaluation=evaluation,
         kept=kept,
-        noun=KINDS.module(evaluation.kind).NOUN,
+        noun=KINDS.module(evaluation.kind).NOUNS[1],
         when=f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M} UTC",
         lead=kind.lead(evaluation),
         tiles=[*kind.tiles(evaluation), *_speed(evaluation)],

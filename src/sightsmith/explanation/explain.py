@@ -11,7 +11,6 @@ import numpy as np
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.images import Picture
-from sightsmith.core.names import did_you_mean
 from sightsmith.core.ports import stack
 from sightsmith.explanation import sanity as checks
 from sightsmith.explanation.heat_map import project_evidence
@@ -26,7 +25,7 @@ METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
 A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are), optionally `GRAIN` (how much to
 blur them for drawing, see `heat_map.project_evidence`) and `CELL` (where they are coarser than their array, see
 `sanity.noise`) and
-`explain(model: Subject, pixels_HWC, class_index) -> raw_hw`: its evidence for the class over the net's input, at any
+`explain(model: Subject, pixels_HWC, aspect) -> raw_hw`: its evidence for the aspect over the net's input, at any
 resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
 drawing and judging are the same for all and not the method's work.
 """
@@ -37,7 +36,7 @@ def explain(
     model: Predictor | Path | str,
     picture: Picture,
     *,
-    method: str = "class_map",
+    method: str | None = None,
     label: str | None = None,
     sanity: bool = False,
 ) -> Explanation:
@@ -46,8 +45,8 @@ def explain(
     Args:
         model: an opened model, or where its bundle lies.
         picture: the picture.
-        method: name of a file in `explanation/methods/`.
-        label: the class; None takes the predicted one.
+        method: name of a file in `explanation/methods/`; None takes the one of the kind of answer.
+        label: what to explain, such as a class; None takes the predicted one.
         sanity: judge the map too (`sanity.py`), some hundred passes more.
 
     Raises:
@@ -58,25 +57,29 @@ def explain(
     if not isinstance(model, Predictor):
         with Predictor.open(model) as opened:
             return explain(opened, picture, method=method, label=label, sanity=sanity)
+    kind = model.kind
+    if kind.EVIDENCE is None:
+        raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
+    method = method or str(kind.EVIDENCE)
     file = _method(method)
     subject = Subject(model)
     feeds = model.feeds(picture)
-    pixels_HWC, names = feeds[PIXELS], model.definition.names
+    pixels_HWC = feeds[PIXELS]
     answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]
-    index = answer.index if label is None else _index(label, names)
-    raw_hw = np.asarray(file.explain(subject, pixels_HWC, index), dtype=np.float32)
+    aspect = kind.aspect_of(answer, label)
+    raw_hw = np.asarray(file.explain(subject, pixels_HWC, aspect), dtype=np.float32)
     shown = placement(picture, model.definition.input_settings)
     return Explanation(
         method=method.replace("-", "_"),
-        label=names[index],
-        score=float(answer.scores_K[index]),
-        top=tuple(answer.top(_TOP)),
+        label=aspect.name,
+        score=aspect.score,
+        top=tuple(kind.best_aspects(answer, _TOP)),
         map_HW=project_evidence(raw_hw, shown.box, shown.size, getattr(file, "GRAIN", 0.0)),
         raw_hw=raw_hw,
         unit=file.UNIT,
         box=shown.box,
         picture=picture,
-        sanity=checks.judge(subject, file, pixels_HWC, index, raw_hw) if sanity else None,
+        sanity=checks.judge(subject, file, pixels_HWC, aspect, raw_hw) if sanity else None,
     )
 
 
@@ -90,9 +93,3 @@ def _method(name: str) -> ModuleType:
             f"{name} needs {error.name}, which is not installed: pip install 'sightsmith[train]'. class_map and "
             "occlusion work without it."
         ) from error
-
-
-def _index(label: str, classes: tuple[str, ...]) -> int:
-    if label not in classes:
-        raise SettingsError(f"the model has no class {label!r}. {did_you_mean(label, classes)}")
-    return classes.index(label)

@@ -19,6 +19,7 @@ from sightsmith.core.resampling import resample
 from sightsmith.explanation.heat_map import blur
 from sightsmith.explanation.record import Sanity
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.backends import torch as torch_backend
 
 _STEPS = 32
@@ -30,7 +31,7 @@ _BLUR = 1 / 10
 
 
 def judge(
-    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
+    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.float32]
 ) -> Sanity:
     """Score a map, and random maps of the same coarseness beside it.
 
@@ -38,15 +39,15 @@ def judge(
         model: the model.
         method: the method's file.
         pixels_HWC: the input that was explained.
-        class_index: the class.
+        aspect: what was explained.
         raw_hw: the method's evidence.
     """
-    deletion, insertion = scores(model, pixels_HWC, class_index, raw_hw)
+    deletion, insertion = scores(model, pixels_HWC, aspect, raw_hw)
     rng = np.random.default_rng(0)
     maps = [noise(rng, raw_hw.shape, getattr(method, "CELL", 0.0)) for _ in range(_RANDOM_MAPS)]
-    random = [scores(model, pixels_HWC, class_index, one_hw) for one_hw in maps]
+    random = [scores(model, pixels_HWC, aspect, one_hw) for one_hw in maps]
     random_deletion, random_insertion = (sum(column) / len(random) for column in zip(*random, strict=True))
-    randomised, reason = randomisation(model, method, pixels_HWC, class_index, raw_hw)
+    randomised, reason = randomisation(model, method, pixels_HWC, aspect, raw_hw)
     return Sanity(
         deletion=deletion,
         insertion=insertion,
@@ -66,7 +67,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, ...], cell: float) -> NDAr
 
 
 def scores(
-    model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.floating]
+    model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.floating]
 ) -> tuple[float, float]:
     """Return the deletion score (lower is better) and the insertion score (higher is better), each in 0…1."""
     order_P = strongest_first(raw_hw, pixels_HWC.shape[:2])
@@ -76,13 +77,13 @@ def scores(
     channels = [blur(pixels_HWC[..., channel].astype(np.float32), radius) for channel in range(pixels_HWC.shape[2])]
     blurred_HWC = np.stack(channels, axis=-1).round().astype(np.uint8)
     steps_SHWC = np.concatenate([_replace(pixels_HWC, blank_HWC, order_P), _replace(blurred_HWC, pixels_HWC, order_P)])
-    curves_S = model.probabilities(steps_SHWC)[:, class_index]
+    curves_S = model.scores(steps_SHWC, aspect)
     half = len(curves_S) // 2
     return float(curves_S[:half].mean()), float(curves_S[half:].mean())
 
 
 def randomisation(
-    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], class_index: int, raw_hw: NDArray[np.float32]
+    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.float32]
 ) -> tuple[float | None, str]:
     """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights.
 
@@ -93,7 +94,7 @@ def randomisation(
     missing = torch_backend.missing()
     if missing is not None:
         return None, f"random weights need PyTorch: {missing}"
-    other_hw = method.explain(model.randomised(seed=0), pixels_HWC, class_index)
+    other_hw = method.explain(model.randomised(seed=0), pixels_HWC, aspect)
     if np.ptp(raw_hw) == 0 or np.ptp(other_hw) == 0:
         return None, "one of the two maps is the same everywhere"
     ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]

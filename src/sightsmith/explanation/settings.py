@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainSettings:
-    method: str = "class_map"
-    """class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch)."""
+    method: str | None = None
+    """class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch). By default the
+    map that the model itself gives: class_map."""
     label: str | None = None
-    """The class; by default the predicted one."""
+    """What to explain, such as a class; by default the predicted one."""
     sanity: bool = False
     """Score the map too: deletion and insertion, against random maps."""

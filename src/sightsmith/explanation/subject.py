@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import BackendError
 from sightsmith.inputs.picture import PIXELS
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.backends import torch as torch_backend
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.session import default_batch
 
 if TYPE_CHECKING:
     from sightsmith.explanation.gradients import TorchNet
-
-CLASS_MAP = "class_map"
 
 
 class Subject:
@@ -32,26 +31,30 @@ class Subject:
         self.predictor = predictor
         self._net = net
 
-    def probabilities(self, pixels_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probabilities (N, K) of many inputs, a batch at a time."""
+    def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
+        """Return the score (N,) of an aspect for many inputs, a batch at a time."""
         step = default_batch(self.predictor.definition.graph.inputs)
         batches = (pixels_NHWC[at : at + step] for at in range(0, len(pixels_NHWC), step))
         if self._net is not None:
-            return np.concatenate([self._net.answers(batch_NHWC)[0] for batch_NHWC in batches])
+            return np.concatenate([self._net.answers(batch_NHWC)[0][:, aspect.index] for batch_NHWC in batches])
         feeds = ({PIXELS: batch_NHWC} for batch_NHWC in batches)
-        answers = map(self.predictor.decode, self.predictor.stream(feeds, self.predictor.outputs[:1]))
-        return np.stack([answer.scores_K for batch in answers for answer in batch])
+        outputs = self.predictor.stream(feeds, self.predictor.outputs[:1])
+        return np.concatenate([self.predictor.kind.scores_of(self.predictor.decode(one), aspect) for one in outputs])
 
-    def class_maps(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the class maps (K, h, w) of one input, in logits.
+    def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
+        """Return the evidence for an aspect at each position of one input, (h, w), that the graph itself gives.
 
         Raises:
             SettingsError: the model has no such output.
         """
         if self._net is not None:
-            return self._net.answers(pixels_HWC[None])[1][0]
-        maps_Khw: NDArray[np.float32] = self.predictor.run({PIXELS: pixels_HWC[None]}, (CLASS_MAP,))[CLASS_MAP][0]
-        return maps_Khw
+            maps_Khw = self._net.answers(pixels_HWC[None])[1][0]
+            return maps_Khw[aspect.index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
+        kind, outputs = self.predictor.kind, self.predictor.outputs
+        feeds = {PIXELS: pixels_HWC[None]}
+        (answer,) = self.predictor.decode(self.predictor.run(feeds, (outputs[0], kind.EVIDENCE)))
+        evidence_hw: NDArray[np.float32] = kind.evidence_of(answer, aspect)
+        return evidence_hw
 
     @cached_property
     def net(self) -> "TorchNet":

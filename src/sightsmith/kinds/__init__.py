@@ -2,12 +2,18 @@
 
 A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pillow alone):
 
-- `PREDICTION`: the class of an answer, with `to_json`; `METRIC`: the headline; `TOLERANCES`: by precision, the largest
-  `differences` of each part of an answer from what the trained model gave;
+- `PREDICTION`: the class of an answer, with `to_json(top)`, `to_rows(top)` under `COLUMNS`, `to_text(top)`;
+- `NOUNS`: what the names are of, one and several; `METRIC`: the headline; `TOLERANCES`: by precision, the largest `differences` of each
+  part of an answer from what the trained model gave;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
 - `headline(answers, truths) -> float`: the headline metric, higher is better;
-- `calibrate(outputs, targets) -> (values, figures)`: what is fitted after training, and the figures that it leads to.
+- `calibrate(outputs, targets) -> (values, figures)`: what is fitted after training, and the figures that it leads to;
+- for explanations `EVIDENCE`: the output that shows where an aspect is seen, None for a kind without;
+  `aspect_of(answer, name)`, `best_aspects(answer, count)`, `scores_of(answers, aspect)`, `evidence_of(answer, aspect)`,
+  `raw_evidence_of(answer, aspect)` and `heat_of(answer, aspect, input_settings, size)`.
+
+`schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 
 `figures.py` measures; it is loaded when a model is evaluated:
 

@@ -11,47 +11,62 @@ from typing import Any, Protocol, TextIO
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.text_streams import is_utf8
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.settings import Form, PredictSettings
 
 
-class HasJson(Protocol):
+class Answer(Protocol):
+    """What every kind's answer can be written as."""
+
     def to_json(self, top: int) -> Any: ...
+    def to_rows(self, top: int) -> list[list[str]]: ...
+    def to_text(self, top: int) -> str: ...
 
 
 class Writer:
-    def __init__(self, stream: TextIO, form: Form, top: int) -> None:
-        self._stream, self._form, self._top = stream, form, top
+    """Writes answers of one kind in one form.
+
+    Args:
+        stream: where they go.
+        form: how.
+        top: parts of an answer, best first.
+        kind: the kind's name, under which JSON has the answer.
+    """
+
+    def __init__(self, stream: TextIO, form: Form, top: int, kind: str) -> None:
+        self._stream, self._top, self._kind = stream, top, kind
         self._csv = csv.writer(stream, lineterminator="\n")
+        self._columns = KINDS.module(kind).COLUMNS
+        self._write = {"jsonl": self._write_jsonl, "csv": self._write_csv, "text": self._write_text}[form]
         if form == "csv":
-            self._csv.writerow(["picture", "rank", "label", "score", "error"])
+            self._csv.writerow(["picture", *self._columns, "error"])
 
-    def write(self, name: str, prediction: HasJson | None, error: str | None = None) -> None:
+    def write(self, name: str, prediction: Answer | None, error: str | None = None) -> None:
         """Write the prediction of one picture, or why there is none."""
-        labels = [] if prediction is None else prediction.to_json(self._top)
-        getattr(self, f"_write_{self._form}")(name, labels, error)
+        self._write(name, None if error else prediction, error)
 
-    def _write_jsonl(self, name: str, labels: Any, error: str | None) -> None:
-        answer = {"picture": name, "error": error} if error else {"picture": name, "labels": labels}
-        self._stream.write(json.dumps(answer, ensure_ascii=not is_utf8(self._stream)) + "\n")
+    def _write_jsonl(self, name: str, prediction: Answer | None, error: str | None) -> None:
+        told = {"error": error} if prediction is None else {self._kind: prediction.to_json(self._top)}
+        self._stream.write(json.dumps({"picture": name, **told}, ensure_ascii=not is_utf8(self._stream)) + "\n")
 
-    def _write_csv(self, name: str, labels: Any, error: str | None) -> None:
-        if error:
-            self._csv.writerow([name, "", "", "", error])
-        for rank, row in enumerate(labels, 1):
-            self._csv.writerow([name, rank, row["label"], f"{row['score']:.6f}", ""])
+    def _write_csv(self, name: str, prediction: Answer | None, error: str | None) -> None:
+        if prediction is None:
+            self._csv.writerow([name, *[""] * len(self._columns), error])
+            return
+        for row in prediction.to_rows(self._top):
+            self._csv.writerow([name, *row, ""])
 
-    def _write_text(self, name: str, labels: Any, error: str | None) -> None:
-        if not error:  # errors are told on standard error
-            said = "  ".join(f"{row['label']} {row['score']:.1%}" for row in labels)
-            self._stream.write(f"{name}: {said}\n")
+    def _write_text(self, name: str, prediction: Answer | None, error: str | None) -> None:  # noqa: ARG002
+        if prediction is not None:  # errors are told on standard error
+            self._stream.write(f"{name}: {prediction.to_text(self._top)}\n")
 
 
 @contextmanager
-def open_writer(settings: PredictSettings) -> Iterator[Writer]:
+def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
     """Open a writer on the settings' file (whole or not at all) or on standard output."""
     form = settings.form or _form_of(settings.out)
     if settings.out is None:
-        yield Writer(sys.stdout, form, settings.top)
+        yield Writer(sys.stdout, form, settings.top, kind)
         sys.stdout.flush()
         return
     refuse_existing(settings.out, overwrite=settings.overwrite)
@@ -60,7 +75,7 @@ def open_writer(settings: PredictSettings) -> Iterator[Writer]:
         new_file(settings.out) as partial,
         partial.open("w", encoding="utf-8", newline="") as stream,
     ):
-        yield Writer(stream, form, settings.top)
+        yield Writer(stream, form, settings.top, kind)
 
 
 def _form_of(out: Path | None) -> Form:

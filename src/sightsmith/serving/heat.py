@@ -1,6 +1,6 @@
-"""The heat map of one class as a picture to lay over the original.
+"""The heat map of one aspect of an answer as a picture to lay over the original.
 
-Shapes: H and W the picture's height and width, h and w the class map's.
+Shapes: H and W the picture's height and width, h and w the evidence's.
 """
 
 import base64
@@ -11,19 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import picture_size
 from sightsmith.core.overlay import colours
-from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.kinds.labels.value import Labels
+from sightsmith.inputs import INPUTS
+from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.runtime.runner import Runner, Value
 
 _LONGEST = (256, 512)
 """Least and most pixels of a heat map's longest side; it is smooth, so it may be stretched over any picture."""
 _LEVELS_N = np.arange(256) / 255
 
 
-def explanation(prediction: Labels, label: str, picture: bytes, preprocessing: Preprocessing) -> dict[str, Any]:
+def explanation(runner: Runner, prediction: Value, aspect: Aspect, picture: bytes) -> dict[str, Any]:
     """Return what `?explain=true` adds to an answer.
+
+    Args:
+        runner: the model that gave the answer.
+        prediction: the answer, its evidence in it.
+        aspect: what of it is explained.
+        picture: the picture, encoded.
 
     Returns:
         `heatmap`: PNG with transparency in base64, of the upright picture's shape, 256…512 pixels long;
@@ -31,21 +36,21 @@ def explanation(prediction: Labels, label: str, picture: bytes, preprocessing: P
         its pixels, and `values`, the class's evidence (logit) over that box, rows from the top.
 
     Raises:
-        SettingsError: the prediction has no class map.
+        SettingsError: the answer has no evidence in it.
         PictureError: the picture cannot be decoded.
     """
-    if prediction.class_map_Khw is None:
-        raise SettingsError("this prediction has no class map, so there is nothing to explain it with.")
-    index = prediction.classes.index(label)
-    width, height = picture_size(picture)
+    settings = runner.definition.input_settings
+    values_hw = runner.kind.raw_evidence_of(prediction, aspect)
+    shown = INPUTS.module(runner.definition.input).placement(picture, settings)
+    width, height = shown.size
     scale = float(np.clip(max(width, height), *_LONGEST)) / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return {
-        "heatmap": base64.b64encode(_png(prediction.heat(index, preprocessing, size))).decode(),
+        "heatmap": base64.b64encode(_png(runner.kind.heat_of(prediction, aspect, settings, size))).decode(),
         "map": {
-            "label": label,
-            "box": [round(side, 2) for side in preprocessing.box(width, height)],
-            "values": [[round(float(value), 4) for value in row_w] for row_w in prediction.class_map_Khw[index]],
+            "label": aspect.name,
+            "box": [round(side, 2) for side in shown.box],
+            "values": [[round(float(value), 4) for value in row_w] for row_w in values_hw],
         },
     }
 

@@ -44,13 +44,13 @@ def _line(model: ServedModel) -> ModelLine:
         name=model.name,
         ready=model.health.ready,
         kind=model.manifest.definition.kind,
-        classes=len(model.classes),
         explains=model.explains,
+        **{noun: len(names) for noun, names in model.names.items()},
     )
 
 
 def _facts(model: ServedModel) -> ModelFacts:
-    manifest, load, shown = model.manifest, model.batcher.load, model.preprocessing
+    manifest, load, shown = model.manifest, model.batcher.load, model.manifest.definition.input_settings
     return ModelFacts(
         name=model.name,
         ready=model.health.ready,
@@ -59,7 +59,6 @@ def _facts(model: ServedModel) -> ModelFacts:
         task=manifest.task.name,
         kind=manifest.definition.kind,
         net=manifest.net.name,
-        classes=list(model.classes),
         input=Input(height=shown.height, width=shown.width, channels=shown.channels, resize=shown.resize),
         explains=model.explains,
         backend=model.predictor.why,
@@ -75,4 +74,5 @@ def _facts(model: ServedModel) -> ModelFacts:
         examples=len(model.examples),
         card=model.card,
         card_html=to_html(model.card),
+        **{noun: list(names) for noun, names in model.names.items()},
     )

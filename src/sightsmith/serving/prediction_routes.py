@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -14,7 +16,7 @@ from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.dependencies import refuse_query, registry_of
 from sightsmith.serving.failures import RefusalError, answer_to
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.schemas import Explained, Failure, LabelScore
+from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.uploads import RAW, read_picture
 
@@ -53,7 +55,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 class PredictQuery(BaseModel):
     """The query parameters of a prediction."""
 
-    top: int = Field(default=5, ge=1, description="How many classes, best first.")
+    top: int = Field(default=5, ge=1, description="How many labels, best first.")
     explain: bool = Field(default=False, description="Add where the evidence for a class lies; see Explained.")
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
@@ -67,12 +69,12 @@ router = APIRouter(prefix="/v1/models", tags=["Prediction"])
 @router.post(
     "/{name}/predict",
     summary="Classify one picture",
-    response_model=list[LabelScore] | Explained,
+    response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
     responses=_REFUSALS,
     openapi_extra=_BODY,
 )
 async def predict(request: Request, name: str, query: Annotated[PredictQuery, Query()]) -> JSONResponse:
-    """Answer with a list of `{label, score}`, or with an object (Explained) where `explain=true`."""
+    """Answer as the model's kind does (a list of `{label, score}`), or with an object (Explained) if `explain=true`."""
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, query.explain, query.label)
@@ -82,14 +84,14 @@ async def predict(request: Request, name: str, query: Annotated[PredictQuery, Qu
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
             prediction = await model.predict(picture, explain=query.explain)
-            labels = prediction.to_json(top=query.top)
+            answer = prediction.to_json(top=query.top)
             if not query.explain:
-                return JSONResponse(labels)
-            label = query.label or prediction.label
+                return JSONResponse(answer)
+            aspect = model.predictor.kind.aspect_of(prediction, query.label)
             added = await asyncio.get_running_loop().run_in_executor(
-                registry.decoders, explanation, prediction, label, picture, model.preprocessing
+                registry.decoders, explanation, model.predictor, prediction, aspect, picture
             )
-            return JSONResponse({"labels": labels, **added})
+            return JSONResponse({model.manifest.definition.kind: answer, **added})
 
 
 class DirectPredictions:
@@ -125,10 +127,9 @@ def _query(request: Request) -> PredictQuery:
 
 def _check(model: ServedModel, explain: bool, label: str | None) -> None:
     if explain and not model.explains:
-        raise RefusalError(400, f"model {model.name!r} has no class map, so it cannot explain. Leave explain out.")
+        raise RefusalError(400, f"model {model.name!r} gives no evidence, so it cannot explain. Leave explain out.")
     if label is not None and not explain:
         raise RefusalError(400, "query parameter 'label' says which class to explain; it needs explain=true.")
-    if label is not None and label not in model.classes:
-        raise RefusalError(
-            400, f"model {model.name!r} has no class {shortened(label)!r}. {did_you_mean(label, model.classes)}"
-        )
+    names = model.manifest.definition.names
+    if label is not None and label not in names:
+        raise RefusalError(400, f"model {model.name!r} has no class {shortened(label)!r}. {did_you_mean(label, names)}")

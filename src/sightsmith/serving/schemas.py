@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
+
+from sightsmith.kinds import FIRST, KINDS, part_of
 
 
 class Failure(BaseModel):
@@ -11,40 +13,45 @@ class Failure(BaseModel):
     error: str = Field(description="What is wrong and what to do about it.")
 
 
-class LabelScore(BaseModel):
-    """One class of a picture."""
+class Evidence(BaseModel):
+    """Where the evidence for what is explained lies."""
 
-    label: str = Field(description="Name of the class.")
-    score: float = Field(description="Its probability, 0…1.")
-
-
-class ClassMap(BaseModel):
-    """Where the evidence for one class lies."""
-
-    label: str = Field(description="The class explained.")
+    label: str = Field(description="What is explained, such as a class.")
     box: list[float] = Field(
         description="[left, top, right, bottom] of what the model saw, in pixels of the upright picture."
     )
     values: list[list[float]] = Field(description="Evidence (logit) over that box, rows from the top.")
 
 
-class Explained(BaseModel):
+class ExplainedAnswer(BaseModel):
     """The answer to `?explain=true`."""
 
-    labels: list[LabelScore] = Field(description="The best classes, best first.")
     heatmap: str = Field(
         description="PNG with transparency in base64, to lay over the upright picture; longest side 256…512 pixels."
     )
-    map: ClassMap
+    map: Evidence
 
 
-class ModelLine(BaseModel):
-    """A model in the list."""
+ANSWERS: dict[str, Any] = {kind: part_of(kind, "schema").ANSWER for kind in KINDS.names()}
+"""The JSON of an answer, by kind."""
+
+
+def _explained(kind: str, answer: Any) -> type[BaseModel]:
+    """Return the JSON of an explained answer: the answer under the kind's name."""
+    fields: dict[str, Any] = {kind: (answer, Field(description="The answer."))}
+    name = "Explained" if kind == FIRST else f"Explained{kind.title()}"
+    return create_model(name, __base__=ExplainedAnswer, __doc__=ExplainedAnswer.__doc__, **fields)
+
+
+EXPLAINED = {kind: _explained(kind, answer) for kind, answer in ANSWERS.items()}
+
+
+class ModelLine(BaseModel, extra="allow"):
+    """A model in the list; also how many names it tells apart, under what they are of (`classes`)."""
 
     name: str
     ready: bool = Field(description="Its witnesses are answered right by the live model.")
     kind: str = Field(description="Kind of answer, such as labels.")
-    classes: int = Field(description="How many classes it knows.")
     explains: bool = Field(description="It takes ?explain=true.")
 
 
@@ -79,8 +86,8 @@ class Load(BaseModel):
     largest: int = Field(description="Most pictures in one run.")
 
 
-class ModelFacts(BaseModel):
-    """One model."""
+class ModelFacts(BaseModel, extra="allow"):
+    """One model; also the names that it tells apart, under what they are of (`classes`)."""
 
     name: str
     ready: bool
@@ -89,12 +96,11 @@ class ModelFacts(BaseModel):
     task: str
     kind: str
     net: str
-    classes: list[str]
     input: Input
     explains: bool
     backend: str = Field(description="What runs it, and why.")
     created: str
-    definition: str = Field(description="SHA-256 of preprocessing, classes, kind, outputs and temperature.")
+    definition: str = Field(description="SHA-256 of all that fixes the answers besides the weights.")
     metrics: dict[str, Any]
     licences: dict[str, str | None]
     load: Load

@@ -15,7 +15,6 @@ from sightsmith.core.errors import ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import Arrays, stack
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
 from sightsmith.serving.decoders import Decoders
@@ -26,7 +25,6 @@ from sightsmith.serving.settings import ServeSettings
 log = logging.getLogger("sightsmith.serving")
 
 Prediction = Any
-_CLASS_MAP = "class_map"
 _PATIENCE = 30.0
 """Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging."""
 
@@ -85,18 +83,13 @@ class ServedModel:
 
     @property
     def explains(self) -> bool:
-        """The graph has a class map."""
-        return _CLASS_MAP in self.predictor.outputs
+        """The graph gives evidence for its answers."""
+        return self.predictor.kind.EVIDENCE in self.predictor.outputs
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return self.manifest.definition.names
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How a picture becomes the model's input."""
-        settings: Preprocessing = self.manifest.definition.input_settings
-        return settings
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The names of what it tells apart, under what they are the names of, such as classes."""
+        return {self.predictor.kind.NOUNS[1]: self.manifest.definition.names}
 
     @property
     def health(self) -> Health:
@@ -194,6 +187,6 @@ class ServedModel:
         return self.predictor.feeds(picture, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
     def _run(self, feeds: list[Arrays], whole: bool) -> list[Prediction]:
-        # the class map of some nets costs many times what their scores do
+        # the evidence of some nets costs many times what their scores do
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
         return self.predictor.decode(self.predictor.run(stack(feeds), outputs))

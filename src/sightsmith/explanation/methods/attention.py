@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "torch"
 UNIT = "share of the attention"
 
 
-def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:  # noqa: ARG001 -- as every method
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:  # noqa: ARG001 -- as every method
     """Return the attention weights, (h, w) ≥ 0 summing to 1.
 
     Raises:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "any"
 UNIT = "logit of the class above the mean of all classes"
 
 
-def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return the evidence for a class at each position, (h, w)."""
-    maps_Khw = model.class_maps(pixels_HWC)
-    return maps_Khw[class_index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
+    return model.evidence(pixels_HWC, aspect)

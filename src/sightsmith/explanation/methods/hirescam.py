@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "torch"
 UNIT = "feature × gradient of the logit"
 
 
-def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return the evidence for a class at each position of the last feature map, (h, w).
 
     Raises:
         SettingsError: the net has no such map.
     """
-    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, class_index)
+    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect.index)
     evidence_hw: NDArray[np.float32] = (slope_Dhw * map_Dhw).sum(dim=0).numpy()
     return evidence_hw

@@ -12,6 +12,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "torch"
 UNIT = "share of the logit"
@@ -22,11 +23,11 @@ _STEPS = 32
 _BATCH = 16
 
 
-def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return each pixel's share, (H, W), its channels added up."""
     net = model.net
     images_BCHW = net.images(pixels_HWC[None])
-    method = IntegratedGradients(lambda images: net.score(images, class_index))
+    method = IntegratedGradients(lambda images: net.score(images, aspect.index))
     shares = [
         method.attribute(
             images_BCHW,

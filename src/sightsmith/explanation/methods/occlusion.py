@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
+from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "any"
 UNIT = "fall of the log-probability, nats"
@@ -26,7 +27,7 @@ CELL = 1 / (2 * _WINDOWS)
 _TINY = 1e-7
 
 
-def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return the mean fall over the windows that hide each pixel, (H, W)."""
     height, width, _ = pixels_HWC.shape
     side = 2 * max(1, round(max(height, width) * CELL))
@@ -35,7 +36,7 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], class_index: int) -> 
     mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
     for one_HWC, (top, left) in zip(hidden_PHWC, places, strict=False):
         one_HWC[max(0, top) : top + side, max(0, left) : left + side] = mean_C
-    logs_P = np.log(np.maximum(model.probabilities(hidden_PHWC)[:, class_index], _TINY))
+    logs_P = np.log(np.maximum(model.scores(hidden_PHWC, aspect), _TINY))
     falls_HW, times_HW = np.zeros((2, height, width), np.float32)
     for (top, left), log in zip(places, logs_P, strict=False):
         window = np.s_[max(0, top) : top + side, max(0, left) : left + side]

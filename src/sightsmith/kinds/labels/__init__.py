@@ -1,25 +1,41 @@
 """Labels: which of K names fits an item, with a score for each name and where the evidence lies."""
 
 from sightsmith.kinds.labels.value import (
+    COLUMNS,
+    EVIDENCE,
     METRIC,
-    NOUN,
+    NOUNS,
     PREDICTION,
     TOLERANCES,
+    aspect_of,
+    best_aspects,
     calibrate,
     decode,
     differences,
+    evidence_of,
     headline,
+    heat_of,
+    raw_evidence_of,
     same_answers,
+    scores_of,
 )
 
 __all__ = [
+    "COLUMNS",
+    "EVIDENCE",
     "METRIC",
-    "NOUN",
+    "NOUNS",
     "PREDICTION",
     "TOLERANCES",
+    "aspect_of",
+    "best_aspects",
     "calibrate",
     "decode",
     "differences",
+    "evidence_of",
     "headline",
+    "heat_of",
+    "raw_evidence_of",
     "same_answers",
+    "scores_of",
 ]

@@ -16,9 +16,11 @@ from sightsmith.core.drawing import bars_below
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture
 from sightsmith.core.images import decode as decode_picture
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, softmax
+from sightsmith.kinds.parts.aspects import Aspect
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
@@ -26,8 +28,14 @@ Arrays = Mapping[str, NDArray[Any]]
 METRIC = "accuracy"
 """What `headline` returns."""
 
-NOUN = "classes"
-"""What the names are of."""
+NOUNS = ("class", "classes")
+"""What the names are of: one, and several."""
+
+EVIDENCE = "class_map"
+"""The output that shows where the evidence for a class lies, and the explanation method that reads it."""
+
+COLUMNS = ("rank", "label", "score")
+"""Of the rows that `to_rows` gives."""
 
 TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"probabilities": 1e-3, "class_map": 1e-2},
@@ -80,6 +88,14 @@ class Labels:
         """Return the `top` best classes as `[{"label": …, "score": …}]`, best first, scores to 6 decimals."""
         return [{"label": label, "score": round(score, 6)} for label, score in self.top(top)]
 
+    def to_rows(self, top: int = 5) -> list[list[str]]:
+        """Return a row of `COLUMNS` for each of the `top` best classes."""
+        return [[str(rank), label, f"{score:.6f}"] for rank, (label, score) in enumerate(self.top(top), 1)]
+
+    def to_text(self, top: int = 5) -> str:
+        """Return the `top` best classes in a line."""
+        return "  ".join(f"{label} {score:.1%}" for label, score in self.top(top))
+
     def draw(self, picture: Picture, top: int = 5) -> Image.Image:
         """Return the picture with its best classes as bars below it."""
         return bars_below(decode_picture(picture).convert("RGB"), self.top(top))
@@ -105,9 +121,7 @@ class Labels:
             raise SettingsError("this prediction has no class map. Ask for it: predict(…, outputs=('class_map',)).")
         if not 0 <= class_index < len(self.classes):
             raise SettingsError(f"class_index must be 0…{len(self.classes) - 1}, got {class_index}")
-        maps_Khw = self.class_map_Khw.astype(np.float32)
-        evidence_hw = maps_Khw[class_index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
-        return heat(evidence_hw, preprocessing.box(*size), size)
+        return heat(_above_mean(self.class_map_Khw, class_index), preprocessing.box(*size), size)
 
 
 PREDICTION = Labels
@@ -172,6 +186,61 @@ def calibrate(
     """Return the values that make the scores believable, `temperature`, and the figures that they lead to."""
     temperature = fit_temperature(logits_NK, targets_N)
     return {"temperature": temperature}, {"loss_at_temperature": cross_entropy(logits_NK, targets_N, temperature)}
+
+
+def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
+    """Return what is explained of an answer: the named class, or the best.
+
+    Raises:
+        SettingsError: there is no class of that name.
+    """
+    if name is not None and name not in answer.classes:
+        raise SettingsError(f"the model has no class {shortened(name)!r}. {did_you_mean(name, answer.classes)}")
+    index = answer.index if name is None else answer.classes.index(name)
+    return Aspect(index, answer.classes[index], float(answer.scores_K[index]))
+
+
+def best_aspects(answer: Labels, count: int) -> list[tuple[str, float]]:
+    """Return the names and scores of the best classes, best first."""
+    return answer.top(count)
+
+
+def scores_of(answers: Sequence[Labels], aspect: Aspect) -> NDArray[np.float32]:
+    """Return the probability (N,) of a class in N answers, in 0…1."""
+    return np.array([answer.scores_K[aspect.index] for answer in answers], np.float32)
+
+
+def evidence_of(answer: Labels, aspect: Aspect) -> NDArray[np.float32]:
+    """Return the evidence for a class at each position of the net's input, (h, w), above the mean of all classes.
+
+    Raises:
+        SettingsError: the answer has no class map.
+    """
+    return _above_mean(_map_of(answer), aspect.index)
+
+
+def raw_evidence_of(answer: Labels, aspect: Aspect) -> NDArray[np.float32]:
+    """Return a class's own map, (h, w), in logits; raises as `evidence_of`."""
+    raw_hw: NDArray[np.float32] = _map_of(answer)[aspect.index]
+    return raw_hw
+
+
+def heat_of(
+    answer: Labels, aspect: Aspect, input_settings: Preprocessing, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return how strongly each pixel speaks for a class, as `Labels.heat`."""
+    return answer.heat(aspect.index, input_settings, size)
+
+
+def _map_of(answer: Labels) -> NDArray[np.float32]:
+    if answer.class_map_Khw is None:
+        raise SettingsError("this prediction has no class map, so there is nothing to explain it with.")
+    return answer.class_map_Khw
+
+
+def _above_mean(maps_Khw: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+    maps_Khw = maps_Khw.astype(np.float32)
+    return maps_Khw[index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
 
 
 def _largest(gaps: Iterable[float]) -> float:
