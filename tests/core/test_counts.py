@@ -17,7 +17,7 @@ from sightsmith.data.sources.parts.arrays import check_part
 from sightsmith.data.splits import Splits
 from sightsmith.runtime.proving import Comparison
 
-ONE = Source(format="x", location="x", classes=("a",), samples=[Sample("k", b"x", 0, None, None)])
+ONE = Source(format="x", location="x", names=("a",), samples=[Sample("k", b"x", 0, None, None)])
 
 COMPARISON = Comparison(metric="accuracy", count=1, trained=1.0, exported=1.0, agreement=1.0, alike=1.0, tie=0.0)
 
@@ -31,7 +31,7 @@ def refusal(call, *arguments, **named):
 def build(keys, group_by):
     samples = [Sample(key, b"x", 0, None, None) for key in keys]
     options = SourceOptions(group_by=group_by)
-    return build_source(format="x", location="x", classes=["a"], samples=samples, options=options)
+    return build_source(format="x", location="x", names=["a"], samples=samples, options=options)
 
 
 def test_a_count_has_its_noun():
