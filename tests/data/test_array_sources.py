@@ -256,7 +256,7 @@ def test_cifar100_binary_has_the_fine_labels(tmp_path):
     (tmp_path / "fine_label_names.txt").write_text("apple\nbear\nbee\n")
     source = open_source(tmp_path)
     assert source.names == ("apple", "bear", "bee")
-    assert source.targets().tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert source.strata().tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
 
 
 def test_cifar_cut_short(tmp_path):
@@ -386,7 +386,7 @@ def test_flat_imagenet_keeps_the_order_of_its_list(shared_data):
 
 def test_real_arrays(shared_data):
     fashion = open_source(shared_data("fashion_mnist"))
-    assert np.bincount(fashion.targets()[:60_000]).tolist() == [6000] * 10
+    assert np.bincount(fashion.strata()[:60_000]).tolist() == [6000] * 10
     assert fashion.samples[60_000].split == "test"
     lungs = open_source(shared_data("pneumoniamnist"))
     assert [sum(s.split == split for s in lungs.samples) for split in ("train", "val", "test")] == [2428, 270, 468]

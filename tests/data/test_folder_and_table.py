@@ -42,7 +42,7 @@ def test_a_folder_per_class(tmp_path):
         "cats/10.png",
         "dogs/x.JPeG",
     ]
-    assert source.targets().tolist() == [0, 1, 1, 1, 2]
+    assert source.strata().tolist() == [0, 1, 1, 1, 2]
     assert source.problems == ()
     assert decode(source.samples[4].picture).size == (9, 9)
 

@@ -198,7 +198,7 @@ def test_small_pictures_do_not_drown_in_false_alarms(shared_data):
     fashion = check(open_source(shared_data("fashion_mnist")), quiet=True)
     alike = [place for group in fashion.near_groups for place in group]
     assert 0 < len(alike) < 200
-    labels = open_source(shared_data("fashion_mnist")).targets()
+    labels = open_source(shared_data("fashion_mnist")).strata()
     assert all(len(set(labels[list(group)])) == 1 for group in fashion.near_groups)
 
 

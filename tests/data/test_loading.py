@@ -61,7 +61,7 @@ def test_without_shuffle_the_order_is_plain_and_the_last_batch_short():
 
 def test_balanced_shows_rare_classes_as_often():
     targets = np.array([0] * 90 + [1] * 9 + [2])
-    shown = targets[flat(Order(100, 10, targets_N=targets))]
+    shown = targets[flat(Order(100, 10, strata_N=targets))]
     counts = np.bincount(shown)
     assert counts.max() - counts.min() <= 3
 

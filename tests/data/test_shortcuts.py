@@ -12,7 +12,7 @@ from PIL import Image
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import check
 from sightsmith.data.gate_page import gate_html
-from sightsmith.data.shortcuts import Property, find_shortcuts
+from sightsmith.data.rules.shortcuts import Property, find_shortcuts
 from sightsmith.data.source import Source, SourceOptions, open_source
 
 COUNT = 80

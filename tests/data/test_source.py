@@ -36,7 +36,7 @@ def test_digits_are_all_there_and_scaled_exactly():
     assert source.format == "digits"
     assert source.names == tuple("0123456789")
     assert len(source.samples) == 1797
-    assert np.array_equal(source.targets(), raw.target)
+    assert np.array_equal(source.strata(), raw.target)
     for place in (0, 17, 1796):
         picture = source.samples[place].picture
         assert picture.dtype == np.uint8

@@ -10,7 +10,7 @@ from doc_pages import DOCS, ROOT, blocks, environment, shell
 pytestmark = pytest.mark.slow
 
 PAGE = DOCS / "extend.md"
-FOLDERS = ("data/sources", "nets", "tasks", "runtime/backends", "explanation/methods")
+FOLDERS = ("data/rules", "data/sources", "nets", "tasks", "runtime/backends", "explanation/methods")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ train); and of a group that lies in several splits all samples but those of the 
 from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
-from sightsmith.data import rules
+from sightsmith.data.rules import RULES
 from sightsmith.data.scan import Scan, scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Problem, Source
-from sightsmith.data.verdict import ByClass
+from sightsmith.data.verdict import COLUMNS, ByClass, Checked, Verdict
 from sightsmith.kinds import KINDS
 
 _DEFAULTS = GateSettings()
@@ -153,7 +154,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     scan = scan_pictures(
         source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
     )
-    verdict = rules.judge(source, scan, settings)
+    verdict = judge(source, scan, settings)
     kept = np.flatnonzero(~verdict.left_out)
     lost = sum(problem.lost for problem in source.problems)
     problems = (*source.problems, *verdict.problems)
@@ -178,6 +179,40 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     )
 
 
+def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
+    """Let every rule that fits the source's kind of answer conclude from the scan, in order."""
+    count = len(source.samples)
+    data = Checked(source, scan, settings, source.strata(), tuple(sample.split for sample in source.samples))
+    verdict = Verdict(
+        left_out=np.zeros(count, dtype=bool),
+        bad=np.zeros(count, dtype=bool),
+        counts=np.zeros((len(source.names), len(COLUMNS)), dtype=np.int64),
+    )
+    for rule in _rules(source.kind):
+        rule.find(data, verdict)
+        verdict.counts = _counts(data, verdict)
+    return verdict
+
+
+def _rules(kind: str) -> list[ModuleType]:
+    found = sorted(map(RULES.module, RULES.names()), key=lambda rule: int(rule.ORDER))
+    return [rule for rule in found if kind in getattr(rule, "KINDS", (kind,))]
+
+
+def _codes(attribute: str) -> set[str]:
+    return {code for name in RULES.names() for code in getattr(RULES.module(name), attribute, ())}
+
+
+def _counts(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
+    """Count the usable samples of each name and split; no rows for a kind without names."""
+    counts = np.zeros_like(verdict.counts)
+    if len(counts):
+        usable = ~verdict.left_out & (data.strata_N >= 0)
+        columns = np.array([COLUMNS[split] for split in data.splits], dtype=np.int64)
+        np.add.at(counts, (data.strata_N[usable], columns[usable]), 1)
+    return counts
+
+
 def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
     """Stop where training would be impossible or on data that is mostly damaged.
 
@@ -186,9 +221,10 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
         max_bad: share of damaged or contradictory pictures that is accepted, in 0…1.
 
     Raises:
-        DataError: an error of `rules.FATAL`, or too much is bad.
+        DataError: an error that a rule calls fatal, or too much is bad.
     """
-    fatal = [problem for problem in report.problems if problem.code in rules.FATAL]
+    fatal_codes = _codes("FATAL")
+    fatal = [problem for problem in report.problems if problem.code in fatal_codes]
     if fatal:
         raise DataError("\n".join([f"{report.location}: cannot be trained on.", *(p.to_text() for p in fatal)]))
     if report.bad_fraction > max_bad:
@@ -198,7 +234,8 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
             f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "
             "allow more."
         )
-        worst = [problem.to_text() for problem in report.errors if problem.lost or problem.code in rules.BAD]
+        bad_codes = _codes("BAD")
+        worst = [problem.to_text() for problem in report.errors if problem.lost or problem.code in bad_codes]
         raise DataError("\n".join([message, *worst]))
 
 

@@ -111,7 +111,7 @@ def _more(problem: Problem, by_key: Mapping[str, Sample]) -> int:
 def _show(key: str, sample: Sample | None, source: Source) -> Shown:
     if sample is None:
         return Shown(key, "", "", "", False)
-    label = "" if sample.target is None else source.names[sample.target]
+    label = source.truth_text(sample)
     try:
         image = decode(sample.picture, near=_SIDE)
     except PictureError:

@@ -36,7 +36,7 @@ class Order:
         seed: of the order.
         shuffle: a new order each epoch, and full batches only: the last is filled up from the start of the epoch's
             order. Otherwise the order is 0…count-1 and the last batch may be short.
-        targets_N: with shuffle, class indices: each class is then shown equally often.
+        strata_N: with shuffle, the number of each picture's stratum: each is then shown equally often.
         rank: which process this is, 0…world-1.
         world: how many processes share the pictures.
     """
@@ -48,7 +48,7 @@ class Order:
         seed: int = 0,
         *,
         shuffle: bool = True,
-        targets_N: NDArray[np.int64] | None = None,
+        strata_N: NDArray[np.int64] | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -59,7 +59,7 @@ class Order:
             )
         self.batch_size, self.epoch = batch_size, 0
         self._count, self._seed, self._shuffle = count, seed, shuffle
-        self._targets_N, self._rank, self._world = targets_N, rank, world
+        self._strata_N, self._rank, self._world = strata_N, rank, world
 
     def __len__(self) -> int:
         return -(-self._count // (self.batch_size * self._world))
@@ -78,27 +78,27 @@ class Order:
         if not self._shuffle:
             return np.arange(self._count)
         rng = np.random.default_rng((self._seed, self.epoch))
-        order = rng.permutation(self._count) if self._targets_N is None else _balanced(self._targets_N, rng)
+        order = rng.permutation(self._count) if self._strata_N is None else _balanced(self._strata_N, rng)
         return np.resize(order, len(self) * self.batch_size * self._world)
 
 
-def _balanced(targets_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _balanced(strata_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return N positions in random order, equally many of each class; a small class's pictures come again."""
-    strata = np.unique(targets_N)
-    each = -(-len(targets_N) // len(strata))
-    drawn = [np.resize(rng.permutation(np.flatnonzero(targets_N == one)), each) for one in strata]
-    return rng.permutation(np.concatenate(drawn))[: len(targets_N)]
+    strata = np.unique(strata_N)
+    each = -(-len(strata_N) // len(strata))
+    drawn = [np.resize(rng.permutation(np.flatnonzero(strata_N == one)), each) for one in strata]
+    return rng.permutation(np.concatenate(drawn))[: len(strata_N)]
 
 
 class Loader:
-    """An epoch of batches `(images_BCHW, targets_B)`: uint8 pictures and class indices, on the device.
+    """An epoch of batches `(images_BCHW, targets_B)`: uint8 pictures and their targets, on the device.
 
     Pixels travel to the device as bytes and are varied there, a batch at a time; the task normalises them. Lightning
     finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
 
     Args:
         fetcher: gives pixels.
-        targets_N: class index of each picture.
+        targets_N: what is learned of each picture, first axis N.
         order: which pictures make which batch.
         vary: what is varied on whole batches; None for evaluation.
         seed: of the variations.
@@ -110,7 +110,7 @@ class Loader:
     def __init__(
         self,
         fetcher: Fetcher,
-        targets_N: NDArray[np.int64],
+        targets_N: NDArray[Any],
         order: Order,
         *,
         vary: Augmentation | None = None,
@@ -121,7 +121,7 @@ class Loader:
     ) -> None:
         self.order = order
         self.device = torch.device(device)
-        self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N, dtype=np.int64))
+        self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N))
         self._vary, self._seed = vary, seed
         self._generator = torch.Generator()
         self._channels_last = channels_last

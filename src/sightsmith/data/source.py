@@ -23,7 +23,7 @@ from sightsmith.core.records import Sample
 from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SourceOptions as SourceOptions
-from sightsmith.kinds import FIRST
+from sightsmith.kinds import FIRST, KINDS
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
 """The formats: `data/sources/NAME.py`."""
@@ -135,9 +135,16 @@ class Source:
             self.hashes[sample.key] = content_hash(sample.picture)
         return self.hashes[sample.key]
 
-    def targets(self) -> NDArray[np.int64]:
-        """Return (N,) the class's index of each sample, -1 where it has none."""
-        return np.array([-1 if sample.target is None else sample.target for sample in self.samples], dtype=np.int64)
+    def strata(self) -> NDArray[np.int64]:
+        """Return (N,) the number of each sample's stratum (of labels the class), -1 if its truth is unknown."""
+        strata_N: NDArray[np.int64] = KINDS.module(self.kind).strata([sample.target for sample in self.samples])
+        return strata_N
+
+    def truth_text(self, sample: Sample) -> str:
+        """Return the truth of a sample in words, empty if it is unknown."""
+        if sample.target is None:
+            return ""
+        return str(KINDS.module(self.kind).truth_text(sample.target, self.names))
 
 
 def open_source(location: str | Path, options: SourceOptions = _DEFAULTS) -> Source:

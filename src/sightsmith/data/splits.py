@@ -166,8 +166,7 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     for place in kept.tolist():
         sample = source.samples[place]
         content = hashes[place].tobytes() if hashes is not None else source.content_hash(sample)
-        label = "" if sample.target is None else source.names[sample.target]
-        lines.append(f"{sample.key}\0{content.hex()}\0{label}")
+        lines.append(f"{sample.key}\0{content.hex()}\0{source.truth_text(sample)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -203,6 +202,7 @@ def _units(
     source: Source, pool: Sequence[int], together: Iterable[Sequence[int]], seed: int, *, stratified: bool
 ) -> list[_Unit]:
     """Return the units in the order of the draw, which the seed and their names alone decide."""
+    strata_N = source.strata() if stratified else None
     names = _unit_names(source, pool, together)
     members: dict[str, list[int]] = defaultdict(list)
     for place, name in zip(pool, names, strict=True):
@@ -211,8 +211,7 @@ def _units(
     for name, places in members.items():
         per_class: dict[int, int] = defaultdict(int)
         for place in places:
-            target = source.samples[place].target if stratified else None
-            per_class[-1 if target is None else target] += 1
+            per_class[-1 if strata_N is None else int(strata_N[place])] += 1
         order = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
         units.append(_Unit(places, per_class, order))
     return sorted(units, key=lambda unit: unit.order)

@@ -16,21 +16,32 @@ from sightsmith.data.source import Problem, Severity, Source
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the rules look at: the source and the scan of its pictures, by position."""
+    """What the rules look at: the source and the scan of its pictures, by position.
+
+    Attributes:
+        source: the samples.
+        scan: what each picture told.
+        settings: what to look for.
+        strata_N: number of each sample's stratum (of labels the class), -1 if its truth is unknown.
+        splits: that the source puts each sample in.
+    """
 
     source: Source
     scan: Scan
     settings: GateSettings
-    targets: NDArray[np.int64]
+    strata_N: NDArray[np.int64]
     splits: tuple[str | None, ...]
 
     def keys(self, places: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.source.samples[place].key for place in places)
 
     def label(self, place: int) -> str:
-        """Return the name of a sample's class."""
-        target = int(self.targets[place])
-        return self.source.names[target] if target >= 0 else "no label"
+        """Return the truth of a sample in words."""
+        return self.source.truth_text(self.source.samples[place]) or "no label"
+
+
+COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
+"""Column of the counts by the split that the source puts a sample in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Verdict:
     Attributes:
         left_out: (N,) training may not use it.
         bad: (N,) it is damaged or contradicts itself.
-        counts: (C, 4) usable samples in train, val, test and no split.
+        counts: (C, 4) usable samples of each name in train, val, test and no split.
         problems: found, in the order of the rules.
         reasons: why each sample is left out, by position.
         near_groups: positions that look nearly the same.

@@ -52,7 +52,10 @@ def measure_model(
     return Evaluation(
         kind=definition.kind,
         model=describe_model(predictor),
-        data={**chosen.to_json(), "digest": digest(keys, [names[truth] for truth in truths], contents)},
+        data={
+            **chosen.to_json(),
+            "digest": digest(keys, [predictor.kind.truth_text(truth, names) for truth in truths], contents),
+        },
         names=names,
         counts=counts if groups_N is None else counts | {"groups": int(groups_N.max()) + 1},
         skipped=skipped,

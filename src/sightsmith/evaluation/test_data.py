@@ -17,6 +17,7 @@ from sightsmith.data.source import Source, SourceOptions, known_names, open_sour
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
+from sightsmith.kinds import KINDS
 
 _OTHER = "Give other data with --data (of `export`: --prove)"
 _ANY = SourceOptions()
@@ -272,9 +273,9 @@ def _chosen(
 ) -> EvaluationData:
     labelled = [sample for sample in samples if sample.target is not None]
     _check_classes(source, labelled, names, split, missing_ok=missing_ok)
-    index = {name: at for at, name in enumerate(names)}
+    translate = KINDS.module(source.kind).translate
     return EvaluationData(
-        samples=tuple(replace(sample, target=index[source.names[sample.target]]) for sample in labelled),
+        samples=tuple(replace(sample, target=translate(sample.target, source.names, names)) for sample in labelled),
         location=source.location,
         format=source.format,
         split=split,
@@ -291,7 +292,10 @@ def _check_classes(
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
         raise DataError(f"{where}: no labelled picture to evaluate.")
-    found = {source.names[index] for index in {sample.target for sample in samples}}
+    if not names:
+        return
+    strata = set(KINDS.module(source.kind).strata([sample.target for sample in samples]).tolist())
+    found = {source.names[index] for index in strata}
     unknown = sorted(found - set(names))
     missing = [name for name in names if name not in found]
     if not unknown and (missing_ok or not missing):

@@ -7,6 +7,8 @@ A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pil
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from what the trained model gave;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
+- of truths `strata(truths) -> (N,)`: which of them to spread over the splits alike, -1 for unknown; `truth_text(truth,
+  names)`; `targets(truths) -> (N, …)`: what training learns from; `translate(truth, names, model_names)`;
 - `headline(answers, truths) -> float`: the headline metric, higher is better;
 - `calibrate(outputs, targets) -> (values, figures)`: what is fitted after training, and the figures that it leads to;
 - for explanations `EVIDENCE`: the output that shows where an aspect is seen, None for a kind without;

@@ -16,6 +16,7 @@ from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
+from sightsmith.kinds import KINDS
 from sightsmith.training.settings import TrainSettings
 
 
@@ -25,11 +26,13 @@ class Subset:
 
     Attributes:
         pictures: their references, packed.
-        targets_N: class index of each.
+        targets_N: what is learned of each, first axis N, as the kind of answer makes it.
+        strata_N: number of each one's stratum (of labels the class).
     """
 
     pictures: PictureIndex
-    targets_N: NDArray[np.int64]
+    targets_N: NDArray[Any]
+    strata_N: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.targets_N)
@@ -51,8 +54,9 @@ class Dataset:
 
     def part(self, split: Split) -> Subset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
-        targets_N = np.array([sample.target for sample in samples], dtype=np.int64)
-        return Subset(PictureIndex(sample.picture for sample in samples), targets_N)
+        kind, truths = KINDS.module(self.source.kind), [sample.target for sample in samples]
+        pictures = PictureIndex(sample.picture for sample in samples)
+        return Subset(pictures, kind.targets(truths), kind.strata(truths))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,7 +124,9 @@ def untrained(dataset: Dataset) -> list[str]:
 
     Only cross-validation may bring this about; a single split takes care of it.
     """
-    have = {split: set(dataset.part(split).targets_N.tolist()) for split in SPLITS}
+    if not dataset.source.names:
+        return []
+    have = {split: set(dataset.part(split).strata_N.tolist()) for split in SPLITS}
     return [dataset.source.names[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 

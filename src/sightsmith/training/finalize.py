@@ -143,20 +143,20 @@ def _arrays(net: torch.nn.Module) -> dict[str, NDArray[Any]]:
 
 def _witnesses(count: int, val: Subset, fitted: Fitted, definition: Definition) -> Witnesses:
     """Run the nets as they are served, in fp32, on a few validation pictures of as many classes as possible."""
-    chosen = _one_of_each(val.targets_N, count)
+    chosen = _one_of_each(val.strata_N, count)
     items, inputs = encode_items([val.pictures[place] for place in chosen], definition)
     nets = {role: built.module for role, built in fitted.nets.items()}
     session = TorchSession(fitted.task.name, nets, definition, "fp32", graph="model")
     return Witnesses(items, inputs, Runner(definition, {"model": session}).run(inputs))
 
 
-def _one_of_each(targets_N: NDArray[np.int64], count: int) -> list[int]:
+def _one_of_each(strata_N: NDArray[np.int64], count: int) -> list[int]:
     """Return up to `count` positions: the first picture of each class, then the second ones, and so on."""
-    turn_N = np.zeros(len(targets_N), dtype=np.int64)
-    for one in np.unique(targets_N):
-        places = np.flatnonzero(targets_N == one)
+    turn_N = np.zeros(len(strata_N), dtype=np.int64)
+    for one in np.unique(strata_N):
+        places = np.flatnonzero(strata_N == one)
         turn_N[places] = np.arange(len(places))
-    return np.lexsort((targets_N, turn_N))[:count].tolist()
+    return np.lexsort((strata_N, turn_N))[:count].tolist()
 
 
 def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:

@@ -59,7 +59,7 @@ def make_loaders(
     """
     variation: Augmentation = plan.augment.value if vary else Augmentation()
     batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
-    balanced = train.targets_N if settings.balanced else None
+    balanced = train.strata_N if settings.balanced else None
     common: dict[str, Any] = {"device": device, "channels_last": plan.channels_last.value}
     fetch_train = _fetcher(settings, preprocessing, train, variation, quiet=quiet)
     fetch_val = _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet)
@@ -67,7 +67,7 @@ def make_loaders(
         train=Loader(
             fetch_train,
             train.targets_N,
-            Order(len(train), batch, settings.seed, targets_N=balanced if vary else None, shuffle=vary),
+            Order(len(train), batch, settings.seed, strata_N=balanced if vary else None, shuffle=vary),
             vary=variation if vary else None,
             seed=settings.seed,
             workers=0 if fetch_train.in_memory else workers,

@@ -18,6 +18,10 @@ from sightsmith.kinds.labels.value import (
     raw_evidence_of,
     same_answers,
     scores_of,
+    strata,
+    targets,
+    translate,
+    truth_text,
 )
 
 __all__ = [
@@ -38,4 +42,8 @@ __all__ = [
     "raw_evidence_of",
     "same_answers",
     "scores_of",
+    "strata",
+    "targets",
+    "translate",
+    "truth_text",
 ]

@@ -188,6 +188,25 @@ def calibrate(
     return {"temperature": temperature}, {"loss_at_temperature": cross_entropy(logits_NK, targets_N, temperature)}
 
 
+def strata(truths: Sequence[int | None]) -> NDArray[np.int64]:
+    """Return the number of each truth's stratum, (N,): its class, -1 if it is unknown."""
+    return np.array([-1 if truth is None else truth for truth in truths], dtype=np.int64)
+
+
+def truth_text(truth: int, names: Sequence[str]) -> str:
+    return names[truth]
+
+
+def targets(truths: Sequence[int]) -> NDArray[np.int64]:
+    """Return what training learns from N truths: the classes' indices, (N,)."""
+    return np.array(truths, dtype=np.int64)
+
+
+def translate(truth: int, names: Sequence[str], model_names: Sequence[str]) -> int:
+    """Return a truth of data with these names as one of a model with those."""
+    return model_names.index(names[truth])
+
+
 def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
     """Return what is explained of an answer: the named class, or the best.
 

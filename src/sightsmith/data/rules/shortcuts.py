@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from sightsmith.data.scan import Scan
 from sightsmith.data.verdict import ByClass, Checked, Verdict
 
+ORDER = 100
+KINDS = ("labels",)
+
 _FOLDS = 5
 _FEWEST_GROUPS = 8
 """A class with fewer groups is left out: its folds would be of one group or none."""
@@ -69,13 +72,13 @@ class Shortcut:
     chance: float
 
 
-def shortcuts(data: Checked, verdict: Verdict) -> None:
+def find(data: Checked, verdict: Verdict) -> None:
     """Find properties of the files that tell the class, and describe all that vary."""
-    used_N = np.flatnonzero(~verdict.left_out & (data.scan.widths > 0) & (data.targets >= 0))
+    used_N = np.flatnonzero(~verdict.left_out & (data.scan.widths > 0) & (data.strata_N >= 0))
     properties = properties_of(data.scan, used_N)
     if not properties:
         return
-    targets_N = data.targets[used_N]
+    targets_N = data.strata_N[used_N]
     found = find_shortcuts(properties, targets_N, _groups(data, verdict)[used_N])
     names = {shortcut.name for shortcut in found}
     count = len(data.source.names)
@@ -114,7 +117,7 @@ def properties_of(scan: Scan, used_N: NDArray[np.int64]) -> list[Property]:
 
 def _groups(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
     """Return a number for each sample, the same for those of one group, or of a set that looks nearly the same."""
-    groups = np.arange(len(data.targets))
+    groups = np.arange(len(data.strata_N))
     for places in verdict.near_groups:
         groups[list(places)] = places[0]
     first: dict[str, int] = {}

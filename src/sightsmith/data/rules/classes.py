@@ -1,4 +1,4 @@
-"""What the gate concludes about the classes from the pictures that are usable.
+"""Classes that cannot be learnt or measured, that are out of balance, or called nearly alike.
 
 Shapes: C classes.
 """
@@ -14,23 +14,21 @@ from sightsmith.data.verdict import Checked, Verdict
 
 _LISTED = 10
 """Classes that a message names."""
-COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
-"""Column of the counts by the split that the source puts a sample in."""
+ORDER = 60
+KINDS = ("labels",)
+FATAL = frozenset({"one-class", "empty-class", "single-picture", "not-in-train"})
 
 
-def count(data: Checked, verdict: Verdict) -> None:
-    """Count the usable pictures of each class and split."""
-    usable = ~verdict.left_out & (data.targets >= 0)
-    columns = np.array([COLUMNS[split] for split in data.splits], dtype=np.int64)
-    np.add.at(verdict.counts, (data.targets[usable], columns[usable]), 1)
+def find(data: Checked, verdict: Verdict) -> None:
+    if (~verdict.left_out).any():
+        _each_class(data, verdict)
+    _balance(data, verdict)
+    _names(data, verdict)
 
 
-def each_class(data: Checked, verdict: Verdict) -> None:
+def _each_class(data: Checked, verdict: Verdict) -> None:
     """Find classes that cannot be learnt."""
     totals = verdict.counts.sum(axis=1)
-    if not (~verdict.left_out).any():
-        verdict.say("no-pictures", "error", "no picture is left that training may use. See the errors above.")
-        return
     if np.count_nonzero(totals) == 1:
         only = data.source.names[int(totals.argmax())]
         message = f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class."
@@ -84,7 +82,7 @@ def _per_split(data: Checked, verdict: Verdict) -> None:
             verdict.say(f"not-in-{name}", "warning", message)
 
 
-def balance(data: Checked, verdict: Verdict) -> None:
+def _balance(data: Checked, verdict: Verdict) -> None:
     """Find classes that are much larger than others."""
     totals = verdict.counts.sum(axis=1)
     present = totals[totals > 0]
@@ -100,7 +98,7 @@ def balance(data: Checked, verdict: Verdict) -> None:
     verdict.say("imbalance", "warning", message)
 
 
-def names(data: Checked, verdict: Verdict) -> None:
+def _names(data: Checked, verdict: Verdict) -> None:
     alike: dict[str, list[str]] = defaultdict(list)
     for name in data.source.names:
         alike[folded(name)].append(name)

@@ -1,0 +1,18 @@
+"""One rule of the gate is one file: what it concludes from the scan of the pictures and from what is known of them.
+
+A rule's file has:
+
+- `ORDER`: rules run in this order, since what one leaves out the next does not see;
+- `find(data, verdict)`: adds problems to the verdict, and leaves samples out of training;
+- optionally `KINDS`: the kinds of answer that it is about; without, it holds for all;
+- optionally `FATAL`: codes of its errors with which training is impossible, and `BAD`: codes of its errors of single
+  pictures that count against `max_bad`.
+"""
+
+from pkgutil import extend_path
+
+from sightsmith.core.catalogue import Catalogue
+
+__path__ = extend_path(__path__, __name__)
+
+RULES = Catalogue("sightsmith.data.rules", "rule")

@@ -1,0 +1,23 @@
+"""Pictures of several modes or sizes."""
+
+import numpy as np
+
+from sightsmith.data.verdict import Checked, Verdict
+
+ORDER = 70
+
+
+def find(data: Checked, verdict: Verdict) -> None:
+    seen = data.scan.decoded
+    modes = np.unique(data.scan.modes[seen])
+    if len(modes) > 1:
+        names = ", ".join(data.scan.mode_names[mode] for mode in modes)
+        message = f"Pictures of several modes ({names}). All are brought to one when they are used."
+        verdict.say("mixed-modes", "info", message)
+    widths, heights = data.scan.widths[seen], data.scan.heights[seen]
+    if len(seen) and (widths.min() != widths.max() or heights.min() != heights.max()):
+        message = (
+            f"Pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
+            f"the middle one {int(np.median(widths))}×{int(np.median(heights))}. All are brought to one."
+        )
+        verdict.say("mixed-sizes", "info", message)

@@ -1,0 +1,11 @@
+"""Whether anything is left to learn from."""
+
+from sightsmith.data.verdict import Checked, Verdict
+
+ORDER = 55
+FATAL = frozenset({"no-pictures"})
+
+
+def find(data: Checked, verdict: Verdict) -> None:  # noqa: ARG001 -- as every rule
+    if not (~verdict.left_out).any():
+        verdict.say("no-pictures", "error", "no picture is left that training may use. See the errors above.")
