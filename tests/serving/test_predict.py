@@ -46,6 +46,15 @@ def test_every_way_to_send_a_picture_gives_the_same_answer(service, digit):
         assert service.client.post(PREDICT, **way).json() == raw
 
 
+def test_what_to_draw_of_an_answer_comes_beside_it(service, digit):
+    labels = service.predict(digit).json()
+    drawn = service.predict(digit, shapes=True, top=2).json()
+    assert drawn["labels"] == labels[:2]
+    assert [(one["shape"], one["name"]) for one in drawn["shapes"]] == [("bar", one["label"]) for one in labels[:2]]
+    assert [one["share"] for one in drawn["shapes"]] == pytest.approx([one["score"] for one in labels[:2]], abs=1e-6)
+    assert set(service.predict(digit, shapes=True, explain=True).json()) == {"labels", "shapes", "heatmap", "map"}
+
+
 @pytest.mark.parametrize(
     ("form", "options"),
     [("JPEG", {"quality": 95}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {}), ("PPM", {})],

@@ -11,29 +11,37 @@ _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingF
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def bars_below(image: Image.Image, rows: list[tuple[str, float]]) -> Image.Image:
-    """Return an RGB picture at least 240 pixels wide with a line for each (name, share in 0…1) below it."""
+Row = tuple[str, str, float | None]
+"""A name, a number or words, and the length of its bar in 0…1, None for none."""
+
+
+def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:
+    """Return an RGB picture at least 240 pixels wide with a line for each row below it."""
     scale = max(1.0, 240 / image.width)
     shown = image.resize((round(image.width * scale), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
     line = max(18, min(48, shown.width // 18))
     paper = Image.new("RGB", (shown.width, shown.height + line * len(rows) + line // 3), _PAPER)
     paper.paste(shown, (0, 0))
     draw = ImageDraw.Draw(paper)
-    for place, (name, share) in enumerate(rows):
-        _draw_row(draw, shown.height + line // 4 + place * line, shown.width, line, name, share)
+    for place, row in enumerate(rows):
+        _draw_row(draw, shown.height + line // 4 + place * line, shown.width, line, row)
     return paper
 
 
-def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, name: str, share: float) -> None:
+def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, row: Row) -> None:
+    name, text, share = row
     margin, middle = line // 4, width * 9 // 20
     font = _font(name.isascii(), line * 5 // 8)
     draw.text((margin, top), _fit(draw, name, font, middle - 2 * margin), fill=_INK, font=font)
-    number = f"{share:.1%}"
+    if share is None:
+        words = _fit(draw, text, font, width - middle - margin)
+        draw.text((middle, top), words, fill=_INK, font=_font(words.isascii(), line * 5 // 8))
+        return
     end = width - margin - round(draw.textlength("100.0%", font=font)) - margin
     low, high = top + line // 6, top + line * 2 // 3
     draw.rectangle((middle, low, end, high), fill=_TRACK)
     draw.rectangle((middle, low, middle + round((end - middle) * min(1.0, max(0.0, share))), high), fill=_BAR)
-    draw.text((end + margin, top), number, fill=_INK, font=font)
+    draw.text((end + margin, top), text, fill=_INK, font=font)
 
 
 def _fit(draw: ImageDraw.ImageDraw, name: str, font: Font, width: int) -> str:

@@ -57,6 +57,7 @@ class PredictQuery(BaseModel):
 
     top: int = Field(default=5, ge=1, description="How many labels, best first.")
     explain: bool = Field(default=False, description="Add where the evidence for a class lies; see Explained.")
+    shapes: bool = Field(default=False, description="Add what to draw of the answer, as the page does.")
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
 
@@ -85,13 +86,18 @@ async def predict(request: Request, name: str, query: Annotated[PredictQuery, Qu
         with model.place():
             prediction = await model.predict(picture, explain=query.explain)
             answer = prediction.to_json(top=query.top)
-            if not query.explain:
+            if not (query.explain or query.shapes):
                 return JSONResponse(answer)
+            whole = {model.manifest.definition.kind: answer}
+            if query.shapes:
+                whole["shapes"] = [shape.to_json() for shape in prediction.shapes(query.top)]
+            if not query.explain:
+                return JSONResponse(whole)
             aspect = model.predictor.kind.aspect_of(prediction, query.label)
             added = await asyncio.get_running_loop().run_in_executor(
                 registry.decoders, explanation, model.predictor, prediction, aspect, picture
             )
-            return JSONResponse({model.manifest.definition.kind: answer, **added})
+            return JSONResponse(whole | added)
 
 
 class DirectPredictions:

@@ -23,13 +23,25 @@ class Evidence(BaseModel):
     values: list[list[float]] = Field(description="Evidence (logit) over that box, rows from the top.")
 
 
-class ExplainedAnswer(BaseModel):
-    """The answer to `?explain=true`."""
+class ShapeFields(BaseModel):
+    """One thing to draw beside the picture: a bar or words."""
 
-    heatmap: str = Field(
-        description="PNG with transparency in base64, to lay over the upright picture; longest side 256…512 pixels."
+    shape: str = Field(description="bar or text.")
+    name: str = Field(description="What it is of.")
+    text: str = Field(description="The number or the words.")
+    share: float | None = Field(description="Length of the bar, 0…1; null for text.")
+
+
+class ExplainedAnswer(BaseModel):
+    """The answer to `?explain=true` or `?shapes=true`."""
+
+    shapes: list[ShapeFields] | None = Field(default=None, description="With shapes=true: what to draw of the answer.")
+    heatmap: str | None = Field(
+        default=None,
+        description="With explain=true: PNG with transparency in base64, to lay over the upright picture; longest side "
+        "256…512 pixels.",
     )
-    map: Evidence
+    map: Evidence | None = Field(default=None, description="With explain=true: the evidence itself.")
 
 
 ANSWERS: dict[str, Any] = {kind: part_of(kind, "schema").ANSWER for kind in KINDS.names()}

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.drawing import bars_below
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture
-from sightsmith.core.images import decode as decode_picture
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, softmax
 from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.shapes import Shape, draw
 
 Arrays = Mapping[str, NDArray[Any]]
 """Outputs of the graph by name; the first axis is the picture."""
@@ -98,7 +97,11 @@ class Labels:
 
     def draw(self, picture: Picture, top: int = 5) -> Image.Image:
         """Return the picture with its best classes as bars below it."""
-        return bars_below(decode_picture(picture).convert("RGB"), self.top(top))
+        return draw(picture, self.shapes(top))
+
+    def shapes(self, top: int = 5) -> list[Shape]:
+        """Return what is drawn: a bar for each of the `top` best classes."""
+        return [Shape(shape="bar", name=label, text=f"{score:.1%}", share=score) for label, score in self.top(top)]
 
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
         """Say how strongly each pixel of the original picture speaks for a class.

@@ -1,4 +1,4 @@
-// The page: choose a model and a picture, see its classes and where the evidence lies.
+// The page: choose a model and a picture, see the answer and where the evidence for it lies.
 // Talks to the same routes as any other client; see /docs.
 
 const $ = (id) => document.getElementById(id);
@@ -58,10 +58,12 @@ async function useModel(name) {
   const facts = await call(modelPath(name));
   if ($("models").value !== name) return; // another model was chosen while this one's facts arrived
   state.facts = facts;
-  const { net, classes, input, explains, card_html: card } = state.facts;
+  const { net, input, explains, card_html: card } = state.facts;
+  // The one list in the facts holds the names that the model tells apart, under what they are of.
+  const [noun, names] = Object.entries(facts).find(([, value]) => Array.isArray(value)) ?? ["", []];
   $("facts").textContent = [
     ...new Set([name, net]),
-    `${whole.format(classes.length)} classes`,
+    ...(names.length ? [`${whole.format(names.length)} ${noun}`] : []),
     `sees ${input.width} × ${input.height} ${input.channels === 1 ? "grey" : "colour"} pixels`,
   ].join(" · ");
   $("heat-tools").hidden = !explains;
@@ -186,10 +188,9 @@ async function predict() {
   const explain = wantsHeat();
   const start = performance.now();
   await orFail(async () => {
-    const answer = await ask(explain ? { explain } : {});
-    const labels = explain ? answer.labels : answer;
-    state.chosen = labels[0].label;
-    showLabels(labels);
+    const answer = await ask({ shapes: true, ...(explain && { explain }) });
+    state.chosen = answer.shapes[0].name;
+    showShapes(answer.shapes);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
     if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -230,33 +231,40 @@ function showHeat() {
   showChosen();
 }
 
-function showLabels(labels) {
+function showShapes(shapes) {
   $("failure").hidden = true;
   $("empty").hidden = true;
   $("result").hidden = false;
-  $("best-label").textContent = labels[0].label;
-  $("best-score").textContent = percent.format(labels[0].score);
-  $("bars").replaceChildren(...labels.map(bar));
+  $("best-label").textContent = shapes[0].name;
+  $("best-score").textContent = shownText(shapes[0]);
+  $("bars").replaceChildren(...shapes.map(row));
   showChosen();
 }
 
-function bar({ label, score }) {
-  const row = document.createElement(state.facts.explains ? "button" : "div");
+const shownText = ({ share, text }) => (share === null ? text : percent.format(share));
+
+// The one place that draws an answer: a bar, or words.
+function row(shape) {
+  const explained = state.facts.explains && shape.shape === "bar";
+  const row = document.createElement(explained ? "button" : "div");
   row.className = "class";
-  row.dataset.label = label;
-  const name = Object.assign(document.createElement("span"), { className: "name", textContent: label });
-  const value = Object.assign(document.createElement("span"), { className: "value", textContent: percent.format(score) });
-  const track = Object.assign(document.createElement("span"), { className: "track" });
-  const fill = Object.assign(document.createElement("span"), { className: "fill" });
-  fill.style.width = `${score * 100}%`;
-  track.append(fill);
-  row.append(name, value, track);
-  if (state.facts.explains) {
+  row.dataset.label = shape.name;
+  const name = Object.assign(document.createElement("span"), { className: "name", textContent: shape.name });
+  const value = Object.assign(document.createElement("span"), { className: "value", textContent: shownText(shape) });
+  row.append(name, value);
+  if (shape.share !== null) {
+    const track = Object.assign(document.createElement("span"), { className: "track" });
+    const fill = Object.assign(document.createElement("span"), { className: "fill" });
+    fill.style.width = `${shape.share * 100}%`;
+    track.append(fill);
+    row.append(track);
+  }
+  if (explained) {
     row.type = "button";
-    row.title = `Show where the evidence for ${label} lies`;
+    row.title = `Show where the evidence for ${shape.name} lies`;
     row.addEventListener("click", () => {
       $("heat-on").checked = true;
-      explain(label);
+      explain(shape.name);
     });
   }
   const item = document.createElement("li");

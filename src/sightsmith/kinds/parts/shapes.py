@@ -1,0 +1,36 @@
+"""What is drawn of an answer beside its picture: one renderer here, and one in the service's page, for every kind."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from PIL import Image
+
+from sightsmith.core.drawing import rows_below
+from sightsmith.core.images import Picture, decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One thing to draw.
+
+    Attributes:
+        shape: `bar`: a name, a bar and a number; `text`: a name and words.
+        name: what it is of.
+        text: the number or the words.
+        share: length of the bar in 0…1; None for text.
+    """
+
+    shape: Literal["bar", "text"]
+    name: str
+    text: str
+    share: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def draw(picture: Picture, shapes: Sequence[Shape]) -> Image.Image:
+    """Return the picture, upright, with the shapes in rows below it."""
+    rows = [(shape.name, shape.text, shape.share) for shape in shapes]
+    return rows_below(decode(picture).convert("RGB"), rows)
