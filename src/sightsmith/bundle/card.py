@@ -11,34 +11,38 @@ from pathlib import PurePath
 from typing import Any
 
 from sightsmith.bundle.manifest import Manifest
+from sightsmith.core.counts import many
+from sightsmith.kinds import KINDS
 
 _BLANK = "*To be filled in by whoever publishes this model.*"
 _WITHIN = " › "
 """Between the name of a table of settings and that of a setting in it."""
 _PLACES = frozenset({"location", "data", "out", "weights"})
 """Entries that may be paths: the card, which the service shows to anybody, has their last part alone."""
-_SHOWN_CLASSES = 100
+_SHOWN_NAMES = 100
 
 
 def model_card(manifest: Manifest) -> str:
     """Return the text of the model card, markdown with the front matter that model hubs read."""
-    parts = [_front(manifest), _summary(manifest), *_run(manifest), *_use(), *_data(manifest), *_classes(manifest)]
+    parts = [_front(manifest), _summary(manifest), *_run(manifest), *_use(), *_data(manifest), *_names(manifest)]
     parts += [*_metrics(manifest), *_training(manifest), *_backends(manifest), *_licences(manifest), *_trust(manifest)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _front(manifest: Manifest) -> str:
-    tags = json.dumps(["image-classification", "sightsmith", manifest.net.name], ensure_ascii=False)
-    return f"---\nlibrary_name: sightsmith\npipeline_tag: image-classification\ntags: {tags}\n---"
+    task = KINDS.module(manifest.definition.kind).HUB_TASK
+    tags = json.dumps([task, "sightsmith", manifest.net.name], ensure_ascii=False)
+    return f"---\nlibrary_name: sightsmith\npipeline_tag: {task}\ntags: {tags}\n---"
 
 
 def _summary(manifest: Manifest) -> str:
-    definition = manifest.definition
-    shape = "×".join(str(side) for side in definition.input_settings.shape)
+    shape = "×".join(str(side) for side in manifest.definition.input_settings.shape)
+    title = f"# {_cell(manifest.name)}"
+    trained = f"A `{manifest.net.name}` trained for `{manifest.task.name}`{_of_names(manifest)}"
+    version = manifest.versions.get("sightsmith", "of an unknown version")
     return (
-        f"# {_cell(manifest.name)}\n\nA `{manifest.net.name}` trained for `{manifest.task.name}` on "
-        f"{len(definition.names)} classes; input {shape} (height × width × channels). Made {manifest.created} with "
-        f"Sightsmith {manifest.versions.get('sightsmith', 'of an unknown version')}."
+        f"{title}\n\n{trained}; input {shape} (height × width × channels). Made {manifest.created} with Sightsmith "
+        f"{version}."
     )
 
 
@@ -60,10 +64,17 @@ def _data(manifest: Manifest) -> Iterator[str]:
     yield _table(("what", "value"), rows) if rows else _BLANK
 
 
-def _classes(manifest: Manifest) -> Iterator[str]:
-    yield "## Classes"
-    shown = ", ".join(f"`{name}`" for name in manifest.definition.names[:_SHOWN_CLASSES])
-    hidden = len(manifest.definition.names) - _SHOWN_CLASSES
+def _of_names(manifest: Manifest) -> str:
+    names = manifest.definition.names
+    return f" on {many(len(names), *KINDS.module(manifest.definition.kind).NOUNS)}" if names else ""
+
+
+def _names(manifest: Manifest) -> Iterator[str]:
+    if not manifest.definition.names:
+        return
+    yield f"## {KINDS.module(manifest.definition.kind).NOUNS[1].capitalize()}"
+    shown = ", ".join(f"`{name}`" for name in manifest.definition.names[:_SHOWN_NAMES])
+    hidden = len(manifest.definition.names) - _SHOWN_NAMES
     yield shown + (f", and {hidden} more in `manifest.json`" if hidden > 0 else "")
 
 

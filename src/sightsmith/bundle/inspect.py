@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.images import printable
@@ -24,7 +25,7 @@ def inspect_text(bundle: Bundle) -> str:
         ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
         ("weights from", _joined(manifest.net.weights.origin, manifest.net.weights.licence)),
         ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
-        (KINDS.module(definition.kind).NOUNS[1], f"{len(definition.names)}: {_shortened(definition.names)}"),
+        *_names(definition),
         ("outputs", ", ".join(definition.outputs)),
         *((name, f"{value:.4g}") for name, value in definition.fitted().items()),
         ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),
@@ -34,6 +35,12 @@ def inspect_text(bundle: Bundle) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows if value)
+
+
+def _names(definition: Definition) -> list[tuple[str, str]]:
+    if not definition.names:
+        return []
+    return [(KINDS.module(definition.kind).NOUNS[1], f"{len(definition.names)}: {_shortened(definition.names)}")]
 
 
 def _export(name: str, entry: Mapping[str, Any]) -> str:

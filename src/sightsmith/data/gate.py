@@ -89,11 +89,12 @@ class GateReport:
 
     def to_text(self) -> str:
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
-        pictures, names = many(self.total, "picture"), many(len(self.names), *self.nouns)
+        pictures = many(self.total, "picture")
+        names = f" in {many(len(self.names), *self.nouns)}" if self.names else ""
         left_out = len(self.skipped) + self.lost
         usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
         lines = [
-            f"{self.location} ({self.format}): {pictures} in {names}{self._balance_text()}.",
+            f"{self.location} ({self.format}): {pictures}{names}{self._balance_text()}.",
             f"Sizes: {self._sizes_text()}. Modes: {self._modes_text()}.",
             *(problem.to_text() for problem in self.problems),
             f"{errors}, {warnings}. {usable} Checked in {self.seconds:.1f} s.",

@@ -4,7 +4,7 @@ A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pil
 
 - `PREDICTION`: the class of an answer, with `to_json(top)`, `to_rows(top)` under `COLUMNS`, `to_text(top)`, and
   `shapes(top)`: what is drawn of it (`parts/shapes.py`);
-- `NOUNS`: what the names are of, one and several; `METRIC`: the headline;
+- `NOUNS`: what the names are of, one and several; `METRIC`: the headline; `HUB_TASK`: what model hubs call the task;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from what the trained model gave;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;

@@ -256,15 +256,12 @@ def _bind_failure(host: str, port: int, error: OSError) -> SightsmithError:
     return SettingsError(f"serve: cannot listen on port {port} of {host}: {error.strerror}.")
 
 
-def _counted(model: ServedModel) -> str:
-    return ", ".join(f"{len(names)} {noun}" for noun, names in model.names.items())
-
-
 def _announce(models: dict[str, ServedModel], host: str, listening: socket.socket, begun: float) -> None:
     shown = _ANYWHERE.get(host, host)
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}"
     for model in models.values():
-        print(f"{model.name}: {model.manifest.net.name}, {_counted(model)}. {model.predictor.why}")
+        counted = "".join(f", {len(names)} {noun}" for noun, names in model.names.items())
+        print(f"{model.name}: {model.manifest.net.name}{counted}. {model.predictor.why}")
     first = next(iter(models.values()))
     print(f"Ready after {time.monotonic() - begun:.1f} s at {address} (API: {address}/docs). Ctrl+C ends it.")
     print(

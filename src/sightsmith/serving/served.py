@@ -89,7 +89,8 @@ class ServedModel:
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
         """The names of what it tells apart, under what they are the names of, such as classes."""
-        return {self.predictor.kind.NOUNS[1]: self.manifest.definition.names}
+        names = self.manifest.definition.names
+        return {self.predictor.kind.NOUNS[1]: names} if names else {}
 
     @property
     def health(self) -> Health:

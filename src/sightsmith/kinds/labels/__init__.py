@@ -3,6 +3,7 @@
 from sightsmith.kinds.labels.value import (
     COLUMNS,
     EVIDENCE,
+    HUB_TASK,
     METRIC,
     NOUNS,
     PREDICTION,
@@ -27,6 +28,7 @@ from sightsmith.kinds.labels.value import (
 __all__ = [
     "COLUMNS",
     "EVIDENCE",
+    "HUB_TASK",
     "METRIC",
     "NOUNS",
     "PREDICTION",

@@ -30,6 +30,9 @@ METRIC = "accuracy"
 NOUNS = ("class", "classes")
 """What the names are of: one, and several."""
 
+HUB_TASK = "image-classification"
+"""What model hubs call the task."""
+
 EVIDENCE = "class_map"
 """The output that shows where the evidence for a class lies, and the explanation method that reads it."""
 

@@ -1,0 +1,144 @@
+"""A kind of answer, a task and a source of a toy go through every verb, HTTP and the page; no other file knows them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from doc_pages import environment
+from processes import command, sightsmith
+
+TOY = Path(__file__).parent / "toy"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a folder with pictures of known brightness."""
+    folder = tmp_path_factory.mktemp("toy")
+    rng = np.random.default_rng(0)
+    (folder / "lamps").mkdir()
+    lines = []
+    for at in range(160):
+        level = rng.uniform(0.1, 0.9)
+        cells = rng.uniform(-0.1, 0.1, (4, 4)) + level
+        pixels = (255 * np.clip(cells, 0, 1)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(pixels).save(folder / f"lamps/{at:03}.png")
+        lines.append(f"{at:03}.png {level:.6f}")
+    (folder / "lamps/levels.txt").write_text("\n".join(lines))
+    return folder
+
+
+def path_with_toy() -> str:
+    return os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.fixture(scope="module")
+def ask(place):
+    """Return a function that runs a verb there, the toy on the Python path."""
+    return lambda *arguments: sightsmith(*arguments, cwd=place, before=("env", f"PYTHONPATH={path_with_toy()}"))
+
+
+@pytest.fixture(scope="module")
+def model(place, ask):
+    how = ("--task.name", "level", "--net.width", "8", "--epochs", "20", "--no-near-duplicates", "--augment", "none")
+    ask("train", "lamps", *how, "--out", "lamp").succeeded()
+    return place / "lamp"
+
+
+def test_the_data_is_checked(ask):
+    told = ask("check", "lamps").succeeded().out
+    assert "lamps (levels): 160 pictures." in told
+    assert "class" not in told
+
+
+def test_it_is_measured_told_and_compared(model, place, ask):
+    done = json.loads(ask("evaluate", "lamp", "--json").succeeded().out)
+    assert done["kind"] == "level"
+    assert done["metrics"]["r2"] > 0.8
+    page = (model / "report/index.html").read_text(encoding="utf-8")
+    assert "Answer over truth" in page
+    assert "Furthest off" in page
+    shutil.copytree(model, place / "other")
+    told = ask("compare", "lamp", "other").succeeded().out
+    assert "mean_error" in told
+    assert "r2 is" in told
+    assert "no difference shown" in told
+    card = (model / "README.md").read_text(encoding="utf-8")
+    assert "class" not in card
+
+
+def test_it_predicts_in_every_form(model, ask):
+    line = json.loads(ask("predict", "lamp", "lamps/000.png", "--as", "jsonl").succeeded().out)
+    assert set(line) == {"picture", "level"}
+    rows = list(csv.DictReader(io.StringIO(ask("predict", "lamp", "lamps/000.png", "--as", "csv").succeeded().out)))
+    assert float(rows[0]["level"]) == pytest.approx(line["level"]["level"], abs=1e-6)
+    assert ask("predict", "lamp", "lamps/000.png", "--as", "text").succeeded().out.startswith("lamps/000.png: level 0.")
+
+
+def test_what_cannot_be_explained_says_why(model, ask):
+    ask("explain", "lamp", "lamps/000.png").refused(2, "level", "nothing that a map could explain")
+
+
+def test_it_is_exported_with_proof_verified_and_shown(model, ask):
+    told = ask("export", "lamp", "--to", "openvino,onnx", "--prove", "test").succeeded().out
+    assert "openvino fp32: 8 witnesses, level within" in told
+    assert "r2" in told
+    assert "every file is as it was written" in ask("verify", "lamp").succeeded().out
+    shown = ask("inspect", "lamp").succeeded().out
+    assert "task          level" in shown
+    assert "classes" not in shown
+
+
+@pytest.mark.browser
+def test_it_is_served_and_drawn_on_the_page(model, place, browser):
+    process = subprocess.Popen(
+        [*command("serve", "lamp", "--port", "0")],
+        cwd=place,
+        env=environment(PYTHONPATH=path_with_toy()),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = iter(process.stdout.readline, "")
+        url = next(line for line in lines if line.startswith("Ready")).split(" at ")[1].split()[0]
+        picture = (place / "lamps/000.png").read_bytes()
+        answered = httpx.post(f"{url}/v1/models/lamp/predict", content=picture, headers={"Content-Type": "image/png"})
+        assert set(answered.json()) == {"level"}
+        refused = httpx.post(f"{url}/v1/models/lamp/predict?explain=true", content=picture)
+        assert refused.status_code == 400
+        assert "cannot explain" in refused.json()["error"]
+        assert "LevelAnswer" in httpx.get(f"{url}/openapi.json").text
+        page = browser.new_page()
+        page.goto(url)
+        page.set_input_files("#file", str(place / "lamps/000.png"))
+        page.locator("#bars .class").first.wait_for()
+        assert page.locator("#bars .name").inner_text() == "level"
+        assert page.locator("#bars .value").inner_text() == f"{answered.json()['level']:.3f}"
+        assert "class" not in page.locator("#facts").inner_text()
+        page.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("suite", ["test_tasks.py", "test_rules.py"])
+def test_the_contract_suites_take_it_in(suite):
+    chosen = [sys.executable, "-m", "pytest", f"tests/contract/{suite}", "-k", "level or interface", "-n", "0"]
+    done = subprocess.run(
+        [*chosen, "-p", "no:cacheprovider"],
+        cwd=Path(__file__).parents[2],
+        env=environment(PYTHONPATH=path_with_toy()),
+        text=True,
+        capture_output=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,8 @@
+from pydantic import BaseModel
+
+
+class LevelAnswer(BaseModel):
+    level: float
+
+
+ANSWER = LevelAnswer
