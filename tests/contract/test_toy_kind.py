@@ -76,6 +76,11 @@ def test_it_is_measured_told_and_compared(model, place, ask):
     assert "class" not in card
 
 
+def test_truths_of_another_kind_are_refused(model, ask, digits_bundle):
+    ask("evaluate", "lamp", "--data", "digits").refused(2, "it tells classes, the model answers with levels")
+    ask("evaluate", digits_bundle, "--data", "lamps").refused(2, "it tells levels, the model answers with classes")
+
+
 def test_it_predicts_in_every_form(model, ask):
     line = json.loads(ask("predict", "lamp", "lamps/000.png", "--as", "jsonl").succeeded().out)
     assert set(line) == {"picture", "level"}
@@ -130,7 +135,7 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("suite", ["test_tasks.py", "test_rules.py"])
+@pytest.mark.parametrize("suite", ["test_kinds.py", "test_tasks.py", "test_rules.py"])
 def test_the_contract_suites_take_it_in(suite):
     chosen = [sys.executable, "-m", "pytest", f"tests/contract/{suite}", "-k", "level or interface", "-n", "0"]
     done = subprocess.run(

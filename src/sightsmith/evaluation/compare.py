@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,8 @@ from sightsmith.evaluation.evaluate import FOLDER
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
 from sightsmith.kinds import KINDS, part_of
-from sightsmith.kinds.parts.intervals import Interval
+from sightsmith.kinds.parts.intervals import Interval, group_indices
+from sightsmith.kinds.parts.sections import Paired
 
 _WIDTH = 160
 
@@ -63,11 +65,11 @@ class Difference:
 
     Attributes:
         name: the model.
-        paired: what the kind of answer found: `metrics` with intervals, `p_value`, `test`, `verdict`.
+        paired: what the kind of answer found.
     """
 
     name: str
-    paired: Any
+    paired: Paired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,22 +194,29 @@ def _entry(path: Path, name: str) -> Entry:
 
 
 def _difference(first: Evaluation, other: Entry) -> Difference:
-    """Compare two evaluations of the same samples, matched by key.
+    """Compare two evaluations of the same samples, matched by key."""
+    second = other.evaluation
+    place = {key: at for at, key in enumerate(second.keys)}
+    order_N = np.array([place[key] for key in first.keys])
+    groups_N = _common_groups(first, second, order_N)
+    return Difference(name=other.name, paired=part_of(first.kind, "figures").compare(first, second, order_N, groups_N))
+
+
+def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
+    """Return the group of each of the first's samples, in whose order the second's are `order_N`; None for none.
 
     Raises:
         DataError: both have groups, and others.
     """
-    place = {key: at for at, key in enumerate(other.evaluation.keys)}
-    order_N = np.array([place[key] for key in first.keys])
-    try:
-        return Difference(
-            name=other.name, paired=part_of(first.kind, "figures").compare(first, other.evaluation, order_N)
-        )
-    except ValueError:
+    known = [] if first.groups is None else [group_indices(first.groups)]
+    if second.groups is not None:
+        known.append(group_indices([second.groups[at] for at in order_N]))
+    if len(known) == 2 and not np.array_equal(known[0], known[1]):
         raise DataError(
-            f"{first.model['name']} and {other.evaluation.model['name']} were evaluated with other groups of the same "
-            "pictures, and their comparison would depend on which. Evaluate both with the same --group-by."
-        ) from None
+            f"{first.model['name']} and {second.model['name']} were evaluated with other groups of the same pictures, "
+            "and their comparison would depend on which. Evaluate both with the same --group-by."
+        )
+    return known[0] if known else None
 
 
 def _not_alike(first: Evaluation, second: Evaluation) -> str:

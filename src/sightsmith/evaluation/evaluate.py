@@ -57,7 +57,7 @@ def evaluate(
         that may not be written, say, did not take it.
 
     Raises:
-        DataError: the data cannot be used; see `samples.py`.
+        DataError: the data cannot be used; see `test_data.py`.
     """
     chosen = open_evaluation_data(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
     done = measure.measure_model(predictor, chosen, batch=batch, quiet=quiet)

@@ -183,8 +183,9 @@ def given_data(
         grouped: the source was opened with a rule for its groups; else its own data has those of its training.
 
     Raises:
-        DataError: the class names differ, or no sample is left.
+        DataError: its truths are of another kind, the class names differ, or no sample is left.
     """
+    _check_kind(bundle, source)
     splits = Splits.from_json(bundle.splits())
     if _is_own(bundle, source, splits):
         group_by = bundle.manifest.data.get("group_by")
@@ -202,6 +203,15 @@ def given_data(
         "unchanged data it was trained on."
     )
     return replace(chosen, warning=warning)
+
+
+def _check_kind(bundle: Bundle, source: Source) -> None:
+    """Refuse truths that the model's answers cannot be held against."""
+    kind = bundle.manifest.definition.kind
+    if source.kind == kind:
+        return
+    given, answered = (KINDS.module(name).NOUNS[1] for name in (source.kind, kind))
+    raise DataError(f"{source.location}: it tells {given}, the model answers with {answered}. Name data of {answered}.")
 
 
 def _is_own(bundle: Bundle, source: Source, splits: Splits) -> bool:
@@ -272,7 +282,7 @@ def _chosen(
     source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, own: bool, missing_ok: bool
 ) -> EvaluationData:
     labelled = [sample for sample in samples if sample.target is not None]
-    _check_classes(source, labelled, names, split, missing_ok=missing_ok)
+    _check_names(source, labelled, names, split, missing_ok=missing_ok)
     translate = KINDS.module(source.kind).translate
     return EvaluationData(
         samples=tuple(replace(sample, target=translate(sample.target, source.names, names)) for sample in labelled),
@@ -285,17 +295,17 @@ def _chosen(
     )
 
 
-def _check_classes(
+def _check_names(
     source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, missing_ok: bool
 ) -> None:
-    """Refuse samples of other classes than the model's; a class that the data only names has no sample to judge by."""
+    """Refuse samples of other names than the model's; a name that the data only lists has no sample to judge by."""
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
         raise DataError(f"{where}: no labelled picture to evaluate.")
     if not names:
         return
-    strata = set(KINDS.module(source.kind).strata([sample.target for sample in samples]).tolist())
-    found = {source.names[index] for index in strata}
+    kind = KINDS.module(source.kind)
+    found = {source.names[index] for index in kind.strata([sample.target for sample in samples]).tolist()}
     unknown = sorted(found - set(names))
     missing = [name for name in names if name not in found]
     if not unknown and (missing_ok or not missing):
@@ -307,11 +317,11 @@ def _check_classes(
         parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
     hint = f" {did_you_mean(unknown[0], names)}" if unknown else ""
     way_out = (
-        "Rename the classes of the data as the model names them."
+        f"Rename the {kind.NOUNS[1]} of the data as the model names them."
         if unknown
         else "Add pictures of them, or allow it: --missing-ok (in Python missing_ok=True)."
     )
-    raise DataError(f"{where}: its classes are not the model's: {' and '.join(parts)}.{hint} {way_out}")
+    raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}.{hint} {way_out}")
 
 
 def _counted(counts: dict[Split, int]) -> str:

@@ -1,6 +1,6 @@
 """One kind of answer is one folder: what is true and what is answered, from raw outputs to the report.
 
-A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pillow alone):
+In its folder `__init__.py` has what running a model needs (NumPy and Pillow alone):
 
 - `PREDICTION`: the class of an answer, with `to_json(top)`, `to_rows(top)` under `COLUMNS`, `to_text(top)`, and
   `shapes(top)`: what is drawn of it (`parts/shapes.py`);
@@ -18,21 +18,23 @@ A kind's folder has, in `__init__.py`, what running a model needs (NumPy and Pil
 
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 
-`figures.py` measures; it is loaded when a model is evaluated:
+`figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
-- `measure(answers, truths, names, groups_N) -> Measured`, and `load(raw, rows) -> figures`, `save(evaluated) -> dict`
-  for what the kind adds to evaluation.json;
-- `to_table(rows, names) -> (header, lead, cells)` and `from_table(header, cells, names)`: columns of predictions.csv,
-  of which every row fills the first `lead`;
-- `compare(first, second, names_of_both, groups_N) -> Paired`: two models on the same samples;
-- `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics; `text(evaluated) -> list[str]`.
+- `measure(answers, truths, names, groups_N) -> Measured`;
+- `save(evaluated) -> dict`: what the kind adds to evaluation.json; `load(raw) -> (names, figures)` reads it back;
+- `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
+  group; `from_table(header, cells, names) -> rows` reads them back;
+- `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is where each of the
+  first's stands in the second;
+- `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics;
+- `text(evaluated)` and `further_text(evaluated)`: lines for a terminal, a warning of the data between them.
 
 `report.py` tells people; it is loaded when a page is made:
 
-- `lead`, `tiles`, `findings`, `sections`: of an evaluation (`parts/sections.py`);
-- `picks(evaluated, each) -> list[Pick]`, `said(evaluated, sample) -> list[Piece]`, and
-  `heats(answer, evaluated, sample, input_settings, size)`: which
-  pictures to show, what to say of them, and what to draw over them;
+- `lead(evaluated) -> Markup`, `tiles(evaluated)`, `findings(evaluated)` and `sections(evaluated, kept=…)`, lists of the
+  records of `parts/sections.py`;
+- `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the words
+  below one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 
@@ -51,5 +53,5 @@ KINDS = Catalogue("sightsmith.kinds", "kind of answer", folders=True)
 
 
 def part_of(kind: str, part: str) -> ModuleType:
-    """Import `figures` or `report` of a kind."""
+    """Import `figures`, `report` or `schema` of a kind."""
     return import_module(f"{KINDS.module(kind).__name__}.{part}")

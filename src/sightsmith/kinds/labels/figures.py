@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from sightsmith.kinds.labels import calibration, metrics, uncertainty
 from sightsmith.kinds.labels.temperature import softmax
-from sightsmith.kinds.labels.value import Labels
-from sightsmith.kinds.parts.intervals import Interval, group_indices, known
-from sightsmith.kinds.parts.sections import Evaluated, Measured
+from sightsmith.kinds.labels.value import METRIC, Labels
+from sightsmith.kinds.parts.intervals import known
+from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
 TOP_KS = (3, 5)
 """Top-k accuracies reported where there are more than k classes."""
 KEPT = 5
 """Answers kept a sample."""
 _SIGNIFICANT = 0.05
+_TEST = (
+    "The p-value is of McNemar's test, which looks at the pictures that only one of the two gets right; where "
+    "pictures have groups, whole groups are drawn and their leads' signs are flipped instead."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,27 +127,6 @@ class Figures:
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
-    """A model against another, on the same samples.
-
-    Attributes:
-        metrics: the model's value minus the other's, with 95 % intervals.
-        p_value: exact two-sided p-value of equal accuracies.
-        test: by which test: "McNemar", or "sign flips of groups" where the samples have groups.
-    """
-
-    metrics: Mapping[str, Interval]
-    p_value: float
-    test: str
-
-    @property
-    def verdict(self) -> Literal["no difference shown", "better", "worse"]:
-        if self.p_value >= _SIGNIFICANT:
-            return "no difference shown"
-        return "better" if self.metrics["accuracy"].value > 0 else "worse"
-
-
 def measure(
     answers: Sequence[Labels], truths: Sequence[int], names: Sequence[str], groups_N: NDArray[np.integer] | None
 ) -> Measured:
@@ -236,26 +219,29 @@ def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Seq
     )
 
 
-def compare(first: Evaluated, second: Evaluated, order_N: NDArray[np.integer]) -> Paired:
+def compare(
+    first: Evaluated, second: Evaluated, order_N: NDArray[np.integer], groups_N: NDArray[np.integer] | None
+) -> Paired:
     """Compare two evaluations of the same samples, classes matched by name.
 
     Args:
         first: the reference.
         second: the other.
         order_N: where each of the first's samples stands in the second.
-
-    Raises:
-        ValueError: both have groups, and others.
+        groups_N: number of the group of each of the first's samples; None for none.
     """
     index = {name: at for at, name in enumerate(first.names)}
     renumber_K = np.array([index[name] for name in second.names])
     second_N = renumber_K[second.rows.predicted_N[order_N]]
     first_N, targets_N = first.rows.predicted_N, first.rows.targets_N
-    groups_N = _common_groups(first, second, order_N)
+    gaps = uncertainty.differences(first_N, second_N, targets_N, groups_N)
+    p_value = uncertainty.paired_p_value(first_N, second_N, targets_N, groups_N)
     return Paired(
-        metrics=uncertainty.differences(first_N, second_N, targets_N, groups_N),
-        p_value=uncertainty.paired_p_value(first_N, second_N, targets_N, groups_N),
+        metrics=gaps,
+        p_value=p_value,
         test="McNemar" if groups_N is None else "sign flips of groups",
+        explains=_TEST,
+        verdict=_verdict(gaps[METRIC].value, p_value),
     )
 
 
@@ -285,15 +271,10 @@ def further_text(evaluated: Evaluated) -> list[str]:
     return lines
 
 
-def _common_groups(first: Evaluated, second: Evaluated, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
-    found = []
-    if first.groups is not None:
-        found.append(group_indices(first.groups))
-    if second.groups is not None:
-        found.append(group_indices([second.groups[at] for at in order_N]))
-    if len(found) == 2 and not np.array_equal(found[0], found[1]):
-        raise ValueError("other groups of the same pictures")
-    return found[0] if found else None
+def _verdict(gap: float, p_value: float) -> Literal["no difference shown", "better", "worse"]:
+    if p_value >= _SIGNIFICANT:
+        return "no difference shown"
+    return "better" if gap > 0 else "worse"
 
 
 def _overall(

@@ -52,6 +52,25 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """A model against another, on the same samples.
+
+    Attributes:
+        metrics: the model's value minus the other's, with 95 % intervals.
+        p_value: exact two-sided p-value of an equal headline metric.
+        test: name of the test that gave it.
+        explains: what the test looks at, in a sentence.
+        verdict: of the headline metric.
+    """
+
+    metrics: Mapping[str, Interval]
+    p_value: float
+    test: str
+    explains: str
+    verdict: Literal["no difference shown", "better", "worse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One sentence, and how much harm lies in not knowing it."""
 

@@ -1,25 +1,16 @@
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from sightsmith.kinds.level import r2
 
 from sightsmith.kinds.parts.intervals import Interval
-from sightsmith.kinds.parts.sections import Measured
+from sightsmith.kinds.parts.sections import Measured, Paired
 
 
 @dataclass(frozen=True)
 class Rows:
     truths_N: np.ndarray
     answers_N: np.ndarray
-
-
-@dataclass(frozen=True)
-class Paired:
-    metrics: Mapping[str, Interval]
-    p_value: float
-    test: str
-    verdict: str
 
 
 def measure(answers, truths, names, groups_N):
@@ -52,13 +43,19 @@ def from_table(header, cells, names):
     return Rows(*(np.array([float(row[at]) for row in cells]) for at in (0, 1)))
 
 
-def compare(first, second, order_N):
+def compare(first, second, order_N, groups_N):
     gap_N = np.abs(second.rows.answers_N[order_N] - first.rows.truths_N) - np.abs(
         first.rows.answers_N - first.rows.truths_N
     )
     reach = 1.96 * float(gap_N.std()) / len(gap_N) ** 0.5
     middle = float(gap_N.mean())
-    return Paired({"mean_error": Interval(middle, middle - reach, middle + reach)}, 1.0, "none", "no difference shown")
+    return Paired(
+        metrics={"mean_error": Interval(middle, middle - reach, middle + reach)},
+        p_value=1.0,
+        test="none",
+        explains="Nothing is tested.",
+        verdict="no difference shown",
+    )
 
 
 def brief(evaluated):

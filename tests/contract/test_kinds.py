@@ -1,0 +1,48 @@
+"""What every kind of answer must have: each folder of `kinds/`, as the docstring of `sightsmith.kinds` says."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sightsmith.kinds import KINDS, part_of
+
+every_kind = pytest.mark.parametrize("name", KINDS.names())
+
+RUNNING = (
+    "PREDICTION NOUNS METRIC HUB_TASK COLUMNS TOLERANCES EVIDENCE decode differences same_answers strata truth_text "
+    "targets translate headline calibrate"
+)
+EXPLAINED = "aspect_of best_aspects scores_of evidence_of raw_evidence_of heat_of"
+PARTS = {
+    "schema": "ANSWER",
+    "figures": "measure save load to_table from_table compare brief text further_text",
+    "report": "lead tiles findings sections picks said heats side_by_side",
+}
+
+
+@every_kind
+def test_it_has_the_whole_interface(name):
+    kind = KINDS.module(name)
+    wanted = RUNNING.split() + (EXPLAINED.split() if kind.EVIDENCE else [])
+    assert [entry for entry in wanted if not hasattr(kind, entry)] == []
+    assert all(hasattr(kind.PREDICTION, entry) for entry in ("to_json", "to_rows", "to_text", "shapes"))
+    for part, entries in PARTS.items():
+        assert [entry for entry in entries.split() if not hasattr(part_of(name, part), entry)] == []
+
+
+@every_kind
+def test_running_its_interface_loads_no_report_and_no_torch(name):
+    """A service would start the later for it."""
+    heavy = f"{{'torch', 'sklearn', 'sightsmith.kinds.{name}.figures', 'sightsmith.kinds.{name}.report'}}"
+    code = (
+        "import sys, sightsmith.serving.run; from sightsmith.kinds import KINDS\n"
+        f"KINDS.module('{name}'); print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_kinds_share_is_no_kind():
+    assert "labels" in KINDS
+    assert "parts" not in KINDS
