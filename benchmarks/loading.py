@@ -21,7 +21,9 @@ from sightsmith.core.placement import Box
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation, random_box
 from sightsmith.data.loading import Loader, Order
-from sightsmith.data.pixels import CROP_SPARE, Decoding, PictureIndex
+from sightsmith.data.picture_index import PictureIndex
+from sightsmith.data.pixels import CROP_SPARE, Decoding
+from sightsmith.inputs import Reader
 
 _COUNT, _ROUNDS, _WORKERS, _BATCH = 64, 3, 2, 32
 _WIDTH, _HEIGHT, _SIDE = 4000, 3000, 224
@@ -50,7 +52,7 @@ def theirs(folder: Path, crop: transforms.Compose) -> DataLoader:
 def our_loader(paths: list[Path], preprocessing: Preprocessing, vary: Augmentation) -> Loader:
     pictures = PictureIndex(paths)
     return Loader(
-        Decoding(pictures, preprocessing, vary, 0),
+        Decoding(pictures, Reader("picture", preprocessing), vary, 0),
         np.zeros(len(paths), dtype=np.int64),
         Order(len(paths), _BATCH, 0, shuffle=False),
         vary=vary,

@@ -51,20 +51,21 @@ def trained(net: str, steps: int = 150):
     import torch
 
     from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.inputs.picture import PIXELS
     from sightsmith.nets.build import build_net
     from sightsmith.tasks.classify import Settings, learner
     from sightsmith.tasks.parts.learner import Facts
 
     torch.manual_seed(0)
     pixels, targets = patch_pictures(1500, seed=1)
-    images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
+    images, labels = torch.from_numpy(pixels), torch.from_numpy(targets)
     built = build_net(net, {"width": 8}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
     facts = Facts(names=CLASSES, input_settings=Preprocessing(height=SIDE, width=SIDE))
     learns = learner({"net": built.module}, facts, Settings(label_smoothing=0.05)).train()
     optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
     for _ in range(steps):
         chosen = torch.randint(0, len(images), (48,))
-        loss = learns.loss((images[chosen], labels[chosen]), "net")
+        loss = learns.loss(({PIXELS: images[chosen]}, labels[chosen]), "net")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -32,6 +32,7 @@ def write_digits_bundle(
     from drafts import define, draft_of
     from sightsmith.bundle.store import write_bundle
     from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.inputs.picture import PIXELS
     from sightsmith.nets.build import build_net
     from sightsmith.tasks.classify import Settings, learner
     from sightsmith.tasks.parts.learner import Facts
@@ -46,10 +47,10 @@ def write_digits_bundle(
     facts = Facts(names=classes, input_settings=preprocessing)
     learns = learner({"net": built.module}, facts, Settings(label_smoothing=0.0)).train()
     optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
-    images, labels = torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(targets)
+    images, labels = torch.from_numpy(pixels), torch.from_numpy(targets)
     for _ in range(steps):
         chosen = torch.randint(0, 1397, (64,))
-        loss = learns.loss((images[chosen], labels[chosen]), "net")
+        loss = learns.loss(({PIXELS: images[chosen]}, labels[chosen]), "net")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -28,13 +28,13 @@ class RidgeLearner(Learner):
         super().__init__(nets)
         self.normalise = Normalise(facts.input_settings)
 
-    def answer(self, images_BCHW):
-        return self.nets["net"](self.normalise(images_BCHW))
+    def answer(self, feeds):
+        return self.nets["net"](self.normalise(feeds["pixels"]))
 
-    def fit(self, images_NCHW, targets_N):
+    def fit(self, feeds, targets_N):
         from sklearn.linear_model import RidgeClassifier
 
-        flat = self.normalise(images_NCHW).flatten(1).numpy()
+        flat = self.normalise(feeds["pixels"]).flatten(1).numpy()
         ridge = RidgeClassifier(alpha=10.0).fit(flat, targets_N.numpy())
         self.nets["net"].head.weight.copy_(torch.from_numpy(ridge.coef_))
         self.nets["net"].head.bias.copy_(torch.from_numpy(ridge.intercept_))
@@ -92,15 +92,15 @@ class Rivals(Learner):
         super().__init__(nets)
         self.normalise = Normalise(facts.input_settings)
 
-    def answer(self, images_BCHW):
-        return self.nets["net"](self.normalise(images_BCHW)).float()
+    def answer(self, feeds):
+        return self.nets["net"](self.normalise(feeds["pixels"])).float()
 
     def loss(self, batch, optimiser):
-        logits = self.nets[optimiser](self.normalise(batch[0])).float()
+        logits = self.nets[optimiser](self.normalise(batch[0]["pixels"])).float()
         loss = nn.functional.cross_entropy(logits, batch[1])
         if optimiser == "rival":
             return loss
-        other = self.nets["rival"](self.normalise(batch[0])).float().detach()
+        other = self.nets["rival"](self.normalise(batch[0]["pixels"])).float().detach()
         return loss + 0.1 * nn.functional.mse_loss(logits, other)
 
 

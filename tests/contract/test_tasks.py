@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sightsmith.core.ports import check_feeds
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
@@ -25,11 +26,11 @@ def learner_of(name, example):
 
 
 def outputs_of(name, example):
-    """Return what the exported graph gives for the example's pictures, by name."""
+    """Return what the exported graph gives for the example's batch, by name."""
     file = TASKS.module(name)
     graph = file.graph(example.nets, example.facts.input_settings, "model", file.OUTPUTS, {})
     with torch.inference_mode():
-        found = graph(example.batch[0].permute(0, 2, 3, 1).contiguous())
+        found = graph(*example.batch[0].values())
     return dict(zip(file.OUTPUTS, found, strict=True))
 
 
@@ -41,7 +42,7 @@ def test_it_names_what_there_is(name):
     assert all(program in PROGRAMS for program in file.PROGRAMS)
     assert example.nets.keys() == file.NETS.keys()
     ports = INPUTS.module(file.INPUT).ports(example.facts.input_settings)
-    assert [port.shape for port in ports.values()] == [tuple(example.batch[0].permute(0, 2, 3, 1).shape[1:])]
+    check_feeds(ports, {key: array.numpy() for key, array in example.batch[0].items()})
 
 
 @every_task
@@ -85,7 +86,7 @@ def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     example = example_of(name)
     outputs = outputs_of(name, example)
     for output in outputs.values():
-        assert len(output) == len(example.batch[0])
+        assert len(output) == len(example.batch[1])
         assert output.dtype == torch.float32
         assert output.isfinite().all()
     first = next(iter(outputs.values()))
@@ -94,7 +95,7 @@ def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     kind = KINDS.module(TASKS.module(name).KIND)
     arrays = {key: output.numpy() for key, output in outputs.items()}
     answers = kind.decode(arrays, example.facts.names, {})
-    assert len(answers) == len(example.batch[0])
+    assert len(answers) == len(example.batch[1])
     assert all(isinstance(answer, kind.PREDICTION) for answer in answers)
     json.dumps([answer.to_json() for answer in answers])
 

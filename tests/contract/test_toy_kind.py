@@ -1,4 +1,4 @@
-"""A kind of answer, a task and a source of a toy go through every verb, HTTP and the page; no other file knows them."""
+"""A toy input, kind, net, task and source go through every verb, HTTP and the page; no other file knows them."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ def ask(place):
 
 @pytest.fixture(scope="module")
 def model(place, ask):
-    how = ("--task.name", "level", "--net.width", "8", "--epochs", "20", "--no-near-duplicates", "--augment", "none")
+    how = ("--task.name", "level", "--model", "scale", "--epochs", "60", "--lr", "0.05", "--no-near-duplicates")
     ask("train", "lamps", *how, "--out", "lamp").succeeded()
     return place / "lamp"
 
@@ -89,6 +89,11 @@ def test_it_predicts_in_every_form(model, ask):
     assert ask("predict", "lamp", "lamps/000.png", "--as", "text").succeeded().out.startswith("lamps/000.png: level 0.")
 
 
+def test_a_setting_that_the_input_cannot_use_is_refused(ask):
+    how = ("--task.name", "level", "--model", "scale", "--out", "flipped")
+    ask("train", "lamps", *how, "--flip", "both").refused(2, "flip varies pictures", "takes another input")
+
+
 def test_what_cannot_be_explained_says_why(model, ask):
     ask("explain", "lamp", "lamps/000.png").refused(2, "level", "nothing that a map could explain")
 
@@ -100,6 +105,7 @@ def test_it_is_exported_with_proof_verified_and_shown(model, ask):
     assert "every file is as it was written" in ask("verify", "lamp").succeeded().out
     shown = ask("inspect", "lamp").succeeded().out
     assert "task          level" in shown
+    assert "brightness of 4 bands" in shown
     assert "classes" not in shown
 
 
@@ -128,16 +134,27 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         page.locator("#bars .class").first.wait_for()
         assert page.locator("#bars .name").inner_text() == "level"
         assert page.locator("#bars .value").inner_text() == f"{answered.json()['level']:.3f}"
-        assert "class" not in page.locator("#facts").inner_text()
+        facts = page.locator("#facts").inner_text()
+        assert "class" not in facts
+        assert "sees brightness of 4 bands" in facts
         page.close()
     finally:
         process.terminate()
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("suite", ["test_kinds.py", "test_tasks.py", "test_rules.py"])
+@pytest.mark.parametrize("suite", ["inputs", "kinds", "tasks", "sources", "rules"])
 def test_the_contract_suites_take_it_in(suite):
-    chosen = [sys.executable, "-m", "pytest", f"tests/contract/{suite}", "-k", "level or interface", "-n", "0"]
+    chosen = [
+        sys.executable,
+        "-m",
+        "pytest",
+        f"tests/contract/test_{suite}.py",
+        "-k",
+        "level or bands or interface",
+        "-n",
+        "0",
+    ]
     done = subprocess.run(
         [*chosen, "-p", "no:cacheprovider"],
         cwd=Path(__file__).parents[2],

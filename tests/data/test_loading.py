@@ -15,6 +15,8 @@ from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order, step_seed
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.pixels import Decoding, InMemory
+from sightsmith.inputs import Reader
+from sightsmith.inputs.picture import PIXELS
 
 GREY = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
 
@@ -78,17 +80,14 @@ def test_step_seeds_differ_in_every_part():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_batches_are_the_pictures_channels_last_with_their_targets():
+def test_batches_are_the_inputs_with_their_targets():
     pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 6, 3), dtype=np.uint8)
     targets = np.arange(10)
-    loader = Loader(InMemory(pixels), targets, Order(10, 4, shuffle=False))
-    images, found = zip(*loader, strict=True)
-    assert (torch.cat(images).permute(0, 2, 3, 1).numpy() == pixels).all()
+    loader = Loader(InMemory({PIXELS: pixels}), targets, Order(10, 4, shuffle=False))
+    inputs, found = zip(*loader, strict=True)
+    assert (torch.cat([one[PIXELS] for one in inputs]).numpy() == pixels).all()
     assert torch.cat(found).tolist() == targets.tolist()
-    assert images[0].dtype == torch.uint8
-    assert images[0].is_contiguous(memory_format=torch.channels_last)
-    plain = Loader(InMemory(pixels), targets, Order(10, 4), channels_last=False)
-    assert next(iter(plain))[0].is_contiguous()
+    assert inputs[0][PIXELS].dtype == torch.uint8
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +104,7 @@ def files(tmp_path_factory):
 def loader_of(files, workers=0, epoch=0):
     preprocessing = Preprocessing(height=8, width=8)
     vary = Augmentation(policy="trivial", flip="horizontal", crop_share=0.3, erase=0.5)
-    fetcher = Decoding(PictureIndex(files), preprocessing, vary, seed=7)
+    fetcher = Decoding(PictureIndex(files), Reader("picture", preprocessing), vary, seed=7)
     order = Order(len(files), 4, seed=7)
     order.set_epoch(epoch)
     return Loader(fetcher, np.arange(len(files)), order, vary=vary, seed=7, workers=workers)
@@ -115,17 +114,19 @@ def test_workers_and_a_restart_in_the_middle_give_the_same_batches(files):
     alone = list(loader_of(files, epoch=2))
     helped = loader_of(files, workers=2, epoch=2)
     for one, two in zip(alone, helped, strict=True):
-        assert torch.equal(one[0], two[0])
+        assert torch.equal(one[0][PIXELS], two[0][PIXELS])
         assert torch.equal(one[1], two[1])
     assert helped.state_dict() == {"given": 4}
     helped.load_state_dict({"given": 3})
     rest = list(helped)
     assert len(rest) == 1
-    assert torch.equal(rest[0][0], alone[3][0])
+    assert torch.equal(rest[0][0][PIXELS], alone[3][0][PIXELS])
     assert len(list(helped)) == 4, "only the first epoch after a restart is short"
     helped.close()
     other = list(loader_of(files, epoch=3))
-    assert not torch.equal(torch.cat([images for images, _ in other]), torch.cat([images for images, _ in alone]))
+    assert not torch.equal(
+        torch.cat([inputs[PIXELS] for inputs, _ in other]), torch.cat([inputs[PIXELS] for inputs, _ in alone])
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -148,11 +149,12 @@ def test_workers_do_not_depend_on_shared_memory():
         "from sightsmith.data.loading import Loader, Order\n"
         "from sightsmith.data.picture_index import PictureIndex\n"
         "from sightsmith.data.pixels import Decoding\n"
+        "from sightsmith.inputs import Reader\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "pictures = PictureIndex([np.full((64, 64, 3), 9, np.uint8)] * 32)\n"
-        "fetcher = Decoding(pictures, Preprocessing(height=64, width=64), Augmentation(), 0)\n"
+        "fetcher = Decoding(pictures, Reader('picture', Preprocessing(height=64, width=64)), Augmentation(), 0)\n"
         "loader = Loader(fetcher, np.zeros(32, np.int64), Order(32, 16, shuffle=False), workers=1)\n"
-        "print(sum(int(images.sum()) for images, _ in loader))\n"
+        "print(sum(int(inputs['pixels'].sum()) for inputs, _ in loader))\n"
         "loader.close()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)

@@ -10,6 +10,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.pixels import Decoding, InMemory, RamCache, load_all
+from sightsmith.inputs import Reader
 
 
 def test_paths_are_packed_and_come_back_equal_even_when_not_utf8():
@@ -60,8 +61,8 @@ def test_the_cache_shows_nearly_what_the_files_do(photos, resize):
         assert np.abs(direct.astype(int) - cached).mean() < 4
         assert min(cache[place].size) >= (64 if resize != "letterbox" else 20)
     vary = Augmentation(crop_share=0.5)
-    one = Decoding(cache, preprocessing, vary, 0).fetch([0, 1], 0)
-    two = Decoding(index, preprocessing, vary, 0).fetch([0, 1], 0)
+    one = Decoding(cache, Reader("picture", preprocessing), vary, 0).fetch([0, 1], 0)["pixels"]
+    two = Decoding(index, Reader("picture", preprocessing), vary, 0).fetch([0, 1], 0)["pixels"]
     assert np.abs(one.astype(int) - two).mean() < 6
 
 
@@ -70,14 +71,14 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(pho
     with pytest.raises(SettingsError, match=r"5 pictures take .* GiB"):
         RamCache(PictureIndex(photos), preprocessing, room=1000, quiet=True)
     with pytest.raises(SettingsError, match="--size"):
-        load_all(PictureIndex(photos), preprocessing, room=1000, quiet=True)
+        load_all(PictureIndex(photos), Reader("picture", preprocessing), room=1000, quiet=True)
 
 
 def test_without_variation_decoding_and_preparing_are_the_one_preprocessing(photos):
     preprocessing = Preprocessing(height=48, width=32, colour="grey", mean=(0.5,), std=(0.5,))
     index = PictureIndex(photos)
-    prepared = InMemory(load_all(index, preprocessing, quiet=True)).fetch([3, 1], epoch=0)
-    decoded = Decoding(index, preprocessing, Augmentation(), 0).fetch([3, 1], epoch=9)
+    prepared = InMemory(load_all(index, Reader("picture", preprocessing), quiet=True)).fetch([3, 1], epoch=0)["pixels"]
+    decoded = Decoding(index, Reader("picture", preprocessing), Augmentation(), 0).fetch([3, 1], epoch=9)["pixels"]
     assert (prepared == decoded).all()
     assert (prepared[0] == preprocessing.apply(photos[3])).all()
 
@@ -86,7 +87,10 @@ def test_random_crops_depend_on_seed_epoch_and_picture(photos):
     preprocessing = Preprocessing(height=32, width=32)
     vary = Augmentation(crop_share=0.2)
     index = PictureIndex(photos)
-    first = Decoding(index, preprocessing, vary, seed=1)
-    assert (first.fetch([2], 4) == first.fetch([0, 2], 4)[1]).all()
-    assert (first.fetch([2], 4) != first.fetch([2], 5)).any()
-    assert (first.fetch([2], 4) != Decoding(index, preprocessing, vary, seed=2).fetch([2], 4)).any()
+    first = Decoding(index, Reader("picture", preprocessing), vary, seed=1)
+    assert (first.fetch([2], 4)["pixels"] == first.fetch([0, 2], 4)["pixels"][1]).all()
+    assert (first.fetch([2], 4)["pixels"] != first.fetch([2], 5)["pixels"]).any()
+    assert (
+        first.fetch([2], 4)["pixels"]
+        != Decoding(index, Reader("picture", preprocessing), vary, seed=2).fetch([2], 4)["pixels"]
+    ).any()

@@ -30,6 +30,7 @@ def test_the_facts_of_a_model(service, exported_bundle):
     assert facts["definition"] == manifest["definition_digest"]
     assert facts["metrics"] == manifest["metrics"]
     assert facts["input"] == {"height": 16, "width": 16, "channels": 1, "resize": "squash"}
+    assert facts["sees"] == "16×16 grey, resized by squash, bilinear"
     assert facts["licences"]["data"] == "CC BY 4.0"
     assert "OpenVINO" in facts["backend"]
     assert facts["card"] == (exported_bundle / "README.md").read_text(encoding="utf-8")

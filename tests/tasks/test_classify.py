@@ -9,6 +9,7 @@ import torch
 from nets.exporting import largest_relative_difference
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.picture import PIXELS
 from sightsmith.nets.build import build_net
 from sightsmith.tasks.classify import Settings, check, graph, learner, sizes, validation
 from sightsmith.tasks.parts.learner import Facts
@@ -27,46 +28,48 @@ def make(net="smallresnet", spec=SPEC, names=CLASSES, counts=None, **changes):
 
 def batch(count=6, spec=SPEC, classes=3):
     torch.manual_seed(1)
-    shape = (count, spec.channels, spec.height, spec.width)
-    return torch.randint(256, shape, dtype=torch.uint8), torch.arange(count) % classes
+    return torch.randint(256, (count, *spec.shape), dtype=torch.uint8), torch.arange(count) % classes
 
 
-def plain(learner, images, spec=SPEC):
+def plain(learner, pixels, spec=SPEC):
     """Log-probabilities by the definition, in evaluation mode."""
+    images = pixels.permute(0, 3, 1, 2)
     mean, std = (torch.tensor(value)[:, None, None] for value in (spec.mean, spec.std))
     with torch.no_grad():
         return learner.nets["net"]((images / 255 - mean) / std).log_softmax(1)
 
 
 def test_the_loss_by_hand():
-    images, targets = batch()
+    pixels, targets = batch()
     task = make(label_smoothing=0.3, class_weights="balanced", counts=[10, 20, 60]).eval()
-    logs = plain(task, images).tolist()
+    logs = plain(task, pixels).tolist()
     weights = [90 / (3 * count) for count in (10, 20, 60)]
     total = sum(
         -0.7 * weights[target] * row[target] - sum(0.1 * weight * log for weight, log in zip(weights, row, strict=True))
         for row, target in zip(logs, targets.tolist(), strict=True)
     )
     expected = total / sum(weights[target] for target in targets.tolist())
-    assert task.loss((images, targets), "net").item() == pytest.approx(expected, rel=1e-4)
+    assert task.loss(({PIXELS: pixels}, targets), "net").item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_loss_of_shares_is_that_of_the_classes():
-    images, targets = batch()
+    pixels, targets = batch()
     task = make().eval()
     shares = torch.nn.functional.one_hot(targets, 3).float()
-    torch.testing.assert_close(task.loss((images, shares), "net"), task.loss((images, targets), "net"))
+    torch.testing.assert_close(
+        task.loss(({PIXELS: pixels}, shares), "net"), task.loss(({PIXELS: pixels}, targets), "net")
+    )
 
 
 def test_the_mixed_loss_is_the_share_of_both_targets():
-    images, targets = batch()
+    pixels, targets = batch()
     task = make(mixup=0.5, label_smoothing=0.0).eval()
     torch.manual_seed(3)
-    found = task.loss((images, targets), "net").item()
+    found = task.loss(({PIXELS: pixels}, targets), "net").item()
     torch.manual_seed(3)
     share = float(torch.distributions.Beta(0.5, 0.5).sample())
     partner = torch.randperm(6)
-    logs = plain(task, share * images + (1 - share) * images[partner])
+    logs = plain(task, share * pixels + (1 - share) * pixels[partner])
     expected = sum(-share * logs[i, targets[i]] - (1 - share) * logs[i, targets[partner[i]]] for i in range(6)).item()
     assert found == pytest.approx(expected / 6, rel=1e-4)
 
@@ -76,17 +79,16 @@ def graph_of(learner, *outputs, spec=SPEC, **settings):
 
 
 def test_exported_logits_and_map():
-    images, _ = batch()
+    pixels, _ = batch()
     task = make()
-    pixels = images.permute(0, 2, 3, 1).contiguous()
     with torch.no_grad():
         logits, class_map = graph_of(task, "logits", "class_map")(pixels)
         (alone,) = graph_of(task, "logits")(pixels)
         cooler, same_map = graph_of(task, "probabilities", "class_map", temperature=2.0)(pixels)
     assert not task.nets["net"].training
-    torch.testing.assert_close(logits.log_softmax(1), plain(task, images))
+    torch.testing.assert_close(logits.log_softmax(1), plain(task, pixels))
     torch.testing.assert_close(alone, logits)
-    torch.testing.assert_close(cooler, (plain(task, images) / 2).softmax(1))
+    torch.testing.assert_close(cooler, (plain(task, pixels) / 2).softmax(1))
     torch.testing.assert_close(class_map, same_map)
     assert class_map.shape == (6, 3, 4, 4)
 
@@ -94,9 +96,8 @@ def test_exported_logits_and_map():
 @pytest.mark.filterwarnings("ignore")
 def test_exported_graph_by_onnx_runtime(tmp_path):
     spec = Preprocessing(height=16, width=20)
-    images, _ = batch(3, spec)
+    pixels, _ = batch(3, spec)
     exported = graph_of(make("smallcnn", spec), "logits", "class_map", spec=spec)
-    pixels = images.permute(0, 2, 3, 1).contiguous()
     assert largest_relative_difference(exported, pixels, tmp_path / "net.onnx") < 1e-4
 
 

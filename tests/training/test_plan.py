@@ -12,14 +12,19 @@ from sightsmith.core.machine import Machine
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.training.plan import Choice, choose, choose_within_reach, preprocessing_for
+from sightsmith.inputs import picture
+from sightsmith.inputs.parts.survey import Survey
+from sightsmith.training.plan import Choice, choose, choose_within_reach, wanted_input
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.survey import Survey, mean_and_std, survey_pictures
 
 MACHINE = Machine(cores=4, memory=8 << 30, processor="test", bf16=True, amx=False)
 DIGITS = Survey(count=1258, side=8, grey=True, in_memory=True)
 PHOTOS = Survey(count=3000, side=480, grey=False, in_memory=False)
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+
+
+def input_for(asked, plan):
+    return picture.choose(wanted_input(asked, plan), [np.zeros((8, 8), np.uint8)])
 
 
 def plan_for(survey, machine=MACHINE, **changes):
@@ -82,7 +87,7 @@ def test_photographs_get_a_pretrained_resnet_and_random_crops():
     plan = plan_for(PHOTOS)
     assert values(plan, "model", "colour", "weights", "head_scale") == ("resnet18", "rgb", "pretrained", 10.0)
     assert plan.augment.value == Augmentation(flip="horizontal", crop_share=0.25)
-    preprocessing = preprocessing_for(TrainSettings(data="x", out="y"), plan)
+    preprocessing = input_for(TrainSettings(data="x", out="y"), plan)
     assert preprocessing.mean == pytest.approx((0.485, 0.456, 0.406))
     assert preprocessing.height == plan.size.value
     assert plan.lr.value < plan_for(PHOTOS, weights="none").lr.value
@@ -92,14 +97,14 @@ def test_a_file_of_weights_is_fed_as_the_published_ones():
     plan = plan_for(replace(PHOTOS, grey=True), model="resnet18", weights="mine.safetensors")
     assert plan.colour.value == "rgb"
     asked = TrainSettings(data="x", out="y")
-    assert preprocessing_for(asked, plan) == preprocessing_for(asked, plan_for(PHOTOS, model="resnet18"))
+    assert input_for(asked, plan) == input_for(asked, plan_for(PHOTOS, model="resnet18"))
     assert plan_for(DIGITS, model="smallcnn", weights="mine.safetensors").colour.value == "grey"
 
 
 def test_weights_in_a_bundle_are_fed_as_the_bundle_says(digits_bundle):
     plan = plan_for(PHOTOS, model="resnet18", weights=str(digits_bundle / "weights.safetensors"))
     stored = Bundle.open(digits_bundle).manifest.definition.input_settings
-    made = preprocessing_for(TrainSettings(data="x", out="y"), plan)
+    made = input_for(TrainSettings(data="x", out="y"), plan)
     assert (made.colour, made.mean, made.std) == (stored.colour, stored.mean, stored.std)
     assert "by the bundle they lie in" in plan.colour.why
 
@@ -169,18 +174,18 @@ def test_the_table_and_its_json_have_every_choice_with_its_reason():
 def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
     rng = np.random.default_rng(0)
     grey = [np.full((10 + n, 30), 51 * (n % 6), np.uint8) for n in range(12)]
-    seen = survey_pictures(PictureIndex(grey))
+    seen = picture.survey(PictureIndex(grey))
     assert (seen.count, seen.side, seen.grey, seen.in_memory) == (12, 15, True, True)
     paths = []
     for n in range(4):
         paths.append(tmp_path / f"{n}.png")
         pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels if n == 2 else pixels[..., :1].repeat(3, axis=2)).save(paths[-1])
-    seen = survey_pictures(PictureIndex(paths))
+    seen = picture.survey(PictureIndex(paths))
     assert (seen.side, seen.grey, seen.in_memory) == (40, False, False)
-    assert survey_pictures(PictureIndex(paths[:2])).grey
+    assert picture.survey(PictureIndex(paths[:2])).grey
     plain = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
-    mean, std = mean_and_std(PictureIndex(grey), plain)
+    mean, std = picture.mean_and_std(PictureIndex(grey), plain)
     assert mean == pytest.approx((0.5,), abs=1e-4)
     assert std == pytest.approx((np.std([n / 5 for n in range(6)]),), abs=1e-3)
-    assert mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)
+    assert picture.mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)

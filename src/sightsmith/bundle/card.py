@@ -12,6 +12,7 @@ from typing import Any
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.counts import many
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 
 _BLANK = "*To be filled in by whoever publishes this model.*"
@@ -36,12 +37,13 @@ def _front(manifest: Manifest) -> str:
 
 
 def _summary(manifest: Manifest) -> str:
-    shape = "×".join(str(side) for side in manifest.definition.input_settings.shape)
+    definition = manifest.definition
+    described = INPUTS.module(definition.input).describe(definition.input_settings)
     title = f"# {_cell(manifest.name)}"
     trained = f"A `{manifest.net.name}` trained for `{manifest.task.name}`{_of_names(manifest)}"
     version = manifest.versions.get("sightsmith", "of an unknown version")
     return (
-        f"{title}\n\n{trained}; input {shape} (height × width × channels). Made {manifest.created} with Sightsmith "
+        f"{title}\n\n{trained}; input: {definition.input}, {described}. Made {manifest.created} with Sightsmith "
         f"{version}."
     )
 

@@ -20,8 +20,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sightsmith.core.errors import DataError, PictureError, SettingsError
+from sightsmith.core.ports import Arrays
 from sightsmith.data.augment import Augmentation, vary_batch
 from sightsmith.data.pixels import Fetcher
+from sightsmith.inputs.picture import PIXELS
 
 _PREFETCH = 3
 """Batches that each worker keeps ready."""
@@ -91,20 +93,19 @@ def _balanced(strata_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
 
 
 class Loader:
-    """An epoch of batches `(images_BCHW, targets_B)`: uint8 pictures and their targets, on the device.
+    """An epoch of batches `(inputs, targets_B)`: arrays as the input's ports describe them, and targets, on the device.
 
     Pixels travel to the device as bytes and are varied there, a batch at a time; the task normalises them. Lightning
     finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
 
     Args:
-        fetcher: gives pixels.
+        fetcher: gives the inputs.
         targets_N: what is learned of each picture, first axis N.
         order: which pictures make which batch.
         vary: what is varied on whole batches; None for evaluation.
         seed: of the variations.
         device: where batches go.
         workers: processes that fetch; 0 fetches in this one.
-        channels_last: lay the images out channels last.
     """
 
     def __init__(
@@ -117,14 +118,12 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         workers: int = 0,
-        channels_last: bool = True,
     ) -> None:
         self.order = order
         self.device = torch.device(device)
         self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N))
         self._vary, self._seed = vary, seed
         self._generator = torch.Generator()
-        self._channels_last = channels_last
         self._start = self._given = 0
         self._workers = _worker_loader(fetcher, order, workers) if workers else None
 
@@ -142,38 +141,35 @@ class Loader:
         """Let the next epoch start after the batches that were given out already."""
         self._start = int(state["given"])
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batches of the epoch.
 
         Raises:
             DataError: a picture cannot be decoded any more.
         """
         start, self._start = self._start, 0
-        for step, (positions, pixels_BHWC) in enumerate(self._fetched(start), start):
-            images_BCHW = self._finish(pixels_BHWC, step)
+        for step, (positions, arrays) in enumerate(self._fetched(start), start):
+            inputs = {
+                name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()
+            }
+            if self._vary is not None and PIXELS in inputs:
+                self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
+                inputs[PIXELS] = vary_batch(inputs[PIXELS], self._vary, self._generator)
             targets_B = self._targets_N[torch.from_numpy(positions)].to(self.device, non_blocking=True)
             self._given = step + 1
-            yield images_BCHW, targets_B
+            yield inputs, targets_B
 
-    def _fetched(self, start: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    def _fetched(self, start: int) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
         if self._workers is None:
             for positions in self.order.batches(start):
                 yield positions, _fetch(self._fetcher, positions, self.order.epoch)
             return
         feed: _Feed = self._workers.batch_sampler  # type: ignore[assignment]
         feed.start = start
-        for positions, pixels_BHWC in zip(self.order.batches(start), self._workers, strict=True):
-            if isinstance(pixels_BHWC, str):
-                raise DataError(pixels_BHWC)
-            yield positions, torch.from_numpy(pixels_BHWC)
-
-    def _finish(self, pixels_BHWC: Tensor, step: int) -> Tensor:
-        pixels_BHWC = pixels_BHWC.to(self.device, non_blocking=True)
-        if self._vary is not None:
-            self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
-            pixels_BHWC = vary_batch(pixels_BHWC, self._vary, self._generator)
-        images_BCHW = pixels_BHWC.permute(0, 3, 1, 2)
-        return images_BCHW if self._channels_last else images_BCHW.contiguous()
+        for positions, arrays in zip(self.order.batches(start), self._workers, strict=True):
+            if isinstance(arrays, str):
+                raise DataError(arrays)
+            yield positions, arrays
 
 
 def step_seed(seed: int, epoch: int, step: int, stream: int = 0) -> int:
@@ -185,9 +181,9 @@ def step_seed(seed: int, epoch: int, step: int, stream: int = 0) -> int:
     return (int(words[0]) << 32 | int(words[1])) & (2**63 - 1)
 
 
-def _fetch(fetcher: Fetcher, positions: NDArray[np.int64], epoch: int) -> Tensor:
+def _fetch(fetcher: Fetcher, positions: NDArray[np.int64], epoch: int) -> Arrays:
     try:
-        return torch.from_numpy(fetcher.fetch(positions, epoch))
+        return fetcher.fetch(positions, epoch)
     except PictureError as error:
         raise DataError(_changed(error)) from error
 
@@ -221,7 +217,7 @@ class _Fetching(Dataset[Any]):
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> NDArray[np.uint8] | str:
+    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> Arrays | str:
         epoch, positions = item
         try:
             return self._fetcher.fetch(positions, epoch)

@@ -1,4 +1,4 @@
-"""Where the pixels of a batch come from: memory, a cache, or files decoded as they are needed.
+"""Where the inputs of a batch come from: memory, a cache, or files decoded as they are needed.
 
 Each kind answers `fetch(positions, epoch)`; what it returns is a function of (seed, epoch, position) alone, so it
 may run in this process or in workers, in any order, and again after a crash.
@@ -16,10 +16,13 @@ from PIL import Image
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture, picture_size
 from sightsmith.core.machine import free_memory
+from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import track
 from sightsmith.data.augment import Augmentation, apply_policy, policy, random_box
 from sightsmith.data.picture_index import PictureIndex
+from sightsmith.inputs import Reader
+from sightsmith.inputs.picture import PIXELS
 
 Pixels = NDArray[np.uint8]
 
@@ -32,68 +35,64 @@ _MEMORY_SHARE = 0.5
 
 
 class Fetcher(Protocol):
-    """Gives the pixels of pictures by their position in the training set."""
+    """Gives the input arrays of training items by their position."""
 
     in_memory: bool
     """Whether fetching is only copying, so that workers would not make it faster."""
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Pixels:
-        """Return (B, H, W, C) pixels of the pictures at these positions."""
+    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
+        """Return the arrays of the items at these positions by name, first axis B."""
         ...
 
 
 class InMemory:
-    """Pictures as they go into the net, all in memory: a batch is one indexing operation."""
+    """Inputs all in memory: a batch is one indexing operation."""
 
     in_memory = True
 
-    def __init__(self, pixels_NHWC: Pixels) -> None:
-        self.pixels_NHWC = pixels_NHWC
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Pixels:  # noqa: ARG002
-        """Return the pictures at these positions, the same in each epoch."""
-        return self.pixels_NHWC[np.asarray(positions)]
+    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:  # noqa: ARG002
+        """Return the inputs at these positions, the same in each epoch."""
+        return {name: array[np.asarray(positions)] for name, array in self._arrays.items()}
 
 
 class Decoding:
-    """Pictures opened one by one: from a file at the least scale that will do, from memory, or from a cache."""
+    """Items read one by one, from a file or from memory; a picture from a file at the least scale that will do."""
 
     in_memory = False
 
-    def __init__(
-        self, pictures: "PictureIndex | RamCache", preprocessing: Preprocessing, vary: Augmentation, seed: int
-    ) -> None:
-        self._pictures = pictures
-        self._preprocessing = preprocessing
-        self._vary = vary
-        self._seed = seed
+    def __init__(self, items: "PictureIndex | RamCache", read: Reader, vary: Augmentation, seed: int) -> None:
+        self._items, self._read, self._vary, self._seed = items, read, vary, seed
         self._policy = policy(vary.policy)
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Pixels:
-        """Return the pictures at these positions, varied by draws of (seed, epoch, position).
+    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
+        """Return the items at these positions, varied by draws of (seed, epoch, position).
 
         Raises:
             PictureError: one cannot be decoded.
         """
-        return np.stack([self._one(int(position), epoch) for position in positions])
-
-    def _one(self, position: int, epoch: int) -> Pixels:
         if not self._vary.per_picture:
-            return self._preprocessing.apply(self._pictures[position])
+            return stack([self._read.feeds(self._items[int(position)]) for position in positions])
+        return {PIXELS: np.stack([self._varied(int(position), epoch) for position in positions])}
+
+    def _varied(self, position: int, epoch: int) -> Pixels:
         rng = np.random.default_rng((self._seed, epoch, position))
-        pixels_HWC = self._random_part(position, rng) if self._vary.crop_share < 1 else None
-        if pixels_HWC is None:
-            pixels_HWC = self._preprocessing.apply(self._pictures[position])
-        if self._policy is not None:
-            pixels_HWC = apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63)))
-        return pixels_HWC
+        random_part = self._vary.crop_share < 1
+        pixels_HWC = (
+            self._random_part(position, rng) if random_part else self._read.settings.apply(self._items[position])
+        )
+        if self._policy is None:
+            return pixels_HWC
+        return apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63)))
 
     def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
+        settings: Preprocessing = self._read.settings
         area = rng.uniform(self._vary.crop_share, 1.0)
-        image = self._preprocessing.open(self._pictures[position], share=area**0.5, spare=CROP_SPARE)
-        wide, high = self._preprocessing.width, self._preprocessing.height
-        aspect = image.width / image.height if self._preprocessing.resize == "squash" else wide / high
-        return self._preprocessing.cut(image, random_box(image.width, image.height, aspect, area, rng))
+        image = settings.open(self._items[position], share=area**0.5, spare=CROP_SPARE)
+        aspect = image.width / image.height if settings.resize == "squash" else settings.width / settings.height
+        return settings.cut(image, random_box(image.width, image.height, aspect, area, rng))
 
 
 class RamCache:
@@ -137,35 +136,37 @@ class RamCache:
         return Image.fromarray(pixels)
 
 
-def load_all(
-    pictures: PictureIndex, preprocessing: Preprocessing, *, room: int | None = None, quiet: bool = False
-) -> Pixels:
-    """Turn every picture into the input of the net, in memory.
+def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quiet: bool = False) -> Arrays:
+    """Turn every item into the input of the net, in memory.
 
     Args:
-        pictures: the pictures.
-        preprocessing: the input.
-        room: bytes that may be taken; half of the free memory where None.
+        items: the items, at least one.
+        read: the input.
+        room: bytes that may be taken; None is half of the free memory.
         quiet: show no progress.
 
     Returns:
-        (N, H, W, C) uint8.
+        Arrays by name, first axis N.
 
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
-    shape = (len(pictures), *preprocessing.shape)
-    _check_room(int(np.prod(shape, dtype=np.int64)), len(pictures), room)
-    pixels_NHWC = np.empty(shape, dtype=np.uint8)
-    for position in track(range(len(pictures)), "Preparing pictures", quiet=quiet):
-        pixels_NHWC[position] = preprocessing.apply(pictures[position])
-    return pixels_NHWC
+    _check_room(_bytes(len(items), read), len(items), room)
+    arrays: Arrays = {}
+    for position in track(range(len(items)), "Preparing pictures", quiet=quiet):
+        for name, array in read.feeds(items[position]).items():
+            arrays.setdefault(name, np.empty((len(items), *array.shape), array.dtype))[position] = array
+    return arrays
 
 
-def fits_in_memory(count: int, preprocessing: Preprocessing) -> bool:
+def fits_in_memory(count: int, read: Reader) -> bool:
     """Tell whether so many inputs may be kept in memory."""
-    return count * int(np.prod(preprocessing.shape)) <= free_memory() * _MEMORY_SHARE
+    return _bytes(count, read) <= free_memory() * _MEMORY_SHARE
+
+
+def _bytes(count: int, read: Reader) -> int:
+    return count * sum(port.bytes for port in read.ports().values())
 
 
 def _cached_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:

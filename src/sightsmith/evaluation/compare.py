@@ -24,6 +24,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.evaluation.evaluate import FOLDER
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval, group_indices
 from sightsmith.kinds.parts.sections import Paired
@@ -281,8 +282,9 @@ def _signed(interval: Interval) -> str:
 
 
 def _input(manifest: Manifest) -> str:
-    shown = manifest.definition.input_settings
-    return f"{shown.width}×{shown.height} {shown.colour}"
+    definition = manifest.definition
+    described: str = INPUTS.module(definition.input).describe(definition.input_settings)
+    return described
 
 
 def _number(value: int | None) -> str:

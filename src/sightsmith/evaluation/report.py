@@ -15,6 +15,7 @@ from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
 from sightsmith.evaluation.gallery import Gallery
 from sightsmith.evaluation.record import Evaluation
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.kinds.parts import charts
 from sightsmith.kinds.parts.sections import LEVELS, Finding, Tile
@@ -88,14 +89,14 @@ def _speed(evaluation: Evaluation) -> list[Tile]:
 
 def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     """Return the rows of the model's card; what is not known is left out."""
-    shown, data, net = manifest.definition.input_settings, manifest.data, manifest.net
+    definition, data, net = manifest.definition, manifest.data, manifest.net
     rows = [
         ("Name", manifest.name),
         ("Net", _joined(net.name, _count(net.parameters, "parameters"))),
         ("Paper", net.paper),
         ("Licence of the code", net.licence),
         ("Training started from", _origin(net.weights)),
-        ("Input", f"{shown.width}×{shown.height} {shown.colour}, {shown.resize}, {shown.interpolation}"),
+        ("Input", INPUTS.module(definition.input).describe(definition.input_settings)),
         ("Training data", _joined(data.get("location"), _counts(data.get("counts")), data.get("licence"))),
         ("Trained", _joined(manifest.created, _spent(manifest.training.get("seconds")))),
         *((_title(name), f"{value:g}") for name, value in manifest.definition.fitted().items() if value != 1),

@@ -60,6 +60,8 @@ def explain(
     kind = model.kind
     if kind.EVIDENCE is None:
         raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
+    if PIXELS not in model.definition.graph.inputs:
+        raise SettingsError(f"the input {model.definition.input} has no pixels that a map could lie over.")
     method = method or str(kind.EVIDENCE)
     file = _method(method)
     subject = Subject(model)

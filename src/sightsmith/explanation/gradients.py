@@ -41,7 +41,7 @@ class TorchNet:
 
     def images(self, pixels_BHWC: NDArray[np.uint8]) -> Tensor:
         """Return the normalised input, (B, C, H, W) float32."""
-        images_BCHW: Tensor = self.normalise(torch.tensor(pixels_BHWC).permute(0, 3, 1, 2))
+        images_BCHW: Tensor = self.normalise(torch.tensor(pixels_BHWC))
         return images_BCHW
 
     def last_map(self, pixels_HWC: NDArray[np.uint8], class_index: int) -> tuple[Tensor, Tensor]:

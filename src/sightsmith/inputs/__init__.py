@@ -7,15 +7,43 @@ An input's file has:
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
 - `placement(item, settings) -> Placement`: which part of the item they show; apart, because most answers need none;
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: an item as a witness stores it; encoded bytes are an item too;
-- `describe(settings) -> str`: in a few words, for people.
+- `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
+- `example(rng) -> list[Item]`: a few small items for the contract tests;
+- for training `survey(items) -> Survey` and `choose(wanted, items) -> Settings` (`parts/survey.py`).
 
 NumPy and Pillow; no torch.
 """
 
+from dataclasses import dataclass
+from importlib import import_module
 from pkgutil import extend_path
+from types import ModuleType
+from typing import Any
 
 from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.placement import UNBOUNDED, Bounds
+from sightsmith.core.ports import Arrays, Port
 
 __path__ = extend_path(__path__, __name__)
 
 INPUTS = Catalogue("sightsmith.inputs", "input")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An input with its settings: how an item becomes arrays. It can be pickled, for worker processes."""
+
+    name: str
+    settings: Any
+
+    @property
+    def file(self) -> ModuleType:
+        return import_module(f"{__name__}.{self.name}")
+
+    def ports(self) -> dict[str, Port]:
+        ports: dict[str, Port] = self.file.ports(self.settings)
+        return ports
+
+    def feeds(self, item: Any, bounds: Bounds = UNBOUNDED) -> Arrays:
+        arrays: Arrays = self.file.feeds(item, self.settings, bounds)
+        return arrays

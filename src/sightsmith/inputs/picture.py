@@ -4,6 +4,8 @@ Shapes: H W C height, width and channels (1 grey, 3 RGB) of the input.
 """
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from sightsmith.core.images import Picture, decode, picture_size
 from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
 from sightsmith.core.ports import Port
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
 Item = Picture
 Settings = Preprocessing
@@ -64,4 +67,82 @@ def suffix(encoded: bytes) -> str:
 
 
 def describe(settings: Settings) -> str:
-    return f"{settings.width}×{settings.height} {settings.colour}, resized by {settings.resize}"
+    return (
+        f"{settings.width}×{settings.height} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
+    )
+
+
+def facts(settings: Settings) -> dict[str, int | str]:
+    return {
+        "height": settings.height,
+        "width": settings.width,
+        "channels": settings.channels,
+        "resize": settings.resize,
+    }
+
+
+def survey(items: Sequence[Item]) -> Survey:
+    sample = [items[position] for position in spread(len(items))]
+    return Survey(
+        count=len(items),
+        side=int(np.median([min(picture_size(item)) for item in sample])),
+        grey=all(_is_grey(item) for item in sample),
+        in_memory=all(isinstance(item, np.ndarray) for item in sample),
+    )
+
+
+def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
+    """Return settings for `wanted`, normalised as the first weights were, else by a sample of the training pictures."""
+    channels = 1 if wanted.colour == "grey" else 3
+    made = Settings(
+        height=wanted.side,
+        width=wanted.side,
+        resize=wanted.resize,
+        colour=wanted.colour,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+    like = wanted.like
+    if like is None:
+        mean, std = mean_and_std(items, made)
+        return replace(made, mean=mean, std=std)
+    return replace(
+        made,
+        mean=_for_channels(like.mean, channels),
+        std=_for_channels(like.std, channels),
+        crop_fraction=like.crop_fraction,
+        interpolation=like.interpolation,
+    )
+
+
+def example(rng: np.random.Generator) -> list[Item]:
+    """Return pictures of three sizes: grey, in colour, and an encoded one."""
+    colour = rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    return [rng.integers(0, 256, (16, 16), dtype=np.uint8), colour, encode(colour[:18])]
+
+
+def mean_and_std(items: Sequence[Item], settings: Settings) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation of each channel over a sample of the pictures, in 0…1.
+
+    Rounded to 4 digits; a deviation is at least 0.02, so that pictures of one colour do no harm.
+    """
+    sums, squares, count = np.zeros(settings.channels), np.zeros(settings.channels), 0
+    for position in spread(len(items)):
+        pixels_NC = settings.apply(items[position]).reshape(-1, settings.channels) / 255
+        sums, squares, count = sums + pixels_NC.sum(0), squares + (pixels_NC**2).sum(0), count + len(pixels_NC)
+    mean_C = sums / count
+    std_C = np.sqrt(np.maximum(squares / count - mean_C**2, 0.02**2))
+    return tuple(mean_C.round(4).tolist()), tuple(std_C.round(4).tolist())
+
+
+def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Return a value a channel; a net adapted to grey sums its filters over the colours, so it gets their mean."""
+    return values if len(values) == channels else (sum(values) / len(values),) * channels
+
+
+def _is_grey(picture: Picture) -> bool:
+    image = decode(picture, near=64)
+    if image.mode == "L":
+        return True
+    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
+    return bool((red == green).all() and (green == blue).all())

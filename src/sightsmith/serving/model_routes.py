@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from sightsmith.inputs import INPUTS
 from sightsmith.serving.card import to_html
 from sightsmith.serving.dependencies import known_query, registry_of
 from sightsmith.serving.failures import RefusalError
-from sightsmith.serving.schemas import Failure, Input, Limits, Load, ModelFacts, ModelLine, ModelList
+from sightsmith.serving.schemas import Failure, Limits, Load, ModelFacts, ModelLine, ModelList
 from sightsmith.serving.served import ServedModel
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}
@@ -50,7 +51,8 @@ def _line(model: ServedModel) -> ModelLine:
 
 
 def _facts(model: ServedModel) -> ModelFacts:
-    manifest, load, shown = model.manifest, model.batcher.load, model.manifest.definition.input_settings
+    manifest, load = model.manifest, model.batcher.load
+    source, shown = INPUTS.module(manifest.definition.input), manifest.definition.input_settings
     return ModelFacts(
         name=model.name,
         ready=model.health.ready,
@@ -59,7 +61,8 @@ def _facts(model: ServedModel) -> ModelFacts:
         task=manifest.task.name,
         kind=manifest.definition.kind,
         net=manifest.net.name,
-        input=Input(height=shown.height, width=shown.width, channels=shown.channels, resize=shown.resize),
+        input=source.facts(shown),
+        sees=source.describe(shown),
         explains=model.explains,
         backend=model.predictor.why,
         created=manifest.created,

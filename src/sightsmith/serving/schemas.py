@@ -81,15 +81,6 @@ class ModelList(BaseModel):
     limits: Limits
 
 
-class Input(BaseModel):
-    """What the model sees of a picture."""
-
-    height: int
-    width: int
-    channels: int
-    resize: str
-
-
 class Load(BaseModel):
     """What the model has done since the service started."""
 
@@ -108,7 +99,8 @@ class ModelFacts(BaseModel, extra="allow"):
     task: str
     kind: str
     net: str
-    input: Input
+    input: dict[str, int | float | str] = Field(description="How an item becomes the net's input.")
+    sees: str = Field(description="The same in words.")
     explains: bool
     backend: str = Field(description="What runs it, and why.")
     created: str

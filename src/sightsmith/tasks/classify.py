@@ -15,11 +15,12 @@ from torch.nn import functional as F  # noqa: N812 -- the field's own name for i
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.labels.temperature import cross_entropy
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.tasks.parts.example import Example
-from sightsmith.tasks.parts.learner import Batch, Facts, Learner
+from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
 from sightsmith.tasks.parts.mixing import mix
 from sightsmith.tasks.parts.normalise import Normalise
 
@@ -62,15 +63,15 @@ class ClassifyLearner(Learner):
         self.register_buffer("class_weights_K", _class_weights(settings, facts), persistent=False)
         self.class_weights_K: Tensor | None
 
-    def answer(self, images_BCHW: Tensor) -> Tensor:
+    def answer(self, feeds: Feeds) -> Tensor:
         """Return the logits (B, K)."""
-        logits_BK: Tensor = self.nets["net"](self.normalise(images_BCHW))
+        logits_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
         return logits_BK.float()
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""
-        images_BCHW, targets = batch
-        mixed = mix(self.normalise(images_BCHW), self.settings.mixup, self.settings.cutmix)
+        feeds, targets = batch
+        mixed = mix(self.normalise(feeds[PIXELS]), self.settings.mixup, self.settings.cutmix)
         logits_BK = self.nets["net"](mixed.images_BCHW).float()
         loss = self._smoothed(logits_BK, targets)
         if mixed.partner_B is None:
@@ -121,8 +122,8 @@ def example(rng: np.random.Generator) -> Example:
     built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
     y, x = np.mgrid[:12, :12] // 2 % 2
     patterns = np.stack([y, x, y ^ x, y, x, y ^ x]).astype(np.uint8) * 180
-    noise = rng.integers(0, 70, (6, 3, 12, 12), dtype=np.uint8)
-    batch = torch.from_numpy(patterns[:, None] + noise), torch.tensor([0, 1, 2, 0, 1, 2])
+    noise = rng.integers(0, 70, (6, 12, 12, 3), dtype=np.uint8)
+    batch = {PIXELS: torch.from_numpy(patterns[..., None] + noise)}, torch.tensor([0, 1, 2, 0, 1, 2])
     return Example({"net": built.module}, facts, Settings(label_smoothing=0.0), batch)
 
 
@@ -158,7 +159,7 @@ class ExportedClassifier(nn.Module):
 
     def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
         """Return the logits (N, K) and the class map (N, K, h, w) in logits, float32."""
-        images_NCHW = self.normalise(pixels_NHWC.permute(0, 3, 1, 2))
+        images_NCHW = self.normalise(pixels_NHWC)
         if not self.with_map:
             return (self._scores(self.net(images_NCHW)),)
         logits_NK, map_NKhw = self.net.with_map(images_NCHW)

@@ -30,12 +30,14 @@ def estimate(
         quiet: print nothing.
     """
     started = time.monotonic()
-    images_NCHW, targets_N = (torch.cat(parts) for parts in zip(*train, strict=True))
+    batches, targets = zip(*train, strict=True)
+    feeds = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    targets_N = torch.cat(targets)
     learner.eval()
     with torch.no_grad():
-        learner.fit(images_NCHW, targets_N)
-        answers, targets = zip(*((learner.answer(images).numpy(), truth.numpy()) for images, truth in val), strict=True)
-    figures = validate(np.concatenate(answers), np.concatenate(targets))
+        learner.fit(feeds, targets_N)
+        answers, truths = zip(*((learner.answer(items).numpy(), truth.numpy()) for items, truth in val), strict=True)
+    figures = validate(np.concatenate(answers), np.concatenate(truths))
     seconds = time.monotonic() - started
     score = figures.pop(metric)
     epoch = Epoch(

@@ -17,10 +17,9 @@ from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.core.errors import BundleError, TrainingError
 from sightsmith.core.machine import this_machine
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.loading import Loader
-from sightsmith.inputs import INPUTS
+from sightsmith.inputs import Reader
 from sightsmith.kinds import KINDS
 from sightsmith.nets.build import BuiltNet
 from sightsmith.runtime.runner import Runner
@@ -44,14 +43,14 @@ class Fitted:
         plan: what was chosen.
         nets: its nets by role, as they were built.
         learner: the learner.
-        preprocessing: how pictures become its input.
+        read: how items become its input.
     """
 
     task: TaskChoice
     plan: Plan
     nets: Mapping[str, BuiltNet]
     learner: Learner
-    preprocessing: Preprocessing
+    read: Reader
 
 
 def finalize(
@@ -81,7 +80,7 @@ def finalize(
     figures = task.file.validation(answers, targets, task.settings)
     metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()
-    definition = _definition(fitted.preprocessing, dataset.source.names, task, calibrated)
+    definition = _definition(fitted.read, dataset.source.names, task, calibrated)
     draft = BundleDraft(
         name=name_of(settings.bundle_path),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),
@@ -122,18 +121,15 @@ def _net_record(role: str, built: BuiltNet) -> NetRecord:
     )
 
 
-def _definition(
-    preprocessing: Preprocessing, names: tuple[str, ...], task: TaskChoice, calibrated: dict[str, Any]
-) -> Definition:
-    ports = INPUTS.module(task.file.INPUT).ports(preprocessing)
+def _definition(read: Reader, names: tuple[str, ...], task: TaskChoice, calibrated: dict[str, Any]) -> Definition:
     return Definition(
-        input=task.file.INPUT,
-        input_settings=preprocessing,
+        input=read.name,
+        input_settings=read.settings,
         kind=task.file.KIND,
         names=names,
         calibrated=calibrated,
         programs=task.file.PROGRAMS,
-        graphs={"model": Graph(inputs=ports, outputs=tuple(task.file.OUTPUTS))},
+        graphs={"model": Graph(inputs=read.ports(), outputs=tuple(task.file.OUTPUTS))},
     )
 
 

@@ -17,10 +17,10 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import this_machine
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import duration
 from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
+from sightsmith.inputs import INPUTS, Reader
 from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.callbacks import Record, Steps
@@ -33,9 +33,8 @@ from sightsmith.training.finalize import Fitted, finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent, Validate
 from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
-from sightsmith.training.plan import Choice, Plan, choose_within_reach, preprocessing_for, trained_on
+from sightsmith.training.plan import Choice, Plan, choose_within_reach, wanted_input
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.survey import mean_and_std, survey_pictures
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import (
@@ -94,24 +93,24 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     before = _recall(work, dataset)
     with quiet_lightning(), compute_threads(settings.threads):
         train, val = dataset.part("train"), dataset.part("val")
-        plan = _plan(settings, train, before, tell)
-        preprocessing = _preprocessing(settings, plan, train, before)
-        nets = _build_nets(task, settings, plan, dataset.source.names, preprocessing)
+        plan = _plan(task, settings, train, before, tell)
+        read = _reader(task, settings, plan, train, before)
+        nets = _build_nets(task, settings, plan, dataset.source.names, read)
         plan = _with_head(plan, nets, tell)
-        facts = Facts(names=dataset.source.names, input_settings=preprocessing, targets_N=train.targets_N)
+        facts = Facts(names=dataset.source.names, input_settings=read.settings, targets_N=train.targets_N)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)
-        loaders = make_loaders(settings, plan, preprocessing, train, val, vary=bool(learner.OPTIMISERS), quiet=quiet)
+        loaders = make_loaders(settings, plan, read, train, val, vary=bool(learner.OPTIMISERS), quiet=quiet)
         with fast_matmul(plan.device.value), closing(loaders):
             if loaders.in_memory:
                 plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
             if plan.lr.value == "find":
                 plan = replace(plan, lr=_find_lr(settings, plan, learner, loaders, work))
-            work.remember(_chosen(plan, preprocessing, dataset))
+            work.remember(_chosen(plan, read, dataset))
             tell(plan.to_text())
             _learn(task, settings, plan, learner, loaders, work, quiet=quiet)
-            fitted = Fitted(task, plan, nets, learner, preprocessing)
+            fitted = Fitted(task, plan, nets, learner, read)
             bundle, metrics = finalize(
                 fitted, settings, work, dataset, val, loaders.val, seconds=time.monotonic() - started
             )
@@ -150,38 +149,36 @@ _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "wa
 """Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
 
 
-def _chosen(plan: Plan, preprocessing: Preprocessing, dataset: Dataset) -> dict[str, Any]:
+def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
     """Return what `_recall` must find again."""
     return {
         "fingerprint": dataset.fingerprint,
         "splits": dataset.splits.digest(),
-        "preprocessing": preprocessing.to_json(),
+        "input_settings": read.settings.to_json(),
         **{name: getattr(plan, name).value for name in _KEPT},
     }
 
 
-def _plan(settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
+def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
-    plan = choose_within_reach(asked, survey_pictures(train.pictures), this_machine(), tell)
+    survey = INPUTS.module(task.file.INPUT).survey(train.pictures)
+    plan = choose_within_reach(asked, survey, this_machine(), tell)
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _preprocessing(settings: TrainSettings, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Preprocessing:
+def _reader(task: TaskChoice, settings: TrainSettings, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
+    file = INPUTS.module(task.file.INPUT)
     if before:
-        return Preprocessing.from_json(before["preprocessing"])
-    made = preprocessing_for(settings, plan)
-    if trained_on(plan) is not None:
-        return made
-    mean, std = mean_and_std(train.pictures, made)
-    return replace(made, mean=mean, std=std)
+        return Reader(task.file.INPUT, file.Settings.from_json(before["input_settings"]))
+    return Reader(task.file.INPUT, file.choose(wanted_input(settings, plan), train.pictures))
 
 
 def _build_nets(
-    task: TaskChoice, settings: TrainSettings, plan: Plan, names: tuple[str, ...], preprocessing: Preprocessing
+    task: TaskChoice, settings: TrainSettings, plan: Plan, names: tuple[str, ...], read: Reader
 ) -> dict[str, BuiltNet]:
     torch.manual_seed(settings.seed)
-    sizes = task.file.sizes(names, preprocessing)
+    sizes = task.file.sizes(names, read.settings)
     return {
         role: build_net(plan.model.value, settings.net, weights=plan.weights.value, **sizes) for role in task.file.NETS
     }

@@ -61,8 +61,8 @@ class Descent(LightningModule):
         return total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images_BCHW, targets = batch
-        self._answers.append(self.learner.answer(images_BCHW).float().cpu().numpy())
+        feeds, targets = batch
+        self._answers.append(self.learner.answer(feeds).float().cpu().numpy())
         self._targets.append(targets.cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:

@@ -19,10 +19,10 @@ from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
+from sightsmith.inputs.parts.survey import Survey, Wanted
 from sightsmith.nets.build import NativeInput, NetInfo, describe_net, fetch_weights
 from sightsmith.training.devices import best_device, best_precision
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.survey import Survey
 
 SMALL = 64
 """Sides up to this many pixels count as small pictures."""
@@ -141,47 +141,25 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         lr=_lr(settings, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=_open(settings.weight_decay, lambda: (0.05 if settings.optimizer == "adamw" else 5e-4, "")),
         warmup_epochs=_open(settings.warmup_epochs, lambda: (min(5.0, epochs.value / 10), "a tenth of the epochs")),
-        augment=_augment(settings, grey=grey, small=size.value <= SMALL, count=survey.count),
+        augment=_augment(settings, survey, grey=grey, small=size.value <= SMALL),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
 
 
-def preprocessing_for(settings: TrainSettings, plan: Plan) -> Preprocessing:
-    """Return the preprocessing of the plan.
-
-    Weights to start from want what they were trained with: a bundle's file what the bundle says, others what the net's
-    published ones were trained with. Without weights the mean is ½ and the standard deviation ¼.
-    """
-    native = trained_on(plan)
-    channels = 1 if plan.colour.value == "grey" else 3
-    made = Preprocessing(
-        height=plan.size.value,
-        width=plan.size.value,
-        resize=settings.resize,
-        colour=plan.colour.value,
-        mean=(0.5,) * channels,
-        std=(0.25,) * channels,
-    )
-    if native is None:
-        return made
-    mean, std = _spread(native.mean, channels), _spread(native.std, channels)
-    return replace(
-        made,
-        mean=mean,
-        std=std,
-        crop_fraction=native.crop_fraction,
-        interpolation="bicubic" if native.interpolation == "bicubic" else "bilinear",
-    )
-
-
-def trained_on(plan: Plan) -> Preprocessing | NativeInput | None:
-    """Return what the weights that training starts from were trained on, None where nobody says or there are none."""
-    return _fed_with(plan.weights.value, describe_net(plan.model.value))
-
-
-def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """Return a value a channel: a net adapted to grey sums its filters over the colours, and wants their mean."""
-    return values if len(values) == channels else (_average(values),) * channels
+def wanted_input(settings: TrainSettings, plan: Plan) -> Wanted:
+    """Return the input that the plan asks for."""
+    like = _fed_with(plan.weights.value, describe_net(plan.model.value))
+    if isinstance(like, NativeInput):
+        like = Preprocessing(
+            height=like.height,
+            width=like.width,
+            colour="rgb" if len(like.mean) == 3 else "grey",
+            mean=like.mean,
+            std=like.std,
+            crop_fraction=like.crop_fraction,
+            interpolation="bicubic" if like.interpolation == "bicubic" else "bilinear",
+        )
+    return Wanted(side=plan.size.value, colour=plan.colour.value, resize=settings.resize, like=like)
 
 
 def _model(settings: TrainSettings, survey: Survey) -> Choice:
@@ -300,8 +278,17 @@ def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
     return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
 
 
-def _augment(settings: TrainSettings, *, grey: bool, small: bool, count: int) -> Choice:
-    off = settings.augment == "none"
+_UNASKED = ("auto", "none", None, 0.0)
+_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase")
+
+
+def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool) -> Choice:
+    if not survey.varied:
+        asked = [name for name in ("augment", *_VARIATIONS) if getattr(settings, name) not in _UNASKED]
+        if asked:
+            raise SettingsError(f"train: {asked[0]} varies pictures, and the task takes another input. Leave it out.")
+        return Choice(Augmentation(), "the input is no picture")
+    off, count = settings.augment == "none", survey.count
     flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
     few = settings.augment == "auto" and small and count < _FEW
     plan = Augmentation(
@@ -334,10 +321,6 @@ def _open(given: Any, make: Callable[[], tuple[Any, str]]) -> Choice:
 
 def _two_digits(value: float) -> float:
     return float(f"{value:.2g}")
-
-
-def _average(values: tuple[float, ...]) -> float:
-    return sum(values) / len(values)
 
 
 def _plain(value: Any) -> Any:

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
+from sightsmith.inputs import Reader
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
@@ -42,7 +41,7 @@ class Loaders:
 def make_loaders(
     settings: TrainSettings,
     plan: Plan,
-    preprocessing: Preprocessing,
+    read: Reader,
     train: Subset,
     val: Subset,
     *,
@@ -60,9 +59,8 @@ def make_loaders(
     variation: Augmentation = plan.augment.value if vary else Augmentation()
     batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
     balanced = train.strata_N if settings.balanced else None
-    common: dict[str, Any] = {"device": device, "channels_last": plan.channels_last.value}
-    fetch_train = _fetcher(settings, preprocessing, train, variation, quiet=quiet)
-    fetch_val = _fetcher(settings, preprocessing, val, Augmentation(), quiet=quiet)
+    fetch_train = _fetcher(settings, read, train, variation, quiet=quiet)
+    fetch_val = _fetcher(settings, read, val, Augmentation(), quiet=quiet)
     return Loaders(
         train=Loader(
             fetch_train,
@@ -71,30 +69,28 @@ def make_loaders(
             vary=variation if vary else None,
             seed=settings.seed,
             workers=0 if fetch_train.in_memory else workers,
-            **common,
+            device=device,
         ),
         val=Loader(
             fetch_val,
             val.targets_N,
             Order(len(val), batch * 2, shuffle=False),
             workers=0 if fetch_val.in_memory else workers,
-            **common,
+            device=device,
         ),
         in_memory=fetch_train.in_memory and fetch_val.in_memory,
     )
 
 
-def _fetcher(
-    settings: TrainSettings, preprocessing: Preprocessing, part: Subset, vary: Augmentation, *, quiet: bool
-) -> Fetcher:
+def _fetcher(settings: TrainSettings, read: Reader, part: Subset, vary: Augmentation, *, quiet: bool) -> Fetcher:
     """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
-    if part.pictures.all_arrays and not vary.per_picture and fits_in_memory(len(part), preprocessing):
-        return InMemory(load_all(part.pictures, preprocessing, quiet=quiet))
+    if part.pictures.all_arrays and not vary.per_picture and fits_in_memory(len(part), read):
+        return InMemory(load_all(part.pictures, read, quiet=quiet))
     if settings.cache == "off":
-        return Decoding(part.pictures, preprocessing, vary, settings.seed)
+        return Decoding(part.pictures, read, vary, settings.seed)
     if not vary.per_picture:
-        return InMemory(load_all(part.pictures, preprocessing, quiet=quiet))
-    return Decoding(RamCache(part.pictures, preprocessing, quiet=quiet), preprocessing, vary, settings.seed)
+        return InMemory(load_all(part.pictures, read, quiet=quiet))
+    return Decoding(RamCache(part.pictures, read.settings, quiet=quiet), read, vary, settings.seed)
 
 
 def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: list[Callback]) -> Trainer:
@@ -180,7 +176,7 @@ def outputs_of(learner: Learner, loader: Loader, plan: Plan) -> tuple[np.ndarray
     answers, targets = [], []
     learner.eval().to(plan.device.value)
     with torch.inference_mode(), autocast(plan):
-        for images_BCHW, targets_B in loader:
-            answers.append(learner.answer(images_BCHW).float().cpu().numpy())
+        for feeds, targets_B in loader:
+            answers.append(learner.answer(feeds).float().cpu().numpy())
             targets.append(targets_B.cpu().numpy())
     return np.concatenate(answers), np.concatenate(targets)

@@ -58,13 +58,13 @@ async function useModel(name) {
   const facts = await call(modelPath(name));
   if ($("models").value !== name) return; // another model was chosen while this one's facts arrived
   state.facts = facts;
-  const { net, input, explains, card_html: card } = state.facts;
+  const { net, sees, explains, card_html: card } = state.facts;
   // The one list in the facts holds the names that the model tells apart, under what they are of.
   const [noun, names] = Object.entries(facts).find(([, value]) => Array.isArray(value)) ?? ["", []];
   $("facts").textContent = [
     ...new Set([name, net]),
     ...(names.length ? [`${whole.format(names.length)} ${noun}`] : []),
-    `sees ${input.width} × ${input.height} ${input.channels === 1 ? "grey" : "colour"} pixels`,
+    `sees ${sees}`,
   ].join(" · ");
   $("heat-tools").hidden = !explains;
   // Made by the service from Markdown with raw HTML switched off.

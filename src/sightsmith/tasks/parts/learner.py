@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from sightsmith.nets.parts.classifier import ClassifierNet
 
-Batch = tuple[Tensor, Tensor]
-"""Pictures (B, C, H, W) uint8, and their targets, first axis B."""
+Feeds = Mapping[str, Tensor]
+"""Inputs by name, as the ports of the task's input describe them, first axis B."""
+Batch = tuple[Feeds, Tensor]
+"""Inputs and their targets, first axis B."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +46,16 @@ class Learner(nn.Module):
         super().__init__()
         self.nets = nn.ModuleDict(nets)
 
-    def answer(self, images_BCHW: Tensor) -> Tensor:
-        """Return the first output of the graph for uint8 pictures, first axis B: what validation measures."""
+    def answer(self, feeds: Feeds) -> Tensor:
+        """Return the first output of the graph, first axis B: what validation measures."""
         raise NotImplementedError
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:
         """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
         raise NotImplementedError
 
-    def fit(self, images_NCHW: Tensor, targets_N: Tensor) -> None:
-        """Learn from all training pictures at once, uint8 and not varied, and put what was learned into the nets."""
+    def fit(self, feeds: Feeds, targets_N: Tensor) -> None:
+        """Learn from all training items at once, not varied, and put the result into the nets."""
         raise NotImplementedError
 
     def nets_of(self, optimiser: str) -> list[nn.Module]:

@@ -20,6 +20,6 @@ class Normalise(nn.Module):
         self.scale: Tensor
         self.shift: Tensor
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Return float32 in the memory format of the uint8 (or float, 0…255) pictures."""
-        return images_BCHW.float() * self.scale + self.shift
+    def forward(self, pixels_BHWC: Tensor) -> Tensor:
+        """Return (B, C, H, W) float32, laid out channels last, for pixels 0…255."""
+        return pixels_BHWC.permute(0, 3, 1, 2).float() * self.scale + self.shift

@@ -1,0 +1,37 @@
+"""What training learns of its items before anything is chosen, and what it then asks of an input."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+_SEEN = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    count: int
+    """Training items."""
+    side: int
+    """Median of the items' shorter sides, in pixels."""
+    grey: bool
+    """Whether all items of a sample are grey."""
+    in_memory: bool
+    """Whether the items are arrays in memory already."""
+    varied: bool = True
+    """Whether augmentation of pictures applies to the input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    side: int
+    """Height and width of the input, in pixels."""
+    colour: Literal["rgb", "grey"]
+    resize: Literal["crop", "squash", "letterbox"]
+    like: Any = None
+    """The input settings that the first weights were trained with; None for random or undocumented weights."""
+
+
+def spread(count: int, wanted: int = _SEEN) -> list[int]:
+    """Return up to `wanted` positions, evenly spread over 0…count-1."""
+    return sorted({int(position) for position in np.linspace(0, count - 1, min(count, wanted))})

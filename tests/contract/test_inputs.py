@@ -1,0 +1,84 @@
+"""What every input must do: each file of `inputs/`, as the docstring of `sightsmith.inputs` says."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from sightsmith.core.placement import Bounds
+from sightsmith.core.ports import check_feeds, stack
+from sightsmith.inputs import INPUTS, Reader
+from sightsmith.inputs.parts.survey import Wanted
+
+every_input = pytest.mark.parametrize("name", INPUTS.names())
+
+
+def items_of(name):
+    return INPUTS.module(name).example(np.random.default_rng(0))
+
+
+def reader_of(name):
+    wanted = Wanted(side=16, colour="grey", resize="crop")
+    return Reader(name, INPUTS.module(name).choose(wanted, items_of(name)))
+
+
+@every_input
+def test_items_become_what_the_ports_say(name):
+    read = reader_of(name)
+    batch = stack([read.feeds(item) for item in items_of(name)])
+    check_feeds(read.ports(), batch)
+    again = stack([read.feeds(item, Bounds(max_pixels=1_000_000, seconds=60)) for item in items_of(name)])
+    assert all(np.array_equal(batch[port], again[port]) for port in batch)
+
+
+@every_input
+def test_settings_survive_json_and_refuse_what_they_do_not_know(name):
+    settings = reader_of(name).settings
+    raw = json.loads(json.dumps(settings.to_json()))
+    assert type(settings).from_json(raw) == settings
+    with pytest.raises(Exception, match="unheard_of"):
+        type(settings).from_json({**raw, "unheard_of": 1})
+
+
+@every_input
+def test_a_stored_item_is_read_as_the_item_itself(name):
+    read = reader_of(name)
+    for item in items_of(name):
+        encoded = read.file.encode(item)
+        assert read.file.suffix(encoded).startswith(".")
+        assert read.file.encode(encoded) == encoded
+        for port, array in read.feeds(item).items():
+            np.testing.assert_array_equal(read.feeds(encoded)[port], array)
+
+
+@every_input
+def test_the_placement_lies_on_the_item(name):
+    read = reader_of(name)
+    for item in items_of(name):
+        shown = read.file.placement(item, read.settings)
+        left, top, right, bottom = shown.box
+        assert left < right
+        assert top < bottom
+        assert min(shown.size) > 0
+
+
+@every_input
+def test_it_is_told_to_people_and_clients(name):
+    read = reader_of(name)
+    assert read.file.describe(read.settings)
+    facts = read.file.facts(read.settings)
+    assert json.loads(json.dumps(facts)) == facts
+
+
+@every_input
+def test_a_survey_counts_its_items(name):
+    seen = INPUTS.module(name).survey(items_of(name))
+    assert seen.count == len(items_of(name))
+    assert seen.side > 0
+
+
+@every_input
+def test_its_reader_goes_to_other_processes(name):
+    read = reader_of(name)
+    assert pickle.loads(pickle.dumps(read)) == read
