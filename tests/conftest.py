@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import shapes_by_name
+
+shapes_by_name.install()
+
 # Nets in tests are tiny: more threads only wait for each other, most of all beside the other test process. Set before
 # torch is imported; the processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

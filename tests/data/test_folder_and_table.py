@@ -248,6 +248,7 @@ def test_dialects_of_tables(tmp_path, text, name, encoding):
 def test_any_column_can_be_the_group(tmp_path):
     file = table(tmp_path, "path,label,patient\np/1.png,a,7\np/2.png,b,7\np/3.png,a,8\n")
     assert [s.group for s in open_source(file, SourceOptions(group_by="patient")).samples] == ["7", "7", "8"]
+    assert [s.attributes for s in open_source(file).samples] == [{"patient": "7"}, {"patient": "7"}, {"patient": "8"}]
     by_name = open_source(file, SourceOptions(group_by=r"p/(\d)"))
     assert [s.group for s in by_name.samples] == ["1", "2", "3"]
     with pytest.raises(DataError, match=r"no column 'pateint'\. Did you mean 'patient'"):

@@ -1,6 +1,7 @@
 """The records that flow from one part to the next."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sightsmith.core.images import Picture
@@ -20,6 +21,7 @@ class Sample:
         target: what the task learns from it; for classification the class's index. None where unknown.
         group: samples of one group (person, video, patient) never straddle two splits.
         split: the split that the source itself puts it in, or None where it leaves that open.
+        attributes: what else the source says of it, such as the other columns of a table (site, device …).
     """
 
     key: str
@@ -27,3 +29,4 @@ class Sample:
     target: Any = None
     group: str | None = None
     split: Split | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)

@@ -1,22 +1,24 @@
 """A CSV or TSV table: `path,label[,split,group]`, a picture a row, paths relative to the table.
 
-Commas, semicolons and tabs are understood. Any other column can be the group (`--group-by patient`).
+Commas, semicolons and tabs are understood. Any other column can be the group (`--group-by patient`), and
+stays with the samples as an attribute.
 """
 
 import csv
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean, nearest
-from sightsmith.core.records import Sample, Split
+from sightsmith.core.records import Sample
 from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
 from sightsmith.data.sources.parts.names import natural, split_named
 
+_OWN = {"path", "label", "split", "group"}
 _SUFFIXES = {".csv", ".tsv"}
 _OFTEN = {
     "path": ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name"),
@@ -28,33 +30,14 @@ def detect(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and path.is_file()
 
 
-@dataclass(slots=True)
-class _Rows:
-    """What the rows gave: usable ones, and those left out, by reason."""
-
-    usable: list[tuple[str, str, Split | None, str | None]] = field(default_factory=list)
-    no_path: list[tuple[str, str]] = field(default_factory=list)
-    no_file: list[tuple[str, str]] = field(default_factory=list)
-    no_label: list[tuple[str, str]] = field(default_factory=list)
-    bad_split: list[tuple[str, str]] = field(default_factory=list)
-    too_long: list[tuple[str, str]] = field(default_factory=list)
-
-    def problems(self) -> tuple[Problem, ...]:
-        return (
-            *_left_out("no-path", self.no_path, "no path. Fill it in or delete the rows."),
-            *_left_out(
-                "missing-file",
-                self.no_file,
-                "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
-            ),
-            *_left_out("no-label", self.no_label, "no label. Fill it in or delete the rows."),
-            *_left_out(
-                "extra-cells",
-                self.too_long,
-                "more cells than the header has columns. Put a text with the delimiter in it in quotes.",
-            ),
-            *_left_out("bad-split", self.bad_split, "a split other than train, val or test (empty: any)."),
-        )
+_LEFT_OUT = {
+    "no-path": "no path. Fill it in or delete the rows.",
+    "missing-file": "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
+    "no-label": "no label. Fill it in or delete the rows.",
+    "extra-cells": "more cells than the header has columns. Put a text with the delimiter in it in quotes.",
+    "bad-split": "a split other than train, val or test (empty: any).",
+}
+"""Why a row cannot be used, by the code of the problem."""
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
@@ -68,14 +51,31 @@ def open_source(location: str, options: SourceOptions) -> Source:
         raise DataError(f"{printable(location)}: the format 'table' needs a CSV or TSV file, this is a folder.")
     lines = _read(path)
     header = [name.strip() for name in next(lines, [])]
-    column = _columns(path, header, options)
-    rows = _sort_out(lines, len(header), column, path)
-    names = sorted({label for _, label, _, _ in rows.usable}, key=natural)
-    index_of = {name: index for index, name in enumerate(names)}
+    group_column = _check_header(path, header, options)
+    rows: list[dict[str, str]] = []
+    left_out: dict[str, list[tuple[str, str]]] = {code: [] for code in _LEFT_OUT}
     folder = str(path.parent)
+    for number, cells in enumerate(lines, 2):
+        if any(cells):
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+            if (reason := _reason(row, cells[len(header) :], folder)) is None:
+                rows.append(row)
+            else:
+                note = {"extra-cells": f": {','.join(cells)[:80]!r}", "bad-split": f": {row.get('split')!r}"}
+                called = printable(row.get("path", "")) or f"row {number}"
+                left_out[reason].append((called, f"row {number}{note.get(reason, '')}"))
+    names = sorted({row["label"] for row in rows}, key=natural)
+    index_of = {name: index for index, name in enumerate(names)}
     samples = [
-        Sample(printable(name), os.path.join(folder, name), index_of[label], group, split)  # noqa: PTH118 - memory
-        for name, label, split, group in rows.usable
+        Sample(
+            key=printable(row["path"]),
+            picture=os.path.join(folder, row["path"]),  # noqa: PTH118 - takes a tenth of a Path's memory
+            target=index_of[row["label"]],
+            group=row.get(group_column or "") or None,
+            split=split_named(row.get("split", "")),
+            attributes={name: cell for name, cell in row.items() if name not in _OWN and cell},
+        )
+        for row in rows
     ]
     by_column = options.group_by in header
     source = build_source(
@@ -84,12 +84,32 @@ def open_source(location: str, options: SourceOptions) -> Source:
         names=names,
         samples=samples,
         options=replace(options, group_by=None) if by_column else options,
-        problems=rows.problems(),
+        problems=[
+            problem
+            for code, found in left_out.items()
+            for problem in problem_of_each(
+                code, "error", f"{many(len(found), 'row is', 'rows are')} left out: {_LEFT_OUT[code]}", found, lost=True
+            )
+        ],
     )
-    if "group" not in column:
+    if group_column is None:
         return source
-    ungrouped = _ungrouped(source, header[column["group"]], asked=by_column)
-    return replace(source, problems=(*source.problems, *ungrouped))
+    return replace(source, problems=(*source.problems, *_ungrouped(source, group_column, asked=by_column)))
+
+
+def _reason(row: Mapping[str, str], extra: Sequence[str], folder: str) -> str | None:
+    """Return the code of what is wrong with a row, None if it can be used."""
+    name, split = row.get("path", ""), row.get("split", "")
+    if any(cell.strip() for cell in extra):
+        return "extra-cells"
+    if not name:
+        return "no-path"
+    if not row.get("label"):
+        return "no-label"
+    if split and split_named(split) is None:
+        return "bad-split"
+    there = "\0" not in name and os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 - for every row
+    return None if there else "missing-file"
 
 
 def _read(path: Path) -> Iterator[list[str]]:
@@ -109,67 +129,31 @@ def _read(path: Path) -> Iterator[list[str]]:
         raise DataError(f"{path}: not a whole table: {error}. Check its quotes.") from error
 
 
-def _columns(path: Path, header: list[str], options: SourceOptions) -> dict[str, int]:
+def _check_header(path: Path, header: list[str], options: SourceOptions) -> str | None:
+    """Raise DataError for a column that is missing or doubled; return the name of the column of groups, if any."""
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: more than one column is called {', '.join(doubled)}. Rename or delete one.")
-    column = {name: place for place, name in enumerate(header)}
     for wanted, often in _OFTEN.items():
-        if wanted not in column:
+        if wanted not in header:
             near = nearest(wanted, header, 1) or [name for name in header if name.lower() in often]
             hint = (
                 f"Rename {near[0]!r} to {wanted!r}." if near else f"Add it: {wanted} is one of path,label,split,group."
             )
             raise DataError(f"{path}: no column {wanted!r}; it has {', '.join(header) or 'none'}. {hint}")
     group_by = options.group_by
-    if group_by is not None:
-        column.pop("group", None)
-        if group_by in header:
-            column["group"] = header.index(group_by)
-        elif "(" not in group_by:
-            raise DataError(
-                f"{path}: group_by: no column {group_by!r}. {did_you_mean(group_by, header)} "
-                r"Or give a pattern with one group in (…), such as ^(\d+)_."
-            )
-    return column
-
-
-def _sort_out(lines: Iterator[list[str]], columns: int, column: dict[str, int], path: Path) -> _Rows:
-    rows = _Rows()
-    folder = str(path.parent)
-    for number, cells in enumerate(lines, 2):
-        if not any(cells):
-            continue
-
-        def cell(name: str, cells: list[str] = cells) -> str:
-            place = column.get(name)
-            return cells[place].strip() if place is not None and place < len(cells) else ""
-
-        name, label, split = cell("path"), cell("label"), cell("split")
-        called = printable(name) or f"row {number}"
-        if any(extra.strip() for extra in cells[columns:]):
-            rows.too_long.append((called, f"row {number}: {','.join(cells)[:80]!r}"))
-        elif not name:
-            rows.no_path.append((called, ""))
-        elif not label:
-            rows.no_label.append((called, f"row {number}"))
-        elif split and split_named(split) is None:
-            rows.bad_split.append((called, f"row {number}: {split!r}"))
-        elif "\0" in name or not os.path.isfile(os.path.join(folder, name)):  # noqa: PTH113, PTH118 - for every row
-            rows.no_file.append((called, f"row {number}"))
-        else:
-            rows.usable.append((name, label, split_named(split) if split else None, cell("group") or None))
-    return rows
+    if group_by is None:
+        return "group" if "group" in header else None
+    if group_by not in header and "(" not in group_by:
+        raise DataError(
+            f"{path}: group_by: no column {group_by!r}. {did_you_mean(group_by, header)} "
+            r"Or give a pattern with one group in (…), such as ^(\d+)_."
+        )
+    return group_by if group_by in header else None
 
 
 def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ...]:
-    """Name the samples without a value in the column of the groups.
-
-    Args:
-        source: the samples.
-        column: its name.
-        asked: somebody named it; else it may stay empty as a whole.
-    """
+    """Name the samples without a value in the column of groups; all may be without one that nobody asked for."""
     found = [(sample.key, "") for sample in source.samples if sample.group is None]
     count, total = len(found), len(source.samples)
     if count == total and asked:
@@ -185,9 +169,3 @@ def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ..
         "its own. Fill it in where they belong together."
     )
     return problem_of_each("no-group", "warning", message, found)
-
-
-def _left_out(code: str, found: list[tuple[str, str]], what: str) -> tuple[Problem, ...]:
-    return problem_of_each(
-        code, "error", f"{many(len(found), 'row is', 'rows are')} left out: {what}", found, lost=True
-    )

@@ -170,11 +170,11 @@ class Pick:
     samples_N: NDArray[Any] = field(repr=False)
 
 
-def in_turn(samples_N: NDArray[Any], kinds_N: NDArray[Any]) -> NDArray[Any]:
-    """Reorder so that the first of each kind come first, then the second of each, and so on."""
+def in_turn(samples_N: NDArray[Any], kinds_M: NDArray[Any]) -> NDArray[Any]:
+    """Reorder positions of M samples: the first of each kind, then the second of each, and so on."""
     seen: dict[int, int] = {}
     turns = []
-    for kind in kinds_N[samples_N].tolist():
+    for kind in kinds_M[samples_N].tolist():
         turns.append(seen.get(kind, 0))
         seen[kind] = turns[-1] + 1
     return samples_N[sorted(range(len(turns)), key=turns.__getitem__)]

@@ -50,9 +50,9 @@ class TimmNet(ClassifierNet):
     def features(self, images_BCHW: Tensor) -> Tensor:
         return self.net.forward_features(images_BCHW)
 
-    def classify(self, features_BDhw: Tensor) -> Tensor:
+    def classify(self, features: Tensor) -> Tensor:
         """Return the logits (B, K) of the last features in the net's own layout."""
-        return self.net.forward_head(features_BDhw)
+        return self.net.forward_head(features)
 
     def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, K) and the class map (B, K, h, w)."""
@@ -61,10 +61,10 @@ class TimmNet(ClassifierNet):
             return logits_BK, by_occlusion(self, images_BCHW, logits_BK)
         return super().with_map(images_BCHW)
 
-    def class_map(self, features_BDhw: Tensor) -> Tensor:
+    def class_map(self, features: Tensor) -> Tensor:
         """Return each class's evidence at each position, (B, K, h, w), from features in the net's own layout."""
         method = by_masking if self.layout.method == "masking" else by_position
-        return method(self._classify_map, self.as_map(features_BDhw))
+        return method(self._classify_map, self.as_map(features))
 
     def attention(self, images_BCHW: Tensor) -> Tensor | None:
         """Return what the class token of a vision transformer attends to in the last block, (B, h, w).

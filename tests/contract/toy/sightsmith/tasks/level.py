@@ -25,7 +25,7 @@ class Settings:
 
 class LevelLearner(Learner):
     def answer(self, feeds):
-        return self.nets["net"](feeds["bands"]).float()
+        return self.nets["net"](feeds["bands"][:, None, None]).float()
 
     def loss(self, batch, optimiser):
         return nn.functional.mse_loss(self.answer(batch[0])[:, 0], batch[1])
@@ -37,7 +37,7 @@ class Graph(nn.Module):
         self.net = net
 
     def forward(self, bands_NB):
-        return (self.net(bands_NB).float(),)
+        return (self.net(bands_NB[:, None, None]).float(),)
 
 
 def check(settings, *, balanced):
