@@ -19,6 +19,7 @@ from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.kinds import KINDS, part_of
 from sightsmith.runtime.settings import ExportSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.training.settings import TrainSettings
@@ -39,7 +40,8 @@ ServeFlags = flags_of(ServeSettings)
 SourceFlags = flags_of(SourceOptions)
 LoadFlags = flags_of(LoadSettings, leave_out=("threads",))
 EvaluateFlags = flags_of(EvaluateSettings)
-PredictFlags = flags_of(PredictSettings, form="--as")
+PredictFlags = flags_of(PredictSettings, leave_out=("options",), form="--as")
+OptionFlags = flags_of(*(part_of(kind, "options").Options for kind in KINDS.names()))
 ExplainFlags = flags_of(ExplainSettings)
 ExportFlags = flags_of(ExportSettings)
 
@@ -174,6 +176,7 @@ def predict(
     pictures: Annotated[list[str], Parameter(consume_multiple=True, allow_leading_hyphen=True)],
     /,
     *,
+    options: OptionFlags | None = None,  # type: ignore[valid-type]
     settings: PredictFlags | None = None,  # type: ignore[valid-type]
     loading: LoadFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
@@ -187,7 +190,7 @@ def predict(
     """
     from sightsmith import model
 
-    asked = from_mapping(PredictSettings, given(settings), where="predict")
+    asked = from_mapping(PredictSettings, {**given(settings), "options": given(options)}, where="predict")
     with model.load(bundle, **given(loading)) as loaded:
         failed = loaded.predict_to(pictures, asked)
     for why in failed:

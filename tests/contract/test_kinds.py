@@ -15,6 +15,7 @@ RUNNING = (
 )
 EXPLAINED = "aspect_of best_aspects scores_of evidence_of raw_evidence_of heat_of"
 PARTS = {
+    "options": "Options",
     "schema": "ANSWER",
     "figures": "measure save load to_table from_table compare brief text further_text",
     "report": "lead tiles findings sections picks said heats side_by_side",

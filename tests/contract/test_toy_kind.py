@@ -89,6 +89,13 @@ def test_it_predicts_in_every_form(model, ask):
     assert ask("predict", "lamp", "lamps/000.png", "--as", "text").succeeded().out.startswith("lamps/000.png: level 0.")
 
 
+def test_the_kinds_own_option_is_a_flag(ask):
+    line = json.loads(ask("predict", "lamp", "lamps/000.png", "--as", "jsonl", "--digits", "1").succeeded().out)
+    assert line["level"]["level"] == round(line["level"]["level"], 1)
+    ask("predict", "lamp", "lamps/000.png", "--top", "3").refused(2, "options of level: unknown key 'top'")
+    assert "Digits of the level" in ask("predict", "--help").succeeded().out
+
+
 def test_a_setting_that_the_input_cannot_use_is_refused(ask):
     how = ("--task.name", "level", "--model", "scale", "--out", "flipped")
     ask("train", "lamps", *how, "--flip", "both").refused(2, "flip varies pictures", "takes another input")
@@ -127,6 +134,12 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         refused = httpx.post(f"{url}/v1/models/lamp/predict?explain=true", content=picture)
         assert refused.status_code == 400
         assert "cannot explain" in refused.json()["error"]
+        short = httpx.post(f"{url}/v1/models/lamp/predict?digits=1", content=picture).json()
+        assert short["level"] == round(answered.json()["level"], 1)
+        for wrong in ("top=3", "digits=7"):
+            refused = httpx.post(f"{url}/v1/models/lamp/predict?{wrong}", content=picture)
+            assert refused.status_code == 400, refused.text
+        assert httpx.get(f"{url}/v1/models/lamp").json()["options"]["digits"]["maximum"] == 6
         assert "LevelAnswer" in httpx.get(f"{url}/openapi.json").text
         page = browser.new_page()
         page.goto(url)
@@ -134,6 +147,11 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         page.locator("#bars .class").first.wait_for()
         assert page.locator("#bars .name").inner_text() == "level"
         assert page.locator("#bars .value").inner_text() == f"{answered.json()['level']:.3f}"
+        page.get_by_label("digits").fill("1")
+        page.get_by_label("digits").press("Tab")
+        page.wait_for_function(
+            "text => document.querySelector('#bars .value').innerText === text", arg=f"{short['level']:.1f}"
+        )
         facts = page.locator("#facts").inner_text()
         assert "class" not in facts
         assert "sees brightness of 4 bands" in facts

@@ -217,7 +217,7 @@ WRONG = {
     "photos for a bundle": (("verify", "photos"), "no manifest.json"),
     "port": (("serve", "cats", "--port", "70000"), "port must be in 0…65535"),
     "config": (("train", "--config", "absent.toml"), "absent.toml"),
-    "top": (("predict", "cats", "photos", "--top", "0"), "--top must be at least 1, got 0"),
+    "top": (("predict", "cats", "photos", "--top", "0"), "top must be at least 1, got 0"),
     "ending": (("predict", "cats", "photos", "--out", "answers.doc"), "answers.doc: name it .jsonl, .csv or .txt"),
     "nothing to resume": (("train", *RUN, "--resume"), "no training was interrupted there"),
     "existing out": (("train", "photos", "--out", "cats"), "cats exists already"),

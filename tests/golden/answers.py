@@ -15,7 +15,7 @@ from typing import Any
 from processes import environment, sightsmith, warm
 
 FP32 = ("--precision", "fp32")
-OF_THE_RUN = {"seconds", "created", "machine", "backend", "checked", "load", "card", "card_html", "sees"}
+OF_THE_RUN = {"seconds", "created", "machine", "backend", "checked", "load", "card", "card_html", "sees", "options"}
 """Keys that tell of one run or of the machine, or repeat what stands elsewhere."""
 _READY = re.compile(r"Ready after .* at (http://\S+) ")
 

@@ -11,7 +11,7 @@ from sightsmith.bundle.store import Bundle, add_files, verify
 from sightsmith.bundle.witnesses import Proof, Witnesses, compare_answers
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
-from sightsmith.kinds import labels
+from sightsmith.kinds.labels import value as labels
 from sightsmith.runtime.export import export
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import Comparison

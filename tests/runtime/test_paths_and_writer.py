@@ -185,7 +185,7 @@ def answer() -> Labels:
 
 
 def test_json_lines(tmp_path):
-    with open_writer(PredictSettings(out=tmp_path / "o.jsonl", top=1), "labels") as writer:
+    with open_writer(PredictSettings(out=tmp_path / "o.jsonl", options={"top": 1}), "labels") as writer:
         writer.write("é.png", answer())
         writer.write("bad.png", None, "bad.png: broken")
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
@@ -208,22 +208,22 @@ def test_csv(tmp_path):
 
 
 def test_text_on_standard_output(capsys):
-    with open_writer(PredictSettings(form="text", top=2), "labels") as writer:
+    with open_writer(PredictSettings(form="text", options={"top": 2}), "labels") as writer:
         writer.write("x.png", answer())
     assert capsys.readouterr().out == "x.png: a,b 75.0%  c 25.0%\n"
 
 
 def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
     out = tmp_path / "o.csv"
-    with pytest.raises(RuntimeError), open_writer(PredictSettings(out=out, top=1), "labels") as writer:
+    with pytest.raises(RuntimeError), open_writer(PredictSettings(out=out, options={"top": 1}), "labels") as writer:
         writer.write("x.png", answer())
         raise RuntimeError("stop")
     assert not list(tmp_path.iterdir())
     out.write_text("mine")
-    with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, top=1), "labels"):
+    with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, options={"top": 1}), "labels"):
         pytest.fail("the block must not run")
     with (
         pytest.raises(SettingsError, match="--as"),
-        open_writer(PredictSettings(out=tmp_path / "o.xls", top=1), "labels"),
+        open_writer(PredictSettings(out=tmp_path / "o.xls", options={"top": 1}), "labels"),
     ):
         pytest.fail("the block must not run")

@@ -19,17 +19,17 @@ class Catalogue:
     Attributes:
         package: full name of the package whose files are the entries.
         noun: what one entry is called in messages, such as "net" or "backend".
-        folders: an entry is a folder; else a file.
+        inside: the file of an entry's folder that is the entry; empty if an entry is a file.
     """
 
     package: str
     noun: str
-    folders: bool = False
+    inside: str = ""
 
     def names(self) -> list[str]:
         """Return the names of the entries, sorted, none of them imported."""
         path = import_module(self.package).__path__
-        found = [one.name for one in pkgutil.iter_modules(path) if one.ispkg is self.folders]
+        found = [one.name for one in pkgutil.iter_modules(path) if one.ispkg is bool(self.inside)]
         return sorted(name for name in found if name[0] != "_" and name != SHARED)
 
     def __contains__(self, name: object) -> bool:
@@ -44,4 +44,4 @@ class Catalogue:
         """
         if name not in self:
             raise SettingsError(f"unknown {self.noun} {name!r}. {did_you_mean(name, self.names())}")
-        return import_module(f"{self.package}.{name.replace('-', '_')}")
+        return import_module(".".join(filter(None, (self.package, name.replace("-", "_"), self.inside))))

@@ -1,9 +1,13 @@
 """One kind of answer is one folder: what is true and what is answered, from raw outputs to the report.
 
-In its folder `__init__.py` has what running a model needs (NumPy and Pillow alone):
+`options.py` has `Options`, a frozen dataclass without slots: what may be asked of an answer. A field is a flag of
+`predict`, a query parameter, and a control on the page; its docstring is their help. It imports the standard library
+and `core.errors` alone, because the command line reads it.
 
-- `PREDICTION`: the class of an answer, with `to_json(top)`, `to_rows(top)` under `COLUMNS`, `to_text(top)`, and
-  `shapes(top)`: what is drawn of it (`parts/shapes.py`);
+`value.py` has what running a model needs (NumPy and Pillow alone):
+
+- `PREDICTION`: the class of an answer, with `to_json(**options)`, `to_rows(**options)` under `COLUMNS`,
+  `to_text(**options)`, and `shapes(**options)`: what is drawn of it (`parts/shapes.py`);
 - `NOUNS`: what the names are of, one and several; `METRIC`: the headline; `HUB_TASK`: what model hubs call the task;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from what the trained model gave;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
@@ -38,20 +42,33 @@ In its folder `__init__.py` has what running a model needs (NumPy and Pillow alo
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from pkgutil import extend_path
 from types import ModuleType
+from typing import Any
 
 from sightsmith.core.catalogue import Catalogue
+from sightsmith.core.settings import from_mapping
 
 __path__ = extend_path(__path__, __name__)
 
 FIRST = "labels"
 """The kind of what was written before kinds had names, and of sources that name none."""
 
-KINDS = Catalogue("sightsmith.kinds", "kind of answer", folders=True)
+KINDS = Catalogue("sightsmith.kinds", "kind of answer", inside="value")
 
 
 def part_of(kind: str, part: str) -> ModuleType:
-    """Import `figures`, `report` or `schema` of a kind."""
-    return import_module(f"{KINDS.module(kind).__name__}.{part}")
+    """Import `options`, `figures`, `report` or `schema` of a kind."""
+    return import_module(f"{KINDS.package}.{kind}.{part}")
+
+
+def options_of(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a kind's answers, those in `asked` among them.
+
+    Raises:
+        SettingsError: the kind has no such option, or a value is of the wrong type or out of range.
+    """
+    return asdict(from_mapping(part_of(kind, "options").Options, asked, where=f"options of {kind}"))

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -11,16 +11,16 @@ from typing import Any, Protocol, TextIO
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.text_streams import is_utf8
-from sightsmith.kinds import KINDS
+from sightsmith.kinds import KINDS, options_of
 from sightsmith.runtime.settings import Form, PredictSettings
 
 
 class Answer(Protocol):
     """What every kind's answer can be written as."""
 
-    def to_json(self, top: int) -> Any: ...
-    def to_rows(self, top: int) -> list[list[str]]: ...
-    def to_text(self, top: int) -> str: ...
+    def to_json(self, **options: Any) -> Any: ...
+    def to_rows(self, **options: Any) -> list[list[str]]: ...
+    def to_text(self, **options: Any) -> str: ...
 
 
 class Writer:
@@ -29,12 +29,12 @@ class Writer:
     Args:
         stream: where they go.
         form: how.
-        top: parts of an answer, best first.
         kind: the kind's name, under which JSON has the answer.
+        asked: options of the kind's answers.
     """
 
-    def __init__(self, stream: TextIO, form: Form, top: int, kind: str) -> None:
-        self._stream, self._top, self._kind = stream, top, kind
+    def __init__(self, stream: TextIO, form: Form, kind: str, asked: Mapping[str, Any]) -> None:
+        self._stream, self._kind, self._options = stream, kind, options_of(kind, asked)
         self._csv = csv.writer(stream, lineterminator="\n")
         self._columns = KINDS.module(kind).COLUMNS
         self._write = {"jsonl": self._write_jsonl, "csv": self._write_csv, "text": self._write_text}[form]
@@ -46,19 +46,19 @@ class Writer:
         self._write(name, None if error else prediction, error)
 
     def _write_jsonl(self, name: str, prediction: Answer | None, error: str | None) -> None:
-        told = {"error": error} if prediction is None else {self._kind: prediction.to_json(self._top)}
+        told = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
         self._stream.write(json.dumps({"picture": name, **told}, ensure_ascii=not is_utf8(self._stream)) + "\n")
 
     def _write_csv(self, name: str, prediction: Answer | None, error: str | None) -> None:
         if prediction is None:
             self._csv.writerow([name, *[""] * len(self._columns), error])
             return
-        for row in prediction.to_rows(self._top):
+        for row in prediction.to_rows(**self._options):
             self._csv.writerow([name, *row, ""])
 
     def _write_text(self, name: str, prediction: Answer | None, error: str | None) -> None:  # noqa: ARG002
         if prediction is not None:  # errors are told on standard error
-            self._stream.write(f"{name}: {prediction.to_text(self._top)}\n")
+            self._stream.write(f"{name}: {prediction.to_text(**self._options)}\n")
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
     """Open a writer on the settings' file (whole or not at all) or on standard output."""
     form = settings.form or _form_of(settings.out)
     if settings.out is None:
-        yield Writer(sys.stdout, form, settings.top, kind)
+        yield Writer(sys.stdout, form, kind, settings.options)
         sys.stdout.flush()
         return
     refuse_existing(settings.out, overwrite=settings.overwrite)
@@ -75,7 +75,7 @@ def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
         new_file(settings.out) as partial,
         partial.open("w", encoding="utf-8", newline="") as stream,
     ):
-        yield Writer(stream, form, settings.top, kind)
+        yield Writer(stream, form, kind, settings.options)
 
 
 def _form_of(out: Path | None) -> Form:

@@ -1,10 +1,8 @@
 """What `load`, `predict` and `export` can be told; a field is a flag and a Python argument, and its text the help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from sightsmith.core.errors import SettingsError
+from typing import Any, Literal
 
 Form = Literal["jsonl", "csv", "text"]
 
@@ -21,8 +19,6 @@ class LoadSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictSettings:
-    top: int = 5
-    """How many labels a picture, ≥ 1."""
     out: Path | None = None
     """Write to a file (.jsonl, .csv, .txt) instead of standard output."""
     form: Form | None = None
@@ -34,10 +30,8 @@ class PredictSettings:
     """Pictures a batch; by default what suits the backend."""
     overwrite: bool = False
     """Replace what stands at the output's place."""
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise SettingsError(f"--top must be at least 1, got {self.top}.")
+    options: dict[str, Any] = field(default_factory=dict)
+    """What is asked of the answers, by name: the options of the model's kind of answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

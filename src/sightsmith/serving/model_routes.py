@@ -4,12 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import create_model
 
 from sightsmith.inputs import INPUTS
 from sightsmith.serving.card import to_html
 from sightsmith.serving.dependencies import known_query, registry_of
 from sightsmith.serving.failures import RefusalError
-from sightsmith.serving.schemas import Failure, Limits, Load, ModelFacts, ModelLine, ModelList
+from sightsmith.serving.schemas import Failure, Limits, Load, ModelFacts, ModelLine, ModelList, option_fields
 from sightsmith.serving.served import ServedModel
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}
@@ -44,7 +45,7 @@ def _line(model: ServedModel) -> ModelLine:
     return ModelLine(
         name=model.name,
         ready=model.health.ready,
-        kind=model.manifest.definition.kind,
+        kind=model.kind,
         explains=model.explains,
         **{noun: len(names) for noun, names in model.names.items()},
     )
@@ -59,11 +60,12 @@ def _facts(model: ServedModel) -> ModelFacts:
         reason=model.health.reason,
         checked=model.health.checked,
         task=manifest.task.name,
-        kind=manifest.definition.kind,
+        kind=model.kind,
         net=manifest.net.name,
         input=source.facts(shown),
         sees=source.describe(shown),
         explains=model.explains,
+        options=create_model("Options", **option_fields(model.kind)).model_json_schema()["properties"],
         backend=model.predictor.why,
         created=manifest.created,
         definition=manifest.definition_digest,

@@ -4,19 +4,19 @@ import asyncio
 import re
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 from starlette.types import Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.dependencies import refuse_query, registry_of
 from sightsmith.serving.failures import RefusalError, answer_to
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure
+from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.uploads import RAW, read_picture
 
@@ -53,15 +53,23 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 class PredictQuery(BaseModel):
-    """The query parameters of a prediction."""
+    """The query parameters of a prediction; the options of the model's kind of answer are further ones."""
 
-    top: int = Field(default=5, ge=1, description="How many labels, best first.")
     explain: bool = Field(default=False, description="Add where the evidence for a class lies; see Explained.")
     shapes: bool = Field(default=False, description="Add what to draw of the answer, as the page does.")
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
 
-_DEFAULT_QUERY = PredictQuery()
+QUERIES = {kind: create_model(f"Query{kind.title()}", __base__=PredictQuery, **option_fields(kind)) for kind in ANSWERS}
+"""The query parameters of a prediction, by kind of answer."""
+if TYPE_CHECKING:
+    AnyQuery = PredictQuery
+else:  # what FastAPI documents: the parameters of every kind
+    AnyQuery = create_model(
+        "PredictQuery",
+        __base__=PredictQuery,
+        **{name: field for kind in QUERIES for name, field in option_fields(kind).items()},
+    )
 _ADDRESS = re.compile(r"/v1/models/([^/]+)/predict")
 
 router = APIRouter(prefix="/v1/models", tags=["Prediction"])
@@ -74,7 +82,7 @@ router = APIRouter(prefix="/v1/models", tags=["Prediction"])
     responses=_REFUSALS,
     openapi_extra=_BODY,
 )
-async def predict(request: Request, name: str, query: Annotated[PredictQuery, Query()]) -> JSONResponse:
+async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query()]) -> JSONResponse:
     """Answer as the model's kind does (a list of `{label, score}`), or with an object (Explained) if `explain=true`."""
     registry = registry_of(request)
     model = registry.model(name)
@@ -85,12 +93,13 @@ async def predict(request: Request, name: str, query: Annotated[PredictQuery, Qu
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
             prediction = await model.predict(picture, explain=query.explain)
-            answer = prediction.to_json(top=query.top)
+            options = {name: getattr(query, name) for name in option_fields(model.kind)}
+            answer = prediction.to_json(**options)
             if not (query.explain or query.shapes):
                 return JSONResponse(answer)
-            whole = {model.manifest.definition.kind: answer}
+            whole = {model.kind: answer}
             if query.shapes:
-                whole["shapes"] = [shape.to_json() for shape in prediction.shapes(query.top)]
+                whole["shapes"] = [shape.to_json() for shape in prediction.shapes(**options)]
             if not query.explain:
                 return JSONResponse(whole)
             aspect = model.predictor.kind.aspect_of(prediction, query.label)
@@ -115,18 +124,19 @@ class DirectPredictions:
         scope["app"] = self._app
         request = Request(scope, receive, send)
         try:
-            response = await predict(request, address[1], _query(request))
+            model = registry_of(request).model(address[1])
+            response = await predict(request, address[1], _query(request, QUERIES[model.kind]))
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer, as FastAPI's handlers would make it
             response = answer_to(request, error)
         await response(scope, receive, send)
 
 
-def _query(request: Request) -> PredictQuery:
+def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:
     if not request.scope["query_string"]:
-        return _DEFAULT_QUERY
-    refuse_query(request.query_params, tuple(PredictQuery.model_fields))
+        return known()
+    refuse_query(request.query_params, tuple(known.model_fields))
     try:
-        return PredictQuery.model_validate(dict(request.query_params))
+        return known.model_validate(dict(request.query_params))
     except ValidationError as error:
         raise RequestValidationError([{**found, "loc": ("query", *found["loc"])} for found in error.errors()]) from None
 

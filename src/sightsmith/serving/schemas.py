@@ -1,10 +1,24 @@
 """The shapes of the service's answers, as its documentation shows them."""
 
-from typing import Any
+from dataclasses import fields
+from functools import cache
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
+from sightsmith.core.settings import field_docs
 from sightsmith.kinds import FIRST, KINDS, part_of
+
+
+@cache
+def option_fields(kind: str) -> dict[str, Any]:
+    """Return the options of a kind's answers as fields of a pydantic model."""
+    options = part_of(kind, "options").Options
+    hints, docs = get_type_hints(options), field_docs(options)
+    return {
+        one.name: (hints[one.name], Field(default=one.default, description=docs.get(one.name), **one.metadata))
+        for one in fields(options)
+    }
 
 
 class Failure(BaseModel):
@@ -102,6 +116,7 @@ class ModelFacts(BaseModel, extra="allow"):
     input: dict[str, int | float | str] = Field(description="How an item becomes the net's input.")
     sees: str = Field(description="The same in words.")
     explains: bool
+    options: dict[str, Any] = Field(description="What may be asked of its answers: JSON schemas by query parameter.")
     backend: str = Field(description="What runs it, and why.")
     created: str
     definition: str = Field(description="SHA-256 of all that fixes the answers besides the weights.")

@@ -82,6 +82,11 @@ class ServedModel:
         return Path("picture.jpg") if bundle.zipped or found is None else found
 
     @property
+    def kind(self) -> str:
+        """The name of its kind of answer."""
+        return self.manifest.definition.kind
+
+    @property
     def explains(self) -> bool:
         """The graph gives evidence for its answers."""
         return self.predictor.kind.EVIDENCE in self.predictor.outputs

@@ -17,6 +17,7 @@ from sightsmith.core.images import Picture
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
+from sightsmith.kinds.labels.options import Options
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, softmax
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.kinds.parts.shapes import Shape, draw
@@ -86,23 +87,23 @@ class Labels:
         order = np.argsort(-self.scores_K, kind="stable")[: max(0, k)]
         return [(self.classes[i], float(self.scores_K[i])) for i in order]
 
-    def to_json(self, top: int = 5) -> list[dict[str, Any]]:
+    def to_json(self, top: int = Options.top) -> list[dict[str, Any]]:
         """Return the `top` best classes as `[{"label": …, "score": …}]`, best first, scores to 6 decimals."""
         return [{"label": label, "score": round(score, 6)} for label, score in self.top(top)]
 
-    def to_rows(self, top: int = 5) -> list[list[str]]:
+    def to_rows(self, top: int = Options.top) -> list[list[str]]:
         """Return a row of `COLUMNS` for each of the `top` best classes."""
         return [[str(rank), label, f"{score:.6f}"] for rank, (label, score) in enumerate(self.top(top), 1)]
 
-    def to_text(self, top: int = 5) -> str:
+    def to_text(self, top: int = Options.top) -> str:
         """Return the `top` best classes in a line."""
         return "  ".join(f"{label} {score:.1%}" for label, score in self.top(top))
 
-    def draw(self, picture: Picture, top: int = 5) -> Image.Image:
+    def draw(self, picture: Picture, top: int = Options.top) -> Image.Image:
         """Return the picture with its best classes as bars below it."""
         return draw(picture, self.shapes(top))
 
-    def shapes(self, top: int = 5) -> list[Shape]:
+    def shapes(self, top: int = Options.top) -> list[Shape]:
         """Return what is drawn: a bar for each of the `top` best classes."""
         return [Shape(shape="bar", name=label, text=f"{score:.1%}", share=score) for label, score in self.top(top)]
 

@@ -14,6 +14,7 @@ const state = {
   models: [],
   limits: { bytes: Infinity, pixels: Infinity },
   facts: null,
+  options: {}, // what is asked of the answers, by name, where a control was changed
   file: null, // what is shown now, a File or Blob
   heats: new Map(), // label -> address of its heat map, for the picture shown now
   chosen: null, // label whose heat map is shown
@@ -67,11 +68,42 @@ async function useModel(name) {
     `sees ${sees}`,
   ].join(" · ");
   $("heat-tools").hidden = !explains;
+  showOptions();
   // Made by the service from Markdown with raw HTML switched off.
   $("card").innerHTML = card;
   showExamples();
   showCommand();
   if (state.file) await predict();
+}
+
+// What may be asked of an answer: a control for each, made from its JSON schema.
+function showOptions() {
+  const options = Object.entries(state.facts.options);
+  state.options = {};
+  $("options").hidden = options.length === 0;
+  $("options").replaceChildren(...options.map(([name, schema]) => optionControl(name, schema)));
+  const asked = [...options.map(([name, { default: value }]) => [name, value]), ...(state.facts.explains ? [["explain", true]] : [])];
+  $("call-options").hidden = asked.length === 0;
+  $("call-options").textContent = `Options of a call: ${asked.map(([name, value]) => `?${name}=${value}`).join(", ")}.`;
+}
+
+function optionControl(name, { type, enum: values, default: value, description, minimum, maximum }) {
+  const control = document.createElement(values ? "select" : "input");
+  if (values) control.replaceChildren(...values.map((one) => new Option(one, one, one === value, one === value)));
+  else if (type === "boolean") Object.assign(control, { type: "checkbox", checked: value });
+  else if (type === "integer" || type === "number") {
+    Object.assign(control, { type: "number", value, min: minimum ?? "", max: maximum ?? "", step: type === "integer" ? 1 : "any" });
+  } else control.value = value ?? "";
+  control.id = `option-${name}`;
+  control.addEventListener("change", () => {
+    if (!control.reportValidity()) return;
+    state.options[name] = type === "boolean" ? control.checked : control.value;
+    if (state.file) predict();
+  });
+  const label = Object.assign(document.createElement("label"), { className: "quiet small", title: description ?? "" });
+  const words = name.replaceAll("_", " ");
+  label.append(words[0].toUpperCase() + words.slice(1), control);
+  return label;
 }
 
 function showExamples() {
@@ -188,7 +220,7 @@ async function predict() {
   const explain = wantsHeat();
   const start = performance.now();
   await orFail(async () => {
-    const answer = await ask({ shapes: true, ...(explain && { explain }) });
+    const answer = await ask({ shapes: true, ...state.options, ...(explain && { explain }) });
     state.chosen = answer.shapes[0].name;
     showShapes(answer.shapes);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sightsmith.kinds.level import r2
+from sightsmith.kinds.level.value import r2
 from torch import nn
 
 from sightsmith.inputs import bands

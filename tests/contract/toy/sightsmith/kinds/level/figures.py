@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sightsmith.kinds.level import r2
+from sightsmith.kinds.level.value import r2
 
 from sightsmith.kinds.parts.intervals import Interval
 from sightsmith.kinds.parts.sections import Measured, Paired
