@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from sightsmith.tasks.classify import (
-    INPUT, KIND, METRIC, NETS, OUTPUTS, PROGRAMS, Settings, check, example, graph, sizes, validation,
+    INPUT, KIND, METRIC, NETS, OUTPUTS, PROGRAMS, Settings, check, example, graph, score, sizes, validation,
 )
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.tasks.parts.normalise import Normalise

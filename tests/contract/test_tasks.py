@@ -10,6 +10,7 @@ from sightsmith.core.ports import check_feeds
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
 
@@ -98,6 +99,16 @@ def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     assert len(answers) == len(example.batch[1])
     assert all(isinstance(answer, kind.PREDICTION) for answer in answers)
     json.dumps([answer.to_json() for answer in answers])
+
+
+@every_task
+def test_the_score_of_an_aspect_has_a_gradient(name):
+    file, example = TASKS.module(name), example_of(name)
+    answers = learner_of(name, example).eval().answer(example.batch[0]).detach().requires_grad_(True)
+    scores_B = file.score(answers, Aspect(0, "first", 1.0))
+    assert scores_B.shape == (len(example.batch[1]),)
+    scores_B.sum().backward()
+    assert answers.grad.any()
 
 
 @every_task

@@ -98,7 +98,7 @@ def test_a_broken_picture_is_refused(predictor) -> None:
 
 
 def test_deletion_and_insertion_tell_a_right_map_from_a_wrong_one(predictor, picture) -> None:
-    subject = Subject(predictor)
+    subject = Subject(predictor, predictor.bundle)
     right = np.zeros((32, 32), np.float32)
     right[TOP : TOP + 10, LEFT : LEFT + 10] = 1
     deletion, insertion = scores(subject, picture, GREEN, right)
@@ -169,11 +169,12 @@ def test_neighbours_of_a_peak_come_before_the_rest() -> None:
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "integrated_gradients"])
 def test_methods_fit_the_nets_of_timm(name: str, method: str) -> None:
     from sightsmith.explanation.gradients import TorchNet
+    from sightsmith.tasks import classify
     from sightsmith.tasks.parts.normalise import Normalise
 
     preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net(name, channels=3, classes=4, height=64, width=64)
-    subject = Subject(None, TorchNet(built.module.eval(), name, Normalise(preprocessing)))
+    subject = Subject(None, None, TorchNet(built.module.eval(), name, Normalise(preprocessing), classify.score))
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     raw_hw = METHODS.module(method).explain(subject, pixels, Aspect(2, "blue", 0.0))
     assert raw_hw.ndim == 2
@@ -184,11 +185,12 @@ def test_methods_fit_the_nets_of_timm(name: str, method: str) -> None:
 
 def test_a_net_that_reads_one_token_has_no_grad_cam() -> None:
     from sightsmith.explanation.gradients import TorchNet
+    from sightsmith.tasks import classify
     from sightsmith.tasks.parts.normalise import Normalise
 
     preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net("vit_tiny_patch16_224", channels=3, classes=4, height=32, width=32)
-    subject = Subject(None, TorchNet(built.module.eval(), "vit", Normalise(preprocessing)))
+    subject = Subject(None, None, TorchNet(built.module.eval(), "vit", Normalise(preprocessing), classify.score))
     with pytest.raises(SettingsError, match="does not depend on the positions"):
         METHODS.module("gradcam").explain(subject, np.zeros((32, 32, 3), np.uint8), Aspect(0, "red", 0.0))
 

@@ -64,7 +64,7 @@ def explain(
         raise SettingsError(f"the input {model.definition.input} has no pixels that a map could lie over.")
     method = method or str(kind.EVIDENCE)
     file = _method(method)
-    subject = Subject(model)
+    subject = Subject(model, model.bundle)
     feeds = model.feeds(picture)
     pixels_HWC = feeds[PIXELS]
     answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]

@@ -1,10 +1,11 @@
 """The net of a bundle in PyTorch, for the methods that look inside it. Imports torch.
 
 Shapes: B batch, H W C height, width and channels of the input, D features, h w height and width of the last feature
-map, K classes.
+map.
 """
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,39 +16,44 @@ from torch import Tensor, nn
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.runtime.torch_session import rebuild
+from sightsmith.runtime.runner import Runner
+from sightsmith.runtime.torch_session import TorchSession, rebuild
+from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.normalise import Normalise
 
 
 @dataclass(frozen=True, slots=True)
 class TorchNet:
-    """A net and what its input must go through.
+    """A net and what surrounds it.
 
     Attributes:
         net: in evaluation mode, fp32, on the CPU.
         name: the net's name.
         normalise: from pixels 0…255 to the net's input.
+        score_of: the task's score of an aspect, from the net's answers (B, …) to (B,).
     """
 
     net: ClassifierNet
     name: str
     normalise: nn.Module
+    score_of: Callable[[Tensor, Aspect], Tensor]
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Self:
-        net = rebuild(bundle)["net"].requires_grad_(False)
-        return cls(net, bundle.manifest.net.name, Normalise(bundle.manifest.definition.input_settings))
+    def of(cls, bundle: Bundle, nets: Mapping[str, ClassifierNet] | None = None) -> Self:
+        manifest = bundle.manifest
+        net = (nets or rebuild(bundle))["net"].requires_grad_(False)
+        normalise = Normalise(manifest.definition.input_settings)
+        return cls(net, manifest.net.name, normalise, TASKS.module(manifest.task.name).score)
 
     def images(self, pixels_BHWC: NDArray[np.uint8]) -> Tensor:
         """Return the normalised input, (B, C, H, W) float32."""
         images_BCHW: Tensor = self.normalise(torch.tensor(pixels_BHWC))
         return images_BCHW
 
-    def last_map(self, pixels_HWC: NDArray[np.uint8], class_index: int) -> tuple[Tensor, Tensor]:
-        """Return the last feature map of one input and its gradient of the class's score, both (D, h, w).
-
-        The score is the class's logit above the mean of all logits: softmax ignores what they share.
+    def last_map(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> tuple[Tensor, Tensor]:
+        """Return the last feature map of one input and its gradient of the aspect's score, both (D, h, w).
 
         Raises:
             SettingsError: the net has no single last feature map, or its answer does not depend on the map.
@@ -56,8 +62,7 @@ class TorchNet:
         if not isinstance(features, Tensor):
             raise SettingsError(self._no_map("keeps features of several scales"))
         features = features.detach().requires_grad_(True)
-        logits_BK = self.net.classify(features)
-        (slope,) = torch.autograd.grad(_above_mean(logits_BK, class_index).sum(), features)
+        (slope,) = torch.autograd.grad(self.score_of(self.net.classify(features), aspect).sum(), features)
         try:
             map_BDhw, slope_BDhw = self.net.as_map(features.detach()), self.net.as_map(slope)
         except RuntimeError as error:
@@ -66,30 +71,29 @@ class TorchNet:
             raise SettingsError(self._no_map("its answer does not depend on the positions of its last features"))
         return map_BDhw[0], slope_BDhw[0]
 
-    def score(self, images_BCHW: Tensor, class_index: int) -> Tensor:
-        """Return the class's logit above the mean of all logits, (B,)."""
-        return _above_mean(self.net(images_BCHW), class_index)
-
-    def answers(self, pixels_NHWC: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the probabilities (N, K), without temperature, and the class maps (N, K, h, w) of many inputs."""
-        with torch.no_grad():
-            logits_NK, map_NKhw = self.net.with_map(self.images(pixels_NHWC))
-        return logits_NK.softmax(dim=1).numpy(), map_NKhw.numpy()
-
-    def randomised(self, seed: int) -> Self:
-        """Return the same architecture with its weights drawn anew."""
-        net = copy.deepcopy(self.net)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for module in net.modules():
-                reset = getattr(module, "reset_parameters", None)
-                if callable(reset):
-                    reset()
-        return type(self)(net, self.name, self.normalise)
+    def score(self, images_BCHW: Tensor, aspect: Aspect) -> Tensor:
+        """Return the aspect's score, (B,)."""
+        return self.score_of(self.net(images_BCHW), aspect)
 
     def _no_map(self, why: str) -> str:
         return f"{self.name}: {why}, which this method needs. Use class_map, occlusion or integrated_gradients."
 
 
-def _above_mean(logits_BK: Tensor, class_index: int) -> Tensor:
-    return logits_BK[:, class_index] - logits_BK.mean(dim=1)
+def randomised_nets(bundle: Bundle, seed: int) -> dict[str, ClassifierNet]:
+    """Return the nets of a bundle by role, their weights drawn anew."""
+    nets = rebuild(bundle)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in (module for net in nets.values() for module in net.modules()):
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+    return nets
+
+
+def runner_of(bundle: Bundle, nets: Mapping[str, ClassifierNet]) -> Runner:
+    """Return a runner of copies of other nets in place of the bundle's own, in fp32."""
+    definition, task = bundle.manifest.definition, bundle.manifest.task.name
+    graph = next(iter(definition.graphs))
+    # copies, because a session moves its nets to the graphics card and their gradients off
+    return Runner(definition, {graph: TorchSession(task, copy.deepcopy(dict(nets)), definition, "fp32", graph=graph)})

@@ -1,6 +1,6 @@
 """What a method explains: a model in whatever backend, and its net in PyTorch for the methods that need gradients.
 
-Shapes: N inputs, H W C height, width and channels of the net's input, K classes, h w a map's height and width.
+Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
 """
 
 from functools import cached_property
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.backends import torch as torch_backend
-from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.session import default_batch
 
 if TYPE_CHECKING:
@@ -24,22 +25,19 @@ class Subject:
     """A model as the methods see it.
 
     Attributes:
-        predictor: the model; a net given beside it answers in its place.
+        runner: the model.
+        bundle: its bundle.
     """
 
-    def __init__(self, predictor: Predictor, net: "TorchNet | None" = None) -> None:
-        self.predictor = predictor
-        self._net = net
+    def __init__(self, runner: Runner, bundle: Bundle, net: "TorchNet | None" = None) -> None:
+        self.runner, self.bundle, self._net = runner, bundle, net
 
     def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the score (N,) of an aspect for many inputs, a batch at a time."""
-        step = default_batch(self.predictor.definition.graph.inputs)
-        batches = (pixels_NHWC[at : at + step] for at in range(0, len(pixels_NHWC), step))
-        if self._net is not None:
-            return np.concatenate([self._net.answers(batch_NHWC)[0][:, aspect.index] for batch_NHWC in batches])
-        feeds = ({PIXELS: batch_NHWC} for batch_NHWC in batches)
-        outputs = self.predictor.stream(feeds, self.predictor.outputs[:1])
-        return np.concatenate([self.predictor.kind.scores_of(self.predictor.decode(one), aspect) for one in outputs])
+        step = default_batch(self.runner.definition.graph.inputs)
+        feeds = ({PIXELS: pixels_NHWC[at : at + step]} for at in range(0, len(pixels_NHWC), step))
+        outputs = self.runner.stream(feeds, self.runner.outputs[:1])
+        return np.concatenate([self.runner.kind.scores_of(self.runner.decode(one), aspect) for one in outputs])
 
     def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the evidence for an aspect at each position of one input, (h, w), that the graph itself gives.
@@ -47,12 +45,9 @@ class Subject:
         Raises:
             SettingsError: the model has no such output.
         """
-        if self._net is not None:
-            maps_Khw = self._net.answers(pixels_HWC[None])[1][0]
-            return maps_Khw[aspect.index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
-        kind, outputs = self.predictor.kind, self.predictor.outputs
-        feeds = {PIXELS: pixels_HWC[None]}
-        (answer,) = self.predictor.decode(self.predictor.run(feeds, (outputs[0], kind.EVIDENCE)))
+        kind = self.runner.kind
+        outputs = (self.runner.outputs[0], kind.EVIDENCE)
+        (answer,) = self.runner.decode(self.runner.run({PIXELS: pixels_HWC[None]}, outputs))
         evidence_hw: NDArray[np.float32] = kind.evidence_of(answer, aspect)
         return evidence_hw
 
@@ -70,8 +65,11 @@ class Subject:
             raise BackendError(f"this method needs PyTorch: {reason}. class_map and occlusion work without it.")
         from sightsmith.explanation.gradients import TorchNet
 
-        return TorchNet.of(self.predictor.bundle)
+        return TorchNet.of(self.bundle)
 
     def randomised(self, seed: int) -> "Subject":
-        """Return the same model with the weights of its PyTorch net drawn anew."""
-        return Subject(self.predictor, self.net.randomised(seed))
+        """Return the same model in PyTorch with its weights drawn anew."""
+        from sightsmith.explanation.gradients import TorchNet, randomised_nets, runner_of
+
+        nets = randomised_nets(self.bundle, seed)
+        return Subject(runner_of(self.bundle, nets), self.bundle, TorchNet.of(self.bundle, nets))

@@ -11,6 +11,7 @@ A task's file has:
 - `sizes(names, input_settings)`: what a net must be built for, as arguments of `build_net`;
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
 - `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays;
+- `score(answers, aspect) -> (B,)`: what `explain` explains of the learner's answers (B, …), differentiable;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: what is exported and served;
 - `example(rng) -> Example`: a tiny case for the contract tests.
 """

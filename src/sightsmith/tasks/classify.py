@@ -17,6 +17,7 @@ from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.labels.temperature import cross_entropy
+from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.tasks.parts.example import Example
@@ -114,6 +115,11 @@ def validation(
     if 1 < settings.top_k < answers_NK.shape[1]:
         found[f"top{settings.top_k}_accuracy"] = float((above_N < settings.top_k).mean())
     return found
+
+
+def score(logits_BK: Tensor, aspect: Aspect) -> Tensor:
+    """Return a class's logit above the mean of all, (B,): softmax ignores what they share."""
+    return logits_BK[:, aspect.index] - logits_BK.mean(dim=1)
 
 
 def example(rng: np.random.Generator) -> Example:

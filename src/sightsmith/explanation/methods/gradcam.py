@@ -25,7 +25,7 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> ND
     Raises:
         SettingsError: the net has no such map.
     """
-    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect.index)
+    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect)
     weights_D11 = slope_Dhw.mean(dim=(1, 2), keepdim=True)
     evidence_hw: NDArray[np.float32] = (weights_D11 * map_Dhw).sum(dim=0).numpy()
     return evidence_hw

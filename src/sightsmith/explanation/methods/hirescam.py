@@ -22,6 +22,6 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> ND
     Raises:
         SettingsError: the net has no such map.
     """
-    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect.index)
+    map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect)
     evidence_hw: NDArray[np.float32] = (slope_Dhw * map_Dhw).sum(dim=0).numpy()
     return evidence_hw

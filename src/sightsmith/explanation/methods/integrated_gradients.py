@@ -27,7 +27,7 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> ND
     """Return each pixel's share, (H, W), its channels added up."""
     net = model.net
     images_BCHW = net.images(pixels_HWC[None])
-    method = IntegratedGradients(lambda images: net.score(images, aspect.index))
+    method = IntegratedGradients(lambda images: net.score(images, aspect))
     shares = [
         method.attribute(
             images_BCHW,
