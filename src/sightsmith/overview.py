@@ -30,12 +30,9 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    facts: Any
-    """As JSON."""
-    text: str
-    """For reading."""
-    failed: bool = False
-    """Something that was asked for is not there."""
+    facts: Any  # As JSON
+    text: str  # For reading
+    failed: bool = False  # Something that was asked for is not there
 
 
 def _table(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
@@ -157,7 +154,7 @@ def _training_choices(seen: machine.Machine) -> dict[str, tuple[str, str]]:
     """Return the device and the precision that `train` would choose; nothing where torch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return {}
-    from sightsmith.training.devices import best_device, best_precision
+    from sightsmith.training.plan import best_device, best_precision
 
     device, why = best_device()
     return {"device": (device, why), "precision": best_precision(device, seen)}

@@ -16,8 +16,7 @@ from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 
 _BLANK = "*To be filled in by whoever publishes this model.*"
-_WITHIN = " › "
-"""Between the name of a table of settings and that of a setting in it."""
+_WITHIN = " › "  # Between the name of a table of settings and that of a setting in it
 _PLACES = frozenset({"location", "data", "out", "weights"})
 """Entries that may be paths: the card, which the service shows to anybody, has their last part alone."""
 _SHOWN_NAMES = 100

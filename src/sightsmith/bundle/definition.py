@@ -12,23 +12,16 @@ from sightsmith.core.ports import Port
 from sightsmith.core.settings import from_mapping
 from sightsmith.inputs import INPUTS
 
-RULE = 2
-"""The newest rule of the digest."""
+RULE = 2  # The newest rule of the digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """One graph of a model: its inputs and outputs by name.
+    """One graph of a model: its inputs and outputs by name."""
 
-    Attributes:
-        inputs: what it takes.
-        outputs: what it gives, in order; the first is always computed.
-        settings: what the task made it with, besides the nets.
-    """
-
-    inputs: dict[str, Port]
-    outputs: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Port]  # what it takes
+    outputs: tuple[str, ...]  # what it gives, in order; the first is always computed
+    settings: dict[str, Any] = field(default_factory=dict)  # what the task made it with, besides the nets
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], where: str) -> Self:
@@ -45,27 +38,16 @@ class Graph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What fixes a model's answers besides its weights; immutable.
+    """What fixes a model's answers besides its weights; immutable."""
 
-    Attributes:
-        rule: the rule of its digest; 1 in bundles of schema 1, for ever.
-        input: what goes in, a file's name in inputs/.
-        input_settings: how an item becomes arrays, that file's `Settings`.
-        kind: kind of answer, a name in the catalogue of kinds.
-        names: of what it tells apart, in the order of the outputs; empty for a kind without.
-        calibrated: values that the kind fitted after training.
-        programs: how it runs, files' names in runtime/programs/; the first is the usual one.
-        graphs: by name; the first is that of the usual program.
-    """
-
-    rule: int = RULE
-    input: str
-    input_settings: Any
-    kind: str
-    names: tuple[str, ...]
-    calibrated: dict[str, Any] = field(default_factory=dict)
-    programs: tuple[str, ...]
-    graphs: dict[str, Graph]
+    rule: int = RULE  # the rule of its digest; 1 in bundles of schema 1, for ever
+    input: str  # what goes in, a file's name in inputs/
+    input_settings: Any  # how an item becomes arrays, that file's `Settings`
+    kind: str  # kind of answer, a name in the catalogue of kinds
+    names: tuple[str, ...]  # of what it tells apart, in the order of the outputs; empty for a kind without
+    calibrated: dict[str, Any] = field(default_factory=dict)  # values that the kind fitted after training
+    programs: tuple[str, ...]  # how it runs, files' names in runtime/programs/; the first is the usual one
+    graphs: dict[str, Graph]  # by name; the first is that of the usual program
 
     @property
     def graph(self) -> Graph:
@@ -102,8 +84,7 @@ class Definition:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read a definition back; unknown keys are an error.
 
-        Raises:
-            SettingsError: a key is unknown, missing or of the wrong type, or there is no such input.
+        Raises SettingsError: a key is unknown, missing or of the wrong type, or there is no such input.
         """
         where = "manifest.json: definition"
         settings = INPUTS.module(str(raw.get("input"))).Settings.from_json(table(raw, "input_settings", where))
@@ -121,11 +102,7 @@ def digest_of(raw: Mapping[str, Any]) -> str:
 
 
 def table(raw: Mapping[str, Any], key: str, where: str = "manifest.json") -> dict[str, Any]:
-    """Return an object of a JSON by its key.
-
-    Raises:
-        SettingsError: there is none, or it is something else.
-    """
+    """Return an object of a JSON by its key. Raises SettingsError: there is none, or it is something else."""
     value = raw.get(key)
     if not isinstance(value, dict):
         raise SettingsError(f"{where}: {key} must be an object, got {value!r}")

@@ -38,12 +38,9 @@ class BundleDraft:
     task: TaskRecord
     nets: dict[str, NetRecord]
     definition: Definition
-    weights: Mapping[str, Mapping[str, NDArray[Any]]]
-    """The parameters and buffers of each net by name, by role."""
-    witnesses: Witnesses
-    """Real inputs and what the trained nets, in fp32, gave for them, every output."""
-    splits: Mapping[str, Any]
-    """What `Splits.to_json` gave."""
+    weights: Mapping[str, Mapping[str, NDArray[Any]]]  # The parameters and buffers of each net by name, by role
+    witnesses: Witnesses  # Real inputs and what the trained nets, in fp32, gave for them, every output
+    splits: Mapping[str, Any]  # What `Splits.to_json` gave
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -53,11 +50,7 @@ class BundleDraft:
     """Further files by path relative to the bundle, such as `report/gate.html`."""
 
     def check(self) -> None:
-        """Check that the parts fit each other.
-
-        Raises:
-            BundleError: they do not; the message says which.
-        """
+        """Check that the parts fit each other. Raises BundleError: they do not; the message says which."""
         names = self.definition.names
         if len(set(names)) < len(names) or "" in names:
             raise BundleError(f"{self.name}: a bundle needs names that are not empty, each once; got {len(names)}")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sightsmith.core.files import new_file
 
-Content = bytes | str | Path
-"""What to put into a file: bytes, text (UTF-8), or a file to copy."""
+Content = bytes | str | Path  # What to put into a file: bytes, text (UTF-8), or a file to copy
 
 OTHER_TOOLS = frozenset({".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".huggingface"})
 """Hidden entries that version control, hubs and file managers put into any folder."""

@@ -12,8 +12,7 @@ from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_folder, refuse_existing, replace_content
 
 MANIFEST, SPLITS = "manifest.json", "splits.json"
-_MARKS = frozenset({MANIFEST, SPLITS})
-"""Files that no bundle is without."""
+_MARKS = frozenset({MANIFEST, SPLITS})  # Files that no bundle is without
 _WEIGHTS = ".safetensors"
 """Ending of the weights' files, of which a bundle has at least one; no other folder has one beside the marks."""
 
@@ -21,8 +20,7 @@ _WEIGHTS = ".safetensors"
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
     """Raise where something stands at the place of a bundle, unless it is one that may go.
 
-    Raises:
-        OutputExistsError: a bundle or an empty folder stands there and `overwrite` is false, or anything else does.
+    Raises OutputExistsError: a bundle or an empty folder stands there and `overwrite` is false, or anything else does.
     """
     if path.exists() and not _replaceable(path):
         raise OutputExistsError(

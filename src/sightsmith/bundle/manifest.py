@@ -14,8 +14,7 @@ from sightsmith.bundle.schema1 import to_schema2
 from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.settings import from_mapping
 
-SCHEMA = 2
-"""Version of the manifest's form that this version of Sightsmith writes, and the newest it reads."""
+SCHEMA = 2  # Version of the manifest's form that this version of Sightsmith writes, and the newest it reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +41,15 @@ def weights_file(role: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetRecord:
-    """One net of the model.
+    """One net of the model."""
 
-    Attributes:
-        name: what builds it again, with `settings`.
-        settings: all of them.
-        paper: the paper it implements; empty if none is recorded.
-        licence: of its code.
-        parameters: how many; None if not recorded.
-        file: of its weights, by path relative to the bundle.
-        weights: those that training started from.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    paper: str
-    licence: str
-    parameters: int | None = None
-    file: str = "weights.safetensors"
-    weights: OriginRecord
+    name: str  # what builds it again, with `settings`
+    settings: dict[str, Any]  # all of them
+    paper: str  # the paper it implements; empty if none is recorded
+    licence: str  # of its code
+    parameters: int | None = None  # how many; None if not recorded
+    file: str = "weights.safetensors"  # of its weights, by path relative to the bundle
+    weights: OriginRecord  # those that training started from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +58,9 @@ class Manifest:
 
     schema: int = SCHEMA
     name: str
-    created: str
-    """When it was made, ISO 8601 in UTC."""
+    created: str  # When it was made, ISO 8601 in UTC
     task: TaskRecord
-    nets: dict[str, NetRecord]
-    """By role; the first is the one that answers."""
+    nets: dict[str, NetRecord]  # By role; the first is the one that answers
     definition: Definition
     definition_digest: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -137,8 +124,7 @@ class Manifest:
     def from_text(cls, text: str) -> Self:
         """Read the text of `manifest.json`.
 
-        Raises:
-            BundleError: as `from_json`, or the text is not exactly what was written.
+        Raises BundleError: as `from_json`, or the text is not exactly what was written.
         """
         try:
             raw = json.loads(text)

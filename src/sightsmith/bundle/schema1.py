@@ -19,8 +19,7 @@ _DEFINITION = ("preprocessing", "kind", "outputs", "temperature", "definition")
 def to_schema2(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest as schema 2 writes it.
 
-    Raises:
-        SettingsError: a key is missing, unknown or of the wrong type.
+    Raises SettingsError: a key is missing, unknown or of the wrong type.
     """
     known = {"schema", "net", "weights", "classes", *_KEPT, *_DEFINITION}
     if unknown := sorted(raw.keys() - known):

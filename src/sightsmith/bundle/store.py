@@ -36,8 +36,7 @@ from sightsmith.core.locks import alone_in
 __all__ = ["MANIFEST", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
 
 CARD, WITNESSES = "README.md", "witnesses"
-_MAX_MANIFEST = 64 * 2**20
-"""Bytes of a manifest; one with the names of 100,000 classes has 3 MiB."""
+_MAX_MANIFEST = 64 * 2**20  # Bytes of a manifest; one with the names of 100,000 classes has 3 MiB
 
 
 class Bundle:
@@ -63,8 +62,7 @@ class Bundle:
             path: a folder, or a .zip archive of one.
             verify: compare every file with its SHA-256 in the manifest.
 
-        Raises:
-            BundleError: there is none, it is damaged or changed, or it is from a newer version.
+        Raises BundleError: there is none, it is damaged or changed, or it is from a newer version.
         """
         path = Path(path)
         try:
@@ -118,11 +116,7 @@ class Bundle:
         return self._remove is not None
 
     def file(self, relative: str) -> Path:
-        """Return the path of a file of the bundle.
-
-        Raises:
-            BundleError: the bundle has no such file.
-        """
+        """Return the path of a file of the bundle. Raises BundleError: the bundle has no such file."""
         if relative not in self.manifest.files:
             raise BundleError(f"{self.path}: has no file {relative!r}")
         return self.folder / relative
@@ -132,8 +126,7 @@ class Bundle:
 
         Whoever loads a model from these bytes runs what was checked, whatever becomes of the file on the disk.
 
-        Raises:
-            BundleError: the file is missing, is not listed, or changed since it was written.
+        Raises BundleError: the file is missing, is not listed, or changed since it was written.
         """
         try:
             with open_regular(path) as file:
@@ -190,7 +183,6 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
 
     Args:
         path: folder to make, or the .zip archive.
-        draft: what goes into it.
         overwrite: replace the bundle or the empty folder that stands there.
 
     Raises:
@@ -329,8 +321,7 @@ def _parsed(raw: bytes, path: Path) -> Manifest:
 def _members_of(path: Path, zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """Return the members of an archive that its manifest lists; hidden ones of other tools stay packed.
 
-    Raises:
-        BundleError: the archive has no manifest, or a member that the manifest does not list.
+    Raises BundleError: the archive has no manifest, or a member that the manifest does not list.
     """
     visible = [one for one in zipped.infolist() if not one.is_dir() and not _hidden(one.filename)]
     marked = [one for one in visible if one.filename.rpartition("/")[2] == MANIFEST and one.filename.count("/") < 2]

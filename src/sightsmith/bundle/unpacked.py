@@ -11,8 +11,7 @@ from pathlib import Path
 from sightsmith.core.locks import FolderLock
 
 _PREFIX = "sightsmith-unpacked-"
-_YOUNG = 60.0
-"""Seconds in which a folder is left alone: its process may not have locked it yet."""
+_YOUNG = 60.0  # Seconds in which a folder is left alone: its process may not have locked it yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,7 @@ class Unpacked:
 def new_unpacked() -> Unpacked:
     """Make a temporary folder, after deleting those of processes that were killed.
 
-    Raises:
-        OSError: there is no place for it.
+    Raises OSError: there is no place for it.
     """
     _remove_orphans(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))

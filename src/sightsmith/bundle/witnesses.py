@@ -34,17 +34,11 @@ _INPUTS_LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witnesses:
-    """Items, the inputs they became and the outputs they must give.
+    """Items, the inputs they became and the outputs they must give."""
 
-    Attributes:
-        items: N encoded items.
-        inputs: the graph's inputs by name, first axis N.
-        outputs: every output of the graph by name, float32, first axis N.
-    """
-
-    items: tuple[bytes, ...]
-    inputs: Arrays
-    outputs: dict[str, NDArray[np.float32]]
+    items: tuple[bytes, ...]  # N encoded items
+    inputs: Arrays  # the graph's inputs by name, first axis N
+    outputs: dict[str, NDArray[np.float32]]  # every output of the graph by name, float32, first axis N
 
     def __post_init__(self) -> None:
         count = len(self.items)
@@ -56,20 +50,14 @@ class Witnesses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What came of replaying witnesses.
+    """What came of replaying witnesses."""
 
-    Attributes:
-        count: how many were replayed.
-        differences: by output, the largest difference found; its measure is that of the kind of prediction.
-        limits: by output, the largest difference allowed.
-        same_answers: share of witnesses with the same answer, ties within the limit counting as the same, in 0…1.
-        pixels: largest mean difference of a witness's decoded input, in levels of 0…255; None if not compared.
-    """
-
-    count: int
+    count: int  # how many were replayed
+    # by output, the largest difference found; its measure is that of the kind of prediction
     differences: dict[str, float]
-    limits: dict[str, float]
-    same_answers: float
+    limits: dict[str, float]  # by output, the largest difference allowed
+    same_answers: float  # share of witnesses with the same answer, ties within the limit counting as the same, in 0…1
+    # largest mean difference of a witness's decoded input, in levels of 0…255; None if not compared
     pixels: float | None = None
 
     @property
@@ -185,11 +173,7 @@ def save(witnesses: Witnesses, folder: Path, definition: Definition) -> None:
 
 
 def load(folder: Path) -> Witnesses:
-    """Read witnesses back.
-
-    Raises:
-        BundleError: they are missing or cannot be read.
-    """
+    """Read witnesses back. Raises BundleError: they are missing or cannot be read."""
     try:
         arrays = load_file(folder / _ARRAYS)
         if _ONLY_INPUT_OF_SCHEMA_1 in arrays:

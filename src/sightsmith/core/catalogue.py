@@ -8,23 +8,16 @@ from types import ModuleType
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 
-SHARED = "parts"
-"""Name of the folder, beside the entries of a catalogue, of what they share."""
+SHARED = "parts"  # Name of the folder, beside the entries of a catalogue, of what they share
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The modules of one package, by file name.
+    """The modules of one package, by file name."""
 
-    Attributes:
-        package: full name of the package whose files are the entries.
-        noun: what one entry is called in messages, such as "net" or "backend".
-        inside: the file of an entry's folder that is the entry; empty if an entry is a file.
-    """
-
-    package: str
-    noun: str
-    inside: str = ""
+    package: str  # full name of the package whose files are the entries
+    noun: str  # what one entry is called in messages, such as "net" or "backend"
+    inside: str = ""  # the file of an entry's folder that is the entry; empty if an entry is a file
 
     def names(self) -> list[str]:
         """Return the names of the entries, sorted, none of them imported."""
@@ -37,11 +30,7 @@ class Catalogue:
         return isinstance(name, str) and name.replace("-", "_") in self.names()
 
     def module(self, name: str) -> ModuleType:
-        """Import one entry.
-
-        Raises:
-            SettingsError: there is no such entry; the message names the nearest ones.
-        """
+        """Import one entry. Raises SettingsError: there is no such entry; the message names the nearest ones."""
         if name not in self:
             raise SettingsError(f"unknown {self.noun} {name!r}. {did_you_mean(name, self.names())}")
         return import_module(".".join(filter(None, (self.package, name.replace("-", "_"), self.inside))))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from cyclopts import CycloptsError
 
 from sightsmith.core.errors import SightsmithError
-from sightsmith.core.text_streams import is_utf8
+from sightsmith.core.files import is_utf8
 
 _SPINS = "10000"
 """Turns that a thread of OpenMP waits awake for the others, some 10 µs; its own 300,000 keep a core from whoever else

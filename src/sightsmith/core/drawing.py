@@ -11,8 +11,7 @@ _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingF
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-Row = tuple[str, str, float | None]
-"""A name, a number or words, and the length of its bar in 0…1, None for none."""
+Row = tuple[str, str, float | None]  # A name, a number or words, and the length of its bar in 0…1, None for none
 
 
 def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:

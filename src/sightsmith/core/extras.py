@@ -11,8 +11,7 @@ def require_training(what: str) -> None:
     Args:
         what: what was asked for, such as "train".
 
-    Raises:
-        BackendError: torch is not installed; the message says how to install it.
+    Raises BackendError: torch is not installed; the message says how to install it.
     """
     if importlib.util.find_spec("torch") is None:
         raise BackendError(

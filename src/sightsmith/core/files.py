@@ -1,5 +1,6 @@
 """Writing files whole or not at all, hashing them, and unpacking archives safely."""
 
+import codecs
 import errno
 import hashlib
 import io
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from sightsmith.core.errors import BundleError, OutputError, OutputExistsError
 
@@ -43,8 +45,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Whoever says `overwrite` has made sure that what stands there is not somebody's only copy: it goes, whatever it is.
 
-    Raises:
-        OutputExistsError: `path` exists and `overwrite` is false.
+    Raises OutputExistsError: `path` exists and `overwrite` is false.
     """
     path = Path(path)
     refuse_existing(path, overwrite=overwrite, folder=True)
@@ -116,8 +117,7 @@ def new_file(path: Path) -> Iterator[Path]:
 def told(path: Path | str) -> Iterator[None]:
     """Turn what keeps `path` from being written into an error that a person can act on.
 
-    Raises:
-        OutputError: in place of any OSError of the block.
+    Raises OutputError: in place of any OSError of the block.
     """
     try:
         yield
@@ -137,7 +137,6 @@ def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> Non
     """Raise where something stands at `path` and nobody said that it may go.
 
     Args:
-        path: where to write.
         overwrite: somebody said so; of a folder it is not believed where a file is to be written.
         folder: a folder is to be written.
     """
@@ -159,8 +158,7 @@ def next_free(path: Path, *beside: str) -> Path:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal.
 
-    Raises:
-        OSError: there is none, or it is a pipe or device, which might never end.
+    Raises OSError: there is none, or it is a pipe or device, which might never end.
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -169,8 +167,7 @@ def sha256(path: Path) -> str:
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file to read, at once: a pipe would wait for a writer, a device may have no end.
 
-    Raises:
-        OSError: there is none, or it is not a regular file.
+    Raises OSError: there is none, or it is not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
@@ -188,8 +185,6 @@ def unzip(
     """Unpack a zip archive into an existing folder.
 
     Args:
-        archive: the archive.
-        folder: where to.
         select: returns the members to unpack; by default all. It is called before anything is written.
 
     Raises:
@@ -262,3 +257,9 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def is_utf8(stream: TextIO | None) -> bool:
+    """Tell whether a stream holds every character; one without an encoding, such as StringIO, does."""
+    encoding = getattr(stream, "encoding", None)
+    return encoding is None or codecs.lookup(encoding).name == "utf-8"

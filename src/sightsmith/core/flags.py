@@ -13,18 +13,18 @@ from cyclopts import Parameter
 from sightsmith.core.settings import field_docs
 
 
-def flags_of(*classes: type, leave_out: tuple[str, ...] = (), over_file: bool = False, **renamed: str) -> type:
+def flags_of(*settings_types: type, leave_out: tuple[str, ...] = (), over_file: bool = False, **renamed: str) -> type:
     """Return a dataclass for cyclopts with one optional flag a field of the settings dataclasses.
 
     Args:
-        classes: settings dataclasses; of fields of one name the first is taken.
+        settings_types: settings dataclasses; of fields of one name the first is taken.
         leave_out: fields that are arguments of the verb rather than flags.
         over_file: a TOML file may set them too, so that a flag must be able to say no (`--no-balanced`).
         renamed: flags by field that are called otherwise.
     """
     negative = None if over_file else ()
     flags: dict[str, Any] = {}
-    for settings in classes:
+    for settings in settings_types:
         hints, docs = get_type_hints(settings), field_docs(settings)
         for field in dataclasses.fields(settings):
             if field.name in leave_out or field.name in flags:
@@ -35,8 +35,8 @@ def flags_of(*classes: type, leave_out: tuple[str, ...] = (), over_file: bool = 
             shown = Parameter(help=help_text, show_default=False, name=renamed.get(field.name), negative=negative)
             annotated = Annotated[hints[field.name] | None, shown]  # type: ignore[valid-type,name-defined]
             flags[field.name] = (field.name, annotated, dataclasses.field(default=None))
-    made = dataclasses.make_dataclass(f"{classes[0].__name__}Flags", flags.values(), frozen=True, kw_only=True)
-    made.__module__ = classes[0].__module__  # cyclopts takes a class of the module `types` for a builtin
+    made = dataclasses.make_dataclass(f"{settings_types[0].__name__}Flags", flags.values(), frozen=True, kw_only=True)
+    made.__module__ = settings_types[0].__module__  # cyclopts takes a class of the module `types` for a builtin
     return Parameter(name="*")(made)
 
 

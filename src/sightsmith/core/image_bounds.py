@@ -11,14 +11,13 @@ from typing import IO
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.limits import MAX_SIDE
+from sightsmith.core.placement import MAX_SIDE
 
 _MOST_SCANS = 100
 """Scans of a JPEG; encoders write about ten. Each costs a pass over all of the picture, and may take 14 bytes."""
 _MOST_PASSES = 20
 """Scans of a JPEG that has as many pixels as a picture may; the most that an encoder makes by itself is 18."""
-_MOST_SEGMENTS = 2_000
-"""Marker segments of a JPEG that may have many scans."""
+_MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker of a JPEG among the pixels' data, where 0xFF is followed by 0, by a restart or by itself."""
 _CHUNK = 1 << 14

@@ -6,6 +6,7 @@ photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of
 
 import io
 import math
+import re
 import struct
 import time
 import warnings
@@ -21,7 +22,7 @@ from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, Tif
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.image_bounds import check_scans, check_size, check_tiles
-from sightsmith.core.limits import MAX_PIXELS
+from sightsmith.core.placement import MAX_PIXELS
 from sightsmith.core.png_files import has_all_rows, says_more_behind
 
 Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
@@ -29,7 +30,16 @@ Picture = Settled | bytearray | memoryview | io.BytesIO
 """A reference to a picture, decoded late: a path, encoded bytes (also as bytearray, memoryview or BytesIO, which is
 read whole and left where it stands), an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+_SIGNATURES = {
+    "JPEG": (rb"\xff\xd8\xff", ".jpg", "image/jpeg"),
+    "PNG": (rb"\x89PNG", ".png", "image/png"),
+    "WEBP": (rb"RIFF.{4}WEBP", ".webp", "image/webp"),
+    "BMP": (rb"BM.{4}\0\0", ".bmp", "image/bmp"),
+    "TIFF": (rb"II\*\0|MM\0\*", ".tif", "image/tiff"),
+    "PPM": (rb"P[1-6][\s#]", ".ppm", "image/x-portable-anymap"),
+}
+"""How a file of each format begins, its usual ending, and its media type."""
+FORMATS = tuple(_SIGNATURES)
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
 
 EXTENSIONS = frozenset(
@@ -44,8 +54,7 @@ _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 _BITS, _PLANAR, _SEPARATE = 258, 284, 2
-_MOST_FRAMES = 1000
-"""Pages of a TIFF counted; each costs a look at its place in the file."""
+_MOST_FRAMES = 1000  # Pages of a TIFF counted; each costs a look at its place in the file
 _DAMAGE = (
     OSError,
     ValueError,
@@ -67,24 +76,16 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture says of itself before its pixels are decoded.
+    """What a picture says of itself before its pixels are decoded."""
 
-    Attributes:
-        width: in pixels, upright.
-        height: in pixels, upright.
-        mode: channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …; with
-            ";16" behind it if colours or alpha have 16 bits, of which Pillow gives the upper byte alone.
-        format: by Pillow's name, such as PNG; empty for an array.
-        frames: pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded.
-        quantisation: sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats.
-    """
-
-    width: int
-    height: int
+    width: int  # in pixels, upright
+    height: int  # in pixels, upright
+    # channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …; with ";16" behind
+    # it if colours or alpha have 16 bits, of which Pillow gives the upper byte alone
     mode: str
-    format: str = ""
-    frames: int = 1
-    quantisation: int = 0
+    format: str = ""  # by Pillow's name, such as PNG; empty for an array
+    frames: int = 1  # pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded
+    quantisation: int = 0  # sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats
 
 
 _WHITE = (255, 255, 255)
@@ -98,14 +99,12 @@ def decode(
     Transparency is laid over white; 16-bit grey keeps its upper byte; of several pages or frames the first is decoded.
 
     Args:
-        picture: the reference.
         near: both sides of the result need not be larger than this; a JPEG may then be decoded smaller than it
             is, but never below it on its shorter side.
         max_pixels: bound on width × height.
         seconds: bound on the time that this may take, looked at each time that the decoder reads on; for encoded bytes.
 
-    Raises:
-        PictureError: not a picture, not a known format, damaged, or over a bound.
+    Raises PictureError: not a picture, not a known format, damaged, or over a bound.
     """
     name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
@@ -139,8 +138,7 @@ class _Timed(io.BytesIO):
 def picture_size(picture: Picture) -> tuple[int, int]:
     """Return (width, height) in pixels, upright, without decoding the pixels of an encoded picture.
 
-    Raises:
-        PictureError: as `decode`.
+    Raises PictureError: as `decode`.
     """
     header = read_header(picture)
     return header.width, header.height
@@ -149,8 +147,7 @@ def picture_size(picture: Picture) -> tuple[int, int]:
 def read_header(picture: Picture) -> Header:
     """Read a picture's size and mode without decoding the pixels of an encoded picture.
 
-    Raises:
-        PictureError: as `decode`.
+    Raises PictureError: as `decode`.
     """
     name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
@@ -162,6 +159,14 @@ def read_header(picture: Picture) -> Header:
             return _header_of(image)
     except _DAMAGE as error:
         raise _explained(picture, name, error) from error
+
+
+def sniff(start: bytes) -> tuple[str, str] | None:
+    """Return the usual ending and the media type of a picture by its first 12 bytes, None if it begins like none."""
+    for pattern, ending, media_type in _SIGNATURES.values():
+        if re.match(pattern, start, re.DOTALL):
+            return ending, media_type
+    return None
 
 
 def describe(picture: object) -> str:
@@ -184,8 +189,7 @@ def describe(picture: object) -> str:
 def settled(picture: Picture) -> Settled:
     """Return a picture with encoded bytes as `bytes`, however they were held.
 
-    Raises:
-        PictureError: nothing that can be a picture, or a BytesIO that was closed.
+    Raises PictureError: nothing that can be a picture, or a BytesIO that was closed.
     """
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)

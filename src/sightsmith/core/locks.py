@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-_handles: set[int] = set()
-"""The open folders that this process holds."""
+_handles: set[int] = set()  # The open folders that this process holds
 
 
 @contextmanager

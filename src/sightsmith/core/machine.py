@@ -13,16 +13,11 @@ from sightsmith.core.counts import many
 class Machine:
     """The machine, as far as speed depends on it."""
 
-    cores: int
-    """Cores this process may use: its affinity and its cgroup's quota, whichever is less."""
-    memory: int
-    """Bytes of memory free for use now."""
-    processor: str
-    """The processor's own name."""
-    bf16: bool
-    """The processor multiplies bfloat16 itself (AMX or AVX512-BF16)."""
-    amx: bool
-    """The processor has Intel's matrix tiles."""
+    cores: int  # Cores this process may use: its affinity and its cgroup's quota, whichever is less
+    memory: int  # Bytes of memory free for use now
+    processor: str  # The processor's own name
+    bf16: bool  # The processor multiplies bfloat16 itself (AMX or AVX512-BF16)
+    amx: bool  # The processor has Intel's matrix tiles
 
     def __str__(self) -> str:
         """Describe in a line what stays the same between two runs: records of equal machines are equal."""

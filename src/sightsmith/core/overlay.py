@@ -46,7 +46,6 @@ def overlay(picture: Picture, heat_HW: NDArray[np.floating], alpha: float = 0.6)
     """Lay a map over a picture; where the map is 0 the picture shows unchanged.
 
     Args:
-        picture: the picture.
         heat_HW: values in 0…1, of the picture's upright size; another size is stretched to it.
         alpha: opacity where the map is 1, in 0…1.
 

@@ -10,8 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
-_SMALL = 64
-"""A picture up to this side is stored as PNG and shown enlarged with hard pixels."""
+_SMALL = 64  # A picture up to this side is stored as PNG and shown enlarged with hard pixels
 _QUALITY = 82
 
 # the characters that part the words of a name; a browser alone breaks behind none of them but some `/`

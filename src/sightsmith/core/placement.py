@@ -3,37 +3,26 @@
 import math
 from dataclasses import dataclass
 
-from sightsmith.core.limits import MAX_PIXELS
-
+MAX_PIXELS = 50_000_000  # Bound on width × height of a picture, checked before its pixels are decoded
+MAX_SIDE = 65_535  # Bound on the width and on the height of a picture, that of JPEG
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the upright original; may reach outside it (letterbox)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which part of an upright original a net's input shows.
+    """Which part of an upright original a net's input shows."""
 
-    Attributes:
-        size: (width, height) of the original in pixels.
-        box: that part, in the original's pixels.
-    """
-
-    size: tuple[int, int]
-    box: Box
+    size: tuple[int, int]  # (width, height) of the original in pixels
+    box: Box  # that part, in the original's pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What reading one item may cost.
+    """What reading one item may cost."""
 
-    Attributes:
-        max_pixels: bound on width × height of a picture, checked before its pixels are decoded.
-        seconds: bound on the time that decoding may take.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    seconds: float = math.inf
+    max_pixels: int = MAX_PIXELS  # bound on width × height of a picture, checked before its pixels are decoded
+    seconds: float = math.inf  # bound on the time that decoding may take
 
 
-UNBOUNDED = Bounds()
-"""The bounds of a picture that its owner reads: no time limit."""
+UNBOUNDED = Bounds()  # The bounds of a picture that its owner reads: no time limit

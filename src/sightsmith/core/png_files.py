@@ -5,11 +5,9 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-_START = 8
-"""Bytes of the signature, which chunks follow: length, kind, data, checksum."""
+_START = 8  # Bytes of the signature, which chunks follow: length, kind, data, checksum
 _HEAD, _CHECKSUM = 8, 4
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""By the colour type of the header."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the colour type of the header
 _PIECE = 1 << 16
 
 

@@ -12,21 +12,15 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import SettingsError
 
-Arrays = dict[str, NDArray[Any]]
-"""Arrays by name; the first axis is the item."""
+Arrays = dict[str, NDArray[Any]]  # Arrays by name; the first axis is the item
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One named input of a graph.
+    """One named input of a graph."""
 
-    Attributes:
-        dtype: NumPy's name of the type, such as "uint8".
-        shape: of one item, without the batch's axis; None is a free side.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...]
+    dtype: str  # NumPy's name of the type, such as "uint8"
+    shape: tuple[int | None, ...]  # of one item, without the batch's axis; None is a free side
 
     def fits(self, array: NDArray[Any]) -> bool:
         """Whether an array is a batch of one item or more for this port."""
@@ -46,8 +40,7 @@ class Port:
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
     """Raise where arrays cannot be a batch for these ports.
 
-    Raises:
-        SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
+    Raises SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
     """
     if feeds.keys() != ports.keys():
         raise SettingsError(f"the model takes the inputs {', '.join(ports)}; got {', '.join(feeds) or 'none'}.")

@@ -18,13 +18,11 @@ from PIL import Image
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture, decode
-from sightsmith.core.limits import MAX_PIXELS
-from sightsmith.core.placement import Box
+from sightsmith.core.placement import MAX_PIXELS, Box
 from sightsmith.core.settings import from_mapping
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-SPARE = 1.5
-"""A JPEG is decoded at no less than this many times the size asked for, then reduced with antialiasing."""
+SPARE = 1.5  # A JPEG is decoded at no less than this many times the size asked for, then reduced with antialiasing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +77,7 @@ class Preprocessing:
         Returns:
             (H, W, C) uint8.
 
-        Raises:
-            PictureError: the picture cannot be decoded.
+        Raises PictureError: the picture cannot be decoded.
         """
         image = self.open(picture, max_pixels=max_pixels, seconds=seconds)
         return self.cut(image, self.box(*image.size))

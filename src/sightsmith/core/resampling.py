@@ -11,8 +11,7 @@ from PIL import Image
 
 from sightsmith.core.placement import Box
 
-_NOTHING = 1e-7
-"""Evidence that rises no further above the common floor is rounding, not a place to make bright."""
+_NOTHING = 1e-7  # Evidence that rises no further above the common floor is rounding, not a place to make bright
 
 
 def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:

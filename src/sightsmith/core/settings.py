@@ -26,14 +26,12 @@ def from_mapping(
     """Make an instance of a settings dataclass from a mapping (TOML, JSON, or strings of a command line).
 
     Args:
-        cls: the dataclass.
         raw: the values by key; `-` in a key counts as `_`.
         where: what to call the mapping in messages, such as `run.toml`.
         strict: values have the type of their field, as JSON that we wrote has; else "3" and true may become a number.
         ready: values of `raw`, by key, that were read already and need no conversion.
 
-    Raises:
-        SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
+    Raises SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
     """
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     hints = get_type_hints(cls, include_extras=True)
@@ -68,8 +66,7 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
-    Raises:
-        SettingsError: there is none, it cannot be read, or it is not TOML; the message has the line.
+    Raises SettingsError: there is none, it cannot be read, or it is not TOML; the message has the line.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))

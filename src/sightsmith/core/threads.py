@@ -7,11 +7,9 @@ the policy tries the numbers in turn, takes the quickest, and tries again when t
 
 _SLOT_STEPS, _SLOT_SECONDS, _ROUNDS = 2, 0.2, 2
 """A number is tried for at least so many steps and seconds, in so many rounds: a scheduler's turns are shorter."""
-_WINDOW_SECONDS = 2.0
-"""Seconds of work whose rate is compared with the rate when the number was chosen."""
+_WINDOW_SECONDS = 2.0  # Seconds of work whose rate is compared with the rate when the number was chosen
 _FELL, _ROSE = 0.75, 1.33
-_BETTER = 1.05
-"""Another number must be this much quicker: every change costs a little."""
+_BETTER = 1.05  # Another number must be this much quicker: every change costs a little
 _REST, _LONGEST_REST = 2, 10
 """Work between two trials, in lengths of a trial: at least, and at most while the rate stays."""
 
@@ -37,7 +35,6 @@ class ThreadPolicy:
         """Take in a step that was computed with `threads`.
 
         Args:
-            items: pictures in the step.
             seconds: that it took, > 0.
 
         Returns:

@@ -23,8 +23,7 @@ from torchvision.transforms import v2
 
 from sightsmith.core.placement import Box
 
-_ASPECTS = (3 / 4, 4 / 3)
-"""Least and greatest width : height of a random crop, relative to the input's own."""
+_ASPECTS = (3 / 4, 4 / 3)  # Least and greatest width : height of a random crop, relative to the input's own
 _TRIES = 10
 _ERASED_AREA = (0.02, 0.33)
 _ERASED_ASPECT = (0.3, 3.3)
@@ -65,7 +64,6 @@ def random_box(width: int, height: int, aspect: float, area: float, rng: np.rand
         height: of the picture, in pixels.
         aspect: width : height of the input that the part will be resized to.
         area: of the part, as a share of the picture's, in (0, 1].
-        rng: where the choice comes from.
 
     Returns:
         (left, top, right, bottom) in pixels, inside the picture, at least one pixel each way.
@@ -108,7 +106,6 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
 
     Args:
         pixels_BHWC: uint8, on any device.
-        plan: what to vary.
         generator: on the processor, seeded by the caller.
 
     Returns:

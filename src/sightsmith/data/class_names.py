@@ -16,15 +16,13 @@ from sightsmith.data.sources.parts.text_files import read_text
 _NUMBERED = re.compile(r"\s*(?P<number>\d{1,18})(?:\s*(?P<between>[,;\t:])\s*|\s+)(?P<name>\S.*)")
 _HEADER = re.compile(r"[^\d,;\t][^,;\t]*[,;\t][^,;\t]+")
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_SHOWN = 3
-"""Classes that a message names."""
+_SHOWN = 3  # Classes that a message names
 
 
 def read_class_names(file: Path) -> dict[int, str]:
     """Read the names of classes by number.
 
-    Raises:
-        DataError: it cannot be read, is empty, names a class twice, or has a row of more than two cells.
+    Raises DataError: it cannot be read, is empty, names a class twice, or has a row of more than two cells.
     """
     try:
         lines = read_text(file).rstrip().splitlines()
@@ -66,8 +64,7 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
         names: the names by number; those of other classes are left out.
         where: what to call the list in messages.
 
-    Raises:
-        DataError: a class is no number, or has no name in the list.
+    Raises DataError: a class is no number, or has no name in the list.
     """
     if not are_numbers(numbers):
         word = next(name for name in numbers if not _NUMBER.fullmatch(name))

@@ -21,11 +21,9 @@ from PIL import Image
 
 from sightsmith.core.images import Picture, settled
 
-SIDE = 16
-"""Side of a thumbnail in pixels."""
+SIDE = 16  # Side of a thumbnail in pixels
 
-_REDUCED = 8 * SIDE
-"""Sides of a large picture are averaged over whole pixels to no less than this first."""
+_REDUCED = 8 * SIDE  # Sides of a large picture are averaged over whole pixels to no less than this first
 _MAX_BITS = 7
 """Bits in which the hashes of near duplicates may differ; 8 bytes make 7 the most that is sure to be found."""
 _MAX_MEAN = 4.0
@@ -33,10 +31,8 @@ _MAX_MEAN = 4.0
 pictures: JPEG at quality 50 or half the size gives below 4.2 in 99 of 100."""
 _MAX_PIXEL = 16
 """Largest difference of one pixel. The nearest two of 1,797 digits have 48; 0.2 % of Fashion-MNIST is within."""
-_MAX_SHARE = 0.1
-"""Mean difference as a share of the contrast (mean distance from the mean)."""
-_LEAST_CONTRAST = 10.0
-"""Contrast counts as no less than this, so that nearly flat pictures can be alike."""
+_MAX_SHARE = 0.1  # Mean difference as a share of the contrast (mean distance from the mean)
+_LEAST_CONTRAST = 10.0  # Contrast counts as no less than this, so that nearly flat pictures can be alike
 _PAIRS_AT_ONCE = 1 << 18
 _JOINED_AT_ONCE = 8192
 
@@ -44,8 +40,7 @@ _JOINED_AT_ONCE = 8192
 def content_bytes(picture: Picture) -> bytes:
     """Return what makes a picture what it is: the bytes of its file, or the shape, type and values of an array.
 
-    Raises:
-        OSError: the file cannot be read.
+    Raises OSError: the file cannot be read.
     """
     picture = settled(picture)
     if isinstance(picture, bytes):
@@ -57,11 +52,7 @@ def content_bytes(picture: Picture) -> bytes:
 
 
 def content_hash(picture: Picture) -> bytes:
-    """Return the SHA-256 (32 bytes) of a picture's content.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Return the SHA-256 (32 bytes) of a picture's content. Raises OSError: the file cannot be read."""
     return hashlib.sha256(content_bytes(picture)).digest()
 
 
@@ -199,9 +190,7 @@ def _windows(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the positions of all pairs of one value whose means differ by at most the bound, a share at a time.
 
-    Args:
-        values: sorted.
-        means: sorted among equal values.
+    Values are sorted, and means among equal values.
     """
     place = values.astype(np.float64) * 1024 + means  # a mean is below 256, so values stay apart
     counts = np.searchsorted(place, place + _MAX_MEAN, side="right") - np.arange(len(place)) - 1

@@ -144,13 +144,7 @@ class GateReport:
 
 
 def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = False) -> GateReport:
-    """Look at every picture of a source and at what they are together.
-
-    Args:
-        source: the data.
-        settings: what to look for.
-        quiet: show no progress.
-    """
+    """Look at every picture of a source and at what they are together."""
     start = monotonic()
     scan = scan_pictures(
         source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
@@ -218,11 +212,9 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
     """Stop where training would be impossible or on data that is mostly damaged.
 
     Args:
-        report: of the gate.
         max_bad: share of damaged or contradictory pictures that is accepted, in 0…1.
 
-    Raises:
-        DataError: an error that a rule calls fatal, or too much is bad.
+    Raises DataError: an error that a rule calls fatal, or too much is bad.
     """
     fatal_codes = _codes("FATAL")
     fatal = [problem for problem in report.problems if problem.code in fatal_codes]

@@ -15,37 +15,24 @@ from sightsmith.data.gate import GateReport
 from sightsmith.data.source import Problem, Source
 
 _PAGES = Path(__file__).with_name("pages")
-_SIDE = 96
-"""Longest side of a thumbnail in pixels."""
-_GROUPS = 12
-"""Groups shown of a problem."""
-_COPIES = 4
-"""Pictures shown of a group."""
-_NAMED = 24
-"""Names shown of a problem without pictures."""
-_CLASSES = 120
-"""Bars of classes shown."""
+_SIDE = 96  # Longest side of a thumbnail in pixels
+_GROUPS = 12  # Groups shown of a problem
+_COPIES = 4  # Pictures shown of a group
+_NAMED = 24  # Names shown of a problem without pictures
+_CLASSES = 120  # Bars of classes shown
 _BINS = 16
 _SPLITS = ("train", "val", "test", "no split")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One picture of a problem.
+    """One picture of a problem."""
 
-    Attributes:
-        key: of the sample, or the name of what never became one.
-        label: its class.
-        split: of the source.
-        uri: its thumbnail, or empty where it cannot be shown.
-        small: it is shown larger than it is.
-    """
-
-    key: str
-    label: str
-    split: str
-    uri: str
-    small: bool
+    key: str  # of the sample, or the name of what never became one
+    label: str  # its class
+    split: str  # of the source
+    uri: str  # its thumbnail, or empty where it cannot be shown
+    small: bool  # it is shown larger than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,6 @@ def gate_html(report: GateReport, source: Source) -> str:
     """Return the page.
 
     Args:
-        report: of the gate.
         source: what was checked; the pictures that problems name are read from it again.
     """
     by_key = {sample.key: sample for sample in source.samples if report.problems}

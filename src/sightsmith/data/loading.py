@@ -25,8 +25,7 @@ from sightsmith.data.augment import Augmentation, vary_batch
 from sightsmith.data.pixels import Fetcher
 from sightsmith.inputs.picture import PIXELS
 
-_PREFETCH = 3
-"""Batches that each worker keeps ready."""
+_PREFETCH = 3  # Batches that each worker keeps ready
 
 
 class Order:
@@ -35,7 +34,6 @@ class Order:
     Args:
         count: how many pictures there are; at least 1.
         batch_size: pictures in a batch, for each of `world` processes.
-        seed: of the order.
         shuffle: a new order each epoch, and full batches only: the last is filled up from the start of the epoch's
             order. Otherwise the order is 0…count-1 and the last batch may be short.
         strata_N: with shuffle, the number of each picture's stratum: each is then shown equally often.
@@ -99,12 +97,8 @@ class Loader:
     finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
 
     Args:
-        fetcher: gives the inputs.
         targets_N: what is learned of each picture, first axis N.
-        order: which pictures make which batch.
         vary: what is varied on whole batches; None for evaluation.
-        seed: of the variations.
-        device: where batches go.
         workers: processes that fetch; 0 fetches in this one.
     """
 
@@ -142,11 +136,7 @@ class Loader:
         self._start = int(state["given"])
 
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Yield the batches of the epoch.
-
-        Raises:
-            DataError: a picture cannot be decoded any more.
-        """
+        """Yield the batches of the epoch. Raises DataError: a picture cannot be decoded any more."""
         start, self._start = self._start, 0
         for step, (positions, arrays) in enumerate(self._fetched(start), start):
             inputs = {

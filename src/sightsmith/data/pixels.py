@@ -28,17 +28,14 @@ Pixels = NDArray[np.uint8]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
-CROP_SPARE = 1.0
-"""A random crop is decoded no larger than needed: it varies more than the filter of the resize does."""
-_MEMORY_SHARE = 0.5
-"""Share of the free memory that pictures kept in it may take."""
+CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: it varies more than the filter of the resize does
+_MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
 class Fetcher(Protocol):
     """Gives the input arrays of training items by their position."""
 
-    in_memory: bool
-    """Whether fetching is only copying, so that workers would not make it faster."""
+    in_memory: bool  # Whether fetching is only copying, so that workers would not make it faster
 
     def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
         """Return the arrays of the items at these positions by name, first axis B."""
@@ -70,8 +67,7 @@ class Decoding:
     def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
         """Return the items at these positions, varied by draws of (seed, epoch, position).
 
-        Raises:
-            PictureError: one cannot be decoded.
+        Raises PictureError: one cannot be decoded.
         """
         if not self._vary.per_picture:
             return stack([self._read.feeds(self._items[int(position)]) for position in positions])
@@ -99,10 +95,7 @@ class RamCache:
     """Decoded pictures, a little larger than the input, in one block of memory that forked workers share.
 
     Args:
-        pictures: the pictures.
-        preprocessing: the input they are for.
         room: bytes that may be taken; half of the free memory where None.
-        quiet: show no progress.
 
     Raises:
         SettingsError: they do not fit.
@@ -140,10 +133,7 @@ def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quie
     """Turn every item into the input of the net, in memory.
 
     Args:
-        items: the items, at least one.
-        read: the input.
         room: bytes that may be taken; None is half of the free memory.
-        quiet: show no progress.
 
     Returns:
         Arrays by name, first axis N.

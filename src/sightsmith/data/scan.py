@@ -22,46 +22,29 @@ from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.data.duplicates import SIDE, content_bytes, thumbnail, thumbnails
 
-_NEAR = 4 * SIDE
-"""JPEGs are decoded at no less than this, which the thumbnail is then averaged from."""
+_NEAR = 4 * SIDE  # JPEGs are decoded at no less than this, which the thumbnail is then averaged from
 _FILES_AT_ONCE = 16
 _ARRAYS_AT_ONCE = 1024
-_BYTES_AT_ONCE = 1 << 24
-"""Of arrays looked at together; as floats they take up to four times this."""
-_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""Luma of ITU-R BT.601, as Pillow's mode L."""
+_BYTES_AT_ONCE = 1 << 24  # Of arrays looked at together; as floats they take up to four times this
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Luma of ITU-R BT.601, as Pillow's mode L
 
 
 @dataclass(slots=True)
 class Scan:
-    """What is known of N pictures; 318 bytes each.
+    """What is known of N pictures; 318 bytes each."""
 
-    Attributes:
-        widths: pixels, upright; 0 where the picture cannot be used.
-        heights: pixels, upright; 0 where the picture cannot be used.
-        modes: position in `mode_names`.
-        mode_names: modes as stored (RGB, L, RGBA, P, CMYK, I;16 …).
-        hashes: (N, 32) SHA-256 of each picture's content; zeros where it cannot be read.
-        thumbnails: (N, T, T) grey.
-        formats: position in `format_names`.
-        format_names: of the files, such as PNG; empty for arrays.
-        sizes: bytes of the file; 0 for arrays.
-        quantisations: sum of a JPEG's luma table; 0 for others.
-        frames: pictures or pages in the file, of which the first is used.
-        failures: (code, reason) of each picture that cannot be used, by position.
-    """
-
-    widths: NDArray[np.int32]
-    heights: NDArray[np.int32]
-    modes: NDArray[np.uint8]
-    hashes: NDArray[np.uint8]
-    thumbnails: NDArray[np.uint8]
-    formats: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
-    quantisations: NDArray[np.int32]
-    frames: NDArray[np.int32]
-    mode_names: list[str] = field(default_factory=list)
-    format_names: list[str] = field(default_factory=list)
+    widths: NDArray[np.int32]  # pixels, upright; 0 where the picture cannot be used
+    heights: NDArray[np.int32]  # pixels, upright; 0 where the picture cannot be used
+    modes: NDArray[np.uint8]  # position in `mode_names`
+    hashes: NDArray[np.uint8]  # (N, 32) SHA-256 of each picture's content; zeros where it cannot be read
+    thumbnails: NDArray[np.uint8]  # (N, T, T) grey
+    formats: NDArray[np.uint8]  # position in `format_names`
+    sizes: NDArray[np.int64]  # bytes of the file; 0 for arrays
+    quantisations: NDArray[np.int32]  # sum of a JPEG's luma table; 0 for others
+    frames: NDArray[np.int32]  # pictures or pages in the file, of which the first is used
+    mode_names: list[str] = field(default_factory=list)  # modes as stored (RGB, L, RGBA, P, CMYK, I;16 …)
+    format_names: list[str] = field(default_factory=list)  # of the files, such as PNG; empty for arrays
+    # (code, reason) of each picture that cannot be used, by position
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -86,10 +69,7 @@ def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, q
     """Look at every picture once.
 
     Args:
-        samples: whose pictures.
         max_pixels: bound on width × height.
-        threads: files decoded at once.
-        quiet: show no progress.
     """
     count = len(samples)
     scan = Scan(

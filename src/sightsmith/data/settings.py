@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.limits import MAX_PIXELS
+from sightsmith.core.placement import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

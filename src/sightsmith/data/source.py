@@ -25,14 +25,12 @@ from sightsmith.data.duplicates import content_hash
 from sightsmith.data.settings import SourceOptions as SourceOptions
 from sightsmith.kinds import FIRST, KINDS
 
-CATALOGUE = Catalogue("sightsmith.data.sources", "data format")
-"""The formats: `data/sources/NAME.py`."""
+CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
 
 Severity = Literal["error", "warning", "info"]
 
 _DEFAULTS = SourceOptions()
-_LISTED = 5
-"""Pictures named in a problem's text; its JSON names all."""
+_LISTED = 5  # Pictures named in a problem's text; its JSON names all
 _EXAMPLES = {
     "group_by": r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone.",
     "label_by": r"An example: ([a-z]+)_\d+\.jpg$ takes cat from cat_001.jpg.",
@@ -128,8 +126,7 @@ class Source:
     def content_hash(self, sample: Sample) -> bytes:
         """Return the SHA-256 of one of its samples' pictures; each file is read and hashed once.
 
-        Raises:
-            OSError: it cannot be read.
+        Raises OSError: it cannot be read.
         """
         if sample.key not in self.hashes:
             self.hashes[sample.key] = content_hash(sample.picture)
@@ -397,8 +394,7 @@ def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
     Returns:
         The pattern, and which of its groups is the part: the one called "group" ("label"), or its only one.
 
-    Raises:
-        SettingsError: it is no regular expression, or none of its groups is the part.
+    Raises SettingsError: it is no regular expression, or none of its groups is the part.
     """
     part = setting.removesuffix("_by")
     try:

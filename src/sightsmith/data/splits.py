@@ -31,8 +31,7 @@ class Splits:
     def indices(self, split: Split, source: Source) -> NDArray[np.int64]:
         """Return the positions of a split's samples in the source, in the source's order.
 
-        Raises:
-            DataError: the source lacks samples of the split: it is not the data that was split.
+        Raises DataError: the source lacks samples of the split: it is not the data that was split.
         """
         wanted = sum(name == split for name in self.of.values())
         found = [place for place, sample in enumerate(source.samples) if self.of.get(sample.key) == split]
@@ -63,11 +62,7 @@ class Splits:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read splits back.
-
-        Raises:
-            DataError: an unknown split, or a key in two of them.
-        """
+        """Read splits back. Raises DataError: an unknown split, or a key in two of them."""
         of: dict[str, Split] = {}
         unknown = sorted(set(raw) - set(SPLITS))
         if unknown:
@@ -97,13 +92,10 @@ def assign(
     and any class is in train.
 
     Args:
-        source: the samples.
         kept: positions of the samples to split.
-        settings: fractions and seed.
         together: positions that must share a split besides the groups, such as near duplicates.
 
-    Raises:
-        DataError: nothing is left to train on, or a group lies in two splits of the source.
+    Raises DataError: nothing is left to train on, or a group lies in two splits of the source.
     """
     samples = [source.samples[place] for place in kept]
     named = {sample.split for sample in samples if sample.split is not None}
@@ -158,8 +150,6 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     """Return the SHA-256 of the kept samples' keys, contents and labels, in any order of the samples.
 
     Args:
-        source: the samples.
-        kept: positions of the samples.
         hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed where not given.
     """
     lines = []

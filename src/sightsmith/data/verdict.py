@@ -16,21 +16,13 @@ from sightsmith.data.source import Problem, Severity, Source
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the rules look at: the source and the scan of its pictures, by position.
+    """What the rules look at: the source and the scan of its pictures, by position."""
 
-    Attributes:
-        source: the samples.
-        scan: what each picture told.
-        settings: what to look for.
-        strata_N: number of each sample's stratum (of labels the class), -1 if its truth is unknown.
-        splits: that the source puts each sample in.
-    """
-
-    source: Source
-    scan: Scan
-    settings: GateSettings
-    strata_N: NDArray[np.int64]
-    splits: tuple[str | None, ...]
+    source: Source  # the samples
+    scan: Scan  # what each picture told
+    settings: GateSettings  # what to look for
+    strata_N: NDArray[np.int64]  # number of each sample's stratum (of labels the class), -1 if its truth is unknown
+    splits: tuple[str | None, ...]  # that the source puts each sample in
 
     def keys(self, places: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.source.samples[place].key for place in places)
@@ -46,40 +38,24 @@ COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
 
 @dataclass(frozen=True, slots=True)
 class ByClass:
-    """A property of the usable pictures, class by class.
+    """A property of the usable pictures, class by class."""
 
-    Attributes:
-        name: of the property.
-        told: whether it tells the class.
-        texts: its middle and its 10th and 90th percentile in each class, or its most frequent values.
-    """
-
-    name: str
-    told: bool
-    texts: tuple[str, ...]
+    name: str  # of the property
+    told: bool  # whether it tells the class
+    texts: tuple[str, ...]  # its middle and its 10th and 90th percentile in each class, or its most frequent values
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the rules say of N samples.
+    """What the rules say of N samples."""
 
-    Attributes:
-        left_out: (N,) training may not use it.
-        bad: (N,) it is damaged or contradicts itself.
-        counts: (C, 4) usable samples of each name in train, val, test and no split.
-        problems: found, in the order of the rules.
-        reasons: why each sample is left out, by position.
-        near_groups: positions that look nearly the same.
-        by_class: properties of the files, class by class; those that vary.
-    """
-
-    left_out: NDArray[np.bool_]
-    bad: NDArray[np.bool_]
-    counts: NDArray[np.int64]
-    problems: list[Problem] = field(default_factory=list)
-    reasons: dict[int, str] = field(default_factory=dict)
-    near_groups: tuple[tuple[int, ...], ...] = ()
-    by_class: tuple[ByClass, ...] = ()
+    left_out: NDArray[np.bool_]  # (N,) training may not use it
+    bad: NDArray[np.bool_]  # (N,) it is damaged or contradicts itself
+    counts: NDArray[np.int64]  # (C, 4) usable samples of each name in train, val, test and no split
+    problems: list[Problem] = field(default_factory=list)  # found, in the order of the rules
+    reasons: dict[int, str] = field(default_factory=dict)  # why each sample is left out, by position
+    near_groups: tuple[tuple[int, ...], ...] = ()  # positions that look nearly the same
+    by_class: tuple[ByClass, ...] = ()  # properties of the files, class by class; those that vary
 
     def leave_out(self, places: Iterable[int], reason: str) -> None:
         """Leave samples out of training; the first reason stands."""

@@ -34,25 +34,15 @@ _WIDTH = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One model of a comparison.
+    """One model of a comparison."""
 
-    Attributes:
-        name: what it is called in the comparison, unique.
-        net: name of its net.
-        parameters: how many numbers it learned, None where not recorded.
-        weights_bytes: size of its weights' file.
-        input: such as 224×224 rgb.
-        training_seconds: None where not recorded.
-        evaluation: its stored evaluation.
-    """
-
-    name: str
-    net: str
-    parameters: int | None
-    weights_bytes: int
-    input: str
-    training_seconds: float | None
-    evaluation: Evaluation
+    name: str  # what it is called in the comparison, unique
+    net: str  # name of its net
+    parameters: int | None  # how many numbers it learned, None where not recorded
+    weights_bytes: int  # size of its weights' file
+    input: str  # such as 224×224 rgb
+    training_seconds: float | None  # None where not recorded
+    evaluation: Evaluation  # its stored evaluation
 
     @property
     def rate(self) -> float:
@@ -62,15 +52,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A model against the first, on the same samples.
+    """A model against the first, on the same samples."""
 
-    Attributes:
-        name: the model.
-        paired: what the kind of answer found.
-    """
-
-    name: str
-    paired: Paired
+    name: str  # the model
+    paired: Paired  # what the kind of answer found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +191,7 @@ def _difference(first: Evaluation, other: Entry) -> Difference:
 def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
     """Return the group of each of the first's samples, in whose order the second's are `order_N`; None for none.
 
-    Raises:
-        DataError: both have groups, and others.
+    Raises DataError: both have groups, and others.
     """
     known = [] if first.groups is None else [group_indices(first.groups)]
     if second.groups is not None:

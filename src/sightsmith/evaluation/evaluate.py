@@ -42,7 +42,6 @@ def evaluate(
     figures into its manifest; the predictor then still holds the bundle as it was, so open it again.
 
     Args:
-        predictor: the model.
         data: a split of the model's own data by name, other data with the same classes, or where the model's own has
             moved to; None takes the model's own.
         options: how to open that data; of the own data `group_by` alone, of which the intervals then are.
@@ -50,14 +49,12 @@ def evaluate(
         missing_ok: accept data without a sample of some of the model's classes.
         report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
-        quiet: show no progress.
 
     Returns:
         The evaluation, with the path of the page where one was written, and `not_kept` where the bundle, on a disk
         that may not be written, say, did not take it.
 
-    Raises:
-        DataError: the data cannot be used; see `test_data.py`.
+    Raises DataError: the data cannot be used; see `test_data.py`.
     """
     chosen = open_evaluation_data(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
     done = measure.measure_model(predictor, chosen, batch=batch, quiet=quiet)

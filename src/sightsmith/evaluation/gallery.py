@@ -14,10 +14,8 @@ from sightsmith.evaluation.record import Evaluation
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.sections import Piece
 
-SIDE = 168
-"""Longest side of a thumbnail, in pixels."""
-EACH = 12
-"""Pictures a gallery."""
+SIDE = 168  # Longest side of a thumbnail, in pixels
+EACH = 12  # Pictures a gallery
 
 LookAgain = Callable[[Sequence[Picture]], Iterable[Any]]
 """Answers pictures with every output, in order; None where one can no longer be decoded."""
@@ -60,11 +58,9 @@ def build(
     """Build the galleries; a gallery with no picture is left out.
 
     Args:
-        evaluation: what the model answered.
         picture_of: from a sample's key to its picture.
         look_again: answers the chosen pictures with every output.
         input_settings: how pictures became the net's input.
-        each: pictures a gallery.
     """
     picks = part_of(evaluation.kind, "report").picks(evaluation, each)
     order = np.unique(np.concatenate([pick.samples_N for pick in picks])).tolist()

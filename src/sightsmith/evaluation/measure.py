@@ -26,13 +26,10 @@ def measure_model(
     Pictures that cannot be read are left out of the metrics, counted and named.
 
     Args:
-        predictor: the model.
         chosen: the samples, their targets being indices of the model's names (`evaluation/test_data.py`).
         batch: pictures a step; None lets the predictor choose.
-        quiet: show no progress.
 
-    Raises:
-        DataError: no picture could be read.
+    Raises DataError: no picture could be read.
     """
     start = time.perf_counter()
     samples, answers, unread = _gather(predictor, chosen.samples, batch, quiet)

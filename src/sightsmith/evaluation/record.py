@@ -134,11 +134,7 @@ class Evaluation:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote.
-
-        Raises:
-            DataError: there is none, or it is damaged or of another schema.
-        """
+        """Read back what `save` wrote. Raises DataError: there is none, or it is damaged or of another schema."""
         path = Path(folder) / JSON_NAME
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))

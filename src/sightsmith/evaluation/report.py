@@ -22,8 +22,7 @@ from sightsmith.kinds.parts.sections import LEVELS, Finding, Tile
 
 _PAGES = Path(__file__).with_name("pages")
 _NOT_CURVES = {"epoch", "step", "seconds", "images_per_second"}
-_CURVE_POINTS = 200
-"""Points drawn of a curve; more cannot be told apart."""
+_CURVE_POINTS = 200  # Points drawn of a curve; more cannot be told apart
 
 
 def report_html(
@@ -37,7 +36,6 @@ def report_html(
     """Return the report.
 
     Args:
-        evaluation: what was measured.
         manifest: the model's papers.
         galleries: pictures to show (`gallery.build`).
         training_csv: the text of training's metrics.csv, for its curves; empty where there is none.

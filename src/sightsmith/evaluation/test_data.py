@@ -21,33 +21,22 @@ from sightsmith.kinds import KINDS
 
 _OTHER = "Give other data with --data (of `export`: --prove)"
 _ANY = SourceOptions()
-_NAMED = 8
-"""Class names listed in a message."""
+_NAMED = 8  # Class names listed in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationData:
-    """Samples to measure a model on; their targets are indices of the model's classes.
+    """Samples to measure a model on; their targets are indices of the model's classes."""
 
-    Attributes:
-        samples: the samples.
-        location: where they come from.
-        format: the source's format.
-        split: which split, or "all".
-        own: whether they are from the data the model was trained on.
-        content_hash: gives the SHA-256 of a sample's picture.
-        skipped: pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong.
-        warning: why the figures may mislead; empty where nothing is known.
-    """
-
-    samples: Sequence[Sample]
-    location: str
-    format: str
-    split: str
-    own: bool
-    content_hash: Callable[[Sample], bytes]
+    samples: Sequence[Sample]  # the samples
+    location: str  # where they come from
+    format: str  # the source's format
+    split: str  # which split, or "all"
+    own: bool  # whether they are from the data the model was trained on
+    content_hash: Callable[[Sample], bytes]  # gives the SHA-256 of a sample's picture
+    # pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong
     skipped: tuple[Skipped, ...] = ()
-    warning: str = ""
+    warning: str = ""  # why the figures may mislead; empty where nothing is known
 
     def to_json(self) -> dict[str, Any]:
         told = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
@@ -65,7 +54,6 @@ def open_evaluation_data(
     """Return the samples that a verb's argument names; the one place that tells a split from other data.
 
     Args:
-        bundle: the model.
         data: a split of the model's own data by its name (train, val, test), other data by its path or name, or None
             for `split` of its own. A folder called like a split is written `./test`.
         split: which split, if `data` names none; of other data only if that has splits.
@@ -105,13 +93,10 @@ def own_split(
     """Return the samples that training put into a split.
 
     Args:
-        bundle: the model.
-        split: which split.
         group_by: column or pattern that names the group of a sample; None takes what the model was trained with.
         missing_ok: accept a split without a sample of some of the classes.
 
-    Raises:
-        DataError: the data is no longer where it was or has changed, or the split lacks samples.
+    Raises DataError: the data is no longer where it was or has changed, or the split lacks samples.
     """
     data = bundle.manifest.data
     location = data.get("location")
@@ -176,14 +161,11 @@ def given_data(
     """Return the samples of data that somebody named: the stored split where it is the model's own data, moved.
 
     Args:
-        bundle: the model.
-        source: the data.
         split: which split, where there are any.
         missing_ok: accept other data without a sample of some of the model's classes.
         grouped: the source was opened with a rule for its groups; else its own data has those of its training.
 
-    Raises:
-        DataError: its truths are of another kind, the class names differ, or no sample is left.
+    Raises DataError: its truths are of another kind, the class names differ, or no sample is left.
     """
     _check_kind(bundle, source)
     splits = Splits.from_json(bundle.splits())
@@ -248,13 +230,11 @@ def other_data(
     Where the source names splits, only its `split` is taken; else everything.
 
     Args:
-        source: the data.
         names: the model's.
         split: which split, where the source has any.
         missing_ok: accept data without a sample of some of the model's classes; averages then leave them out.
 
-    Raises:
-        DataError: the class names differ, or no sample is left.
+    Raises DataError: the class names differ, or no sample is left.
     """
     present = {sample.split for sample in source.samples} & set(SPLITS)
     if present and split not in present:

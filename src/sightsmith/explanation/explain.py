@@ -44,7 +44,6 @@ def explain(
 
     Args:
         model: an opened model, or where its bundle lies.
-        picture: the picture.
         method: name of a file in `explanation/methods/`; None takes the one of the kind of answer.
         label: what to explain, such as a class; None takes the predicted one.
         sanity: judge the map too (`sanity.py`), some hundred passes more.

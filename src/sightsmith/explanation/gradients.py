@@ -26,19 +26,12 @@ from sightsmith.tasks.parts.normalise import Normalise
 
 @dataclass(frozen=True, slots=True)
 class TorchNet:
-    """A net and what surrounds it.
+    """A net and what surrounds it."""
 
-    Attributes:
-        net: in evaluation mode, fp32, on the CPU.
-        name: the net's name.
-        normalise: from pixels 0…255 to the net's input.
-        score_of: the task's score of an aspect, from the net's answers (B, …) to (B,).
-    """
-
-    net: ClassifierNet
-    name: str
-    normalise: nn.Module
-    score_of: Callable[[Tensor, Aspect], Tensor]
+    net: ClassifierNet  # in evaluation mode, fp32, on the CPU
+    name: str  # the net's name
+    normalise: nn.Module  # from pixels 0…255 to the net's input
+    score_of: Callable[[Tensor, Aspect], Tensor]  # the task's score of an aspect, from the net's answers (B, …) to (B,)
 
     @classmethod
     def of(cls, bundle: Bundle, nets: Mapping[str, ClassifierNet] | None = None) -> Self:
@@ -55,8 +48,7 @@ class TorchNet:
     def last_map(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> tuple[Tensor, Tensor]:
         """Return the last feature map of one input and its gradient of the aspect's score, both (D, h, w).
 
-        Raises:
-            SettingsError: the net has no single last feature map, or its answer does not depend on the map.
+        Raises SettingsError: the net has no single last feature map, or its answer does not depend on the map.
         """
         features = self.net.features(self.images(pixels_HWC[None]))
         if not isinstance(features, Tensor):

@@ -82,13 +82,11 @@ class Explanation:
 
         Args:
             target: where the overlay goes; its ending becomes .png, the raw values' .npy.
-            overwrite: replace what stands there.
 
         Returns:
             The two paths.
 
-        Raises:
-            OutputExistsError: one of them exists and `overwrite` is false, or `target` is a folder.
+        Raises OutputExistsError: one of them exists and `overwrite` is false, or `target` is a folder.
         """
         if Path(target).is_dir():
             raise OutputExistsError(

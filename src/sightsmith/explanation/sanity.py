@@ -24,10 +24,8 @@ from sightsmith.runtime.backends import torch as torch_backend
 
 _STEPS = 32
 _RANDOM_MAPS = 4
-_FINE = 0.75
-"""Half a cell in pixels up to which a map counts as one value a pixel."""
-_BLUR = 1 / 10
-"""Standard deviation of insertion's starting blur, as a share of the longer side."""
+_FINE = 0.75  # Half a cell in pixels up to which a map counts as one value a pixel
+_BLUR = 1 / 10  # Standard deviation of insertion's starting blur, as a share of the longer side
 
 
 def judge(
@@ -36,10 +34,7 @@ def judge(
     """Score a map, and random maps of the same coarseness beside it.
 
     Args:
-        model: the model.
         method: the method's file.
-        pixels_HWC: the input that was explained.
-        aspect: what was explained.
         raw_hw: the method's evidence.
     """
     deletion, insertion = scores(model, pixels_HWC, aspect, raw_hw)

@@ -42,8 +42,7 @@ class Subject:
     def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the evidence for an aspect at each position of one input, (h, w), that the graph itself gives.
 
-        Raises:
-            SettingsError: the model has no such output.
+        Raises SettingsError: the model has no such output.
         """
         kind = self.runner.kind
         outputs = (self.runner.outputs[0], kind.EVIDENCE)
@@ -55,8 +54,7 @@ class Subject:
     def net(self) -> "TorchNet":
         """The net in PyTorch, fp32, rebuilt from the bundle's weights.
 
-        Raises:
-            BackendError: PyTorch is not installed.
+        Raises BackendError: PyTorch is not installed.
         """
         if self._net is not None:
             return self._net

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.images import Picture, decode, picture_size
+from sightsmith.core.images import Picture, decode, picture_size, sniff
 from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
 from sightsmith.core.ports import Port
 from sightsmith.core.preprocessing import Preprocessing
@@ -21,12 +21,10 @@ from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
 Item = Picture
 Settings = Preprocessing
-PIXELS = "pixels"
-"""Name of the one array, (H, W, C) uint8."""
+PIXELS = "pixels"  # Name of the one array, (H, W, C) uint8
 
 _MAX_BYTES = 1_000_000
 _MAX_SIDE = 1024
-_SUFFIXES = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"RIFF", ".webp"), (b"BM", ".bmp"), (b"P", ".ppm"))
 
 
 def ports(settings: Settings) -> dict[str, Port]:
@@ -36,8 +34,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:
     """Return the pixels of a picture, (H, W, C) uint8.
 
-    Raises:
-        PictureError: the picture cannot be decoded within the bounds.
+    Raises PictureError: the picture cannot be decoded within the bounds.
     """
     return {PIXELS: settings.apply(item, max_pixels=bounds.max_pixels, seconds=bounds.seconds)}
 
@@ -63,7 +60,8 @@ def encode(item: Item) -> bytes:
 
 def suffix(encoded: bytes) -> str:
     """Return the ending of the file that an encoded picture is stored in."""
-    return next((ending for magic, ending in _SUFFIXES if encoded.startswith(magic)), ".tif")
+    found = sniff(encoded)
+    return found[0] if found else ".tif"
 
 
 def describe(settings: Settings) -> str:

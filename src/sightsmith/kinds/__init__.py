@@ -54,8 +54,7 @@ from sightsmith.core.settings import from_mapping
 
 __path__ = extend_path(__path__, __name__)
 
-FIRST = "labels"
-"""The kind of what was written before kinds had names, and of sources that name none."""
+FIRST = "labels"  # The kind of what was written before kinds had names, and of sources that name none
 
 KINDS = Catalogue("sightsmith.kinds", "kind of answer", inside="value")
 
@@ -68,7 +67,6 @@ def part_of(kind: str, part: str) -> ModuleType:
 def options_of(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a kind's answers, those in `asked` among them.
 
-    Raises:
-        SettingsError: the kind has no such option, or a value is of the wrong type or out of range.
+    Raises SettingsError: the kind has no such option, or a value is of the wrong type or out of range.
     """
     return asdict(from_mapping(part_of(kind, "options").Options, asked, where=f"options of {kind}"))

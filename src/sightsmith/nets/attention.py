@@ -102,10 +102,6 @@ class AttentionNet(ClassifierNet):
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
-    """Build the net.
-
-    Raises:
-        SettingsError: the input is smaller than 8×8.
-    """
+    """Build the net. Raises SettingsError: the input is smaller than 8×8."""
     smallest_input("attention", _SMALLEST, height, width)
     return AttentionNet(settings, channels=channels, classes=classes)

@@ -13,8 +13,15 @@ from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
-from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NativeInput, NetInfo, SettingInfo, WeightsRecord
-from sightsmith.nets.parts.settings import describe_settings
+from sightsmith.nets.parts.records import (
+    RANDOM_WEIGHTS,
+    BuiltNet,
+    NativeInput,
+    NetInfo,
+    SettingInfo,
+    WeightsRecord,
+    describe_settings,
+)
 from sightsmith.nets.parts.weights import load_weights
 
 __all__ = [
@@ -67,8 +74,7 @@ def _matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
 def describe_net(name: str) -> NetInfo:
     """Tell all that is known of a net before it is built, its number of parameters included.
 
-    Raises:
-        SettingsError: no net has that name; the message has the nearest ones.
+    Raises SettingsError: no net has that name; the message has the nearest ones.
     """
     if _is_own(name):
         return dataclasses.replace(_describe_own(name), parameters=_count_own(name))

@@ -103,10 +103,6 @@ class SmallCNN(ClassifierNet):
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
-    """Build the net.
-
-    Raises:
-        SettingsError: the input is smaller than 8×8.
-    """
+    """Build the net. Raises SettingsError: the input is smaller than 8×8."""
     smallest_input("smallcnn", _SMALLEST, height, width)
     return SmallCNN(settings, channels=channels, classes=classes, height=height, width=width)

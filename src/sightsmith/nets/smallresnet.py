@@ -85,10 +85,6 @@ class SmallResNet(ClassifierNet):
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
-    """Build the net.
-
-    Raises:
-        SettingsError: the input is smaller than 4×4.
-    """
+    """Build the net. Raises SettingsError: the input is smaller than 4×4."""
     smallest_input("smallresnet", _SMALLEST, height, width)
     return SmallResNet(settings, channels=channels, classes=classes, smallest_side=min(height, width))

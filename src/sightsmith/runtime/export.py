@@ -36,23 +36,14 @@ _ROUNDS, _SECONDS, _ENOUGH = 3, 0.2, 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proved:
-    """One backend in one precision, as it was proved.
+    """One backend in one precision, as it was proved."""
 
-    Attributes:
-        backend: name of the backend.
-        precision: what it computed in.
-        proof: what came of the witnesses.
-        comparison: what came of the labelled pictures, None where there were none.
-        rate: pictures a second on this machine, inputs ready in memory.
-        description: what computed.
-    """
-
-    backend: str
-    precision: str
-    proof: Proof
-    comparison: Comparison | None
-    rate: float
-    description: str
+    backend: str  # name of the backend
+    precision: str  # what it computed in
+    proof: Proof  # what came of the witnesses
+    comparison: Comparison | None  # what came of the labelled pictures, None where there were none
+    rate: float  # pictures a second on this machine, inputs ready in memory
+    description: str  # what computed
 
     def to_json(self) -> dict[str, Any]:
         proof = self.proof.to_json()
@@ -69,16 +60,11 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export made.
+    """What an export made."""
 
-    Attributes:
-        bundle: the bundle, with the exports in it.
-        proved: every backend and precision, in the order they were proved.
-        skipped: (name, reason) of each picture that was to prove the metric and cannot be used.
-    """
-
-    bundle: Bundle
-    proved: tuple[Proved, ...]
+    bundle: Bundle  # the bundle, with the exports in it
+    proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
+    # (name, reason) of each picture that was to prove the metric and cannot be used
     skipped: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -105,13 +91,11 @@ def export(
 
     Args:
         bundle: the bundle or where it lies; needs torch.
-        to: names of the backends.
         prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine computes in.
         max_drop: how far the metric may fall on `prove`, in 0…1.
         min_agreement: share of `prove` that must be answered as by the trained model, near ties counting, in 0…1.
         threads: threads to compute with; 0 is as many as are usable.
-        quiet: show no progress.
 
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.

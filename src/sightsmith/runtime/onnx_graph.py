@@ -15,16 +15,14 @@ from sightsmith.core.errors import BackendError
 from sightsmith.core.ports import Port
 from sightsmith.runtime.torch_session import graph_module, rebuild
 
-_LARGEST = 2_000_000_000
-"""Bytes of weights above which they go into a file of their own: protobuf ends at 2 GiB."""
+_LARGEST = 2_000_000_000  # Bytes of weights above which they go into a file of their own: protobuf ends at 2 GiB
 _NOISY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
 def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
     """Write a graph of a bundle; the batch's axis is free, and normalisation is inside.
 
-    Raises:
-        BackendError: the net cannot be exported.
+    Raises BackendError: the net cannot be exported.
     """
     nets = rebuild(bundle)
     manifest, record = bundle.manifest, bundle.manifest.definition.graphs[graph]

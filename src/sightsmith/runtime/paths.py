@@ -8,7 +8,6 @@ import glob
 import http.client
 import io
 import os
-import re
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -17,19 +16,13 @@ from pathlib import Path
 from typing import cast
 
 from sightsmith.core.errors import PictureError
-from sightsmith.core.images import EXTENSIONS, Picture, printable
+from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
 from sightsmith.data.sources.parts.names import natural
 
-MAX_FETCH = 20 * 2**20
-"""Bytes taken from one URL, and from standard input, at the most."""
+MAX_FETCH = 20 * 2**20  # Bytes taken from one URL, and from standard input, at the most
 
 _FETCH_SECONDS = 20.0
-_MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|BM.{4}\0\0|II\*\0|MM\0\*|P[1-6][\s#]",
-    re.DOTALL,
-)
-"""How pictures begin, told from lists of paths, which may begin with BM or P1 too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ def _failed(path: Path, why: str) -> Item:
 
 def _standard_input(*, urls: bool) -> Iterator[Item]:
     buffered = cast("io.BufferedReader", sys.stdin.buffer)
-    if _MAGIC.match(buffered.peek(12)):
+    if sniff(buffered.peek(12)):
         data = sys.stdin.buffer.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
         yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.files import new_file, refuse_existing, told
-from sightsmith.core.text_streams import is_utf8
+from sightsmith.core.files import is_utf8, new_file, refuse_existing, told
 from sightsmith.kinds import KINDS, options_of
 from sightsmith.runtime.settings import Form, PredictSettings
 
@@ -27,8 +26,6 @@ class Writer:
     """Writes answers of one kind in one form.
 
     Args:
-        stream: where they go.
-        form: how.
         kind: the kind's name, under which JSON has the answer.
         asked: options of the kind's answers.
     """

@@ -62,13 +62,10 @@ def compare_on_data(
     """Compare a backend's models, by precision, with the trained model in fp32; nothing without samples.
 
     Args:
-        bundle: the trained model.
         backend: what to call the backend in a message.
-        runners: by precision.
         samples: each (item, truth).
         max_drop: how far the metric may fall, in 0…1.
         min_agreement: share of the items that must be answered alike, near ties counting, in 0…1.
-        quiet: show no progress.
 
     Raises:
         ProofError: an export is worse than allowed.

@@ -27,10 +27,8 @@ from sightsmith.kinds import KINDS
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.runtime.session import Session, default_batch
 
-Item = Any
-"""What the model's input takes; of `picture` a path, encoded bytes, an array or a PIL image."""
-Value = Any
-"""What the model's kind of answer makes, such as `Labels`."""
+Item = Any  # What the model's input takes; of `picture` a path, encoded bytes, an array or a PIL image
+Value = Any  # What the model's kind of answer makes, such as `Labels`
 
 _REPLAYED = 16
 
@@ -99,8 +97,7 @@ class Runner:
     def feeds(self, item: Item, bounds: Bounds = UNBOUNDED) -> Arrays:
         """Return the inputs that one item becomes, by name, without the batch's axis.
 
-        Raises:
-            PictureError: it cannot be read within the bounds.
+        Raises PictureError: it cannot be read within the bounds.
         """
         made: Arrays = self._input.feeds(item, self.definition.input_settings, bounds)
         return made
@@ -120,11 +117,7 @@ class Runner:
         return self._predict(iter(items), batch or default_batch(self._first.ports), self._with_first(outputs))
 
     def predict_one(self, item: Item, outputs: Sequence[str] = ()) -> Value:
-        """Answer one item.
-
-        Raises:
-            PictureError: it cannot be read.
-        """
+        """Answer one item. Raises PictureError: it cannot be read."""
         return self.decode(self.run(stack([self.feeds(item)]), self._with_first(outputs)))[0]
 
     def run(self, feeds: Arrays, outputs: Sequence[str] = ()) -> Arrays:
@@ -150,7 +143,6 @@ class Runner:
         """Answer the witnesses with every output and with the first alone, which backends may compile apart.
 
         Args:
-            witnesses: of the bundle.
             reread: read the items again too, and compare the inputs that they become.
 
         Returns:

@@ -18,21 +18,13 @@ from sightsmith.runtime.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What runs a bundle.
+    """What runs a bundle."""
 
-    Attributes:
-        backend: the backend's name.
-        module: its file.
-        precision: what it computes in.
-        tolerance: by output, how far its answers may be from the trained model's.
-        why: the reason, in words.
-    """
-
-    backend: str
-    module: ModuleType
-    precision: str
-    tolerance: Mapping[str, float]
-    why: str
+    backend: str  # the backend's name
+    module: ModuleType  # its file
+    precision: str  # what it computes in
+    tolerance: Mapping[str, float]  # by output, how far its answers may be from the trained model's
+    why: str  # the reason, in words
 
     def load(self, bundle: Bundle, folder: Path, threads: int) -> dict[str, Session]:
         """Load the graphs of a bundle, whose files for this backend lie in `folder`."""

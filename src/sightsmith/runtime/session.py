@@ -41,8 +41,7 @@ class Session(ABC):
         Returns:
             float32 by name, first axis N.
 
-        Raises:
-            SettingsError: an input has another shape or type, or there is no such output.
+        Raises SettingsError: an input has another shape or type, or there is no such output.
         """
         check_feeds(self.ports, feeds)
         return self._run(feeds, self.chosen(outputs))

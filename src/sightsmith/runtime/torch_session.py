@@ -35,8 +35,7 @@ def graphics_bf16() -> bool:
 def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
     """Build a bundle's nets again, by role: each with its weights, in evaluation mode.
 
-    Raises:
-        BundleError: the weights do not fit the net.
+    Raises BundleError: the weights do not fit the net.
     """
     definition = bundle.manifest.definition
     sizes = TASKS.module(bundle.manifest.task.name).sizes(definition.names, definition.input_settings)
@@ -70,7 +69,6 @@ def load_session(bundle: Bundle, graph: str, precision: str, threads: int) -> Se
     """Load a graph of a bundle into PyTorch, on the graphics card if there is one.
 
     Args:
-        bundle: the bundle.
         graph: the graph's name.
         precision: "fp32" or "bf16" (autocast).
         threads: threads of torch, for the whole process; 0 tries how many are quickest, on a processor.

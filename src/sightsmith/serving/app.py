@@ -26,7 +26,6 @@ def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = b
     """Return the app that serves the models of a registry, which somebody else starts and stops.
 
     Args:
-        registry: the models.
         version: what the documentation says of itself.
         leaving: whether each answer is the last one of its connection.
     """

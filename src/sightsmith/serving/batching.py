@@ -19,8 +19,7 @@ from typing import Generic, TypeVar
 
 from sightsmith.core.images import too_slow
 
-THREADS = "model"
-"""How the names of the threads begin that run models."""
+THREADS = "model"  # How the names of the threads begin that run models
 
 Pixels = TypeVar("Pixels")
 Answer = TypeVar("Answer")
@@ -32,14 +31,10 @@ class _Waiting(Generic[Pixels, Answer]):
     picture: bytes
     answer: "asyncio.Future[Answer]"
     whole: bool
-    pixels: Pixels | None = None
-    """None: not decoded yet, or it could not be."""
-    pooled: bool = True
-    """A thread of the pool decodes it."""
-    begun: float = math.inf
-    """When that thread took it up, in the event loop's time."""
-    watch: asyncio.TimerHandle | None = None
-    """Looks whether decoding it takes too long."""
+    pixels: Pixels | None = None  # None: not decoded yet, or it could not be
+    pooled: bool = True  # A thread of the pool decodes it
+    begun: float = math.inf  # When that thread took it up, in the event loop's time
+    watch: asyncio.TimerHandle | None = None  # Looks whether decoding it takes too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,6 @@ class Batcher(Generic[Pixels, Answer]):
             decode: from a picture's bytes to what the model takes; called in `decoders` and in the model's thread.
             run: from what the model takes, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
-            decoders: threads that decode.
-            batch: most pictures of one run.
             wait: seconds that a picture waits for others that are being decoded.
             limit: seconds that `decoders` may take over one picture; whoever waits for one that takes longer gets an
                 error, even where the thread cannot be stopped.
@@ -116,11 +109,9 @@ class Batcher(Generic[Pixels, Answer]):
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
-            picture: encoded.
             whole: what `run` is told; pictures that arrive together and differ in it run one kind after the other.
 
-        Raises:
-            PictureError: this picture cannot be decoded, or not in time; the others of its batch do not notice.
+        Raises PictureError: this picture cannot be decoded, or not in time; the others of its batch do not notice.
         """
         waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), whole)
         if self._tiny(picture):

@@ -12,14 +12,10 @@ from typing import Any
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEADER_SECONDS = 30.0
-"""Seconds that the header of a request may take to arrive."""
-WRITE_SECONDS = 30.0
-"""Seconds that a client may leave an answer unread."""
-LAST_SECONDS = 0.5
-"""Seconds that an idle connection stays open at the end: a request may be on its way."""
-HEADER_BYTES = 64 * 2**10
-"""Bytes that a header, or what else is no part of a body, may have."""
+HEADER_SECONDS = 30.0  # Seconds that the header of a request may take to arrive
+WRITE_SECONDS = 30.0  # Seconds that a client may leave an answer unread
+LAST_SECONDS = 0.5  # Seconds that an idle connection stays open at the end: a request may be on its way
+HEADER_BYTES = 64 * 2**10  # Bytes that a header, or what else is no part of a body, may have
 _LEAST_PIECES = 10_000
 _PIECE_BYTES = 16
 """Bytes that each piece (chunk) of a body beyond `_LEAST_PIECES` has on average; every one costs as much as a request's

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-THREADS = "decode"
-"""How the names of the threads begin that decode."""
+THREADS = "decode"  # How the names of the threads begin that decode
 
 P = ParamSpec("P")
 T = TypeVar("T")

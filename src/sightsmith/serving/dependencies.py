@@ -25,11 +25,7 @@ class Registry:
     held: Held
 
     def model(self, name: str) -> ServedModel:
-        """Return a model by name.
-
-        Raises:
-            RefusalError: 404, with the nearest names.
-        """
+        """Return a model by name. Raises RefusalError: 404, with the nearest names."""
         if name not in self.models:
             raise RefusalError(404, f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}")
         return self.models[name]
@@ -45,8 +41,7 @@ async def known_query(request: Request) -> None:
 
     Not a plain function: FastAPI runs those in threads, which it starts while it serves.
 
-    Raises:
-        RefusalError: 400, with the nearest names.
+    Raises RefusalError: 400, with the nearest names.
     """
     route = request.scope.get("route")
     known = tuple(field.alias for field in route.dependant.query_params) if isinstance(route, APIRoute) else ()
@@ -56,8 +51,7 @@ async def known_query(request: Request) -> None:
 def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:
     """Refuse query parameters that are not among `known`, or are given twice.
 
-    Raises:
-        RefusalError: 400, with the nearest names.
+    Raises RefusalError: 400, with the nearest names.
     """
     refuse_unknown(given, known, "query parameter")
     for name in given:

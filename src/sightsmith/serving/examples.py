@@ -4,10 +4,9 @@ import io
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sightsmith.core.images import decode
+from sightsmith.core.images import decode, sniff
 
-_SHOWN = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"RIFF", "image/webp"), (b"BM", "image/bmp"))
-"""How the files begin that browsers show, and their media types."""
+_NOT_SHOWN = ("image/tiff", "image/x-portable-anymap")
 
 
 class Example(NamedTuple):
@@ -23,9 +22,9 @@ def for_browsers(pictures: Iterable[bytes]) -> tuple[Example, ...]:
 
 
 def _example(picture: bytes) -> Example:
-    for start, kind in _SHOWN:
-        if picture.startswith(start):
-            return Example(picture, kind)
+    found = sniff(picture)
+    if found and found[1] not in _NOT_SHOWN:
+        return Example(picture, found[1])
     written = io.BytesIO()
     decode(picture).save(written, "PNG")
     return Example(written.getvalue(), "image/png")

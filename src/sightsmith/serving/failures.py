@@ -30,11 +30,7 @@ def busy(message: str, seconds: int = 1) -> RefusalError:
 
 
 def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: str) -> None:
-    """Raise where a key was given that means nothing here.
-
-    Raises:
-        RefusalError: 400, with the nearest known keys.
-    """
+    """Raise where a key was given that means nothing here. Raises RefusalError: 400, with the nearest known keys."""
     for key in given:
         if key not in known:
             raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")

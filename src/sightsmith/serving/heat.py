@@ -27,8 +27,6 @@ def explanation(runner: Runner, prediction: Value, aspect: Aspect, picture: byte
     Args:
         runner: the model that gave the answer.
         prediction: the answer, its evidence in it.
-        aspect: what of it is explained.
-        picture: the picture, encoded.
 
     Returns:
         `heatmap`: PNG with transparency in base64, of the upright picture's shape, 256…512 pixels long;

@@ -15,8 +15,7 @@ Bundles = Mapping[str, str | Path] | Sequence[str | Path]
 def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
     """Return each bundle's path and the name asked for it, None where it is to keep its own.
 
-    Raises:
-        SettingsError: there are no bundles.
+    Raises SettingsError: there are no bundles.
     """
     if isinstance(bundles, (str, Path)):
         bundles = [bundles]
@@ -32,8 +31,7 @@ def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
 def check_name(name: str, path: Path, taken: Mapping[str, object]) -> str:
     """Return the name when it can stand in an address and is not taken yet.
 
-    Raises:
-        SettingsError: it cannot, or it is.
+    Raises SettingsError: it cannot, or it is.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(

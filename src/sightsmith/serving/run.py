@@ -45,10 +45,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
 _ACCEPTED = 16
 """Connections taken in one turn of the event loop: asyncio takes as many as its backlog before it looks at a bound."""
-_LAST_SECONDS = 3.0
-"""Seconds that threads have to end what they do once requests under way have had theirs."""
-_GRACE_SECONDS = 10.0
-"""Seconds after which the process is ended from outside where its event loop hangs."""
+_LAST_SECONDS = 3.0  # Seconds that threads have to end what they do once requests under way have had theirs
+_GRACE_SECONDS = 10.0  # Seconds after which the process is ended from outside where its event loop hangs
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to show for them
 
 
@@ -65,7 +63,6 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     Args:
         bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
             keeps its own.
-        settings: everything else.
 
     Raises:
         PortTakenError: the address is in use; no model has been loaded then.

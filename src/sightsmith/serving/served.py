@@ -25,8 +25,7 @@ from sightsmith.serving.settings import ServeSettings
 log = logging.getLogger("sightsmith.serving")
 
 Prediction = Any
-_PATIENCE = 30.0
-"""Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging."""
+_PATIENCE = 30.0  # Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging
 
 
 _TINY_PIXELS = 65_536
@@ -113,8 +112,7 @@ class ServedModel:
     async def start(self) -> None:
         """Begin to work in the running event loop: replay the witnesses, then go on replaying them.
 
-        Raises:
-            ProofError: the model does not give the answers that its bundle promises.
+        Raises ProofError: the model does not give the answers that its bundle promises.
         """
         self.batcher.start()
         await self.check()
@@ -149,8 +147,7 @@ class ServedModel:
     def refuse_busy(self) -> None:
         """Refuse a request that the model could not take now.
 
-        Raises:
-            RefusalError: 503, the model is not ready or has no place free.
+        Raises RefusalError: 503, the model is not ready or has no place free.
         """
         health = self.health
         if not health.ready:
@@ -164,11 +161,7 @@ class ServedModel:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the model's places while a picture is under way.
-
-        Raises:
-            RefusalError: 503, as `refuse_busy`.
-        """
+        """Hold one of the model's places while a picture is under way. Raises RefusalError: 503, as `refuse_busy`."""
         self.refuse_busy()
         self.under_way += 1
         try:
@@ -179,8 +172,7 @@ class ServedModel:
     async def predict(self, picture: bytes, *, explain: bool = False) -> Prediction:
         """Return the prediction of one encoded picture, with its class map if it is to be explained.
 
-        Raises:
-            PictureError: it cannot be decoded or is too large.
+        Raises PictureError: it cannot be decoded or is too large.
         """
         return await self.batcher.answer(picture, whole=explain)
 

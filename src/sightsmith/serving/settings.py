@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.limits import MAX_PIXELS
+from sightsmith.core.placement import MAX_PIXELS
 
 _RANGES: dict[str, tuple[float, float, str]] = {
     "port": (0, 65535, "0 takes any free one"),

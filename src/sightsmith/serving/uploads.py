@@ -22,13 +22,11 @@ from sightsmith.serving.settings import ServeSettings
 RAW = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 """Content types of a raw body that the documentation names; any image/… and application/octet-stream will do."""
 
-_ENVELOPE = 10_000
-"""Bytes allowed on top of the picture for a form's or JSON's own text."""
+_ENVELOPE = 10_000  # Bytes allowed on top of the picture for a form's or JSON's own text
 
 _IMAGE_FIELD = re.compile(rb'"image"\s*:\s*"')
 
-_TEXT = 4096
-"""Bytes of a form's field that is no file; there is none that means anything here."""
+_TEXT = 4096  # Bytes of a form's field that is no file; there is none that means anything here
 
 _LEAST_HELD = 8
 """Pictures of the largest size that all requests together may hold, however short the models' queues are."""
@@ -50,8 +48,7 @@ class Held:
     def share(self) -> Iterator[Callable[[int], None]]:
         """Yield what a request calls with the number of bytes that came; at the end of the block it holds none.
 
-        Raises:
-            RefusalError: 503, the bound is reached; from the call.
+        Raises RefusalError: 503, the bound is reached; from the call.
         """
         mine = 0
 
@@ -78,13 +75,10 @@ async def read_picture(
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
 
     Args:
-        request: the request.
-        settings: the bounds.
         add: told of every piece of the body as it comes; see `Held`.
         threads: where a large text is decoded.
 
-    Raises:
-        RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
+    Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise RefusalError(
@@ -105,8 +99,7 @@ class _Body:
     """A request's body, read within its bounds."""
 
     request: Request
-    limit: int
-    """Bytes that people are told a picture may have."""
+    limit: int  # Bytes that people are told a picture may have
     add: Callable[[int], None]
 
     async def pieces(self, most: int) -> AsyncGenerator[bytes]:
@@ -208,8 +201,7 @@ def _cut_out(body: bytes) -> tuple[bytes, bytes | None]:
 
     The parser makes an object of every value and holds up all other threads meanwhile: it gets a few KB only.
 
-    Raises:
-        RefusalError: 400, too much of it is not the picture.
+    Raises RefusalError: 400, too much of it is not the picture.
     """
     if len(body) <= _ENVELOPE:
         return body, None

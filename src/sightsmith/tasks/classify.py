@@ -145,7 +145,6 @@ def graph(
     Args:
         nets: the net of the role `net`.
         input_settings: of the pictures; normalisation is the first step of the graph.
-        name: of the graph.
         outputs: which to compute: `logits` (in bundles of schema 1 `probabilities`), and `class_map`.
         settings: of the graph; `temperature` of schema 1.
     """

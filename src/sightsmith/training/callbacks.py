@@ -24,21 +24,17 @@ from sightsmith.training.ema import RunningAverage
 from sightsmith.training.optim import Schedule
 from sightsmith.training.work_folder import BEST, LAST
 
-_LOOK_EVERY = 25
-"""Steps between two looks at the loss on an accelerator, each of which waits for the device."""
-_SANE_LR = 0.01
-"""The largest learning rate that is suggested after one that was too large."""
+_LOOK_EVERY = 25  # Steps between two looks at the loss on an accelerator, each of which waits for the device
+_SANE_LR = 0.01  # The largest learning rate that is suggested after one that was too large
 
 
 class Steps(Callback):
     """Before each step: the seed of its random numbers, its learning rate, and which parameters learn.
 
     Args:
-        seed: of the training.
         order: of the training pictures, told which epoch it is.
         schedule: the learning rate of each optimiser step.
         backbone: parameters that rest while the head alone learns, and the statistics of their batch norms with them.
-        freeze_epochs: how many epochs they rest.
         clip: largest norm of the gradient; 0 for any.
     """
 
@@ -138,7 +134,6 @@ class Record(Callback):
         folder: where the curve and the best weights go.
         metric: what is watched, such as "accuracy"; higher is better.
         patience: epochs without a better score after which training stops; 0 never stops it.
-        batch_size: pictures in a batch.
         schedule: for the learning rates in the curve.
         average: where the validated weights are, None where they are the net's own.
 

@@ -17,8 +17,7 @@ from sightsmith.core.errors import TrainingError
 from sightsmith.training.callbacks import Record
 from sightsmith.training.work_folder import LAST
 
-_SAVE_EVERY = 900.0
-"""Seconds between two checkpoints inside a long epoch."""
+_SAVE_EVERY = 900.0  # Seconds between two checkpoints inside a long epoch
 
 
 class TrainingStoppedError(TrainingError):
@@ -33,7 +32,6 @@ class CheckpointWriter(Callback):
     """Checkpoints: after every epoch, every few minutes inside long ones, and when asked to stop by a signal.
 
     Args:
-        folder: where the checkpoint goes.
         record: looks at the losses before anything is saved.
         accumulate: batches of one optimiser step; a checkpoint is written between two steps only.
         notice: called with a line when a signal arrives.

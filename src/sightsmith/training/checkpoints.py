@@ -25,8 +25,7 @@ _TREE = "sightsmith.tree"
 def save_tree(tree: Mapping[str, Any], path: Path) -> None:
     """Write a tree whole or not at all; what stood at `path` stays until the new file is complete.
 
-    Raises:
-        TrainingError: the disk is full or cannot be written, or the tree holds something else than data.
+    Raises TrainingError: the disk is full or cannot be written, or the tree holds something else than data.
     """
     packer = _Packer()
     text = json.dumps(packer.pack(tree))
@@ -42,8 +41,7 @@ def save_tree(tree: Mapping[str, Any], path: Path) -> None:
 def load_tree(path: Path) -> dict[str, Any]:
     """Read what `save_tree` wrote; tensors are on the processor.
 
-    Raises:
-        TrainingError: there is none, or it is damaged.
+    Raises TrainingError: there is none, or it is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:

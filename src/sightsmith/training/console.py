@@ -13,18 +13,11 @@ from sightsmith.core.progress import duration
 from sightsmith.training.callbacks import loss_of
 from sightsmith.training.curves import Epoch
 
-_REFRESH = 0.2
-"""Least seconds between two updates of the bar."""
+_REFRESH = 0.2  # Least seconds between two updates of the bar
 
 
 class Console(Callback):
-    """The bar of the running epoch, and the lines of finished ones.
-
-    Args:
-        epochs: how many there will be.
-        batch_size: pictures in a batch.
-        quiet: show nothing.
-    """
+    """The bar of the running epoch, and the lines of finished ones."""
 
     def __init__(self, epochs: int, batch_size: int, *, quiet: bool) -> None:
         self._epochs, self._batch_size = epochs, batch_size

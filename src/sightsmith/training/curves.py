@@ -13,28 +13,17 @@ METRICS, STEPS = "metrics.csv", "steps.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    number: int
-    """Counted from 1."""
-    step: int
-    """Optimiser steps made so far."""
-    lr: float
-    """Learning rate of the last step."""
-    train_loss: float
-    """Mean over the epoch's batches, as trained (varied, mixed, smoothed)."""
-    val_loss: float
-    """Mean over the validation pictures."""
-    score: float
-    """The watched metric on the validation pictures."""
-    metric: str
-    """Its name."""
-    best: bool
-    """Whether no epoch before had a higher score."""
-    further: Mapping[str, float]
-    """What else was measured on the validation pictures, by column."""
-    seconds: float
-    """Time of the epoch, validation included."""
-    rate: float
-    """Training pictures a second, validation included."""
+    number: int  # Counted from 1
+    step: int  # Optimiser steps made so far
+    lr: float  # Learning rate of the last step
+    train_loss: float  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
+    val_loss: float  # Mean over the validation pictures
+    score: float  # The watched metric on the validation pictures
+    metric: str  # Its name
+    best: bool  # Whether no epoch before had a higher score
+    further: Mapping[str, float]  # What else was measured on the validation pictures, by column
+    seconds: float  # Time of the epoch, validation included
+    rate: float  # Training pictures a second, validation included
 
 
 class Curves:
@@ -53,8 +42,7 @@ class Curves:
     def add(self, epoch: Epoch, losses: Sequence[float]) -> None:
         """Append an epoch and the loss of each of its batches.
 
-        Raises:
-            TrainingError: the disk is full or cannot be written.
+        Raises TrainingError: the disk is full or cannot be written.
         """
         row = {
             "epoch": epoch.number,

@@ -22,17 +22,11 @@ from sightsmith.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Subset:
-    """The pictures of one split.
+    """The pictures of one split."""
 
-    Attributes:
-        pictures: their references, packed.
-        targets_N: what is learned of each, first axis N, as the kind of answer makes it.
-        strata_N: number of each one's stratum (of labels the class).
-    """
-
-    pictures: PictureIndex
-    targets_N: NDArray[Any]
-    strata_N: NDArray[np.int64]
+    pictures: PictureIndex  # their references, packed
+    targets_N: NDArray[Any]  # what is learned of each, first axis N, as the kind of answer makes it
+    strata_N: NDArray[np.int64]  # number of each one's stratum (of labels the class)
 
     def __len__(self) -> int:
         return len(self.targets_N)
@@ -40,17 +34,11 @@ class Subset:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The data of a training.
+    """The data of a training."""
 
-    Attributes:
-        source: what was opened.
-        gate: what the check found.
-        splits: which sample is in which split.
-    """
-
-    source: Source
-    gate: GateReport
-    splits: Splits
+    source: Source  # what was opened
+    gate: GateReport  # what the check found
+    splits: Splits  # which sample is in which split
 
     def part(self, split: Split) -> Subset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
@@ -84,8 +72,7 @@ class Dataset:
 def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     """Open, check and split the data of a training.
 
-    Raises:
-        DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
+    Raises DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
     """
     source = open_source(settings.data, settings)
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)

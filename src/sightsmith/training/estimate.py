@@ -23,11 +23,8 @@ def estimate(
     Args:
         learner: its `fit` is called once.
         train: the training pictures, not varied, each once.
-        val: the validation pictures.
-        validate: measures the answers to them.
         metric: which of its figures is the headline.
         work: the folder for the curve and the weights.
-        quiet: print nothing.
     """
     started = time.monotonic()
     batches, targets = zip(*train, strict=True)

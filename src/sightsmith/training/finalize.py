@@ -36,21 +36,13 @@ from sightsmith.training.work_folder import WorkFolder
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A learner that has learned; its best weights are in the work folder.
+    """A learner that has learned; its best weights are in the work folder."""
 
-    Attributes:
-        task: what it was trained for.
-        plan: what was chosen.
-        nets: its nets by role, as they were built.
-        learner: the learner.
-        read: how items become its input.
-    """
-
-    task: TaskChoice
-    plan: Plan
-    nets: Mapping[str, BuiltNet]
-    learner: Learner
-    read: Reader
+    task: TaskChoice  # what it was trained for
+    plan: Plan  # what was chosen
+    nets: Mapping[str, BuiltNet]  # its nets by role, as they were built
+    learner: Learner  # the learner
+    read: Reader  # how items become its input
 
 
 def finalize(
@@ -68,8 +60,7 @@ def finalize(
     Returns:
         The bundle, opened, and its metrics.
 
-    Raises:
-        TrainingError: the disk is full; the work folder stays.
+    Raises TrainingError: the disk is full; the work folder stays.
     """
     best = load_tree(work.best)
     learner, task = fitted.learner, fitted.task

@@ -48,8 +48,7 @@ from sightsmith.training.trainer import (
 )
 from sightsmith.training.work_folder import WorkFolder
 
-Tell = Callable[[str], None]
-"""Prints a line for people."""
+Tell = Callable[[str], None]  # Prints a line for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         settings: data, net, hyper-parameters and output folder.
         work: the folder to work in, taken and started.
         dataset: the data of `settings`, checked and split.
-        quiet: print nothing.
 
-    Raises:
-        SightsmithError: as `training.train.train`.
+    Raises SightsmithError: as `training.train.train`.
     """
     started = time.monotonic() - dataset.gate.seconds
     tell: Tell = (lambda _: None) if quiet else say
@@ -127,8 +124,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
     """Return what an interrupted training chose; empty for a new one.
 
-    Raises:
-        TrainingError: it was another dataset, or split otherwise.
+    Raises TrainingError: it was another dataset, or split otherwise.
     """
     before = work.recall()
     if before and before["fingerprint"] != dataset.fingerprint:

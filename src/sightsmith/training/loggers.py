@@ -26,12 +26,9 @@ def make_logger(settings: TrainSettings, plan: Plan, folder: Path) -> Logger | b
     """Make the logger that the settings ask for, False for none; the settings and choices are its hyperparameters.
 
     Args:
-        settings: of the training.
-        plan: what was chosen.
         folder: in which the training works; a resumed one finds its records there.
 
-    Raises:
-        SettingsError: the logger's package is not installed, or the place of its records cannot be used.
+    Raises SettingsError: the logger's package is not installed, or the place of its records cannot be used.
     """
     if settings.logger == "csv":
         return False

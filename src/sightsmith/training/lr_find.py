@@ -17,28 +17,22 @@ from torch import Tensor, nn
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import TrainingError
+from sightsmith.kinds.parts.charts import Series, line_chart, standalone
 
 _LOWEST, _HIGHEST = 1e-6, 1.0
 _STEPS = 100
 _SMOOTH = 0.9
-_DIVERGED = 4.0
-"""The sweep ends where the smoothed loss is this many times the best."""
+_DIVERGED = 4.0  # The sweep ends where the smoothed loss is this many times the best
 _LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What the sweep found.
+    """What the sweep found."""
 
-    Attributes:
-        rates: the learning rates tried, rising.
-        losses: the smoothed loss at each.
-        suggestion: where the loss fell fastest per decade of the learning rate.
-    """
-
-    rates: tuple[float, ...]
-    losses: tuple[float, ...]
-    suggestion: float
+    rates: tuple[float, ...]  # the learning rates tried, rising
+    losses: tuple[float, ...]  # the smoothed loss at each
+    suggestion: float  # where the loss fell fastest per decade of the learning rate
 
     def to_csv(self) -> str:
         text = io.StringIO()
@@ -48,27 +42,15 @@ class Sweep:
         return text.getvalue()
 
     def to_svg(self) -> str:
-        """Return the curve as a drawing, the learning rate on a logarithmic axis and the suggestion marked."""
-        wide, high, edge = 640, 360, 40
-        first, last = math.log10(self.rates[0]), math.log10(self.rates[-1])
-        low, top = min(self.losses), max(self.losses)
-
-        def place(rate: float, loss: float) -> tuple[float, float]:
-            across = edge + (math.log10(rate) - first) / max(last - first, 1e-9) * (wide - 2 * edge)
-            return across, high - edge - (loss - low) / max(top - low, 1e-9) * (high - 2 * edge)
-
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, self.rates, self.losses))
-        at, _ = place(self.suggestion, low)
-        decades = range(math.ceil(first), math.floor(last) + 1)
-        ticks = "".join(f'<text x="{place(10.0**n, low)[0]:.1f}" y="{high - 15}">1e{n}</text>' for n in decades)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-size="12">'
-            f'<rect width="{wide}" height="{high}" fill="white"/>{ticks}'
-            f'<polyline points="{points}" fill="none" stroke="#1f5fa8" stroke-width="2"/>'
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{edge}" y2="{high - edge}" stroke="#c2410c" stroke-dasharray="4"/>'
-            f'<text x="{at + 6:.1f}" y="{edge}">learning rate {self.suggestion:.2g}</text>'
-            f'<text x="{edge}" y="20">loss (smoothed) while the learning rate climbs</text></svg>'
-        )
+        """Return the curve as a drawing, over the logarithm of the learning rate."""
+        points = [(math.log10(rate), loss) for rate, loss in zip(self.rates, self.losses, strict=True)]
+        low, high = min(self.losses), max(self.losses)
+        chosen = math.log10(self.suggestion)
+        series = [
+            Series(name="loss (smoothed)", points=points),
+            Series(name=f"learning rate {self.suggestion:.2g}", points=[(chosen, low), (chosen, high)], css="b"),
+        ]
+        return standalone(line_chart(series, "learning rate, power of ten", "loss"))
 
 
 def find_lr(
@@ -83,15 +65,13 @@ def find_lr(
     """Sweep the learning rate; the module's weights are put back afterwards.
 
     Args:
-        module: what is trained.
         loss_of: its loss on a batch, in the precision of the training.
         batches: training batches; they come again where there are too few.
         make_optimizer: makes an optimiser of the module's parameters; its groups have a `scale`.
         seed: of the net's own random numbers.
         clip: largest norm of the gradient, as in training; 0 for any.
 
-    Raises:
-        TrainingError: the loss is not a number before anything can be seen.
+    Raises TrainingError: the loss is not a number before anything can be seen.
     """
     before = copy.deepcopy(module.state_dict())
     module.train()

@@ -24,7 +24,6 @@ class Descent(LightningModule):
     them in turn. Logs `train_loss` (their sum) and each figure of validation as `val_NAME`.
 
     Args:
-        learner: what learns.
         make_optimisers: makes the optimisers, in the order of `learner.OPTIMISERS`.
         validate: measures the answers to the validation items.
     """

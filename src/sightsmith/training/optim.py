@@ -17,14 +17,10 @@ from torch import nn
 class Schedule:
     """The learning rate of each optimiser step, a function of the step alone."""
 
-    peak: float
-    """Learning rate after the warm-up."""
-    steps: int
-    """Optimiser steps of the whole training."""
-    warmup: int
-    """Optimiser steps of the warm-up."""
-    kind: Literal["cosine", "constant"] = "cosine"
-    """How it goes on after the warm-up."""
+    peak: float  # Learning rate after the warm-up
+    steps: int  # Optimiser steps of the whole training
+    warmup: int  # Optimiser steps of the warm-up
+    kind: Literal["cosine", "constant"] = "cosine"  # How it goes on after the warm-up
 
     def at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -42,9 +38,6 @@ def parameter_groups(
     """Split the parameters: decayed (matrices and filters) and not (biases, norms), of the backbone and of the head.
 
     Args:
-        nets: the nets.
-        head: the parameters of their heads.
-        weight_decay: of the decayed ones.
         head_scale: how many times faster the head learns; each group keeps it as `scale`.
     """
     heads = {id(parameter) for parameter in head}

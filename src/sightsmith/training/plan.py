@@ -21,16 +21,12 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.inputs.parts.survey import Survey, Wanted
 from sightsmith.nets.build import NativeInput, NetInfo, describe_net, fetch_weights
-from sightsmith.training.devices import best_device, best_precision
 from sightsmith.training.settings import TrainSettings
 
-SMALL = 64
-"""Sides up to this many pixels count as small pictures."""
-_FEW = 10_000
-"""Fewer training pictures than this, small ones, are also turned, scaled and relit."""
+SMALL = 64  # Sides up to this many pixels count as small pictures
+_FEW = 10_000  # Fewer training pictures than this, small ones, are also turned, scaled and relit
 _LARGE_SIDE = 224
-_STEP = 4
-"""Sizes of small inputs are multiples of this."""
+_STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
 
 
@@ -85,9 +81,6 @@ def choose_within_reach(
     """Resolve as `choose`, but without published weights that nobody asked for and that cannot be fetched.
 
     Args:
-        settings: the settings.
-        survey: of the training pictures.
-        machine: this one.
         tell: is called with a line that says what was wanted, why it is not to be had, and the way out.
     """
     plan = choose(settings, survey, machine)
@@ -105,8 +98,7 @@ def choose_within_reach(
 def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     """Resolve what the settings leave open.
 
-    Raises:
-        SettingsError: a device that is absent, an unknown net, or weights that it does not have.
+    Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
     small = survey.side <= SMALL
     model = _model(settings, survey)
@@ -278,6 +270,7 @@ def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
     return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
 
 
+_UNVARIED = Augmentation()
 _UNASKED = ("auto", "none", None, 0.0)
 _VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase")
 
@@ -291,16 +284,16 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     off, count = settings.augment == "none", survey.count
     flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
     few = settings.augment == "auto" and small and count < _FEW
-    plan = Augmentation(
-        policy=settings.augment if settings.augment in {"trivial", "rand"} else "none",
-        flip=flip,
-        shift=_given(settings.shift, 0.1 if small and not off else 0.0),
-        crop_share=_given(settings.crop_share, 1.0 if small or off else 0.25),
-        rotate=_given(settings.rotate, 10.0 if few else 0.0),
-        zoom=_given(settings.zoom, 0.2 if few else 0.0),
-        jitter=_given(settings.jitter, 1.0 if few else 0.0),
-        erase=settings.erase,
-    )
+    chosen = {
+        "shift": 0.1 if small and not off else 0.0,
+        "crop_share": 1.0 if small or off else 0.25,
+        "rotate": 10.0 if few else 0.0,
+        "zoom": 0.2 if few else 0.0,
+        "jitter": 1.0 if few else 0.0,
+    }
+    given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
+    policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
+    plan = Augmentation(policy=policy, flip=flip, **(chosen | given))
     reasons = [f"{count:,} small pictures are few"] if few else []
     if settings.flip == "auto" and not off:
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
@@ -309,10 +302,6 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
 
 def _asked(value: str) -> Choice | None:
     return None if value == "auto" else Choice(value, "")
-
-
-def _given(value: float | None, chosen: float) -> float:
-    return chosen if value is None else value
 
 
 def _open(given: Any, make: Callable[[], tuple[Any, str]]) -> Choice:
@@ -329,17 +318,30 @@ def _plain(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Augmentation):
-        told = {
-            "policy": value.policy if value.policy != "none" else "",
-            "flip": value.flip if value.flip != "none" else "",
-            "shift": f"{value.shift:g}" if value.shift else "",
-            "crop from": f"{value.crop_share:g}" if value.crop_share < 1 else "",
-            "rotate": f"{value.rotate:g}" if value.rotate else "",
-            "zoom": f"{value.zoom:g}" if value.zoom else "",
-            "jitter": f"{value.jitter:g}" if value.jitter else "",
-            "erase": f"{value.erase:g}" if value.erase else "",
-        }
-        return ", ".join(f"{name} {text}" for name, text in told.items() if text) or "none"
+        varied = {name: one for name, one in asdict(value).items() if one != getattr(_UNVARIED, name)}
+        told = (
+            f"{name.replace('_', ' ')} {one if isinstance(one, str) else f'{one:g}'}" for name, one in varied.items()
+        )
+        return ", ".join(told) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def best_device() -> tuple[str, str]:
+    """Return the fastest device that torch can use here: cuda, mps or cpu."""
+    if torch.cuda.is_available():
+        return "cuda", torch.cuda.get_device_name()
+    if torch.backends.mps.is_available():
+        return "mps", "the graphics of this machine"
+    return "cpu", "no GPU found"
+
+
+def best_precision(device: str, machine: Machine) -> tuple[str, str]:
+    """Return bf16 where a device multiplies it itself, else fp32."""
+    if device.startswith("cuda"):
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ("bf16", "the GPU multiplies it itself") if able else ("fp32", "the GPU has no bf16")
+    if device == "cpu" and machine.bf16:
+        return "bf16", f"the processor multiplies it itself ({'AMX' if machine.amx else 'AVX512-BF16'})"
+    return "fp32", "no bf16 in hardware"

@@ -143,11 +143,7 @@ class TrainSettings(SourceOptions):
 
     @property
     def bundle_path(self) -> Path:
-        """`out`, once it is known.
-
-        Raises:
-            SettingsError: it was left open, and nobody has chosen a name yet.
-        """
+        """`out`, once it is known. Raises SettingsError: it was left open, and nobody has chosen a name yet."""
         if self.out is None:
             raise SettingsError("train: out must be given here, the folder that the bundle is written to.")
         return Path(self.out)

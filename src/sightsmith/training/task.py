@@ -8,8 +8,7 @@ from sightsmith.core.settings import from_mapping
 from sightsmith.tasks import TASKS
 from sightsmith.training.settings import TrainSettings
 
-DEFAULT = "classify"
-"""The task that is trained where the settings name no other."""
+DEFAULT = "classify"  # The task that is trained where the settings name no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,7 @@ class TaskChoice:
 def choose_task(settings: TrainSettings) -> TaskChoice:
     """Return the task that is trained.
 
-    Raises:
-        SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others.
+    Raises SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others.
     """
     given = dict(settings.task)
     name = str(given.pop("name", DEFAULT))

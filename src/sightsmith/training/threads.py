@@ -35,7 +35,6 @@ class Threads(Callback):
     Args:
         asked: the number that was asked for.
         fixed: keep the number that training starts with.
-        batch_size: pictures in a step.
         tell: called with a line when the number is chosen or changes.
     """
 

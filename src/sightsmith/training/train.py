@@ -22,7 +22,6 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
 
     Args:
         settings: what to train on, what, how, and where to.
-        quiet: print nothing.
 
     Raises:
         OutputExistsError: `settings.out` is taken and nobody said that it may go, or a training is running there.

@@ -30,8 +30,7 @@ _NOISY = ("lightning.pytorch", "lightning.fabric")
 class Loaders:
     train: Loader
     val: Loader
-    in_memory: bool
-    """All pictures are in memory, ready for the net, so no worker is needed."""
+    in_memory: bool  # All pictures are in memory, ready for the net, so no worker is needed
 
     def close(self) -> None:
         self.train.close()
@@ -96,8 +95,7 @@ def _fetcher(settings: TrainSettings, read: Reader, part: Subset, vary: Augmenta
 def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Make the Trainer: one device, no bar, no files of its own.
 
-    Raises:
-        SettingsError: the logger's package is not installed, or the place of its records cannot be used.
+    Raises SettingsError: the logger's package is not installed, or the place of its records cannot be used.
     """
     kind, _, number = plan.device.value.partition(":")
     return Trainer(

@@ -36,8 +36,7 @@ class WorkFolder:
     Attributes:
         path: the folder, `OUT.train` beside OUT.
 
-    Raises:
-        SettingsError: OUT has no name of its own, as `.` has not.
+    Raises SettingsError: OUT has no name of its own, as `.` has not.
     """
 
     def __init__(self, out: Path) -> None:
@@ -147,11 +146,7 @@ class WorkFolder:
         self.write(_CHOSEN, json.dumps(chosen, indent=1))
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file of the folder.
-
-        Raises:
-            TrainingError: it cannot be written.
-        """
+        """Write a text file of the folder. Raises TrainingError: it cannot be written."""
         try:
             write_text(self.path / name, text)
         except OSError as error:

@@ -12,8 +12,7 @@ from sightsmith.core.counts import first_few, many
 from sightsmith.core.names import folded, hidden_difference
 from sightsmith.data.verdict import Checked, Verdict
 
-_LISTED = 10
-"""Classes that a message names."""
+_LISTED = 10  # Classes that a message names
 ORDER = 60
 KINDS = ("labels",)
 FATAL = frozenset({"one-class", "empty-class", "single-picture", "not-in-train"})

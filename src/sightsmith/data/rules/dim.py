@@ -6,8 +6,7 @@ from sightsmith.core.counts import many
 from sightsmith.data.verdict import Checked, Verdict
 
 ORDER = 80
-_DIM = 32
-"""16-bit pictures that reach no higher than this in their upper byte have 13 bits or fewer."""
+_DIM = 32  # 16-bit pictures that reach no higher than this in their upper byte have 13 bits or fewer
 
 
 def find(data: Checked, verdict: Verdict) -> None:

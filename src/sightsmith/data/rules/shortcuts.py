@@ -20,11 +20,9 @@ ORDER = 100
 KINDS = ("labels",)
 
 _FOLDS = 5
-_FEWEST_GROUPS = 8
-"""A class with fewer groups is left out: its folds would be of one group or none."""
+_FEWEST_GROUPS = 8  # A class with fewer groups is left out: its folds would be of one group or none
 _MOST_BINS = 32
-_IN_A_BIN = 10
-"""Pictures that a bin of a measured property has at least, on average."""
+_IN_A_BIN = 10  # Pictures that a bin of a measured property has at least, on average
 _DEVIATIONS = 3.5
 """Half the interval in standard errors: one false alarm in about 4,000 for each property, some 500 for all eight."""
 _MARGIN = 0.1
@@ -36,40 +34,24 @@ TOGETHER = "all together"
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property of N pictures.
+    """One property of N pictures."""
 
-    Attributes:
-        name: for people.
-        values: (N,) numbers, or positions in `names`.
-        names: of the values, or empty for a number.
-        by_content: whether what the picture shows changes it, too.
-        unit: of a number, with a format for it.
-    """
-
-    name: str
-    values: NDArray[np.number]
-    names: tuple[str, ...] = ()
-    by_content: bool = False
-    unit: str = "{:,.0f} px"
+    name: str  # for people
+    values: NDArray[np.number]  # (N,) numbers, or positions in `names`
+    names: tuple[str, ...] = ()  # of the values, or empty for a number
+    by_content: bool = False  # whether what the picture shows changes it, too
+    unit: str = "{:,.0f} px"  # of a number, with a format for it
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """How well a property tells the class.
+    """How well a property tells the class."""
 
-    Attributes:
-        name: of the property.
-        recall: cross-validated mean recall of the classes, in 0…1.
-        low: lower end of its interval.
-        high: upper end of its interval.
-        chance: the mean recall of guessing.
-    """
-
-    name: str
-    recall: float
-    low: float
-    high: float
-    chance: float
+    name: str  # of the property
+    recall: float  # cross-validated mean recall of the classes, in 0…1
+    low: float  # lower end of its interval
+    high: float  # upper end of its interval
+    chance: float  # the mean recall of guessing
 
 
 def find(data: Checked, verdict: Verdict) -> None:

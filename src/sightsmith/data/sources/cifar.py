@@ -14,11 +14,7 @@ def detect(path: Path) -> bool:
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
-    """Read the arrays.
-
-    Raises:
-        DataError: the files are missing, cut short, or of the pickled version.
-    """
+    """Read the arrays. Raises DataError: the files are missing, cut short, or of the pickled version."""
     folder = find_folder(Path(location))
     if folder is None and is_pickled(Path(location)):
         raise DataError(

@@ -15,11 +15,7 @@ _LEVELS = 16
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
-    """Load the digits.
-
-    Raises:
-        DataError: scikit-learn is not installed.
-    """
+    """Load the digits. Raises DataError: scikit-learn is not installed."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -20,8 +20,7 @@ from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import natural, split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
 
-GENERAL = True
-"""Any folder may be of this format: it is chosen where no special one fits."""
+GENERAL = True  # Any folder may be of this format: it is chosen where no special one fits
 
 _ADVICE = (
     "Give each class a folder of its own: {0}/cats/1.jpg, {0}/dogs/2.jpg; or take the labels from the files' names "
@@ -36,8 +35,7 @@ def detect(path: Path) -> bool:
 def open_source(location: str, options: SourceOptions) -> Source:
     """List the folder.
 
-    Raises:
-        DataError: not a folder, no picture in a folder of its class, or data of boxes or masks.
+    Raises DataError: not a folder, no picture in a folder of its class, or data of boxes or masks.
     """
     if not Path(location).is_dir():
         raise DataError(f"{printable(location)}: the format 'folder' needs a folder, this is a file.")

@@ -22,11 +22,7 @@ def detect(path: Path) -> bool:
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
-    """Read the arrays.
-
-    Raises:
-        DataError: no such files, or one is wrong.
-    """
+    """Read the arrays. Raises DataError: no such files, or one is wrong."""
     path = Path(location)
     images = find_idx(path) if path.is_dir() else {_set_of(path): path}
     if not images:

@@ -57,11 +57,7 @@ def detect(path: Path) -> bool:
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
-    """List the pictures.
-
-    Raises:
-        DataError: not such a layout, or (by name) nothing in the cache folder.
-    """
+    """List the pictures. Raises DataError: not such a layout, or (by name) nothing in the cache folder."""
     root = Path(location)
     if location in NAMES and options.format is None:
         root = cache_folder("imagenet")
@@ -90,8 +86,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     )
 
 
-Found = list[tuple[str, str, Split | None]]
-"""(WordNet id, path below the base, split) of each picture."""
+Found = list[tuple[str, str, Split | None]]  # (WordNet id, path below the base, split) of each picture
 
 
 def _base(root: Path) -> Path:

@@ -18,8 +18,7 @@ from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.arrays import Part, array_samples, check_part
 
-_NAMES_IN = "USiu"
-"""Kinds of arrays that can name classes: strings, bytes, whole numbers."""
+_NAMES_IN = "USiu"  # Kinds of arrays that can name classes: strings, bytes, whole numbers
 
 
 def detect(path: Path) -> bool:
@@ -30,8 +29,7 @@ def detect(path: Path) -> bool:
 def open_source(location: str, options: SourceOptions) -> Source:
     """Read the arrays.
 
-    Raises:
-        DataError: not such an archive, an array is missing or wrong, or it holds Python objects.
+    Raises DataError: not such an archive, an array is missing or wrong, or it holds Python objects.
     """
     path = Path(location)
     file = _inside(path) if path.is_dir() else path
@@ -78,8 +76,7 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
 def _check_sizes(file: Path) -> None:
     """Refuse arrays that claim more bytes than lie in the file: NumPy takes memory for all that a header says.
 
-    Raises:
-        DataError: such a claim, or a compression that cannot be read within bounds.
+    Raises DataError: such a claim, or a compression that cannot be read within bounds.
     """
     if not zipfile.is_zipfile(file):
         return  # np.load says what it is

@@ -22,8 +22,7 @@ UNIT = "feature × mean gradient of the logit"
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return the evidence for a class at each position of the last feature map, (h, w).
 
-    Raises:
-        SettingsError: the net has no such map.
+    Raises SettingsError: the net has no such map.
     """
     map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect)
     weights_D11 = slope_Dhw.mean(dim=(1, 2), keepdim=True)

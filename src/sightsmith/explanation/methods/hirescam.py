@@ -19,8 +19,7 @@ UNIT = "feature × gradient of the logit"
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
     """Return the evidence for a class at each position of the last feature map, (h, w).
 
-    Raises:
-        SettingsError: the net has no such map.
+    Raises SettingsError: the net has no such map.
     """
     map_Dhw, slope_Dhw = model.net.last_map(pixels_HWC, aspect)
     evidence_hw: NDArray[np.float32] = (slope_Dhw * map_Dhw).sum(dim=0).numpy()

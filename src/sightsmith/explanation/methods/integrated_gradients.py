@@ -16,8 +16,7 @@ from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "torch"
 UNIT = "share of the logit"
-GRAIN = 1 / 48
-"""Standard deviation, as a share of the longer side, of the blur under which the grainy shares are drawn."""
+GRAIN = 1 / 48  # Standard deviation, as a share of the longer side, of the blur under which the grainy shares are drawn
 
 _STEPS = 32
 _BATCH = 16

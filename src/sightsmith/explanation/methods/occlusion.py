@@ -20,8 +20,7 @@ UNIT = "fall of the log-probability, nats"
 GRAIN = 1 / 28
 """Standard deviation, as a share of the longer side, of the blur that hides the windows' corners when drawn."""
 
-_WINDOWS = 7
-"""Windows side by side across the longer side."""
+_WINDOWS = 7  # Windows side by side across the longer side
 CELL = 1 / (2 * _WINDOWS)
 """Side of the cells that have one value each, as a share of the longer side: the windows slide by half."""
 _TINY = 1e-7

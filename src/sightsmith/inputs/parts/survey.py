@@ -10,22 +10,16 @@ _SEEN = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    count: int
-    """Training items."""
-    side: int
-    """Median of the items' shorter sides, in pixels."""
-    grey: bool
-    """Whether all items of a sample are grey."""
-    in_memory: bool
-    """Whether the items are arrays in memory already."""
-    varied: bool = True
-    """Whether augmentation of pictures applies to the input."""
+    count: int  # Training items
+    side: int  # Median of the items' shorter sides, in pixels
+    grey: bool  # Whether all items of a sample are grey
+    in_memory: bool  # Whether the items are arrays in memory already
+    varied: bool = True  # Whether augmentation of pictures applies to the input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    side: int
-    """Height and width of the input, in pixels."""
+    side: int  # Height and width of the input, in pixels
     colour: Literal["rgb", "grey"]
     resize: Literal["crop", "squash", "letterbox"]
     like: Any = None

@@ -23,17 +23,11 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """How often answers of a given confidence are right.
+    """How often answers of a given confidence are right."""
 
-    Attributes:
-        confidence_M: mean probability of the answers in each bin; NaN in an empty one.
-        accuracy_M: share of right answers in each bin; NaN in an empty one.
-        count_M: answers in each bin.
-    """
-
-    confidence_M: Floats
-    accuracy_M: Floats
-    count_M: Integers
+    confidence_M: Floats  # mean probability of the answers in each bin; NaN in an empty one
+    accuracy_M: Floats  # share of right answers in each bin; NaN in an empty one
+    count_M: Integers  # answers in each bin
 
     @property
     def ece(self) -> float:

@@ -14,10 +14,8 @@ from sightsmith.core.counts import many
 from sightsmith.kinds.labels.figures import Bin
 from sightsmith.kinds.parts.charts import LETTER, Frame, dot, grid, legend, padded, path, shorten, svg, tag, text
 
-MAX_MATRIX = 50
-"""Classes above which a confusion matrix is no longer readable."""
-_NUMBERS_FROM = 20
-"""Pixels of a matrix cell from which its number fits in."""
+MAX_MATRIX = 50  # Classes above which a confusion matrix is no longer readable
+_NUMBERS_FROM = 20  # Pixels of a matrix cell from which its number fits in
 
 
 def coverage_chart(coverage: Sequence[float], right: Sequence[float], thresholds: Sequence[float]) -> Markup:
@@ -56,8 +54,7 @@ def reliability_chart(bins: Sequence[Bin]) -> Markup:
 def confusion_chart(confusion_KK: NDArray[np.integer], classes: Sequence[str]) -> Markup:
     """Draw a confusion matrix, rows being targets; a cell is shaded by its share of the row.
 
-    Raises:
-        ValueError: more than 50 classes.
+    Raises ValueError: more than 50 classes.
     """
     count = len(classes)
     if count > MAX_MATRIX:

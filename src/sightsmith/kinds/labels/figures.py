@@ -16,10 +16,8 @@ from sightsmith.kinds.labels.value import METRIC, Labels
 from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
-TOP_KS = (3, 5)
-"""Top-k accuracies reported where there are more than k classes."""
-KEPT = 5
-"""Answers kept a sample."""
+TOP_KS = (3, 5)  # Top-k accuracies reported where there are more than k classes
+KEPT = 5  # Answers kept a sample
 _SIGNIFICANT = 0.05
 _TEST = (
     "The p-value is of McNemar's test, which looks at the pictures that only one of the two gets right; where "
@@ -29,19 +27,12 @@ _TEST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What the model answered to each sample.
+    """What the model answered to each sample."""
 
-    Attributes:
-        targets_N: index of the right class.
-        top_NT: indices of the most probable classes, best first.
-        scores_NT: their probabilities, 0…1.
-        target_scores_N: probability given to the right class.
-    """
-
-    targets_N: NDArray[np.int32]
-    top_NT: NDArray[np.int32]
-    scores_NT: NDArray[np.float32]
-    target_scores_N: NDArray[np.float32]
+    targets_N: NDArray[np.int32]  # index of the right class
+    top_NT: NDArray[np.int32]  # indices of the most probable classes, best first
+    scores_NT: NDArray[np.float32]  # their probabilities, 0…1
+    target_scores_N: NDArray[np.float32]  # probability given to the right class
 
     @property
     def predicted_N(self) -> NDArray[np.int32]:
@@ -75,39 +66,25 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Whether the probabilities can be believed; the definitions are in `calibration.py`.
+    """Whether the probabilities can be believed; the definitions are in `calibration.py`."""
 
-    Attributes:
-        ece: expected calibration error, 15 bins of equal width, 0…1.
-        nll: mean negative log-likelihood, nats.
-        brier: Brier's score over all classes, 0…2.
-        bins: the reliability curve.
-        best_temperature: what these samples' probabilities would have to be scaled by; above 1 the model is too
-            sure of itself. A diagnosis: scale by a temperature fitted on other samples.
-        best_ece: the error after it.
-    """
-
-    ece: float
-    nll: float
-    brier: float
-    bins: tuple[Bin, ...]
+    ece: float  # expected calibration error, 15 bins of equal width, 0…1
+    nll: float  # mean negative log-likelihood, nats
+    brier: float  # Brier's score over all classes, 0…2
+    bins: tuple[Bin, ...]  # the reliability curve
+    # what these samples' probabilities would have to be scaled by; above 1 the model is too sure of itself. A
+    # diagnosis: scale by a temperature fitted on other samples.
     best_temperature: float
-    best_ece: float
+    best_ece: float  # the error after it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is measured besides the averages.
+    """What is measured besides the averages."""
 
-    Attributes:
-        per_class: figures of each class, in the order of the names.
-        confusion_KK: rows are targets, columns answers.
-        calibration: whether the probabilities can be believed.
-    """
-
-    per_class: tuple[ClassFigures, ...]
-    confusion_KK: NDArray[np.int64]
-    calibration: Calibration
+    per_class: tuple[ClassFigures, ...]  # figures of each class, in the order of the names
+    confusion_KK: NDArray[np.int64]  # rows are targets, columns answers
+    calibration: Calibration  # whether the probabilities can be believed
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -133,9 +110,7 @@ def measure(
     """Compute every metric of N answers.
 
     Args:
-        answers: what the model answered.
         truths: index of the right class of each.
-        names: of the K classes.
         groups_N: number of each sample's group, of which the intervals then are; None for none.
     """
     return measure_scores(
@@ -225,8 +200,6 @@ def compare(
     """Compare two evaluations of the same samples, classes matched by name.
 
     Args:
-        first: the reference.
-        second: the other.
         order_N: where each of the first's samples stands in the second.
         groups_N: number of the group of each of the first's samples; None for none.
     """

@@ -41,8 +41,7 @@ def accuracy(probabilities_NK: Floats, targets_N: Integers) -> float:
 
     Of equally probable classes the first counts as the answer, as `argmax` says.
 
-    Raises:
-        ValueError: the shapes do not fit, there is no sample, or a target is outside 0…K-1.
+    Raises ValueError: the shapes do not fit, there is no sample, or a target is outside 0…K-1.
     """
     return top_k(probabilities_NK, targets_N, 1)
 
@@ -50,8 +49,7 @@ def accuracy(probabilities_NK: Floats, targets_N: Integers) -> float:
 def top_k(probabilities_NK: Floats, targets_N: Integers, k: int) -> float:
     """Return the share of samples whose target is among the k most probable classes, in 0…1.
 
-    Raises:
-        ValueError: as `accuracy`, or k < 1.
+    Raises ValueError: as `accuracy`, or k < 1.
     """
     if k < 1:
         raise ValueError(f"top_k: k must be ≥ 1, got {k!r}")

@@ -32,14 +32,10 @@ from sightsmith.kinds.parts.sections import (
     share,
 )
 
-_WIDE = 0.05
-"""Half-width of the accuracy's interval from which the test set is called small."""
-_UNCALIBRATED = 0.03
-"""Expected calibration error from which the probabilities are called off."""
-_WEAK = 0.1
-"""Distance of a class's recall below the mean from which it is named."""
-_FREQUENT = 0.05
-"""Share of a class given to one other class from which the pair is named."""
+_WIDE = 0.05  # Half-width of the accuracy's interval from which the test set is called small
+_UNCALIBRATED = 0.03  # Expected calibration error from which the probabilities are called off
+_WEAK = 0.1  # Distance of a class's recall below the mean from which it is named
+_FREQUENT = 0.05  # Share of a class given to one other class from which the pair is named
 _CONFUSIONS = 12
 _SIDE_BY_SIDE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
 

@@ -17,17 +17,11 @@ GOALS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What answering only at or above each threshold gives, thresholds falling.
+    """What answering only at or above each threshold gives, thresholds falling."""
 
-    Attributes:
-        threshold_P: the least score that is answered.
-        coverage_P: share of samples answered, 0…1, rising.
-        accuracy_P: share of the answered that is right, 0…1.
-    """
-
-    threshold_P: Floats
-    coverage_P: Floats
-    accuracy_P: Floats
+    threshold_P: Floats  # the least score that is answered
+    coverage_P: Floats  # share of samples answered, 0…1, rising
+    accuracy_P: Floats  # share of the answered that is right, 0…1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

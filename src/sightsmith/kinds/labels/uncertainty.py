@@ -27,12 +27,9 @@ from numpy.typing import NDArray
 from sightsmith.kinds.labels.metrics import Integers
 from sightsmith.kinds.parts.intervals import Interval
 
-_NORMAL = 1.959964
-"""Standard deviations of a normal distribution that hold 95 %."""
-_PRIOR_GROUPS = 1.0
-"""How many groups what all classes have in common counts for, beside the groups of one class."""
-_NOTHING = 1e-12
-"""Variances below are rounding errors; one wrong answer of a hundred million makes 1e-8."""
+_NORMAL = 1.959964  # Standard deviations of a normal distribution that hold 95 %
+_PRIOR_GROUPS = 1.0  # How many groups what all classes have in common counts for, beside the groups of one class
+_NOTHING = 1e-12  # Variances below are rounding errors; one wrong answer of a hundred million makes 1e-8
 
 _STUDENT = (1.0, 0.49928670, -0.01818335, -0.43144554, 0.39122502, -0.11580944)
 
@@ -41,23 +38,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _TestSet:
-    """Samples by class and group; only classes that have samples are counted.
+    """Samples by class and group; only classes that have samples are counted."""
 
-    Attributes:
-        class_N: class of each sample, 0…K-1.
-        group_N: group of each sample, 0…G-1.
-        support_K: samples of each class.
-        pair_N: pair of class and group that each sample belongs to.
-        class_P: class of each pair.
-        size_P: samples of each pair.
-    """
-
-    class_N: Integers
-    group_N: Integers
-    support_K: Integers
-    pair_N: Integers
-    class_P: Integers
-    size_P: Integers
+    class_N: Integers  # class of each sample, 0…K-1
+    group_N: Integers  # group of each sample, 0…G-1
+    support_K: Integers  # samples of each class
+    pair_N: Integers  # pair of class and group that each sample belongs to
+    class_P: Integers  # class of each pair
+    size_P: Integers  # samples of each pair
 
     def by_class(self, values_N: NDArray[np.generic]) -> Floats:
         """Return the mean of each class, (K,)."""
@@ -66,20 +54,13 @@ class _TestSet:
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A metric on a test set, and what is needed to tell how far off it may be.
+    """A metric on a test set, and what is needed to tell how far off it may be."""
 
-    Attributes:
-        value: the metric.
-        right_N: 1 where the answer is right, else 0; of a difference the second model's less the first's.
-        pull_N: how the metric moves with each sample; sums to 0 over each class.
-        slope_K: how the metric moves with the recall of each class.
-        bias: by how much the metric is larger on a test set of this size than on endless pictures, on average.
-    """
-
-    value: float
-    right_N: Floats
-    pull_N: Floats
-    slope_K: Floats
+    value: float  # the metric
+    right_N: Floats  # 1 where the answer is right, else 0; of a difference the second model's less the first's
+    pull_N: Floats  # how the metric moves with each sample; sums to 0 over each class
+    slope_K: Floats  # how the metric moves with the recall of each class
+    # by how much the metric is larger on a test set of this size than on endless pictures, on average
     bias: float = 0.0
 
 
@@ -96,8 +77,6 @@ def intervals(predicted_N: Integers, targets_N: Integers, groups_N: Integers | N
     """Return the 95 % intervals of `accuracy`, `balanced_accuracy` and `macro_f1`, each in 0…1.
 
     Args:
-        predicted_N: index of each answer.
-        targets_N: index of each target.
         groups_N: number of each sample's group, every number from 0 on in use; None where each sample stands for
             itself.
     """

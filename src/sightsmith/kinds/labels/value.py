@@ -22,23 +22,18 @@ from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, 
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.kinds.parts.shapes import Shape, draw
 
-Arrays = Mapping[str, NDArray[Any]]
-"""Outputs of the graph by name; the first axis is the picture."""
+Arrays = Mapping[str, NDArray[Any]]  # Outputs of the graph by name; the first axis is the picture
 
-METRIC = "accuracy"
-"""What `headline` returns."""
+METRIC = "accuracy"  # What `headline` returns
 
-NOUNS = ("class", "classes")
-"""What the names are of: one, and several."""
+NOUNS = ("class", "classes")  # What the names are of: one, and several
 
-HUB_TASK = "image-classification"
-"""What model hubs call the task."""
+HUB_TASK = "image-classification"  # What model hubs call the task
 
 EVIDENCE = "class_map"
 """The output that shows where the evidence for a class lies, and the explanation method that reads it."""
 
-COLUMNS = ("rank", "label", "score")
-"""Of the rows that `to_rows` gives."""
+COLUMNS = ("rank", "label", "score")  # Of the rows that `to_rows` gives
 
 TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"probabilities": 1e-3, "class_map": 1e-2},
@@ -121,8 +116,7 @@ class Labels:
         Returns:
             (H, W) float32 in 0…1, 1 at the strongest place; all 0 where no place speaks for the class.
 
-        Raises:
-            SettingsError: the prediction has no class map, or there is no such class.
+        Raises SettingsError: the prediction has no class map, or there is no such class.
         """
         if self.class_map_Khw is None:
             raise SettingsError("this prediction has no class map. Ask for it: predict(…, outputs=('class_map',)).")
@@ -139,7 +133,6 @@ def decode(outputs: Arrays, names: Sequence[str], calibrated: Mapping[str, Any])
 
     Args:
         outputs: `logits` (N, K), or `probabilities` of schema 1; `class_map` (N, K, h, w) if it was asked for.
-        names: of the K classes.
         calibrated: `temperature` that the logits are divided by, 1 by default.
     """
     classes, maps = tuple(names), outputs.get("class_map")
@@ -169,7 +162,6 @@ def same_answers(expected: Sequence[Labels], got: Sequence[Labels], tolerance: f
     """Return the share of pictures with the same best class, in 0…1.
 
     Args:
-        expected: answers to compare with.
         got: the other answers to the same pictures.
         tolerance: classes whose expected probabilities differ by no more than this count as equally good.
     """
@@ -217,8 +209,7 @@ def translate(truth: int, names: Sequence[str], model_names: Sequence[str]) -> i
 def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
     """Return what is explained of an answer: the named class, or the best.
 
-    Raises:
-        SettingsError: there is no class of that name.
+    Raises SettingsError: there is no class of that name.
     """
     if name is not None and name not in answer.classes:
         raise SettingsError(f"the model has no class {shortened(name)!r}. {did_you_mean(name, answer.classes)}")
@@ -239,8 +230,7 @@ def scores_of(answers: Sequence[Labels], aspect: Aspect) -> NDArray[np.float32]:
 def evidence_of(answer: Labels, aspect: Aspect) -> NDArray[np.float32]:
     """Return the evidence for a class at each position of the net's input, (h, w), above the mean of all classes.
 
-    Raises:
-        SettingsError: the answer has no class map.
+    Raises SettingsError: the answer has no class map.
     """
     return _above_mean(_map_of(answer), aspect.index)
 

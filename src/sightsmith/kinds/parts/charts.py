@@ -9,9 +9,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-LETTER = 6.2
-"""Width of a letter of 11-pixel text, in pixels, for leaving room; labels are cut, never trusted to fit."""
+LETTER = 6.2  # Width of a letter of 11-pixel text, in pixels, for leaving room; labels are cut, never trusted to fit
 _LABEL_LETTERS = 22
+_PAPER = '<rect width="100%" height="100%" fill="white"/>'
+_STYLE = (
+    "text { font: 11px sans-serif } .line { fill: none; stroke-width: 2 } .line.a { stroke: #2f6fed } "
+    ".line.b { stroke: #d9480f } .dot.a, .key.a { fill: #2f6fed } .dot.b, .key.b { fill: #d9480f } "
+    ".grid { stroke: #e6eaf0 } .axis { stroke: #98a2b3 }"
+)
+"""The colours of the report's style sheet in the light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,12 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, percent:
     parts = [grid(frame, x_label, percent_y=percent, whole_x=all(x == round(x) for x in xs))]
     parts += [_line(frame, one, percent) for one in series]
     return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend([(one.name, one.css) for one in series], 52)])
+
+
+def standalone(drawing: Markup) -> str:
+    """Return a chart as a file of its own, with colours that need no page."""
+    start, rest = drawing.split(">", 1)
+    return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{_PAPER}{rest}'
 
 
 def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:

@@ -53,21 +53,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """A model against another, on the same samples.
+    """A model against another, on the same samples."""
 
-    Attributes:
-        metrics: the model's value minus the other's, with 95 % intervals.
-        p_value: exact two-sided p-value of an equal headline metric.
-        test: name of the test that gave it.
-        explains: what the test looks at, in a sentence.
-        verdict: of the headline metric.
-    """
-
-    metrics: Mapping[str, Interval]
-    p_value: float
-    test: str
-    explains: str
-    verdict: Literal["no difference shown", "better", "worse"]
+    metrics: Mapping[str, Interval]  # the model's value minus the other's, with 95 % intervals
+    p_value: float  # exact two-sided p-value of an equal headline metric
+    test: str  # name of the test that gave it
+    explains: str  # what the test looks at, in a sentence
+    verdict: Literal["no difference shown", "better", "worse"]  # of the headline metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +82,12 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table.
+    """A cell of a table."""
 
-    Attributes:
-        text: what it shows.
-        css: its class: `name` for words, `n` for numbers.
-        value: what the table is sorted by; None for the text.
-        share: draws a bar of this length, in 0…1.
-    """
-
-    text: str
-    css: str = "n"
-    value: float | str | None = None
-    share: float | None = None
+    text: str  # what it shows
+    css: str = "n"  # its class: `name` for words, `n` for numbers
+    value: float | str | None = None  # what the table is sorted by; None for the text
+    share: float | None = None  # draws a bar of this length, in 0…1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

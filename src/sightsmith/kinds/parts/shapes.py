@@ -12,19 +12,12 @@ from sightsmith.core.images import Picture, decode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One thing to draw.
+    """One thing to draw."""
 
-    Attributes:
-        shape: `bar`: a name, a bar and a number; `text`: a name and words.
-        name: what it is of.
-        text: the number or the words.
-        share: length of the bar in 0…1; None for text.
-    """
-
-    shape: Literal["bar", "text"]
-    name: str
-    text: str
-    share: float | None = None
+    shape: Literal["bar", "text"]  # `bar`: a name, a bar and a number; `text`: a name and words
+    name: str  # what it is of
+    text: str  # the number or the words
+    share: float | None = None  # length of the bar in 0…1; None for text
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

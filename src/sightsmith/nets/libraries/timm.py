@@ -26,15 +26,20 @@ from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
 from sightsmith.nets.parts.download import fetch_hub, fetch_url
-from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NativeInput, NetInfo, WeightsRecord
-from sightsmith.nets.parts.settings import describe_settings
+from sightsmith.nets.parts.records import (
+    RANDOM_WEIGHTS,
+    BuiltNet,
+    NativeInput,
+    NetInfo,
+    WeightsRecord,
+    describe_settings,
+)
 from sightsmith.nets.parts.timm_net import CANNOT, TimmNet, find_layout, names_of
 from sightsmith.nets.parts.weights import State, load_weights
 
 LICENCE = "Apache-2.0"
 
-_STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)
-"""Multiples of these are tried as sizes to suggest."""
+_STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)  # Multiples of these are tried as sizes to suggest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: 
 from sightsmith.core.errors import DataError
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
-_PATIENCE = 10.0
-"""Seconds to wait for a hub that does not answer."""
+_PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 
 
 def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
@@ -22,8 +21,7 @@ def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
         repository: such as `timm/resnet18.a1_in1k`.
         filename: of the file; the usual names are tried where it is None.
 
-    Raises:
-        DataError: it cannot be fetched.
+    Raises DataError: it cannot be fetched.
     """
     reason: Exception | None = None
     for candidate in (filename,) if filename else _FILES:
@@ -49,8 +47,7 @@ def _from_hub(repository: str, filename: str) -> Path:
 def fetch_url(net: str, url: str) -> Path:
     """Return the file behind an address, fetching it into torch's cache where it is not there.
 
-    Raises:
-        DataError: it cannot be fetched.
+    Raises DataError: it cannot be fetched.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if path.is_file():

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
-Head = Callable[[Tensor], Tensor]
-"""From features (B, D, h, w) to logits (B, K)."""
+Head = Callable[[Tensor], Tensor]  # From features (B, D, h, w) to logits (B, K)
 
 _RECIPRO = (1 / 4, 1 / 2, 1 / 4)
 """Recipro-CAM's 3×3 mask is the outer product of this with itself: 1/4 at the centre, 1/8 beside, 1/16 diagonal."""
@@ -21,7 +20,6 @@ def by_position(head: Head, features_BDhw: Tensor) -> Tensor:
 
     Args:
         head: from (B, D, 1, 1) features to (B, K) logits; it must accept a map of 1×1.
-        features_BDhw: the last feature map.
 
     Returns:
         (B, K, h, w) logits. Under average pooling and a linear layer their mean over h w is the net's logits (CAM).
@@ -40,7 +38,6 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
 
     Args:
         head: from (B, D, h, w) features to (B, K) logits; it runs on h·w maps a picture.
-        features_BDhw: the last feature map.
 
     Returns:
         (B, K, h, w) logits.
@@ -82,7 +79,6 @@ def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int =
 
     Args:
         net: from pictures to logits (B, K); it runs `cells`² times a picture.
-        images_BCHW: normalised pictures.
         logits_BK: the net's answer to the whole pictures.
         cells: cells along a side, ≥ 1.
 

@@ -26,19 +26,13 @@ CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyEr
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a net's last features are, and how its class map is made of them.
+    """What a net's last features are, and how its class map is made of them."""
 
-    Attributes:
-        method: "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture).
-        kind: "map" (B, D, h, w), "last" (B, h, w, D) or "tokens" (B, T, D).
-        prefix: with tokens, how many come before the patches'.
-        grid: with tokens, the rows and columns of patches.
-    """
-
+    # "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture)
     method: Literal["position", "masking", "occlusion"]
-    kind: Literal["map", "last", "tokens"] = "map"
-    prefix: int = 0
-    grid: tuple[int, int] = (1, 1)
+    kind: Literal["map", "last", "tokens"] = "map"  # "map" (B, D, h, w), "last" (B, h, w, D) or "tokens" (B, T, D)
+    prefix: int = 0  # with tokens, how many come before the patches'
+    grid: tuple[int, int] = (1, 1)  # with tokens, the rows and columns of patches
 
 
 class TimmNet(ClassifierNet):

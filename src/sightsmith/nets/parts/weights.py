@@ -35,8 +35,6 @@ def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | 
     The classifier is left as it is where the file's has another number of classes; the record says so.
 
     Args:
-        module: the net, changed in place.
-        path: the file.
         net: the net's name, for messages.
         adapt: what to do to a state that does not fit as it is.
 

@@ -40,11 +40,7 @@ def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name ev
 
 
 def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:
-    """Load a bundle's export.
-
-    Raises:
-        BackendError: ONNX Runtime cannot read it.
-    """
+    """Load a bundle's export. Raises BackendError: ONNX Runtime cannot read it."""
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()

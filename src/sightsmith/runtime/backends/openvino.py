@@ -54,11 +54,7 @@ def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name ev
 
 
 def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:
-    """Load a bundle's export.
-
-    Raises:
-        BackendError: OpenVINO cannot read it.
-    """
+    """Load a bundle's export. Raises BackendError: OpenVINO cannot read it."""
     file = folder / f"{graph}.xml"
     text, weights = bundle.content(file), bundle.content(file.with_suffix(".bin"))
     try:

@@ -10,16 +10,9 @@ from sightsmith.tasks.parts.learner import Batch, Facts
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What it takes to build a small learner, and a batch for it.
+    """What it takes to build a small learner, and a batch for it."""
 
-    Attributes:
-        nets: small nets by role.
-        facts: of the data.
-        settings: of the task, with nothing random in them, so that one batch can be learned by heart.
-        batch: what the training loader gives.
-    """
-
-    nets: dict[str, nn.Module]
-    facts: Facts
-    settings: Any
-    batch: Batch
+    nets: dict[str, nn.Module]  # small nets by role
+    facts: Facts  # of the data
+    settings: Any  # of the task, with nothing random in them, so that one batch can be learned by heart
+    batch: Batch  # what the training loader gives

@@ -9,25 +9,17 @@ from torch import Tensor, nn
 
 from sightsmith.nets.parts.classifier import ClassifierNet
 
-Feeds = Mapping[str, Tensor]
-"""Inputs by name, as the ports of the task's input describe them, first axis B."""
-Batch = tuple[Feeds, Tensor]
-"""Inputs and their targets, first axis B."""
+Feeds = Mapping[str, Tensor]  # Inputs by name, as the ports of the task's input describe them, first axis B
+Batch = tuple[Feeds, Tensor]  # Inputs and their targets, first axis B
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a learner may know of the training data.
+    """What a learner may know of the training data."""
 
-    Attributes:
-        names: what the kind of answer tells apart, in the order of the outputs.
-        input_settings: how an item becomes the net's input.
-        targets_N: the targets of the training items; None for a net that only answers.
-    """
-
-    names: tuple[str, ...]
-    input_settings: Any
-    targets_N: NDArray[Any] | None = None
+    names: tuple[str, ...]  # what the kind of answer tells apart, in the order of the outputs
+    input_settings: Any  # how an item becomes the net's input
+    targets_N: NDArray[Any] | None = None  # the targets of the training items; None for a net that only answers
 
 
 class Learner(nn.Module):

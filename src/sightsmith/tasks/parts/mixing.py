@@ -14,17 +14,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """A batch, each picture mixed with a partner.
+    """A batch, each picture mixed with a partner."""
 
-    Attributes:
-        images_BCHW: the mixed pictures.
-        partner_B: index of each picture's partner in the batch; None where nothing was mixed.
-        share: share of a picture's own target in its loss, in [0, 1]; the partner's is the rest.
-    """
-
-    images_BCHW: Tensor
-    partner_B: Tensor | None = None
-    share: float = 1.0
+    images_BCHW: Tensor  # the mixed pictures
+    partner_B: Tensor | None = None  # index of each picture's partner in the batch; None where nothing was mixed
+    share: float = 1.0  # share of a picture's own target in its loss, in [0, 1]; the partner's is the rest
 
 
 def mix(images_BCHW: Tensor, mixup: float, cutmix: float) -> Mixed:

@@ -16,29 +16,21 @@ from sightsmith.core.records import Sample, Split
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The pictures of one split.
+    """The pictures of one split."""
 
-    Attributes:
-        pictures: (N, H, W) or (N, H, W, C), uint8 or uint16.
-        labels_N: integers.
-        name: what to call the arrays in messages.
-    """
-
-    pictures: NDArray[np.generic]
-    labels_N: NDArray[np.integer]
-    name: str
+    pictures: NDArray[np.generic]  # (N, H, W) or (N, H, W, C), uint8 or uint16
+    labels_N: NDArray[np.integer]  # integers
+    name: str  # what to call the arrays in messages
 
 
 def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name: str) -> Part:
     """Check the shapes and types of two arrays that belong together.
 
     Args:
-        pictures: the pictures.
         labels: one label a picture, (N,) or (N, 1).
         name: what to call them in messages.
 
-    Raises:
-        DataError: a wrong shape or type, or the counts differ.
+    Raises DataError: a wrong shape or type, or the counts differ.
     """
     if pictures.ndim not in {3, 4} or (pictures.ndim == 4 and pictures.shape[3] not in {1, 3, 4}):
         raise DataError(
@@ -73,8 +65,7 @@ def array_samples(
         parts: the arrays by split; None where the data has no splits.
         names: name of class 0, 1, …; without it the labels found are the names.
 
-    Raises:
-        DataError: a label has no name.
+    Raises DataError: a label has no name.
     """
     values = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
     if names is not None:

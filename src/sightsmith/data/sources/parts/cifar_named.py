@@ -19,8 +19,7 @@ class NamedCifar:
 
         Torchvision's own classes read the pickled version; its downloader fetches the binary one here.
 
-        Raises:
-            DataError: it cannot be downloaded, or a file is damaged.
+        Raises DataError: it cannot be downloaded, or a file is damaged.
         """
         folder = find_folder(cache_folder(self.name))
         if folder is None:

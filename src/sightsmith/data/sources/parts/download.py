@@ -20,12 +20,10 @@ def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path
     """Call `fetch` with the cache folder of a data set, and explain what to do where it fails.
 
     Args:
-        name: name of the data set.
         fetch: downloads into the folder; every error of it counts as a refused network.
         by_hand: what to download from where, and which files to put into the folder.
 
-    Raises:
-        DataError: the download failed; the message has the way round it.
+    Raises DataError: the download failed; the message has the way round it.
     """
     folder = cache_folder(name)
     way_round = (

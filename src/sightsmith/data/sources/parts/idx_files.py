@@ -31,8 +31,7 @@ _PIECE = 2**20
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read one idx file, no further than its header says.
 
-    Raises:
-        DataError: not idx, not of bytes, cut short, longer than its header says, or too large for its gzip file.
+    Raises DataError: not idx, not of bytes, cut short, longer than its header says, or too large for its gzip file.
     """
     zipped = path.suffix.lower() == ".gz"
     try:
@@ -87,8 +86,7 @@ def find_idx(folder: Path) -> dict[str, Path]:
 def read_pair(images: Path) -> Part:
     """Read a file of pictures and the file of labels beside it.
 
-    Raises:
-        DataError: there are no labels, or either file is wrong, or the counts differ.
+    Raises DataError: there are no labels, or either file is wrong, or the counts differ.
     """
     base = re.sub("images", "labels", re.sub("idx3", "idx1", images.name, flags=re.IGNORECASE), flags=re.IGNORECASE)
     bare = base.removesuffix(".gz")
@@ -101,11 +99,7 @@ def read_pair(images: Path) -> Part:
 
 
 def read_sets(images: dict[str, Path]) -> dict[Split | None, Part]:
-    """Read several sets by split.
-
-    Raises:
-        DataError: two sets claim one split, or a file is wrong.
-    """
+    """Read several sets by split. Raises DataError: two sets claim one split, or a file is wrong."""
     parts: dict[Split | None, Part] = {}
     for name, path in images.items():
         last = re.split(r"[-_.]", name)[-1]

@@ -22,31 +22,21 @@ _OTHER_PICTURES = frozenset(
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Files and folders that systems leave behind, in lower case."""
 _DEPTH = 64
-_SUFFIXES = 6
-"""Kinds of files that a message counts apart."""
+_SUFFIXES = 6  # Kinds of files that a message counts apart
 
 
 @dataclass(slots=True)
 class Listing:
-    """What lies below a folder; every path is relative to it, with `/`, as the system gives it.
+    """What lies below a folder; every path is relative to it, with `/`, as the system gives it."""
 
-    Attributes:
-        pictures: names of the picture files of each folder that has any.
-        leaves: folders without folders in them.
-        others: files that are not pictures.
-        unsupported: pictures in formats that are not decoded here.
-        hidden: hidden files and folders, and those that systems leave behind.
-        loops: links that lead back to a folder above them.
-        closed: folders that may not be read.
-    """
-
+    # names of the picture files of each folder that has any
     pictures: dict[str, list[str]] = field(default_factory=dict)
-    leaves: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    unsupported: list[str] = field(default_factory=list)
-    hidden: list[str] = field(default_factory=list)
-    loops: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    leaves: list[str] = field(default_factory=list)  # folders without folders in them
+    others: list[str] = field(default_factory=list)  # files that are not pictures
+    unsupported: list[str] = field(default_factory=list)  # pictures in formats that are not decoded here
+    hidden: list[str] = field(default_factory=list)  # hidden files and folders, and those that systems leave behind
+    loops: list[str] = field(default_factory=list)  # links that lead back to a folder above them
+    closed: list[str] = field(default_factory=list)  # folders that may not be read
 
     def problems(self) -> tuple[Problem, ...]:
         return (

@@ -13,20 +13,16 @@ _NEEDED = {"train", "t10k"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MnistLike:
-    name: str
-    """That people type, and of the cache folder."""
-    dataset: str
-    """Name of torchvision's class."""
+    name: str  # That people type, and of the cache folder
+    dataset: str  # Name of torchvision's class
     classes: tuple[str, ...]
     licence: str
-    address: str
-    """Where people find the files."""
+    address: str  # Where people find the files
 
     def open(self, location: str, options: SourceOptions) -> Source:  # noqa: ARG002 - as every source
         """Open it from the cache, downloading it first where it is not there.
 
-        Raises:
-            DataError: it cannot be downloaded, or a file is damaged.
+        Raises DataError: it cannot be downloaded, or a file is damaged.
         """
         images = self._cached()
         if not images:

@@ -26,29 +26,22 @@ _NOT_CLASSES = frozenset(
 _MASKS = re.compile(r"mask|annot|label|segm|ground.?truth|trimap|(^|[^a-z])gt([^a-z]|$)", re.IGNORECASE)
 _MASK_SUFFIX = re.compile(r"[-_.]?(mask|masks|gt|label|labels|l|seg|annot)$", re.IGNORECASE)
 _YOLO_LINE = re.compile(r"\d+(\s+[01]?\.\d+(e-?\d+)?|\s+[01]){4,}\s*", re.IGNORECASE)
-_FILES = 20
-"""Annotations looked into, at most."""
-_HEAD = 2**18
-"""Bytes read from each end of an annotation."""
-_SHARE = 0.5
-"""Share of the annotations (masks) that must have a picture of their name."""
-_COLOURS = 64
-"""A mask has at most this many."""
+_FILES = 20  # Annotations looked into, at most
+_HEAD = 2**18  # Bytes read from each end of an annotation
+_SHARE = 0.5  # Share of the annotations (masks) that must have a picture of their name
+_COLOURS = 64  # A mask has at most this many
 
 
 def other_task(location: str, listing: Listing, *, asked: bool) -> tuple[Problem, ...]:
     """Tell whether a folder is of another task than classification.
 
     Args:
-        location: of the folder.
-        listing: of it.
         asked: somebody named the format, so what is recognised is a warning.
 
     Returns:
         A warning, if pictures with boxes lie in folders of several classes or the format was asked for.
 
-    Raises:
-        DataError: it is data of boxes or masks, and its folders are no classes.
+    Raises DataError: it is data of boxes or masks, and its folders are no classes.
     """
     recognised = _boxes(location, listing) or _masks(location, listing)
     if recognised is None:

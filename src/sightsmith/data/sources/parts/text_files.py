@@ -6,11 +6,7 @@ from sightsmith.core.errors import DataError
 
 
 def read_text(file: Path) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        DataError: it is not UTF-8.
-    """
+    """Read a text file in UTF-8, with or without a byte order mark. Raises DataError: it is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -24,8 +20,7 @@ def read_names(file: Path) -> list[str] | None:
 
     An empty line stays an empty name, since without it all names after it would move to another class.
 
-    Raises:
-        DataError: it is not UTF-8.
+    Raises DataError: it is not UTF-8.
     """
     if not file.exists():
         return None
