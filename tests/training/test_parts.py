@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning import LightningModule
 from torch import nn
 
 from sightsmith.core.errors import SettingsError, TrainingError
@@ -194,25 +195,26 @@ class _Clock:
 
 
 def test_the_average_follows_the_formula_and_floats_alone():
-    net = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
-    average, clock = RunningAverage(0.5), _Clock()
-    average.on_train_start(clock, net)
-    expected = net[0].weight.detach().clone()
+    module, average, clock = LightningModule(), RunningAverage(0.5), _Clock()
+    module.net = net = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
+    average.setup(clock, module, "fit")
+    expected = torch.zeros(1, 2)
     for n in range(1, 12):
         with torch.no_grad():
             net[0].weight.add_(1.0)
             net[1].num_batches_tracked.add_(1)
         clock.global_step = n
-        average.on_train_batch_end(clock, net, None, None, n)
-        average.on_train_batch_end(clock, net, None, None, n)  # no new optimiser step: nothing moves
-        decay = min(0.5, (1 + n) / (10 + n))
+        average.on_train_batch_end(clock, module, None, None, n)
+        average.on_train_batch_end(clock, module, None, None, n)  # no new optimiser step: nothing moves
+        decay = min(0.5, (1 + n) / (10 + n)) if n > 1 else 0
         expected = decay * expected + (1 - decay) * net[0].weight.detach()
-    assert torch.allclose(average.weights()["0.weight"], expected)
-    assert int(average.weights()["1.num_batches_tracked"]) == 11
+    assert torch.allclose(average.weights()["net.0.weight"], expected)
+    assert int(average.weights()["net.1.num_batches_tracked"]) == 11
     before = copy.deepcopy(net.state_dict())
-    average.on_validation_start(clock, net)
-    assert torch.equal(net[0].weight, average.weights()["0.weight"])
-    average.on_validation_end(clock, net)
+    kept = average.weights()["net.0.weight"].clone()
+    average.on_validation_epoch_start(clock, module)
+    assert torch.equal(net[0].weight, kept)
+    average.on_validation_epoch_end(clock, module)
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in before)
 
 
