@@ -16,7 +16,7 @@ from sightsmith.explanation import sanity as checks
 from sightsmith.explanation.heat_map import project_evidence
 from sightsmith.explanation.record import Explanation
 from sightsmith.explanation.subject import Subject
-from sightsmith.inputs.picture import PIXELS, placement
+from sightsmith.inputs.picture import PIXELS
 from sightsmith.runtime.predictor import Predictor
 
 METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
@@ -69,7 +69,7 @@ def explain(
     answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]
     aspect = kind.aspect_of(answer, label)
     raw_hw = np.asarray(file.explain(subject, pixels_HWC, aspect), dtype=np.float32)
-    shown = placement(picture, model.definition.input_settings)
+    shown = model.placement(picture)
     return Explanation(
         method=method.replace("-", "_"),
         label=aspect.name,

@@ -20,7 +20,7 @@ from sightsmith.bundle.witnesses import Proof, Witnesses, compare_answers, input
 from sightsmith.core.errors import BundleError, PictureError, SettingsError
 from sightsmith.core.images import describe
 from sightsmith.core.machine import usable_cores
-from sightsmith.core.placement import UNBOUNDED, Bounds
+from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
 from sightsmith.core.ports import Arrays, count, part, stack
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
@@ -101,6 +101,11 @@ class Runner:
         """
         made: Arrays = self._input.feeds(item, self.definition.input_settings, bounds)
         return made
+
+    def placement(self, item: Item) -> Placement:
+        """Return which part of the upright original the inputs of an item show."""
+        shown: Placement = self._input.placement(item, self.definition.input_settings)
+        return shown
 
     def predict(
         self, items: Iterable[Item], batch: int | None = None, outputs: Sequence[str] = ()

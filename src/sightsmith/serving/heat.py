@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.overlay import colours
-from sightsmith.inputs import INPUTS
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.runner import Runner, Value
 
@@ -39,7 +38,7 @@ def explanation(runner: Runner, prediction: Value, aspect: Aspect, picture: byte
     """
     settings = runner.definition.input_settings
     values_hw = runner.kind.raw_evidence_of(prediction, aspect)
-    shown = INPUTS.module(runner.definition.input).placement(picture, settings)
+    shown = runner.placement(picture)
     width, height = shown.size
     scale = float(np.clip(max(width, height), *_LONGEST)) / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
