@@ -10,7 +10,9 @@ from sightsmith.kinds import KINDS
 ROOT = Path(sightsmith.__file__).parent
 FREE = ("kinds", "tasks", "nets", "data/sources", "data/rules", "bundle/schema1.py")
 """Where the words may stand; schema1.py reads what an earlier version wrote."""
-WORDS = {"classes", "accuracy", "class_map", *KINDS.names()}
+EVERYDAY = {"number", "tags"}
+"""Kinds whose names are ordinary words: they count where a kind is imported or compared, not as any variable."""
+WORDS = {"classes", "accuracy", "class_map", *KINDS.names()} - EVERYDAY
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -20,6 +22,7 @@ def spelt(file: Path, root: Path = ROOT) -> list[str]:
     found = []
     for node in ast.walk(tree):
         found += [(node.lineno, word) for word in _words_of(node) if word in WORDS]
+        found += [(node.lineno, word) for word in _named_kinds(node) if word in EVERYDAY]
     return [f"{file.relative_to(root)}:{line}: {word}" for line, word in sorted(set(found))]
 
 
@@ -43,6 +46,16 @@ def _words_of(node: ast.AST) -> list[str]:
     return []
 
 
+def _named_kinds(node: ast.AST) -> list[str]:
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [
+            word for one in ast.walk(node) if isinstance(one, (ast.alias, ast.ImportFrom)) for word in _words_of(one)
+        ]
+    if isinstance(node, ast.Compare):
+        return [str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)]
+    return []
+
+
 def test_the_machinery_names_no_kind_of_answer():
     files = [file for file in ROOT.rglob("*.py") if not file.relative_to(ROOT).as_posix().startswith(FREE)]
     assert len(files) > 80
@@ -52,6 +65,7 @@ def test_the_machinery_names_no_kind_of_answer():
 def test_a_word_is_found_wherever_it_may_stand(tmp_path):
     text = (
         "import a.labels\ndef f(classes): return classes.accuracy(class_map=1)\nx = 'labels'\n'the classes, in prose'\n"
+        "number = 'tags'\nnumber == 'tags'\nfrom kinds.number import tags\n"
     )
     (tmp_path / "a.py").write_text(text)
     assert [line.split(": ")[1] for line in spelt(tmp_path / "a.py", tmp_path)] == [
@@ -60,4 +74,7 @@ def test_a_word_is_found_wherever_it_may_stand(tmp_path):
         "class_map",
         "classes",
         "labels",
+        "tags",
+        "number",
+        "tags",
     ]

@@ -10,10 +10,10 @@ from sightsmith.kinds import KINDS, part_of
 every_kind = pytest.mark.parametrize("name", KINDS.names())
 
 RUNNING = (
-    "PREDICTION NOUNS METRIC HUB_TASK COLUMNS TOLERANCES EVIDENCE decode differences same_answers strata truth_text "
-    "targets translate headline calibrate"
+    "PREDICTION NOUNS METRIC HUB_TASK TASK WHOLE METHOD COLUMNS TOLERANCES EVIDENCE decode differences "
+    "same_answers strata pairs truth_text targets translate spread unlike headline calibrate"
 )
-EXPLAINED = "aspect_of best_aspects scores_of evidence_of raw_evidence_of heat_of"
+EXPLAINED = "aspect_of best_aspects scores_of strengths_of evidence_of raw_evidence_of heat_of"
 PARTS = {
     "options": "Options",
     "schema": "ANSWER",
@@ -25,7 +25,7 @@ PARTS = {
 @every_kind
 def test_it_has_the_whole_interface(name):
     kind = KINDS.module(name)
-    wanted = RUNNING.split() + (EXPLAINED.split() if kind.EVIDENCE else [])
+    wanted = RUNNING.split() + (EXPLAINED.split() if kind.METHOD else [])
     assert [entry for entry in wanted if not hasattr(kind, entry)] == []
     assert all(hasattr(kind.PREDICTION, entry) for entry in ("to_json", "to_rows", "to_text", "shapes"))
     for part, entries in PARTS.items():

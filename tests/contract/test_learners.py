@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from sightsmith.tasks.classify import (
-    INPUT, KIND, METRIC, NETS, OUTPUTS, PROGRAMS, Settings, check, example, graph, score, sizes, validation,
+    INPUT, KIND, NETS, OUTPUTS, PROGRAMS, Settings, check, example, graph, score, sizes, validation,
 )
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.tasks.parts.normalise import Normalise
@@ -31,11 +31,11 @@ class RidgeLearner(Learner):
     def answer(self, feeds):
         return self.nets["net"](self.normalise(feeds["pixels"]))
 
-    def fit(self, feeds, targets_N):
+    def fit(self, feeds, targets):
         from sklearn.linear_model import RidgeClassifier
 
         flat = self.normalise(feeds["pixels"]).flatten(1).numpy()
-        ridge = RidgeClassifier(alpha=10.0).fit(flat, targets_N.numpy())
+        ridge = RidgeClassifier(alpha=10.0).fit(flat, targets.numpy())
         self.nets["net"].head.weight.copy_(torch.from_numpy(ridge.coef_))
         self.nets["net"].head.bias.copy_(torch.from_numpy(ridge.intercept_))
 

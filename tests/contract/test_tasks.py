@@ -13,6 +13,7 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
+from sightsmith.tasks.parts.calibration import Calibration
 
 every_task = pytest.mark.parametrize("name", TASKS.names())
 
@@ -29,7 +30,8 @@ def learner_of(name, example):
 def outputs_of(name, example):
     """Return what the exported graph gives for the example's batch, by name."""
     file = TASKS.module(name)
-    graph = file.graph(example.nets, example.facts.input_settings, "model", file.OUTPUTS, {})
+    settings = learner_of(name, example).graph_settings
+    graph = file.graph(example.nets, example.facts.input_settings, "model", file.OUTPUTS, settings)
     with torch.inference_mode():
         found = graph(*example.batch[0].values())
     return dict(zip(file.OUTPUTS, found, strict=True))
@@ -76,10 +78,10 @@ def test_what_was_learned_is_measured_and_calibrated(name):
         answers = learner.answer(example.batch[0]).numpy()
     targets = example.batch[1].numpy()
     figures = file.validation(answers, targets, example.settings)
-    assert np.isfinite(figures[file.METRIC])
-    calibrated, after = KINDS.module(file.KIND).calibrate(answers, targets)
+    assert np.isfinite(figures[KINDS.module(file.KIND).METRIC.name])
+    asked = file.calibration(example.settings) if hasattr(file, "calibration") else Calibration()
+    calibrated, after = KINDS.module(file.KIND).calibrate(answers, targets, **asked.options)
     json.dumps([calibrated, after])
-    assert KINDS.module(file.KIND).METRIC == file.METRIC
 
 
 @every_task

@@ -56,7 +56,7 @@ def model(place, ask):
 
 def test_the_data_is_checked(ask):
     told = ask("check", "lamps").succeeded().out
-    assert "lamps (levels): 160 pictures." in told
+    assert "lamps (levels): 160 pictures of levels from 0." in told
     assert "class" not in told
 
 

@@ -22,7 +22,7 @@ def make(net="smallresnet", spec=SPEC, names=CLASSES, counts=None, **changes):
     torch.manual_seed(0)
     built = build_net(net, {}, **sizes(names, spec))
     targets_N = None if counts is None else np.repeat(np.arange(len(counts)), counts)
-    facts = Facts(names=names, input_settings=spec, targets_N=targets_N)
+    facts = Facts(names=names, input_settings=spec, targets=targets_N)
     return learner({"net": built.module}, facts, Settings(**changes))
 
 

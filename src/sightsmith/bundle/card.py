@@ -31,8 +31,9 @@ def model_card(manifest: Manifest) -> str:
 
 def _front(manifest: Manifest) -> str:
     task = KINDS.module(manifest.definition.kind).HUB_TASK
-    tags = json.dumps([task, "sightsmith", manifest.net.name], ensure_ascii=False)
-    return f"---\nlibrary_name: sightsmith\npipeline_tag: {task}\ntags: {tags}\n---"
+    tags = json.dumps([*filter(None, [task]), "sightsmith", manifest.net.name], ensure_ascii=False)
+    pipeline = f"pipeline_tag: {task}\n" if task else ""
+    return f"---\nlibrary_name: sightsmith\n{pipeline}tags: {tags}\n---"
 
 
 def _summary(manifest: Manifest) -> str:

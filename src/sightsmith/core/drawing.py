@@ -4,14 +4,15 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-_PAPER, _INK, _BAR, _TRACK = (255, 255, 255), (33, 37, 41), (47, 111, 237), (233, 236, 239)
+_PAPER, _INK, _BAR, _TRACK, _PALE = (255, 255, 255), (33, 37, 41), (47, 111, 237), (233, 236, 239), (152, 162, 179)
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc", "DejaVuSans.ttf")
 """Fonts of the usual systems with more than Latin letters; the first one found is used for names that need it."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-Row = tuple[str, str, float | None]  # A name, a number or words, and the length of its bar in 0…1, None for none
+Row = tuple[str, str, float | None, float | None, bool]
+"""A name, its number or words, the length of its bar and the place of a tick in 0…1 or None, and whether it counts."""
 
 
 def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:
@@ -28,10 +29,11 @@ def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:
 
 
 def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, row: Row) -> None:
-    name, text, share = row
+    name, text, share, mark, counts = row
+    ink, filled = (_INK, _BAR) if counts else (_PALE, _PALE)
     margin, middle = line // 4, width * 9 // 20
     font = _font(name.isascii(), line * 5 // 8)
-    draw.text((margin, top), _fit(draw, name, font, middle - 2 * margin), fill=_INK, font=font)
+    draw.text((margin, top), _fit(draw, name, font, middle - 2 * margin), fill=ink, font=font)
     if share is None:
         words = _fit(draw, text, font, width - middle - margin)
         draw.text((middle, top), words, fill=_INK, font=_font(words.isascii(), line * 5 // 8))
@@ -39,8 +41,11 @@ def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, row: R
     end = width - margin - round(draw.textlength("100.0%", font=font)) - margin
     low, high = top + line // 6, top + line * 2 // 3
     draw.rectangle((middle, low, end, high), fill=_TRACK)
-    draw.rectangle((middle, low, middle + round((end - middle) * min(1.0, max(0.0, share))), high), fill=_BAR)
-    draw.text((end + margin, top), text, fill=_INK, font=font)
+    draw.rectangle((middle, low, middle + round((end - middle) * min(1.0, max(0.0, share))), high), fill=filled)
+    if mark is not None:
+        tick = middle + round((end - middle) * min(1.0, max(0.0, mark)))
+        draw.line((tick, low - 2, tick, high + 2), fill=_INK, width=max(1, line // 18))
+    draw.text((end + margin, top), text, fill=ink, font=font)
 
 
 def _fit(draw: ImageDraw.ImageDraw, name: str, font: Font, width: int) -> str:

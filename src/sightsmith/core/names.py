@@ -1,11 +1,13 @@
 """Finding what somebody meant by a name that does not exist."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
 _LONGEST = 255
 """Characters of a name that are compared: as many as a file's name may have. The time grows with their square."""
+_DIGITS = re.compile(r"(\d+)")
 
 
 def nearest(name: str, options: Iterable[str], count: int = 3) -> list[str]:
@@ -60,3 +62,14 @@ def _compatible(name: str) -> str:
 def shortened(name: str, most: int = 100) -> str:
     """Return a name that somebody sent, fit to be repeated in a message: with its end cut off where it is long."""
     return name if len(name) <= most else f"{name[:most]}…"
+
+
+def natural(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
+    """Return a key that sorts numbers inside names by value; equal ones by the name itself."""
+    parts = _DIGITS.split(name.casefold())
+    return tuple(_number(part) if place % 2 else part for place, part in enumerate(parts)), name
+
+
+def _number(digits: str) -> tuple[int, str]:
+    bare = digits.lstrip("0")
+    return len(bare), bare

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from sightsmith.core.images import Picture
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Split = Literal["train", "val", "test", "calibration"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")  # what a source may name; calibration is cut from train
+PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
 
 
 @dataclass(frozen=True, slots=True)

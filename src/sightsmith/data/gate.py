@@ -47,6 +47,8 @@ class GateReport:
         sizes: (width, height, count), the most frequent first.
         modes: pictures by mode as stored.
         hashes: (total, 32) content hashes, for the fingerprint.
+        spread: in words how the truths of a kind without names are spread, else empty.
+        ranges: (range, count) of such truths.
         near_groups: positions that look nearly the same, for splits that keep them together.
         by_class: properties of the files, class by class; those that vary.
         seconds: the check took.
@@ -66,6 +68,8 @@ class GateReport:
     sizes: tuple[tuple[int, int, int], ...]
     modes: dict[str, int]
     hashes: NDArray[np.uint8]
+    spread: str
+    ranges: tuple[tuple[str, int], ...]
     near_groups: tuple[tuple[int, ...], ...]
     by_class: tuple[ByClass, ...]
     seconds: float
@@ -116,8 +120,11 @@ class GateReport:
             "problems": [problem.to_json() for problem in self.problems],
             "skipped": dict(self.skipped),
             self.nouns[1]: {
-                name: dict(zip(per_split, row, strict=True))
-                for name, row in zip(self.names, self.counts.tolist(), strict=True)
+                **{
+                    name: dict(zip(per_split, row, strict=True))
+                    for name, row in zip(self.names, self.counts.tolist(), strict=True)
+                },
+                **dict(self.ranges),
             },
             "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
             "modes": self.modes,
@@ -128,7 +135,7 @@ class GateReport:
     def _balance_text(self) -> str:
         totals = self.counts.sum(axis=1)
         if not len(totals):
-            return ""
+            return f" of {self.nouns[1]} {self.spread}" if self.spread else ""
         least, most = int(totals.argmin()), int(totals.argmax())
         if totals[least] == totals[most]:
             return f", {totals[least]:,} usable in each"
@@ -151,6 +158,9 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     )
     verdict = judge(source, scan, settings)
     kept = np.flatnonzero(~verdict.left_out)
+    spread, ranges = KINDS.module(source.kind).spread(
+        [source.samples[at].target for at in kept.tolist()], source.details
+    )
     lost = sum(problem.lost for problem in source.problems)
     problems = (*source.problems, *verdict.problems)
     return GateReport(
@@ -168,6 +178,8 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         sizes=_sizes(scan),
         modes=_modes(scan),
         hashes=scan.hashes,
+        spread=spread,
+        ranges=tuple(ranges),
         near_groups=verdict.near_groups,
         by_class=verdict.by_class,
         seconds=monotonic() - start,
@@ -177,7 +189,9 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
 def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
     """Let every rule that fits the source's kind of answer conclude from the scan, in order."""
     count = len(source.samples)
-    data = Checked(source, scan, settings, source.strata(), tuple(sample.split for sample in source.samples))
+    truths = [sample.target for sample in source.samples]
+    pairs = KINDS.module(source.kind).pairs(truths)
+    data = Checked(source, scan, settings, source.strata(), pairs, tuple(sample.split for sample in source.samples))
     verdict = Verdict(
         left_out=np.zeros(count, dtype=bool),
         bad=np.zeros(count, dtype=bool),
@@ -202,9 +216,10 @@ def _counts(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
     """Count the usable samples of each name and split; no rows for a kind without names."""
     counts = np.zeros_like(verdict.counts)
     if len(counts):
-        usable = ~verdict.left_out & (data.strata_N >= 0)
+        samples_M, names_M = data.pairs
+        usable_M = ~verdict.left_out[samples_M]
         columns = np.array([COLUMNS[split] for split in data.splits], dtype=np.int64)
-        np.add.at(counts, (data.strata_N[usable], columns[usable]), 1)
+        np.add.at(counts, (names_M[usable_M], columns[samples_M[usable_M]]), 1)
     return counts
 
 

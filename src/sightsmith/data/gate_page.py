@@ -71,7 +71,12 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     """Return (name, value, explanation, colour) of each headline figure."""
     left_out = len(report.skipped) + report.lost
     return [
-        ("Pictures", f"{report.total + report.lost:,}", many(len(report.names), *report.nouns), ""),
+        (
+            "Pictures",
+            f"{report.total + report.lost:,}",
+            many(len(report.names), *report.nouns) if report.names else "",
+            "",
+        ),
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
         ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),
@@ -107,6 +112,9 @@ def _show(key: str, sample: Sample | None, source: Source) -> Shown:
 
 
 def _balance(report: GateReport) -> list[Bar]:
+    if not report.names:
+        most = max((count for _, count in report.ranges), default=1)
+        return [_plain_bar(name, count, most) for name, count in report.ranges]
     most = max(1, int(report.counts.sum(axis=1).max(initial=0)))
     bars = []
     for name, row in zip(report.names[:_CLASSES], report.counts.tolist(), strict=False):

@@ -97,7 +97,7 @@ class Loader:
     finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
 
     Args:
-        targets_N: what is learned of each picture, first axis N.
+        targets: what is learned of each picture, first axis N.
         vary: what is varied on whole batches; None for evaluation.
         workers: processes that fetch; 0 fetches in this one.
     """
@@ -105,7 +105,7 @@ class Loader:
     def __init__(
         self,
         fetcher: Fetcher,
-        targets_N: NDArray[Any],
+        targets: NDArray[Any],
         order: Order,
         *,
         vary: Augmentation | None = None,
@@ -115,7 +115,7 @@ class Loader:
     ) -> None:
         self.order = order
         self.device = torch.device(device)
-        self._fetcher, self._targets_N = fetcher, torch.from_numpy(np.asarray(targets_N))
+        self._fetcher, self._targets = fetcher, torch.from_numpy(np.asarray(targets))
         self._vary, self._seed = vary, seed
         self._generator = torch.Generator()
         self._start = self._given = 0
@@ -145,7 +145,7 @@ class Loader:
             if self._vary is not None and PIXELS in inputs:
                 self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
                 inputs[PIXELS] = vary_batch(inputs[PIXELS], self._vary, self._generator)
-            targets_B = self._targets_N[torch.from_numpy(positions)].to(self.device, non_blocking=True)
+            targets_B = self._targets[torch.from_numpy(positions)].to(self.device, non_blocking=True)
             self._given = step + 1
             yield inputs, targets_B
 

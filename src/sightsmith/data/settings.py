@@ -19,9 +19,18 @@ class SourceOptions:
     label_by: str | None = None
     """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a pattern with one
     part in (…) that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
+    target: str | None = None
+    """Columns of a table that hold the truth, by default label (one label), labels (tags, separated by ;), number, or
+    columns of 0 and 1 (a tag each). One other column is a number; several, separated by commas, are tags."""
+    unit: str | None = None
+    """Unit of the number in a table, such as years; shown with every answer."""
     names: Path | None = None
     """File with names for classes that are called by numbers: a name a line, the first that of class 0, or NUMBER NAME
     in each line."""
+
+
+READING = ("group_by", "label_by", "target", "unit")
+"""Options that a bundle remembers, so that its data is read again as at its training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +64,19 @@ class SplitSettings:
     """Share of the samples for validation, in [0, 1)."""
     test_fraction: float = 0.15
     """Share of the samples for the test, in [0, 1)."""
+    calibration_fraction: float = 0.0
+    """Share of the samples, cut from those for training, that calibrate the trained model, in [0, 1)."""
     seed: int = 0
     """Another seed draws other samples."""
     stratified: bool = True
     """Each class keeps its share in each split."""
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
+        for name in ("val_fraction", "test_fraction", "calibration_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"splits.{name} must be in [0, 1), got {getattr(self, name)!r}")
-        if not self.val_fraction + self.test_fraction < 1:
+        if not self.val_fraction + self.test_fraction + self.calibration_fraction < 1:
             raise SettingsError(
-                "splits: val_fraction and test_fraction must leave something to train on; "
-                f"{self.val_fraction:g} + {self.test_fraction:g} is not below 1"
+                "splits: val_fraction, test_fraction and calibration_fraction must leave something to train on; "
+                f"{self.val_fraction:g} + {self.test_fraction:g} + {self.calibration_fraction:g} is not below 1"
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -109,6 +109,7 @@ class Source:
         samples: the index, in the order of the source.
         problems: what was found while listing.
         licence: licence of the data where it is known.
+        details: facts about the truths that their kind keeps, such as the unit of a number.
         given_names: the list that named what the data calls by numbers; empty if it has names of its own.
         hashes: content hashes by key, as far as they are known.
     """
@@ -120,6 +121,7 @@ class Source:
     samples: Sequence[Sample]
     problems: tuple[Problem, ...] = ()
     licence: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
     given_names: Mapping[int, str] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
@@ -175,6 +177,7 @@ def build_source(
     problems: Sequence[Problem] = (),
     licence: str | None = None,
     kind: str = FIRST,
+    details: Mapping[str, Any] = MappingProxyType({}),
 ) -> Source:
     """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
 
@@ -189,7 +192,7 @@ def build_source(
     given = read_class_names(options.names) if options.names is not None else {}
     if given:
         names = name_classes(names, given, printable(str(options.names)))
-    _check_names(printable(location), names)
+    _check_names(printable(location), names, KINDS.module(kind).NOUNS)
     problems = tuple(problems)
     samples = _unique(samples)
     if options.group_by is not None:
@@ -203,6 +206,7 @@ def build_source(
         samples=tuple(samples),
         problems=problems,
         licence=licence,
+        details=details,
         given_names=given,
     )
 
@@ -227,6 +231,7 @@ def require_data(location: str | Path, options: SourceOptions = _DEFAULTS) -> No
 def _open(location: str | Path, options: SourceOptions) -> Source:
     named = _opened_by_name(location, options)
     if named is not None:
+        _refuse_columns(options, named)
         if options.label_by is not None:
             raise SettingsError(f"label_by: {location} has labels of its own. Leave it out, or write './{location}'.")
         source = named.open_source(str(location), options)
@@ -236,13 +241,25 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
     if asked is not None and _only_by_name(asked):
         raise DataError(_no_paths(asked, path))
     if options.label_by is None:
-        return (asked or _detect(path)).open_source(str(location), options)
+        chosen = asked or _detect(path)
+        _refuse_columns(options, chosen)
+        return chosen.open_source(str(location), options)
     if not path.is_dir() or options.format not in (None, "folder"):
         raise SettingsError(
             f"label_by: labels are taken from the paths of pictures in a folder alone, and {printable(str(path))} is "
             f"{'of the format ' + repr(options.format) if path.is_dir() else 'none'}. Leave it out, or name a folder."
         )
     return CATALOGUE.module("folder").open_source(str(location), options)
+
+
+def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
+    """Refuse to look for the columns of a table in a format that has none."""
+    given = [name for name in ("target", "unit") if getattr(options, name) is not None]
+    if given and not getattr(module, "HAS_COLUMNS", False):
+        raise SettingsError(
+            f"{given[0]}: names columns or units of a table, and the format {_names_of([module])[0]!r} has none. Leave "
+            "it out, or write the truths into a CSV table."
+        )
 
 
 def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
@@ -335,16 +352,17 @@ def _no_format(path: Path) -> str:
     )
 
 
-def _check_names(location: str, names: Sequence[str]) -> None:
-    """Refuse a class without a name, or with that of another: answers by name could not tell them apart."""
+def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) -> None:
+    """Refuse an empty name, or one that occurs twice: answers by name could not tell them apart."""
+    one, several = nouns
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if not name or not name.strip():
-            raise DataError(f"{location}: class {index} has no name. Give it one in the list of classes.")
+            raise DataError(f"{location}: {one} {index} has no name. Give it one in the list of {several}.")
         if seen.setdefault(name, index) != index:
             raise DataError(
-                f"{location}: the classes {seen[name]} and {index} are both called {name!r}; a name is that of one "
-                "class. Rename one, or give their pictures one label if they are one class."
+                f"{location}: the {several} {seen[name]} and {index} are both called {name!r}; a name is that of one "
+                f"{one}. Rename one, or give their pictures one label if they are one {one}."
             )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.core.records import SPLITS, Sample, Split
+from sightsmith.core.records import PARTS, SPLITS, Sample, Split
 from sightsmith.data.settings import SplitSettings as SplitSettings
 from sightsmith.data.source import Source
 
@@ -47,7 +47,7 @@ class Splits:
 
     def counts(self) -> dict[Split, int]:
         names = list(self.of.values())
-        return {split: names.count(split) for split in SPLITS}
+        return {split: names.count(split) for split in PARTS if split in SPLITS or split in names}
 
     def digest(self) -> str:
         """Return a SHA-256 of which sample is where, in any order of the samples."""
@@ -57,17 +57,17 @@ class Splits:
     def to_json(self) -> dict[str, list[str]]:
         by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
         for key, split in self.of.items():
-            by_split[split].append(key)
+            by_split.setdefault(split, []).append(key)
         return by_split
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read splits back. Raises DataError: an unknown split, or a key in two of them."""
         of: dict[str, Split] = {}
-        unknown = sorted(set(raw) - set(SPLITS))
+        unknown = sorted(set(raw) - set(PARTS))
         if unknown:
-            raise DataError(f"splits: unknown split {unknown[0]!r}; there are train, val and test.")
-        for split in SPLITS:
+            raise DataError(f"splits: unknown split {unknown[0]!r}; there are {', '.join(PARTS)}.")
+        for split in PARTS:
             for key in raw.get(split, ()):
                 if key in of:
                     raise DataError(f"splits: {key!r} is in {of[key]} and in {split}; a sample has one split.")
@@ -107,11 +107,15 @@ def assign(
             f"{' and '.join(sorted(named))}. Add a train split, or leave the splits out."
         )
     _check_groups(source, samples, ("val", "test"))
-    wanted = {"val": settings.val_fraction, "test": settings.test_fraction}
-    fractions = {split: wanted[split] for split in ("val", "test") if split not in named and wanted[split] > 0}
+    wanted: dict[Split, float] = {
+        "val": settings.val_fraction,
+        "test": settings.test_fraction,
+        "calibration": settings.calibration_fraction,
+    }
+    fractions = {split: share for split, share in wanted.items() if split not in named and share > 0}
     shares = [1 - sum(fractions.values()), *fractions.values()]
     units = _units(source, pool, together, settings.seed, stratified=settings.stratified)
-    names: list[Split] = ["train", *fractions]  # type: ignore[list-item]
+    names: list[Split] = ["train", *fractions]
     for unit, bin_ in zip(units, _deal(units, shares, first_has_all=settings.stratified), strict=True):
         of |= {source.samples[place].key: names[bin_] for place in unit.places}
     return Splits({sample.key: of[sample.key] for sample in samples})
@@ -125,6 +129,7 @@ def k_folds(
     *,
     stratified: bool = True,
     together: Iterable[Sequence[int]] = (),
+    calibration_fraction: float = 0.0,
 ) -> list[Splits]:
     """Split k times so that each sample is in val once; a test split of the source stays the test of every fold.
 
@@ -143,7 +148,17 @@ def k_folds(
     fold_of: dict[str, int] = {}
     for unit, fold in zip(units, _deal(units, [1 / k] * k, first_has_all=False), strict=True):
         fold_of |= {source.samples[place].key: fold for place in unit.places}
-    return [Splits({sample.key: _in_fold(sample, fold_of, fold) for sample in samples}) for fold in range(k)]
+    folds = []
+    for fold in range(k):
+        of = {sample.key: _in_fold(sample, fold_of, fold) for sample in samples}
+        if not calibration_fraction:
+            folds.append(Splits(of))
+            continue
+        training = [unit for unit in units if of[source.samples[unit.places[0]].key] == "train"]
+        bins = _deal(training, [1 - calibration_fraction, calibration_fraction], first_has_all=stratified)
+        held = [place for unit, bin_ in zip(training, bins, strict=True) if bin_ for place in unit.places]
+        folds.append(Splits({**of, **{source.samples[place].key: "calibration" for place in held}}))
+    return folds
 
 
 def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.uint8] | None = None) -> str:

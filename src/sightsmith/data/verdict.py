@@ -22,6 +22,7 @@ class Checked:
     scan: Scan  # what each picture told
     settings: GateSettings  # what to look for
     strata_N: NDArray[np.int64]  # number of each sample's stratum (of labels the class), -1 if its truth is unknown
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # which samples have which names, as the kind's `pairs`
     splits: tuple[str | None, ...]  # that the source puts each sample in
 
     def keys(self, places: Iterable[int]) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ class Comparison:
         if not self.differences:
             return []
         paired = [one.paired for one in self.differences]
-        metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.replace("_", " ")
+        metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.title
         rows = [[name.replace("_", " "), *(_signed(one.metrics[name]) for one in paired)] for name in paired[0].metrics]
         rows.append([f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)])
         rows.append(["by", *(one.test for one in paired)])

@@ -54,7 +54,7 @@ def report_html(
         findings=findings(evaluation),
         galleries=galleries,
         sections=kind.sections(evaluation, kept=kept),
-        curves=training_curves(training_csv, KINDS.module(evaluation.kind).METRIC),
+        curves=training_curves(training_csv, KINDS.module(evaluation.kind).METRIC.name),
         facts=facts(evaluation, manifest),
     )
 

@@ -13,6 +13,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.class_names import are_numbers, name_classes
+from sightsmith.data.settings import READING
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
@@ -79,7 +80,7 @@ def open_evaluation_data(
 
 
 def _refuse_reading(options: SourceOptions) -> None:
-    given = [name for name in ("format", "label_by", "names") if getattr(options, name) is not None]
+    given = [name for name in ("format", "label_by", "target", "unit", "names") if getattr(options, name) is not None]
     if given:
         raise SettingsError(
             f"{', '.join(given)}: the model's own data is read as at its training. Drop it, or name other data with "
@@ -138,11 +139,15 @@ def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) 
     """Open data that somebody named for a model.
 
     A folder is read as that of the training was: if that had its labels in the files' names, so has this one, unless
-    the options say a format or a pattern. Numbered classes get the names that they had in the training.
+    the options say a format or a pattern. A table has its truths in the columns that the training's had. Numbered
+    classes get the names that they had in the training.
     """
-    label_by = bundle.manifest.data.get("label_by")
+    trained = bundle.manifest.data
+    label_by, target = trained.get("label_by"), trained.get("target")
     if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
         options = replace(options, label_by=label_by)
+    if target is not None and options.target is None and Path(data).is_file():
+        options = replace(options, target=target)
     source = open_source(data, options)
     return source if options.names is not None else _named(bundle, source)
 
@@ -191,6 +196,9 @@ def _check_kind(bundle: Bundle, source: Source) -> None:
     """Refuse truths that the model's answers cannot be held against."""
     kind = bundle.manifest.definition.kind
     if source.kind == kind:
+        unlike = KINDS.module(kind).unlike(source.details, bundle.manifest.definition.calibrated)
+        if unlike:
+            raise DataError(f"{source.location}: {unlike}")
         return
     given, answered = (KINDS.module(name).NOUNS[1] for name in (source.kind, kind))
     raise DataError(f"{source.location}: it tells {given}, the model answers with {answered}. Name data of {answered}.")
@@ -285,7 +293,7 @@ def _check_names(
     if not names:
         return
     kind = KINDS.module(source.kind)
-    found = {source.names[index] for index in kind.strata([sample.target for sample in samples]).tolist()}
+    found = {source.names[index] for index in kind.pairs([sample.target for sample in samples])[1].tolist()}
     unknown = sorted(found - set(names))
     missing = [name for name in names if name not in found]
     if not unknown and (missing_ok or not missing):
@@ -310,9 +318,8 @@ def _counted(counts: dict[Split, int]) -> str:
 
 def _own_options(data: dict[str, Any], group_by: str | None) -> SourceOptions:
     """Return how training opened its data, as the manifest records it, with the groups asked for."""
-    return SourceOptions(
-        format=_format_of(data), group_by=group_by or data.get("group_by"), label_by=data.get("label_by")
-    )
+    kept = SourceOptions(format=_format_of(data), **{name: data.get(name) for name in READING})
+    return replace(kept, group_by=group_by or kept.group_by)
 
 
 def _format_of(data: dict[str, Any]) -> str | None:

@@ -22,7 +22,8 @@ from sightsmith.runtime.predictor import Predictor
 METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
 """The methods: `explanation/methods/NAME.py`.
 
-A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are), optionally `GRAIN` (how much to
+A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are; `{kind.STRENGTH}` in it stands for
+that of the kind of answer), optionally `GRAIN` (how much to
 blur them for drawing, see `heat_map.project_evidence`) and `CELL` (where they are coarser than their array, see
 `sanity.noise`) and
 `explain(model: Subject, pixels_HWC, aspect) -> raw_hw`: its evidence for the aspect over the net's input, at any
@@ -57,11 +58,11 @@ def explain(
         with Predictor.open(model) as opened:
             return explain(opened, picture, method=method, label=label, sanity=sanity)
     kind = model.kind
-    if kind.EVIDENCE is None:
+    if kind.METHOD is None:
         raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
     if PIXELS not in model.definition.graph.inputs:
         raise SettingsError(f"the input {model.definition.input} has no pixels that a map could lie over.")
-    method = method or str(kind.EVIDENCE)
+    method = method or str(kind.METHOD)
     file = _method(method)
     subject = Subject(model, model.bundle)
     feeds = model.feeds(picture)
@@ -77,7 +78,7 @@ def explain(
         top=tuple(kind.best_aspects(answer, _TOP)),
         map_HW=project_evidence(raw_hw, shown.box, shown.size, getattr(file, "GRAIN", 0.0)),
         raw_hw=raw_hw,
-        unit=file.UNIT,
+        unit=file.UNIT.format(kind=kind),
         box=shown.box,
         picture=picture,
         sanity=checks.judge(subject, file, pixels_HWC, aspect, raw_hw) if sanity else None,

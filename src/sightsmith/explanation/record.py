@@ -104,7 +104,8 @@ class Explanation:
     def to_text(self) -> str:
         """Return what was explained, in a line, and how the map was judged, in another."""
         others = ", ".join(f"{label} {score:.4f}" for label, score in self.top if label != self.label)
-        lines = [f"{self.label} {self.score:.4f} ({others}): {self.method}, {self.unit}"]
+        beside = f" ({others})" if others else ""
+        lines = [f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}"]
         if self.sanity is not None:
             judged = self.sanity
             than = "better" if judged.better_than_random else "not better"

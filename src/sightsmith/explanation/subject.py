@@ -3,8 +3,9 @@
 Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
 """
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sightsmith.explanation.gradients import TorchNet
 
 
+_Measure = Callable[[Sequence[Any], Aspect], NDArray[np.float32]]
+
+
 class Subject:
     """A model as the methods see it.
 
@@ -34,10 +38,17 @@ class Subject:
 
     def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the score (N,) of an aspect for many inputs, a batch at a time."""
+        return self._each(pixels_NHWC, self.runner.kind.scores_of, aspect)
+
+    def strengths(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
+        """Return the strength (N,) of an aspect, in the kind's unit, for many inputs, a batch at a time."""
+        return self._each(pixels_NHWC, self.runner.kind.strengths_of, aspect)
+
+    def _each(self, pixels_NHWC: NDArray[np.uint8], of: _Measure, aspect: Aspect) -> NDArray[np.float32]:
         step = default_batch(self.runner.definition.graph.inputs)
         feeds = ({PIXELS: pixels_NHWC[at : at + step]} for at in range(0, len(pixels_NHWC), step))
         outputs = self.runner.stream(feeds, self.runner.outputs[:1])
-        return np.concatenate([self.runner.kind.scores_of(self.runner.decode(one), aspect) for one in outputs])
+        return np.concatenate([of(self.runner.decode(one), aspect) for one in outputs])
 
     def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the evidence for an aspect at each position of one input, (h, w), that the graph itself gives.

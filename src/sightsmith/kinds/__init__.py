@@ -45,6 +45,7 @@ and `core.errors` alone, because the command line reads it.
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import extend_path
 from types import ModuleType
 from typing import Any
@@ -62,6 +63,12 @@ KINDS = Catalogue("sightsmith.kinds", "kind of answer", inside="value")
 def part_of(kind: str, part: str) -> ModuleType:
     """Import `options`, `figures`, `report` or `schema` of a kind."""
     return import_module(f"{KINDS.package}.{kind}.{part}")
+
+
+def optional_part(kind: str, part: str) -> ModuleType | None:
+    """Import a part that not every kind has, such as `columns`; None if it has none."""
+    name = f"{KINDS.package}.{kind}.{part}"
+    return import_module(name) if find_spec(name) else None
 
 
 def options_of(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import cast
 
 from sightsmith.core.errors import PictureError
 from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
+from sightsmith.core.names import natural
 from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
-from sightsmith.data.sources.parts.names import natural
 
 MAX_FETCH = 20 * 2**20  # Bytes taken from one URL, and from standard input, at the most
 

@@ -9,6 +9,7 @@ from sightsmith.core.counts import many
 from sightsmith.core.errors import ProofError
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.progress import track
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Item, Runner, Value
 from sightsmith.runtime.session import default_batch
@@ -64,7 +65,7 @@ def compare_on_data(
     Args:
         backend: what to call the backend in a message.
         samples: each (item, truth).
-        max_drop: how far the metric may fall, in 0…1.
+        max_drop: how far the metric may get worse, in 0…1; a share of it if it has a unit.
         min_agreement: share of the items that must be answered alike, near ties counting, in 0…1.
 
     Raises:
@@ -80,7 +81,7 @@ def compare_on_data(
     for precision, got in answers.items():
         tie = next(iter(kind.TOLERANCES[precision].values())) / 10
         made[precision] = Comparison(
-            metric=kind.METRIC,
+            metric=kind.METRIC.title,
             count=len(samples),
             trained=kind.headline(expected, truths),
             exported=kind.headline(got, truths),
@@ -88,13 +89,16 @@ def compare_on_data(
             alike=kind.same_answers(expected, got, tie),
             tie=tie,
         )
-        _require(made[precision], f"export to {backend} in {precision}", max_drop, min_agreement)
+        what = f"export to {backend} in {precision}"
+        _require(made[precision], kind.METRIC, what, max_drop, min_agreement)
     return made
 
 
-def _require(found: Comparison, what: str, max_drop: float, min_agreement: float) -> None:
-    if found.trained - found.exported > max_drop:
-        raise ProofError(f"{what}: {found.metric} may fall by {max_drop:g}, but: {found}. Nothing was written.")
+def _require(found: Comparison, metric: Metric, what: str, max_drop: float, min_agreement: float) -> None:
+    if metric.drop(found.trained, found.exported) > max_drop:
+        worse = "fall" if metric.higher else "rise"
+        most = f"{max_drop:.1%} of it" if metric.relative else f"{max_drop:g}"
+        raise ProofError(f"{what}: {found.metric} may {worse} by {most}, but: {found}. Nothing was written.")
     if found.alike < min_agreement:
         raise ProofError(f"{what}: {min_agreement:.1%} of the answers must stay, but: {found}. Nothing was written.")
 

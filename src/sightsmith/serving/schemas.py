@@ -34,7 +34,9 @@ class Evidence(BaseModel):
     box: list[float] = Field(
         description="[left, top, right, bottom] of what the model saw, in pixels of the upright picture."
     )
-    values: list[list[float]] = Field(description="Evidence (logit) over that box, rows from the top.")
+    values: list[list[float]] = Field(
+        description="Evidence over that box, rows from the top, in the unit of the answer."
+    )
 
 
 class ShapeFields(BaseModel):
@@ -44,6 +46,8 @@ class ShapeFields(BaseModel):
     name: str = Field(description="What it is of.")
     text: str = Field(description="The number or the words.")
     share: float | None = Field(description="Length of the bar, 0…1; null for text.")
+    mark: float | None = Field(default=None, description="Place of a tick on the bar, 0…1, such as a threshold.")
+    on: bool | None = Field(default=None, description="Whether it belongs to the answer; null if it always does.")
 
 
 class ExplainedAnswer(BaseModel):

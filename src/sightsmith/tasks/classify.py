@@ -21,6 +21,8 @@ from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.tasks.parts.example import Example
+from sightsmith.tasks.parts.graph import PictureGraph
+from sightsmith.tasks.parts.graph import sizes as picture_sizes
 from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
 from sightsmith.tasks.parts.mixing import mix
 from sightsmith.tasks.parts.normalise import Normalise
@@ -28,7 +30,6 @@ from sightsmith.tasks.parts.normalise import Normalise
 INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
 NETS = {"net": "classifier"}
 OUTPUTS = ("logits", "class_map")
-METRIC = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +95,7 @@ def check(settings: Settings, *, balanced: bool) -> None:
 
 
 def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
-    height, width, channels = input_settings.shape
-    return {"channels": channels, "classes": len(names), "height": height, "width": width}
+    return picture_sizes(len(names), input_settings)
 
 
 def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> ClassifyLearner:
@@ -136,10 +136,10 @@ def example(rng: np.random.Generator) -> Example:
 def graph(
     nets: Mapping[str, ClassifierNet],
     input_settings: Preprocessing,
-    name: str,  # noqa: ARG001 -- there is one
+    name: str,
     outputs: Sequence[str],
     settings: Mapping[str, Any],
-) -> "ExportedClassifier":
+) -> PictureGraph:
     """Return the graph that is served, in evaluation mode, sharing the weights.
 
     Args:
@@ -148,37 +148,25 @@ def graph(
         outputs: which to compute: `logits` (in bundles of schema 1 `probabilities`), and `class_map`.
         settings: of the graph; `temperature` of schema 1.
     """
-    return ExportedClassifier(nets["net"], input_settings, outputs, settings.get("temperature", 1.0)).eval()
+    softmax = _Softmax(settings.get("temperature", 1.0)) if "probabilities" in outputs else None
+    return PictureGraph(nets["net"], input_settings, outputs, softmax).eval()
 
 
-class ExportedClassifier(nn.Module):
-    """From uint8 pictures as `Preprocessing.apply` gives them to the logits and, if asked for, the class map."""
+class _Softmax(nn.Module):
+    """From logits to probabilities at a temperature, as bundles of schema 1 have it in their graph."""
 
-    def __init__(
-        self, net: ClassifierNet, preprocessing: Preprocessing, outputs: Sequence[str], temperature: float = 1.0
-    ) -> None:
+    def __init__(self, temperature: float) -> None:
         super().__init__()
-        self.net, self.with_map = net, "class_map" in outputs
-        self.normalise = Normalise(preprocessing)
-        self.temperature = temperature if "probabilities" in outputs else None
+        self.temperature = temperature
 
-    def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits (N, K) and the class map (N, K, h, w) in logits, float32."""
-        images_NCHW = self.normalise(pixels_NHWC)
-        if not self.with_map:
-            return (self._scores(self.net(images_NCHW)),)
-        logits_NK, map_NKhw = self.net.with_map(images_NCHW)
-        return self._scores(logits_NK), map_NKhw.float()
-
-    def _scores(self, logits_NK: Tensor) -> Tensor:
-        logits_NK = logits_NK.float()
-        return logits_NK if self.temperature is None else torch.softmax(logits_NK / self.temperature, dim=1)
+    def forward(self, logits_NK: Tensor) -> Tensor:
+        return torch.softmax(logits_NK / self.temperature, dim=1)
 
 
 def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
     if settings.class_weights == "none":
         return None
-    if facts.targets_N is None:
+    if facts.targets is None:
         raise TrainingError('task.class_weights = "balanced" needs the targets of the training pictures')
-    counts_K = torch.from_numpy(np.bincount(facts.targets_N, minlength=len(facts.names))).float()
+    counts_K = torch.from_numpy(np.bincount(facts.targets, minlength=len(facts.names))).float()
     return counts_K.sum() / (len(facts.names) * counts_K.clamp(min=1))

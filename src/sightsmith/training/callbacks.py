@@ -18,6 +18,7 @@ from torch import nn
 
 from sightsmith.core.errors import TrainingError
 from sightsmith.data.loading import Order, step_seed
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.ema import RunningAverage
@@ -132,21 +133,21 @@ class Record(Callback):
 
     Args:
         folder: where the curve and the best weights go.
-        metric: what is watched, such as "accuracy"; higher is better.
+        metric: what is watched.
         patience: epochs without a better score after which training stops; 0 never stops it.
         schedule: for the learning rates in the curve.
         average: where the validated weights are, None where they are the net's own.
 
     Attributes:
         tell: called with each finished epoch.
-        best: the highest score so far.
+        best: the best score so far.
         best_epoch: the epoch that had it, from 1; 0 before the first.
     """
 
     def __init__(
         self,
         folder: Path,
-        metric: str,
+        metric: Metric,
         patience: int,
         batch_size: int,
         schedule: Schedule,
@@ -161,7 +162,7 @@ class Record(Callback):
         self._looked = 0
         self._epoch_started = 0.0
         self._first_step = 0
-        self.best, self.best_epoch, self._better_epoch = -math.inf, 0, 0
+        self.best, self.best_epoch, self._better_epoch = metric.worst, 0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make room for the losses of an epoch, keeping those of a checkpoint inside one."""
@@ -187,9 +188,9 @@ class Record(Callback):
         self.check_losses(trainer, len(self._losses_S))
         self.check_weights(trainer, pl_module)
         number = trainer.current_epoch + 1
-        score = float(trainer.callback_metrics[f"val_{self._metric}"])
+        score = float(trainer.callback_metrics[f"val_{self._metric.name}"])
         epoch = self._row(trainer, number, score)
-        if score > self.best:
+        if self._metric.better(score, self.best):
             self._better_epoch = number
         if epoch.best:
             self.best, self.best_epoch = score, number
@@ -212,9 +213,9 @@ class Record(Callback):
             train_loss=float(self._losses_S.double().mean()),
             val_loss=math.nan if val_loss is None else float(val_loss),
             score=score,
-            metric=self._metric,
-            best=score >= self.best,
-            further=_further(trainer, self._metric),
+            metric=self._metric.name,
+            best=not self._metric.better(self.best, score),
+            further=_further(trainer, self._metric.name),
             seconds=seconds,
             rate=(len(self._losses_S) - self._first_step) * self._batch_size / max(seconds, 1e-9),
         )

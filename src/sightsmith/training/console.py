@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 -- Lightning's signatures
 
+import math
 import sys
 import time
 from typing import Any
@@ -80,7 +81,9 @@ class Console(Callback):
         if self._quiet:
             return
         place = f"{epoch.number:>{len(str(self._epochs))}}/{self._epochs}"
-        losses = f"loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
+        losses = f"loss {epoch.train_loss:.4f}"
+        if not math.isnan(epoch.val_loss):
+            losses += f"  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
         left = self._left(trainer, int(trainer.num_training_batches), epoch.rate)
         further = "".join(f"{_short(name)} {value:.4f}  " for name, value in epoch.further.items())

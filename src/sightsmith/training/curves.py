@@ -20,7 +20,7 @@ class Epoch:
     val_loss: float  # Mean over the validation pictures
     score: float  # The watched metric on the validation pictures
     metric: str  # Its name
-    best: bool  # Whether no epoch before had a higher score
+    best: bool  # Whether no epoch before had a better score
     further: Mapping[str, float]  # What else was measured on the validation pictures, by column
     seconds: float  # Time of the epoch, validation included
     rate: float  # Training pictures a second, validation included

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,20 @@ from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k
 from sightsmith.kinds import KINDS
 from sightsmith.training.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from sightsmith.training.task import TaskChoice
+
 
 @dataclass(frozen=True)
 class Subset:
     """The pictures of one split."""
 
     pictures: PictureIndex  # their references, packed
-    targets_N: NDArray[Any]  # what is learned of each, first axis N, as the kind of answer makes it
+    targets: NDArray[Any]  # what is learned of each, first axis N, as the kind of answer makes it
     strata_N: NDArray[np.int64]  # number of each one's stratum (of labels the class)
 
     def __len__(self) -> int:
-        return len(self.targets_N)
+        return len(self.targets)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Dataset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         kind, truths = KINDS.module(self.source.kind), [sample.target for sample in samples]
         pictures = PictureIndex(sample.picture for sample in samples)
-        return Subset(pictures, kind.targets(truths), kind.strata(truths))
+        return Subset(pictures, kind.targets(truths, self.source.names), kind.strata(truths))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -75,9 +78,11 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     Raises DataError: the data cannot be used; too much of it is unusable; or a split that training needs is empty.
     """
     source = open_source(settings.data, settings)
+    if settings.task or settings.balanced:
+        _task(settings, source)  # a wrong setting is told before all pictures are looked at
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
-    splits = _split(settings, source, gate)
+    splits = _split(settings, source, gate, _task(settings, source).calibration.share)
     counts = splits.counts()
     for split in ("train", "val"):
         if counts[split] == 0:
@@ -111,10 +116,12 @@ def untrained(dataset: Dataset) -> list[str]:
 
     Only cross-validation may bring this about; a single split takes care of it.
     """
-    if not dataset.source.names:
-        return []
-    have = {split: set(dataset.part(split).strata_N.tolist()) for split in SPLITS}
-    return [dataset.source.names[at] for at in sorted(set().union(*have.values()) - have["train"])]
+    source, kind = dataset.source, KINDS.module(dataset.source.kind)
+    have: dict[Split, set[int]] = {}
+    for split in SPLITS:
+        truths = [source.samples[place].target for place in dataset.splits.indices(split, source)]
+        have[split] = set(kind.pairs(truths)[1].tolist())
+    return [source.names[at] for at in sorted(set().union(*have.values()) - have["train"])]
 
 
 _TOLD = ("name-and-path", "not-a-picture")
@@ -132,13 +139,29 @@ def _way_out(gate: GateReport) -> str:
     return "Add pictures, or give --val-fraction a larger share."
 
 
-def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
+def _task(settings: TrainSettings, source: Source) -> "TaskChoice":
+    from sightsmith.training.task import choose_task  # imports torch, which takes seconds
+
+    return choose_task(settings, source.kind)
+
+
+def _split(settings: TrainSettings, source: Source, gate: GateReport, calibration: float) -> Splits:
     together = gate.near_groups
     if settings.folds:
-        folds = k_folds(source, gate.kept, settings.folds, settings.seed, together=together)
+        folds = k_folds(
+            source,
+            gate.kept,
+            settings.folds,
+            settings.seed,
+            together=together,
+            calibration_fraction=calibration,
+        )
         return folds[settings.fold]
     fractions = SplitSettings(
-        val_fraction=settings.val_fraction, test_fraction=settings.test_fraction, seed=settings.seed
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
+        calibration_fraction=calibration,
+        seed=settings.seed,
     )
     return assign(source, gate.kept, fractions, together=together)
 

@@ -8,6 +8,7 @@ import torch
 from sightsmith.core.command import say
 from sightsmith.core.progress import duration
 from sightsmith.data.loading import Loader
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.curves import Curves, Epoch
@@ -16,7 +17,7 @@ from sightsmith.training.work_folder import WorkFolder
 
 
 def estimate(
-    learner: Learner, train: Loader, val: Loader, validate: Validate, metric: str, work: WorkFolder, *, quiet: bool
+    learner: Learner, train: Loader, val: Loader, validate: Validate, metric: Metric, work: WorkFolder, *, quiet: bool
 ) -> None:
     """Fit a learner and keep what it learned as the best weights.
 
@@ -27,16 +28,16 @@ def estimate(
         work: the folder for the curve and the weights.
     """
     started = time.monotonic()
-    batches, targets = zip(*train, strict=True)
+    batches, truths_of = zip(*train, strict=True)
     feeds = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
-    targets_N = torch.cat(targets)
+    targets = torch.cat(truths_of)
     learner.eval()
     with torch.no_grad():
-        learner.fit(feeds, targets_N)
+        learner.fit(feeds, targets)
         answers, truths = zip(*((learner.answer(items).numpy(), truth.numpy()) for items, truth in val), strict=True)
     figures = validate(np.concatenate(answers), np.concatenate(truths))
     seconds = time.monotonic() - started
-    score = figures.pop(metric)
+    score = figures.pop(metric.name)
     epoch = Epoch(
         number=1,
         step=1,
@@ -44,11 +45,11 @@ def estimate(
         train_loss=float("nan"),
         val_loss=figures.pop("loss", float("nan")),
         score=score,
-        metric=metric,
+        metric=metric.name,
         best=True,
         further={f"val_{name}": value for name, value in sorted(figures.items())},
         seconds=seconds,
-        rate=len(targets_N) / max(seconds, 1e-9),
+        rate=len(targets) / max(seconds, 1e-9),
     )
     curves = Curves(work.path)
     curves.keep_until(0)
@@ -56,4 +57,4 @@ def estimate(
     weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
     save_tree({"epoch": 1, "score": score, "weights": weights}, work.best)
     if not quiet:
-        say(f"fitted to {len(targets_N):,} pictures in {duration(seconds)}: val {metric} {score:.4f}")
+        say(f"fitted to {len(targets):,} pictures in {duration(seconds)}: val {metric.title} {score:.4f}")

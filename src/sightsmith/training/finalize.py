@@ -18,7 +18,7 @@ from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.core.errors import BundleError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.settings import to_mapping
-from sightsmith.data.loading import Loader
+from sightsmith.data.settings import READING
 from sightsmith.inputs import Reader
 from sightsmith.kinds import KINDS
 from sightsmith.nets.build import BuiltNet
@@ -30,7 +30,7 @@ from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.plan import Plan
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice
-from sightsmith.training.trainer import outputs_of
+from sightsmith.training.trainer import Loaders, outputs_of
 from sightsmith.training.work_folder import WorkFolder
 
 
@@ -51,7 +51,7 @@ def finalize(
     work: WorkFolder,
     dataset: Dataset,
     val: Subset,
-    val_loader: Loader,
+    loaders: Loaders,
     *,
     seconds: float,
 ) -> tuple[Bundle, dict[str, Any]]:
@@ -66,12 +66,15 @@ def finalize(
     learner, task = fitted.learner, fitted.task
     weights = {name.removeprefix("learner."): tensor for name, tensor in best["weights"].items()}
     learner.load_state_dict(weights)
-    answers, targets = outputs_of(learner, val_loader, fitted.plan)
-    calibrated, after = KINDS.module(task.file.KIND).calibrate(answers, targets)
+    answers, targets = outputs_of(learner, loaders.val, fitted.plan)
     figures = task.file.validation(answers, targets, task.settings)
+    held_out = loaders.calibration is not loaders.val
+    shown = outputs_of(learner, loaders.calibration, fitted.plan) if held_out else (answers, targets)
+    calibrated, after = KINDS.module(task.file.KIND).calibrate(*shown, **task.calibration.options)
+    calibrated = {**dataset.source.details, **calibrated}
     metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()
-    definition = _definition(fitted.read, dataset.source.names, task, calibrated)
+    definition = _definition(fitted, dataset.source.names, calibrated)
     draft = BundleDraft(
         name=name_of(settings.bundle_path),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),
@@ -80,7 +83,7 @@ def finalize(
         weights={role: _arrays(built.module) for role, built in fitted.nets.items()},
         witnesses=_witnesses(settings.witnesses, val, fitted, definition),
         splits=dataset.splits.to_json(),
-        data={**dataset.to_json(), "group_by": settings.group_by, "label_by": settings.label_by},
+        data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
         metrics=metrics,
         training={
             "settings": to_mapping(settings),
@@ -112,7 +115,9 @@ def _net_record(role: str, built: BuiltNet) -> NetRecord:
     )
 
 
-def _definition(read: Reader, names: tuple[str, ...], task: TaskChoice, calibrated: dict[str, Any]) -> Definition:
+def _definition(fitted: Fitted, names: tuple[str, ...], calibrated: dict[str, Any]) -> Definition:
+    read, task = fitted.read, fitted.task
+    graph = Graph(inputs=read.ports(), outputs=tuple(task.file.OUTPUTS), settings=fitted.learner.graph_settings)
     return Definition(
         input=read.name,
         input_settings=read.settings,
@@ -120,7 +125,7 @@ def _definition(read: Reader, names: tuple[str, ...], task: TaskChoice, calibrat
         names=names,
         calibrated=calibrated,
         programs=task.file.PROGRAMS,
-        graphs={"model": Graph(inputs=read.ports(), outputs=tuple(task.file.OUTPUTS))},
+        graphs={"model": graph},
     )
 
 

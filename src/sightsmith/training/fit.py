@@ -21,6 +21,8 @@ from sightsmith.core.progress import duration
 from sightsmith.data.gate import GateReport
 from sightsmith.data.splits import Splits
 from sightsmith.inputs import INPUTS, Reader
+from sightsmith.kinds import KINDS
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.callbacks import Record, Steps
@@ -86,19 +88,28 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     """
     started = time.monotonic() - dataset.gate.seconds
     tell: Tell = (lambda _: None) if quiet else say
-    task = choose_task(settings)
+    task = choose_task(settings, dataset.source.kind)
     before = _recall(work, dataset)
     with quiet_lightning(), compute_threads(settings.threads):
         train, val = dataset.part("train"), dataset.part("val")
         plan = _plan(task, settings, train, before, tell)
-        read = _reader(task, settings, plan, train, before)
+        read = _reader(task, plan, train, before)
         nets = _build_nets(task, settings, plan, dataset.source.names, read)
         plan = _with_head(plan, nets, tell)
-        facts = Facts(names=dataset.source.names, input_settings=read.settings, targets_N=train.targets_N)
+        facts = Facts(names=dataset.source.names, input_settings=read.settings, targets=train.targets)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)
-        loaders = make_loaders(settings, plan, read, train, val, vary=bool(learner.OPTIMISERS), quiet=quiet)
+        loaders = make_loaders(
+            settings,
+            plan,
+            read,
+            train,
+            val,
+            dataset.part("calibration"),
+            vary=bool(learner.OPTIMISERS),
+            quiet=quiet,
+        )
         with fast_matmul(plan.device.value), closing(loaders):
             if loaders.in_memory:
                 plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
@@ -109,11 +120,12 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
             _learn(task, settings, plan, learner, loaders, work, quiet=quiet)
             fitted = Fitted(task, plan, nets, learner, read)
             bundle, metrics = finalize(
-                fitted, settings, work, dataset, val, loaders.val, seconds=time.monotonic() - started
+                fitted, settings, work, dataset, val, loaders, seconds=time.monotonic() - started
             )
     work.remove()
     seconds = time.monotonic() - started
-    headline = f"{task.file.METRIC} {metrics['val'][task.file.METRIC]:.4f}"
+    metric = KINDS.module(task.file.KIND).METRIC
+    headline = f"{metric.title} {metrics['val'][metric.name]:.4f}"
     tell(
         f"Validation {headline} after epoch {metrics['best_epoch']}, trained in {duration(seconds)}. The bundle is "
         f"{settings.bundle_path}."
@@ -158,16 +170,17 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
     survey = INPUTS.module(task.file.INPUT).survey(train.pictures)
+    survey = replace(survey, whole=KINDS.module(task.file.KIND).WHOLE)
     plan = choose_within_reach(asked, survey, this_machine(), tell)
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
-def _reader(task: TaskChoice, settings: TrainSettings, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
+def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
     file = INPUTS.module(task.file.INPUT)
     if before:
         return Reader(task.file.INPUT, file.Settings.from_json(before["input_settings"]))
-    return Reader(task.file.INPUT, file.choose(wanted_input(settings, plan), train.pictures))
+    return Reader(task.file.INPUT, file.choose(wanted_input(plan), train.pictures))
 
 
 def _build_nets(
@@ -247,7 +260,7 @@ def _learn(
         figures: dict[str, float] = task.file.validation(answers, targets, task.settings)
         return figures
 
-    metric: str = task.file.METRIC
+    metric = KINDS.module(task.file.KIND).METRIC
     if learner.OPTIMISERS:
         _descend(settings, plan, learner, loaders, work, validate, metric, quiet=quiet)
     else:
@@ -261,7 +274,7 @@ def _descend(
     loaders: Loaders,
     work: WorkFolder,
     validate: Validate,
-    metric: str,
+    metric: Metric,
     *,
     quiet: bool,
 ) -> None:

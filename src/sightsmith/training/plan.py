@@ -47,6 +47,7 @@ class Plan:
     weights: Choice
     size: Choice
     colour: Choice
+    resize: Choice
     device: Choice
     precision: Choice
     channels_last: Choice
@@ -122,6 +123,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         weights=weights,
         size=size,
         colour=colour,
+        resize=_asked(settings.resize) or _resize(survey),
         device=device,
         precision=_asked(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
@@ -138,7 +140,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     )
 
 
-def wanted_input(settings: TrainSettings, plan: Plan) -> Wanted:
+def wanted_input(plan: Plan) -> Wanted:
     """Return the input that the plan asks for."""
     like = _fed_with(plan.weights.value, describe_net(plan.model.value))
     if isinstance(like, NativeInput):
@@ -151,7 +153,7 @@ def wanted_input(settings: TrainSettings, plan: Plan) -> Wanted:
             crop_fraction=like.crop_fraction,
             interpolation="bicubic" if like.interpolation == "bicubic" else "bilinear",
         )
-    return Wanted(side=plan.size.value, colour=plan.colour.value, resize=settings.resize, like=like)
+    return Wanted(side=plan.size.value, colour=plan.colour.value, resize=plan.resize.value, like=like)
 
 
 def _model(settings: TrainSettings, survey: Survey) -> Choice:
@@ -205,6 +207,10 @@ def _colour(settings: TrainSettings, survey: Survey, fed: Preprocessing | Native
     if fed is not None:
         return Choice("rgb", "what the net's published weights were trained on")
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
+
+
+def _resize(survey: Survey) -> Choice:
+    return Choice("squash", "what lies at the edges counts") if survey.whole else Choice("crop", "")
 
 
 def _device(settings: TrainSettings) -> Choice:
@@ -284,17 +290,20 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     off, count = settings.augment == "none", survey.count
     flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
     few = settings.augment == "auto" and small and count < _FEW
+    cut = not survey.whole and not off
     chosen = {
-        "shift": 0.1 if small and not off else 0.0,
-        "crop_share": 1.0 if small or off else 0.25,
+        "shift": 0.1 if small and cut else 0.0,
+        "crop_share": 0.25 if cut and not small else 1.0,
         "rotate": 10.0 if few else 0.0,
-        "zoom": 0.2 if few else 0.0,
+        "zoom": 0.2 if few and cut else 0.0,
         "jitter": 1.0 if few else 0.0,
     }
     given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
     policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
     plan = Augmentation(policy=policy, flip=flip, **(chosen | given))
     reasons = [f"{count:,} small pictures are few"] if few else []
+    if survey.whole and not off:
+        reasons.append("nothing is cut off, since what lies at the edges counts")
     if settings.flip == "auto" and not off:
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
     return Choice(plan, "; ".join(reasons))

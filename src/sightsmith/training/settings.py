@@ -49,8 +49,9 @@ class TrainSettings(SourceOptions):
     size: int | None = None
     """Side of the net's input in pixels, 4…4096; auto: what the net was made for; for a net without such, the
     pictures' own size up to 64, else 224."""
-    resize: Literal["crop", "squash", "letterbox"] = "crop"
-    """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad."""
+    resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
+    """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
+    auto: crop for labels, squash for tags and numbers, to which what lies at the edges belongs."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey where all pictures looked at are grey and the weights are not pretrained."""
 
@@ -82,8 +83,8 @@ class TrainSettings(SourceOptions):
     shift: float | None = None
     """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
     crop_share: float | None = None
-    """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels, 0.25
-    for larger ones."""
+    """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels and
+    for tags and numbers, 0.25 for larger pictures with labels."""
     rotate: float | None = None
     """Turn pictures by up to this many degrees either way, in [0, 180]; auto: 10 for few small pictures, else 0."""
     zoom: float | None = None

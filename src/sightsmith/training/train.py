@@ -38,10 +38,6 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
             say(f"The bundle goes to {settings.out}; --out names another place.")
         if not work.locked and not quiet:
             say(f"warning: this system cannot lock {work.path}; start no second training there while this one runs.")
-        if settings.task or settings.balanced:
-            from sightsmith.training.task import choose_task  # imports torch, which takes seconds
-
-            choose_task(settings)
         work.start(settings)
         with work.gone_on_error():
             dataset = load_dataset(settings, quiet=quiet)

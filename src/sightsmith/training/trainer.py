@@ -30,11 +30,13 @@ _NOISY = ("lightning.pytorch", "lightning.fabric")
 class Loaders:
     train: Loader
     val: Loader
+    calibration: Loader  # of the samples that calibrate: those of validation unless some were held out for it
     in_memory: bool  # All pictures are in memory, ready for the net, so no worker is needed
 
     def close(self) -> None:
         self.train.close()
         self.val.close()
+        self.calibration.close()
 
 
 def make_loaders(
@@ -43,6 +45,7 @@ def make_loaders(
     read: Reader,
     train: Subset,
     val: Subset,
+    calibration: Subset,
     *,
     vary: bool = True,
     quiet: bool,
@@ -60,24 +63,32 @@ def make_loaders(
     balanced = train.strata_N if settings.balanced else None
     fetch_train = _fetcher(settings, read, train, variation, quiet=quiet)
     fetch_val = _fetcher(settings, read, val, Augmentation(), quiet=quiet)
+    val_loader = _plain_loader(plan, fetch_val, val)
+    fetch_calibration = _fetcher(settings, read, calibration, Augmentation(), quiet=quiet) if len(calibration) else None
     return Loaders(
         train=Loader(
             fetch_train,
-            train.targets_N,
+            train.targets,
             Order(len(train), batch, settings.seed, strata_N=balanced if vary else None, shuffle=vary),
             vary=variation if vary else None,
             seed=settings.seed,
             workers=0 if fetch_train.in_memory else workers,
             device=device,
         ),
-        val=Loader(
-            fetch_val,
-            val.targets_N,
-            Order(len(val), batch * 2, shuffle=False),
-            workers=0 if fetch_val.in_memory else workers,
-            device=device,
-        ),
+        val=val_loader,
+        calibration=_plain_loader(plan, fetch_calibration, calibration) if fetch_calibration else val_loader,
         in_memory=fetch_train.in_memory and fetch_val.in_memory,
+    )
+
+
+def _plain_loader(plan: Plan, fetcher: Fetcher, part: Subset) -> Loader:
+    """Make a loader of pictures that are not varied, in their order."""
+    return Loader(
+        fetcher,
+        part.targets,
+        Order(len(part), plan.batch_size.value * 2, shuffle=False),
+        workers=0 if fetcher.in_memory else plan.workers.value,
+        device=plan.device.value,
     )
 
 

@@ -1,29 +1,32 @@
-"""A CSV or TSV table: `path,label[,split,group]`, a picture a row, paths relative to the table.
+"""A CSV or TSV table: `path`, the columns of a truth, and optionally `split` and `group`; a picture a row.
 
-Commas, semicolons and tabs are understood. Any other column can be the group (`--group-by patient`), and
-stays with the samples as an attribute.
+Paths are relative to the table. Commas, semicolons and tabs are understood. Each kind of answer says in its
+`columns.py` which columns it reads; any other column can be the group (`--group-by patient`), and stays with the
+samples as an attribute.
 """
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from sightsmith.core.counts import many
-from sightsmith.core.errors import DataError
+from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean, nearest
 from sightsmith.core.records import Sample
 from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
-from sightsmith.data.sources.parts.names import natural, split_named
+from sightsmith.data.sources.parts.names import split_named
+from sightsmith.kinds import KINDS, optional_part
+from sightsmith.kinds.parts.columns import Row
 
-_OWN = {"path", "label", "split", "group"}
+HAS_COLUMNS = True
+_OWN = {"path", "split", "group"}
 _SUFFIXES = {".csv", ".tsv"}
-_OFTEN = {
-    "path": ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name"),
-    "label": ("class", "class_name", "category", "target", "labels", "diagnosis", "species"),
-}
+_OFTEN_PATH = ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name")
+_OFTEN_LABEL = ("class", "class_name", "category", "target", "diagnosis", "species")
 
 
 def detect(path: Path) -> bool:
@@ -33,11 +36,10 @@ def detect(path: Path) -> bool:
 _LEFT_OUT = {
     "no-path": "no path. Fill it in or delete the rows.",
     "missing-file": "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
-    "no-label": "no label. Fill it in or delete the rows.",
     "extra-cells": "more cells than the header has columns. Put a text with the delimiter in it in quotes.",
     "bad-split": "a split other than train, val or test (empty: any).",
 }
-"""Why a row cannot be used, by the code of the problem."""
+"""Why a row cannot be used whatever its truth, by the code of the problem."""
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
@@ -45,6 +47,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
 
     Raises:
         DataError: no table, a column is missing, no row can be used, or none has a value in the column of `group_by`.
+        SettingsError: `target` names a column that is not there.
     """
     path = Path(location)
     if not path.is_file():
@@ -52,44 +55,55 @@ def open_source(location: str, options: SourceOptions) -> Source:
     lines = _read(path)
     header = [name.strip() for name in next(lines, [])]
     group_column = _check_header(path, header, options)
+    target = _target(path, header, options.target)
     rows: list[dict[str, str]] = []
-    left_out: dict[str, list[tuple[str, str]]] = {code: [] for code in _LEFT_OUT}
+    numbers: list[int] = []  # line of the table of each row
+    left_out: dict[str, list[tuple[str, str]]] = {}
     folder = str(path.parent)
     for number, cells in enumerate(lines, 2):
         if any(cells):
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
             if (reason := _reason(row, cells[len(header) :], folder)) is None:
                 rows.append(row)
+                numbers.append(number)
             else:
                 note = {"extra-cells": f": {','.join(cells)[:80]!r}", "bad-split": f": {row.get('split')!r}"}
                 called = printable(row.get("path", "")) or f"row {number}"
-                left_out[reason].append((called, f"row {number}{note.get(reason, '')}"))
-    names = sorted({row["label"] for row in rows}, key=natural)
-    index_of = {name: index for index, name in enumerate(names)}
+                left_out.setdefault(reason, []).append((called, f"row {number}{note.get(reason, '')}"))
+    free = [name for name in header if name not in {*_OWN, group_column}]
+    kind, reader = _reader(path, header, free, rows, target)
+    try:
+        truths = reader.read(free, rows, target, {} if options.unit is None else {"unit": options.unit})
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    for at, (reason, value) in sorted(truths.left_out.items()):
+        shown = f": {value[:80]!r}" if value else ""
+        left_out.setdefault(reason, []).append((printable(rows[at]["path"]), f"row {numbers[at]}{shown}"))
     samples = [
         Sample(
             key=printable(row["path"]),
             picture=os.path.join(folder, row["path"]),  # noqa: PTH118 - takes a tenth of a Path's memory
-            target=index_of[row["label"]],
+            target=truth,
             group=row.get(group_column or "") or None,
             split=split_named(row.get("split", "")),
-            attributes={name: cell for name, cell in row.items() if name not in _OWN and cell},
+            attributes={name: cell for name, cell in row.items() if name not in {*_OWN, *truths.columns} and cell},
         )
-        for row in rows
+        for at, (row, truth) in enumerate(zip(rows, truths.values, strict=True))
+        if at not in truths.left_out
     ]
     by_column = options.group_by in header
     source = build_source(
         format="table",
         location=location,
-        names=names,
+        kind=kind,
+        names=truths.names,
+        details=truths.details,
         samples=samples,
         options=replace(options, group_by=None) if by_column else options,
         problems=[
             problem
-            for code, found in left_out.items()
-            for problem in problem_of_each(
-                code, "error", f"{many(len(found), 'row is', 'rows are')} left out: {_LEFT_OUT[code]}", found, lost=True
-            )
+            for code, text in {**_LEFT_OUT, **reader.REASONS}.items()
+            for problem in _lost(code, text, left_out.get(code, []))
         ],
     )
     if group_column is None:
@@ -97,15 +111,52 @@ def open_source(location: str, options: SourceOptions) -> Source:
     return replace(source, problems=(*source.problems, *_ungrouped(source, group_column, asked=by_column)))
 
 
-def _reason(row: Mapping[str, str], extra: Sequence[str], folder: str) -> str | None:
+def _lost(code: str, text: str, found: Sequence[tuple[str, str]]) -> tuple[Problem, ...]:
+    message = f"{many(len(found), 'row is', 'rows are')} left out: {text}"
+    return problem_of_each(code, "error", message, found, lost=True)
+
+
+def _target(path: Path, header: Sequence[str], asked: str | None) -> tuple[str, ...] | None:
+    """Return the columns that hold the truth, None if nobody named them."""
+    if asked is None:
+        return None
+    columns = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
+    missing = [name for name in columns if name not in header or name in _OWN]
+    if missing or not columns:
+        first = missing[0] if missing else asked
+        free = [name for name in header if name not in _OWN]
+        raise SettingsError(f"target: {path} has no column {first!r} of truths. {did_you_mean(first, free)}")
+    return columns
+
+
+def _reader(
+    path: Path, header: Sequence[str], free: Sequence[str], rows: Sequence[Row], target: tuple[str, ...] | None
+) -> tuple[str, ModuleType]:
+    """Return the kind of answer that reads these columns, and its `columns.py`.
+
+    Raises DataError: none does.
+    """
+    often = [name for name in free if name.lower() in _OFTEN_LABEL or nearest("label", [name], 1)]
+    readers = {kind: part for kind in KINDS.names() if (part := optional_part(kind, "columns"))}
+    for seen in ((), rows) if not often else ((),):  # by the header alone first, then by the cells
+        for kind, reader in readers.items():
+            if reader.claims(free, seen, target):
+                return kind, reader
+    hint = (
+        f"Rename {often[0]!r} to 'label'."
+        if often
+        else "Add it: label is one of path,label,split,group. Or name the column of a number with --target."
+    )
+    raise DataError(f"{path}: no column 'label'; it has {', '.join(header) or 'none'}. {hint}")
+
+
+def _reason(row: Row, extra: Sequence[str], folder: str) -> str | None:
     """Return the code of what is wrong with a row, None if it can be used."""
     name, split = row.get("path", ""), row.get("split", "")
     if any(cell.strip() for cell in extra):
         return "extra-cells"
     if not name:
         return "no-path"
-    if not row.get("label"):
-        return "no-label"
     if split and split_named(split) is None:
         return "bad-split"
     there = "\0" not in name and os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 - for every row
@@ -134,13 +185,10 @@ def _check_header(path: Path, header: list[str], options: SourceOptions) -> str 
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: more than one column is called {', '.join(doubled)}. Rename or delete one.")
-    for wanted, often in _OFTEN.items():
-        if wanted not in header:
-            near = nearest(wanted, header, 1) or [name for name in header if name.lower() in often]
-            hint = (
-                f"Rename {near[0]!r} to {wanted!r}." if near else f"Add it: {wanted} is one of path,label,split,group."
-            )
-            raise DataError(f"{path}: no column {wanted!r}; it has {', '.join(header) or 'none'}. {hint}")
+    if "path" not in header:
+        near = nearest("path", header, 1) or [name for name in header if name.lower() in _OFTEN_PATH]
+        hint = f"Rename {near[0]!r} to 'path'." if near else "Add it: path is one of path,label,split,group."
+        raise DataError(f"{path}: no column 'path'; it has {', '.join(header) or 'none'}. {hint}")
     group_by = options.group_by
     if group_by is None:
         return "group" if "group" in header else None

@@ -15,7 +15,7 @@ from sightsmith.explanation.subject import Subject
 from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "any"
-UNIT = "logit of the class above the mean of all classes"
+UNIT = "{kind.EVIDENCE_UNIT}"
 
 
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
-"""Occlusion: how much less probable the class gets when a window of the picture is hidden; any backend.
+"""Occlusion: how much weaker an answer gets when a window of the picture is hidden; any backend.
 
 Paper: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
 Deviations: the window has the picture's mean colour instead of grey, it slides by half its side and past the edges
-so that every pixel is hidden equally often, and the fall is that of the logarithm of the probability, which still
-moves where the model is sure.
+so that every pixel is hidden equally often, and the fall is that of the kind's strength: for a probability its
+logarithm, which still moves where the model is sure.
 Shapes: P places of the window, H W C the input's height, width and channels.
 """
 
@@ -16,14 +16,13 @@ from sightsmith.explanation.subject import Subject
 from sightsmith.kinds.parts.aspects import Aspect
 
 NEEDS = "any"
-UNIT = "fall of the log-probability, nats"
+UNIT = "fall of the {kind.STRENGTH}"
 GRAIN = 1 / 28
 """Standard deviation, as a share of the longer side, of the blur that hides the windows' corners when drawn."""
 
 _WINDOWS = 7  # Windows side by side across the longer side
 CELL = 1 / (2 * _WINDOWS)
 """Side of the cells that have one value each, as a share of the longer side: the windows slide by half."""
-_TINY = 1e-7
 
 
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
@@ -35,11 +34,11 @@ def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> ND
     mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
     for one_HWC, (top, left) in zip(hidden_PHWC, places, strict=False):
         one_HWC[max(0, top) : top + side, max(0, left) : left + side] = mean_C
-    logs_P = np.log(np.maximum(model.scores(hidden_PHWC, aspect), _TINY))
+    strengths_P = model.strengths(hidden_PHWC, aspect)
     falls_HW, times_HW = np.zeros((2, height, width), np.float32)
-    for (top, left), log in zip(places, logs_P, strict=False):
+    for (top, left), strength in zip(places, strengths_P, strict=False):
         window = np.s_[max(0, top) : top + side, max(0, left) : left + side]
-        falls_HW[window] += logs_P[-1] - log  # the last input has nothing hidden
+        falls_HW[window] += strengths_P[-1] - strength  # the last input has nothing hidden
         times_HW[window] += 1
     return falls_HW / times_HW
 

@@ -15,6 +15,7 @@ class Survey:
     grey: bool  # Whether all items of a sample are grey
     in_memory: bool  # Whether the items are arrays in memory already
     varied: bool = True  # Whether augmentation of pictures applies to the input
+    whole: bool = False  # what lies at the edges counts, so nothing may be cut off (of the kind of answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

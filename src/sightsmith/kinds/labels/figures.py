@@ -214,7 +214,7 @@ def compare(
         p_value=p_value,
         test="McNemar" if groups_N is None else "sign flips of groups",
         explains=_TEST,
-        verdict=_verdict(gaps[METRIC].value, p_value),
+        verdict=_verdict(gaps[METRIC.name].value, p_value),
     )
 
 

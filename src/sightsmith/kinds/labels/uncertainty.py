@@ -25,13 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.kinds.labels.metrics import Integers
-from sightsmith.kinds.parts.intervals import Interval
+from sightsmith.kinds.parts.intervals import NORMAL, Interval, student_deviations
 
-_NORMAL = 1.959964  # Standard deviations of a normal distribution that hold 95 %
 _PRIOR_GROUPS = 1.0  # How many groups what all classes have in common counts for, beside the groups of one class
 _NOTHING = 1e-12  # Variances below are rounding errors; one wrong answer of a hundred million makes 1e-8
-
-_STUDENT = (1.0, 0.49928670, -0.01818335, -0.43144554, 0.39122502, -0.11580944)
 
 Floats = NDArray[np.float64]
 
@@ -214,9 +211,9 @@ def _interval(test: _TestSet, one: _Measure, *, share: bool) -> Interval:
     if variance < _NOTHING**2:
         groups_K = np.bincount(test.class_P)
         # Wilson's of each class, joined as Zou and Donner do: no class need be as bad as it could be when others are
-        reach = float(np.sqrt(((_NORMAL**2 / (groups_K + _NORMAL**2)) ** 2).sum()) / len(groups_K))
+        reach = float(np.sqrt(((NORMAL**2 / (groups_K + NORMAL**2)) ** 2).sum()) / len(groups_K))
         return Interval(one.value, max(0.0 if share else -1.0, one.value - reach), min(1.0, one.value + reach))
-    reach = _deviations(freedom) * float(np.sqrt(variance))
+    reach = student_deviations(freedom) * float(np.sqrt(variance))
     if share:
         middle = float(np.clip(one.value - one.bias, one.value / 2, (1 + one.value) / 2))
         odds, reach = np.log(middle / (1 - middle)), reach / (middle * (1 - middle))
@@ -224,16 +221,6 @@ def _interval(test: _TestSet, one: _Measure, *, share: bool) -> Interval:
     else:
         low, high = max(-1.0, one.value - one.bias - reach), min(1.0, one.value - one.bias + reach)
     return Interval(one.value, min(float(low), one.value), max(float(high), one.value))
-
-
-def _deviations(freedom: float) -> float:
-    """Return how many standard errors hold 95 % by Student's distribution, to 0.01 % from one degree of freedom on.
-
-    The form is Wallace's ("Bounds on normal approximations to Student's and the chi-square distributions", 1959), its
-    factor a polynomial fitted to the exact quantiles.
-    """
-    factor = np.polynomial.polynomial.polyval(1 / freedom, _STUDENT)
-    return float(np.sqrt(freedom * np.expm1(_NORMAL**2 * factor / freedom)))
 
 
 def paired_p_value(

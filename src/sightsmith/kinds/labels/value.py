@@ -4,7 +4,7 @@ Shapes: N pictures, K classes, H and W a picture's height and width, h and w tho
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,18 +20,26 @@ from sightsmith.core.resampling import heat
 from sightsmith.kinds.labels.options import Options
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, softmax
 from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.differences import largest, relative_difference
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape, draw
 
 Arrays = Mapping[str, NDArray[Any]]  # Outputs of the graph by name; the first axis is the picture
 
-METRIC = "accuracy"  # What `headline` returns
+METRIC = Metric(name="accuracy", title="accuracy")  # What `headline` returns
+
+TASK = "classify"  # Learns it unless another task is named
 
 NOUNS = ("class", "classes")  # What the names are of: one, and several
 
 HUB_TASK = "image-classification"  # What model hubs call the task
 
-EVIDENCE = "class_map"
-"""The output that shows where the evidence for a class lies, and the explanation method that reads it."""
+WHOLE = False  # Whether cutting off a part of the picture may change the truth
+EVIDENCE = "class_map"  # The output that shows where the evidence for a class lies
+EVIDENCE_UNIT = "logit of the class above the mean of all classes"
+METHOD = "class_map"  # How answers are explained unless another method is named
+STRENGTH = "log-probability, nats"  # What `strengths_of` returns
+_TINY = 1e-7
 
 COLUMNS = ("rank", "label", "score")  # Of the rows that `to_rows` gives
 
@@ -149,13 +157,13 @@ def differences(expected: Sequence[Labels], got: Sequence[Labels]) -> dict[str, 
     relative to the root mean square of the expected ones.
     """
     pairs = list(zip(expected, got, strict=True))
-    worst = {"probabilities": _largest(np.abs(one.scores_K - other.scores_K).max() for one, other in pairs)}
+    worst = {"probabilities": largest(np.abs(one.scores_K - other.scores_K).max() for one, other in pairs)}
     maps = [
         (one.class_map_Khw, other.class_map_Khw)
         for one, other in pairs
         if one.class_map_Khw is not None and other.class_map_Khw is not None
     ]
-    return worst | ({"class_map": _largest(_relative(*pair) for pair in maps)} if maps else {})
+    return worst | ({"class_map": largest(relative_difference(*pair) for pair in maps)} if maps else {})
 
 
 def same_answers(expected: Sequence[Labels], got: Sequence[Labels], tolerance: float = 0.0) -> float:
@@ -192,11 +200,18 @@ def strata(truths: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([-1 if truth is None else truth for truth in truths], dtype=np.int64)
 
 
+def pairs(truths: Sequence[int | None]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which names the truths have: positions of truths (M,) and indices of names (M,), a pair a name."""
+    strata_N = strata(truths)
+    known_M = np.flatnonzero(strata_N >= 0)
+    return known_M, strata_N[known_M]
+
+
 def truth_text(truth: int, names: Sequence[str]) -> str:
     return names[truth]
 
 
-def targets(truths: Sequence[int]) -> NDArray[np.int64]:
+def targets(truths: Sequence[int], names: Sequence[str]) -> NDArray[np.int64]:
     """Return what training learns from N truths: the classes' indices, (N,)."""
     return np.array(truths, dtype=np.int64)
 
@@ -204,6 +219,16 @@ def targets(truths: Sequence[int]) -> NDArray[np.int64]:
 def translate(truth: int, names: Sequence[str], model_names: Sequence[str]) -> int:
     """Return a truth of data with these names as one of a model with those."""
     return model_names.index(names[truth])
+
+
+def spread(truths: Sequence[int | None], details: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
+    """Return nothing: how many samples each class has is counted by name."""
+    return "", []
+
+
+def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return why truths with these details cannot be compared with answers of these values; empty if they can."""
+    return ""
 
 
 def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
@@ -220,6 +245,11 @@ def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
 def best_aspects(answer: Labels, count: int) -> list[tuple[str, float]]:
     """Return the names and scores of the best classes, best first."""
     return answer.top(count)
+
+
+def strengths_of(answers: Sequence[Labels], aspect: Aspect) -> NDArray[np.float32]:
+    """Return the logarithm (N,) of a class's probability in N answers, in nats: it still moves near 0 and 1."""
+    return np.log(np.maximum(scores_of(answers, aspect), _TINY))
 
 
 def scores_of(answers: Sequence[Labels], aspect: Aspect) -> NDArray[np.float32]:
@@ -257,14 +287,3 @@ def _map_of(answer: Labels) -> NDArray[np.float32]:
 def _above_mean(maps_Khw: NDArray[np.float32], index: int) -> NDArray[np.float32]:
     maps_Khw = maps_Khw.astype(np.float32)
     return maps_Khw[index] - (maps_Khw.mean(axis=0) if len(maps_Khw) > 1 else 0)
-
-
-def _largest(gaps: Iterable[float]) -> float:
-    """Return the largest; infinity if one is not a number."""
-    return float(np.nan_to_num(np.max([*gaps]), nan=np.inf))
-
-
-def _relative(expected_Khw: NDArray[np.float32], got_Khw: NDArray[np.float32]) -> float:
-    size = np.sqrt(np.square(expected_Khw, dtype=np.float64).mean())
-    gap = np.sqrt(np.square(got_Khw.astype(np.float64) - expected_Khw).mean())
-    return float(gap / max(size, 1e-6))

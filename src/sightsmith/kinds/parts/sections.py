@@ -77,7 +77,8 @@ class Tile:
     name: str
     value: str
     explains: str
-    interval: Interval | None = None
+    interval: Interval | None = None  # of a share of 0…1: drawn on a scale of 0…100 %
+    span: str = ""  # the interval in words, for a figure with a unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ class Shape:
     name: str  # what it is of
     text: str  # the number or the words
     share: float | None = None  # length of the bar in 0…1; None for text
+    mark: float | None = None  # place of a tick on the bar in 0…1, such as a threshold
+    on: bool | None = None  # whether it belongs to the answer; None if it always does
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -25,5 +27,5 @@ class Shape:
 
 def draw(picture: Picture, shapes: Sequence[Shape]) -> Image.Image:
     """Return the picture, upright, with the shapes in rows below it."""
-    rows = [(shape.name, shape.text, shape.share) for shape in shapes]
+    rows = [(shape.name, shape.text, shape.share, shape.mark, shape.on is not False) for shape in shapes]
     return rows_below(decode(picture).convert("RGB"), rows)

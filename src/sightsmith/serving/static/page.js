@@ -267,9 +267,15 @@ function showShapes(shapes) {
   $("failure").hidden = true;
   $("empty").hidden = true;
   $("result").hidden = false;
-  $("best-label").textContent = shapes[0].name;
-  $("best-score").textContent = shownText(shapes[0]);
-  $("bars").replaceChildren(...shapes.map(row));
+  const some = shapes.some(({ on }) => on !== null);
+  const chips = shapes.filter(({ on }) => on === true);
+  $("best").hidden = chips.length > 0;
+  $("best-label").textContent = some ? "None" : shapes[0].name;
+  $("best-score").textContent = some ? "no score reaches its threshold" : shownText(shapes[0]);
+  $("chips").hidden = chips.length === 0;
+  $("chips").replaceChildren(...chips.map(({ name }) => Object.assign(document.createElement("li"), { textContent: name })));
+  // The headline is the first shape already; words are not said twice.
+  $("bars").replaceChildren(...(shapes.length > 1 && shapes[0].shape === "text" ? shapes.slice(1) : shapes).map(row));
   showChosen();
 }
 
@@ -280,6 +286,7 @@ function row(shape) {
   const explained = state.facts.explains && shape.shape === "bar";
   const row = document.createElement(explained ? "button" : "div");
   row.className = "class";
+  row.classList.toggle("off", shape.on === false);
   row.dataset.label = shape.name;
   const name = Object.assign(document.createElement("span"), { className: "name", textContent: shape.name });
   const value = Object.assign(document.createElement("span"), { className: "value", textContent: shownText(shape) });
@@ -289,6 +296,11 @@ function row(shape) {
     const fill = Object.assign(document.createElement("span"), { className: "fill" });
     fill.style.width = `${shape.share * 100}%`;
     track.append(fill);
+    if (shape.mark !== null) {
+      const mark = Object.assign(document.createElement("span"), { className: "mark", title: `threshold ${shownText({ share: shape.mark })}` });
+      mark.style.left = `${Math.min(1, shape.mark) * 100}%`;
+      track.append(mark);
+    }
     row.append(track);
   }
   if (explained) {

@@ -19,7 +19,7 @@ class Facts:
 
     names: tuple[str, ...]  # what the kind of answer tells apart, in the order of the outputs
     input_settings: Any  # how an item becomes the net's input
-    targets_N: NDArray[Any] | None = None  # the targets of the training items; None for a net that only answers
+    targets: NDArray[Any] | None = None  # the targets of the training items; None for a net that only answers
 
 
 class Learner(nn.Module):
@@ -38,6 +38,11 @@ class Learner(nn.Module):
         super().__init__()
         self.nets = nn.ModuleDict(nets)
 
+    @property
+    def graph_settings(self) -> dict[str, Any]:
+        """What the exported graph must know besides the nets, such as the scale of its answers; kept in the bundle."""
+        return {}
+
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the first output of the graph, first axis B: what validation measures."""
         raise NotImplementedError
@@ -46,7 +51,7 @@ class Learner(nn.Module):
         """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
         raise NotImplementedError
 
-    def fit(self, feeds: Feeds, targets_N: Tensor) -> None:
+    def fit(self, feeds: Feeds, targets: Tensor) -> None:
         """Learn from all training items at once, not varied, and put the result into the nets."""
         raise NotImplementedError
 

@@ -12,9 +12,10 @@ from PIL import Image
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
+from sightsmith.core.names import natural
 from sightsmith.data.source import Problem
 from sightsmith.data.sources.parts.listing import Listing
-from sightsmith.data.sources.parts.names import natural, split_named
+from sightsmith.data.sources.parts.names import split_named
 
 _NOT_CLASSES = frozenset(
     {

@@ -15,7 +15,6 @@ from sightsmith.tasks.parts.learner import Facts, Learner
 INPUT, KIND, PROGRAMS = "bands", "level", ("once",)
 NETS = {"net": "classifier"}
 OUTPUTS = ("level",)
-METRIC = "r2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape, draw
 
 NOUNS = ("level", "levels")
-METRIC = "r2"
+METRIC = Metric(name="r2", title="r2")
 HUB_TASK = "image-regression"
+TASK = "level"
 COLUMNS = ("level",)
-EVIDENCE = None
+EVIDENCE = METHOD = None
+WHOLE = True
 TOLERANCES = {"fp32": {"level": 1e-3}, "bf16": {"level": 5e-2}}
 
 
@@ -67,11 +70,23 @@ def strata(truths):
     return np.array([-1 if truth is None else min(3, int(4 * truth)) for truth in truths], dtype=np.int64)
 
 
+def pairs(truths):
+    return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+
+def spread(truths, details):
+    return f"from {min(truths):.2f} to {max(truths):.2f}", [("all", len(truths))]
+
+
+def unlike(details, values):
+    return ""
+
+
 def truth_text(truth, names):
     return f"{truth:.6f}"
 
 
-def targets(truths):
+def targets(truths, names):
     return np.array(truths, dtype=np.float32)
 
 

@@ -1,0 +1,27 @@
+"""Prediction intervals by split conformal prediction.
+
+Papers: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; Lei et al., "Distribution-Free
+Predictive Inference for Regression", JASA 113 (2018), arXiv:1604.04173, algorithm 2. The score is the absolute residual
+of the paper; the samples must be none that trained the model or picked its epoch.
+
+Shapes: N samples.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def reach(values_N: NDArray[np.floating], truths_N: NDArray[np.floating], coverage: float) -> float | None:
+    """Return half the width of the interval that holds a new truth with at least this probability.
+
+    The probability is over the samples that calibrate as well as the new one, if all are drawn alike.
+
+    Returns:
+        In the unit of the numbers, ≥ 0; None if the samples are too few: below coverage / (1 - coverage).
+    """
+    rank = math.ceil((len(truths_N) + 1) * coverage)
+    if rank > len(truths_N):
+        return None
+    return float(np.sort(np.abs(np.asarray(truths_N, np.float64) - values_N))[rank - 1])

@@ -1,0 +1,236 @@
+"""What the report and the comparison tell of a regressor.
+
+Shapes: N samples.
+"""
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from sightsmith.core.counts import many
+from sightsmith.kinds.number.figures import TITLES, Figures, Rows, with_unit
+from sightsmith.kinds.number.value import Number, heat_of
+from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.charts import Frame, dot, grid, padded, svg, tag
+from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.parts.sections import (
+    Cell,
+    Chart,
+    Column,
+    Evaluated,
+    Finding,
+    Note,
+    Pick,
+    Piece,
+    Section,
+    Table,
+    Tile,
+    in_turn,
+    share,
+)
+
+_DOTS = 1500  # Dots of a scatter plot
+_BIASED = 0.25  # Bias as a share of the mean absolute error from which it is named
+_OFF_COVERAGE = 0.05  # Distance of the measured from the wanted coverage from which it is named
+_SHRUNK = 0.6  # Slope of answers over truths below which they are called drawn towards the mean
+
+
+def lead(evaluated: Evaluated) -> Markup:
+    """Return the first paragraph."""
+    figures: Figures = evaluated.figures
+    mae, span = evaluated.overall["mae"] or 0.0, evaluated.intervals.get("mae")
+    ends = (with_unit("mae", span.low, ""), with_unit("mae", span.high, figures.unit)) if span else ()
+    between = f" (95% interval {ends[0]} to {ends[1]})" if ends else ""
+    return Markup(
+        "Off by <b>{}</b> on average over {:,} pictures{}. Always answering their mean, {}, would be off by {}."
+    ).format(
+        with_unit("mae", mae, figures.unit),
+        evaluated.counts["evaluated"],
+        between,
+        with_unit("mae", figures.mean, figures.unit),
+        with_unit("mae", evaluated.overall["mae_of_mean"] or 0.0, figures.unit),
+    )
+
+
+def tiles(evaluated: Evaluated) -> list[Tile]:
+    """Return the headline figures."""
+    figures: Figures = evaluated.figures
+    explains = {
+        "mae": "mean absolute error",
+        "rmse": "root of the mean squared error: large errors count more",
+        "r2": "share of the variance that is explained; 0 is the mean's",
+        "spearman": "rank correlation of answers and truths",
+        "coverage": "share of truths in the prediction interval",
+    }
+    tiles = []
+    for name, text in explains.items():
+        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
+        if value is not None:
+            ends = f"{with_unit(name, span.low, '')} … {with_unit(name, span.high, '')}" if span else ""
+            title = TITLES[name][0].upper() + TITLES[name][1:]
+            tiles.append(Tile(name=title, value=with_unit(name, value, figures.unit), explains=text, span=ends))
+    return tiles
+
+
+def findings(evaluated: Evaluated) -> list[Finding]:
+    """Return what stands out, each by a stated rule."""
+    figures: Figures = evaluated.figures
+    rows: Rows = evaluated.rows
+    mae, mean_mae = evaluated.overall["mae"] or 0.0, evaluated.overall["mae_of_mean"] or 0.0
+    span, found = evaluated.intervals.get("r2"), []
+    if span is None or span.low <= 0:
+        found.append(Finding(level="error", text="Not shown to be better than always answering the mean."))
+    if mean_mae:
+        text = f"The error is {mae / mean_mae:.0%} of that of always answering the mean."
+        found.append(Finding(level="note", text=text))
+    if abs(figures.bias) > _BIASED * mae:
+        side = "high" if figures.bias > 0 else "low"
+        text = f"Answers are too {side} by {with_unit('mae', abs(figures.bias), figures.unit)} on average."
+        found.append(Finding(level="warning", text=text))
+    slope = _slope(rows)
+    if slope is not None and slope < _SHRUNK:
+        text = f"Answers are drawn towards the mean: they rise by {slope:.2f} for each 1 of the truth."
+        found.append(Finding(level="warning", text=text))
+    return [*found, *_coverage(evaluated)]
+
+
+def _coverage(evaluated: Evaluated) -> list[Finding]:
+    figures: Figures = evaluated.figures
+    if figures.reach is None or figures.wanted_coverage is None:
+        text = "There is no prediction interval: too few pictures were held out to calibrate one."
+        return [Finding(level="warning", text=text)]
+    inside, span = evaluated.overall["coverage"] or 0.0, evaluated.intervals.get("coverage")
+    wide = with_unit("mae", figures.reach, figures.unit)
+    held = f"The prediction interval (± {wide}) holds {share(inside)} of the truths"
+    asked = f"it was made to hold {share(figures.wanted_coverage)}"
+    if span and not span.low - _OFF_COVERAGE <= figures.wanted_coverage <= span.high + _OFF_COVERAGE:
+        text = f"{held}; {asked}. These pictures differ from the training's."
+        return [Finding(level="warning", text=text)]
+    return [Finding(level="note", text=f"{held}; {asked}.")]
+
+
+def _slope(rows: Rows) -> float | None:
+    spread = rows.truths_N.var()
+    return float(np.cov(rows.truths_N, rows.values_N, bias=True)[0, 1] / spread) if spread else None
+
+
+def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
+    """Return the parts of the report."""
+    figures: Figures = evaluated.figures
+    rows: Rows = evaluated.rows
+    unit = f" in {figures.unit}" if figures.unit else ""
+    half = float(np.median(np.abs(rows.off_N)))
+    scatter = Column(
+        title="Answer over truth",
+        blocks=[
+            Chart(svg=_scatter(rows, figures, f"truth{unit}")),
+            Note(text="On the line answers are right; between the dashed lines they are in the prediction interval."),
+        ],
+    )
+    errors = Column(
+        title="Errors",
+        blocks=[
+            Chart(svg=_histogram(rows.off_N, f"answer minus truth{unit}")),
+            Note(text=f"Bias {figures.bias:+.4g}{unit}; half of the answers are off by at most {half:.4g}."),
+        ],
+    )
+    constant = {"mae": evaluated.overall["mae_of_mean"] or 0.0, "rmse": float(rows.truths_N.std())}
+    answers = {"the model": evaluated.overall, "always the mean": constant}
+    baseline = Table(
+        header=[Cell("Answer", ""), Cell("MAE"), Cell("RMSE")],
+        rows=[
+            [Cell(who, "name"), *(Cell(with_unit(name, errors_of[name] or 0.0, figures.unit)) for name in constant)]
+            for who, errors_of in answers.items()
+        ],
+    )
+    return [
+        Section(title="How far off", columns=[scatter, errors]),
+        Section(title="Against a constant answer", blocks=[baseline]),
+    ]
+
+
+def _scatter(rows: Rows, figures: Figures, x_label: str) -> Markup:
+    count = len(rows.truths_N)
+    shown = np.unique(np.linspace(0, count - 1, min(count, _DOTS)).astype(int))
+    both = [*rows.truths_N.tolist(), *rows.values_N.tolist()]
+    low, high = padded(both, 0.04)
+    frame = Frame(left=52, top=12, width=392, height=300, x=(low, high), y=(low, high))
+    parts = [grid(frame, x_label)]
+    for shift, css in ((0.0, "ideal"), (figures.reach, "axis"), (-figures.reach if figures.reach else None, "axis")):
+        if shift is not None:
+            first, last = max(low, low - shift), min(high, high - shift)
+            (x1, y1), (x2, y2) = frame.at(first, first + shift), frame.at(last, last + shift)
+            dashes = {"stroke_dasharray": "4 4"} if shift else {}
+            parts.append(tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=css, **dashes))
+    for at in shown:
+        truth, value = float(rows.truths_N[at]), float(rows.values_N[at])
+        parts.append(dot(frame, truth, value, "a", f"truth {truth:.4g}, answer {value:.4g}"))
+    return svg(460, 356, "Answer over truth", parts)
+
+
+def _histogram(off_N: NDArray[np.float64], x_label: str) -> Markup:
+    counts, edges = np.histogram(off_N, bins=min(30, max(5, int(len(off_N) ** 0.5))))
+    x = (float(edges[0]), float(edges[-1]))
+    frame = Frame(left=52, top=12, width=392, height=300, x=x, y=(0.0, float(counts.max()) * 1.05))
+    parts = [grid(frame, x_label)]
+    for count, left, right in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        (x1, top), (x2, foot) = frame.at(left, count), frame.at(right, 0)
+        title = tag("title", f"{many(count, 'picture')} off by {left:.3g} to {right:.3g}")
+        bar = tag("rect", title, x=x1 + 0.5, y=top, width=max(1.0, x2 - x1 - 1), height=foot - top, class_="bar")
+        parts.append(bar)
+    return svg(460, 356, "How far answers are off", parts)
+
+
+def picks(evaluated: Evaluated, each: int) -> list[Pick]:
+    """Return the pictures worth looking at: too high, too low, and nearest to the truth, one of each group in turn."""
+    off_N = evaluated.rows.off_N
+    groups_N = np.arange(len(off_N)) if evaluated.groups is None else group_indices(evaluated.groups)
+    off_first = np.argsort(off_N, kind="stable")
+    told = (
+        (
+            "Furthest too high",
+            "Look here first: wrong numbers in the data, or pictures unlike those of the training.",
+            off_first[::-1][off_N[off_first[::-1]] > 0],
+        ),
+        ("Furthest too low", "What the model misses.", off_first[off_N[off_first] < 0]),
+        ("Nearest to the truth", "What the model is good at.", np.argsort(np.abs(off_N), kind="stable")),
+    )
+    return [
+        Pick(title=title, explains=explains, samples_N=in_turn(samples_N, groups_N)[:each])
+        for title, explains, samples_N in told
+    ]
+
+
+def said(evaluated: Evaluated, sample: int) -> list[Piece]:
+    """Return what is said below the picture of a sample: the answer, and the truth."""
+    figures: Figures = evaluated.figures
+    rows: Rows = evaluated.rows
+    inside = figures.reach is None or abs(rows.off_N[sample]) <= figures.reach
+    answer = with_unit("mae", float(rows.values_N[sample]), figures.unit)
+    return [Piece(answer, "yes" if inside else "no"), Piece(f", is {rows.truths_N[sample]:.4g}")]
+
+
+def heats(
+    answer: Number,
+    evaluated: Evaluated,
+    sample: int,
+    input_settings: Any,
+    size: tuple[int, int],
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """Return what to lay over the picture of a sample: what adds to the number."""
+    if answer.evidence_hw is None:
+        return []
+    return [("what adds", heat_of(answer, Aspect(0, answer.quantity, answer.value), input_settings, size))]
+
+
+def side_by_side(evaluated: Evaluated) -> dict[str, str]:
+    """Return a row a figure for a comparison."""
+    rows = {}
+    for name in ("mae", "rmse", "r2", "spearman", "coverage", "mae_of_mean"):
+        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
+        if value is not None:
+            between = f" ({with_unit(name, span.low, '')}…{with_unit(name, span.high, '')})" if span else ""
+            rows[TITLES[name]] = f"{with_unit(name, value, evaluated.figures.unit)}{between}"
+    return rows

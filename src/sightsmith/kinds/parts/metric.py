@@ -1,0 +1,27 @@
+"""The headline metric of a kind of answer."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric, and how two values of it are compared."""
+
+    name: str  # key in JSON and in the record of a training
+    title: str  # for people
+    higher: bool = True  # whether higher values are better
+    relative: bool = False  # whether a drop is a share of the value before, because the metric has a unit
+
+    @property
+    def worst(self) -> float:
+        """The value that every other one beats."""
+        return -math.inf if self.higher else math.inf
+
+    def better(self, value: float, than: float) -> bool:
+        return value > than if self.higher else value < than
+
+    def drop(self, before: float, after: float) -> float:
+        """Return how much worse a value became, negative if it became better."""
+        lost = before - after if self.higher else after - before
+        return lost / max(abs(before), 1e-12) if self.relative else lost

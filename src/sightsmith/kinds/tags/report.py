@@ -1,0 +1,252 @@
+"""What the report and the comparison tell of a tagger.
+
+Shapes: N samples, K tags.
+"""
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from sightsmith.core.counts import first_few, many
+from sightsmith.kinds.parts.charts import Series, line_chart
+from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.parts.sections import (
+    Cell,
+    Chart,
+    Column,
+    Evaluated,
+    Finding,
+    Note,
+    Pick,
+    Piece,
+    Section,
+    Table,
+    Tile,
+    in_turn,
+    share,
+)
+from sightsmith.kinds.tags.figures import Figures, Rows, TagFigures
+from sightsmith.kinds.tags.value import Tags
+
+_CURVES = 9  # Tags whose precision is drawn over recall, the most frequent ones
+_POINTS = 80  # Points of such a curve
+_WIDE = 0.05  # Half-width of the interval of mAP from which the test set is called small
+_WEAK = 0.1  # Distance of a tag's average precision from its prior below which it is named
+_FEW = 10  # Positive samples below which a tag's figures are called uncertain
+_NAMED = 8
+_SIDE_BY_SIDE = {"map": "mAP", "map_gain": "mAP above prior", "macro_f1": "macro F1", "micro_f1": "micro F1"}
+
+
+def lead(evaluated: Evaluated) -> Markup:
+    """Return the first paragraph."""
+    figures: Figures = evaluated.figures
+    span = evaluated.intervals.get("map")
+    value, gain = evaluated.overall["map"] or 0.0, evaluated.overall["map_gain"] or 0.0
+    between = f", on other pictures of the kind {share(span.low)} to {share(span.high)}" if span else ""
+    return Markup(
+        "Mean average precision <b>{}</b> on {:,} pictures{}; scores that tell nothing would have {}. At the "
+        "thresholds of the model micro F1 is <b>{}</b>; always answering {} would have {}."
+    ).format(
+        share(value),
+        evaluated.counts["evaluated"],
+        between,
+        share(value - gain),
+        share(evaluated.overall["micro_f1"]),
+        first_few([f"“{name}”" for name in figures.frequent], 3),
+        share(figures.frequent_micro_f1),
+    )
+
+
+def tiles(evaluated: Evaluated) -> list[Tile]:
+    """Return the headline figures."""
+    shown = (
+        ("map", "mAP", "mean over tags of the average precision"),
+        ("macro_f1", "Macro F1", "mean F1 of the tags at their thresholds, each counting alike"),
+        ("micro_f1", "Micro F1", "F1 of all answers together at the thresholds"),
+        ("micro_precision", "Precision", "share of the answered tags that are right"),
+        ("micro_recall", "Recall", "share of the pictures' tags that are answered"),
+    )
+    return [
+        Tile(name=title, value=share(evaluated.overall[key]), explains=explains, interval=evaluated.intervals.get(key))
+        for key, title, explains in shown
+    ]
+
+
+def findings(evaluated: Evaluated) -> list[Finding]:
+    """Return what stands out, each by a stated rule."""
+    figures: Figures = evaluated.figures
+    found = []
+    gain = evaluated.intervals.get("map_gain")
+    if gain is None or gain.low <= 0:
+        text = "Not shown to rank pictures better than scores that tell nothing."
+        found.append(Finding(level="error", text=text))
+    if (evaluated.overall["micro_f1"] or 0) <= figures.frequent_micro_f1:
+        tags = first_few([f"“{name}”" for name in figures.frequent], 3)
+        text = f"Always answering {tags} has a micro F1 of {figures.frequent_micro_f1:.1%}, no lower than the model's."
+        found.append(Finding(level="warning", text=text))
+    never = [one.name for one in figures.per_tag if one.support and not one.recall]
+    if never:
+        found.append(Finding(level="error", text=f"Never found: {_quoted(never)}."))
+    weak = [one.name for one in figures.per_tag if one.name not in never and _gain(one) < _WEAK and one.support]
+    if weak:
+        text = f"Ranked hardly better than by chance (less than {_WEAK:.0%} above the prior): {_quoted(weak)}."
+        found.append(Finding(level="warning", text=text))
+    span = evaluated.intervals.get("map")
+    if span and (span.high - span.low) / 2 >= _WIDE:
+        noun = "group" if "groups" in evaluated.counts else "picture"
+        counted = many(evaluated.counts.get("groups", evaluated.counts["evaluated"]), noun)
+        half = (span.high - span.low) / 2 * 100
+        text = f"With {counted} mAP is uncertain by ±{half:.1f} points; four times as many would halve that."
+        found.append(Finding(level="warning", text=text))
+    few = [f"{one.name} ({one.support})" for one in figures.per_tag if 0 < one.support < _FEW]
+    if few:
+        text = f"Tags with fewer than {_FEW} pictures, whose own figures tell little: {_quoted(few)}."
+        found.append(Finding(level="note", text=text))
+    absent = [one.name for one in figures.per_tag if one.support == 0]
+    if absent:
+        text = f"Tags without a sample, left out of the averages: {_quoted(absent)}."
+        found.append(Finding(level="warning", text=text))
+    return found
+
+
+def _gain(one: TagFigures) -> float:
+    return (one.average_precision or 0.0) - (one.prior or 0.0)
+
+
+def _quoted(names: list[str]) -> str:
+    return first_few([f"“{name}”" for name in names], _NAMED)
+
+
+def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
+    """Return the parts of the report."""
+    return [_each_tag(evaluated), _curves(evaluated), _baselines(evaluated)]
+
+
+def _each_tag(evaluated: Evaluated) -> Section:
+    note = (
+        "AP, average precision: how well the scores rank pictures that have the tag above those that have not. Prior: "
+        "the AP of scores that tell nothing, which is the share of pictures with the tag. Precision, recall and F1 are "
+        "at the tag's threshold, which was chosen on validation pictures."
+    )
+    header = [Cell("Tag", ""), *map(Cell, ("Pictures", "Prior", "AP", "Threshold", "Precision", "Recall", "F1"))]
+    rows = [
+        [
+            Cell(one.name, "name"),
+            Cell(f"{one.support:,}", value=one.support),
+            Cell(share(one.prior), value=one.prior or 0),
+            _meter(one.average_precision),
+            Cell(f"{one.threshold:.3f}"),
+            *map(_meter, (one.precision, one.recall, one.f1)),
+        ]
+        for one in evaluated.figures.per_tag
+    ]
+    return Section(title="Each tag", note=note, blocks=[Table(header=header, rows=rows, sortable=True)])
+
+
+def _curves(evaluated: Evaluated) -> Section:
+    rows: Rows = evaluated.rows
+    frequent = sorted(range(len(evaluated.names)), key=lambda at: -evaluated.figures.per_tag[at].support)[:_CURVES]
+    columns = []
+    for at in frequent:
+        points = _curve(rows.scores_NK[:, at], rows.targets_NK[:, at])
+        if points:
+            chart = line_chart([Series(name="precision", points=points)], "recall", "precision", percent=True)
+            columns.append(Column(title=evaluated.names[at], blocks=[Chart(svg=chart)]))
+    note = "Each point is a threshold: how many of a tag's pictures are found, and how many of those found are right."
+    return Section(title="Precision over recall", note=note, columns=columns)
+
+
+def _curve(scores_N: NDArray[np.floating], targets_N: NDArray[np.floating]) -> list[tuple[float, float]]:
+    known_N = ~np.isnan(targets_N)
+    order = np.argsort(-scores_N[known_N], kind="stable")
+    hits_N = np.cumsum(targets_N[known_N][order])
+    if not len(hits_N) or not hits_N[-1]:
+        return []
+    kept = np.unique(np.linspace(0, len(hits_N) - 1, _POINTS).astype(int))
+    return [(float(hits_N[at] / hits_N[-1]), float(hits_N[at] / (at + 1))) for at in kept]
+
+
+def _baselines(evaluated: Evaluated) -> Section:
+    figures: Figures = evaluated.figures
+    prior = (evaluated.overall["map"] or 0.0) - (evaluated.overall["map_gain"] or 0.0)
+    header = [Cell("Answer", ""), Cell("mAP"), Cell("Macro F1"), Cell("Micro F1")]
+    rows = [
+        [Cell("the model", "name"), *(Cell(share(evaluated.overall[key])) for key in ("map", "macro_f1", "micro_f1"))],
+        [
+            Cell(f"always {first_few(list(figures.frequent), 4)}", "name"),
+            Cell(share(prior)),
+            Cell(share(figures.frequent_macro_f1)),
+            Cell(share(figures.frequent_micro_f1)),
+        ],
+    ]
+    note = Note(text="The constant answer has the most frequent tags, as many as make its micro F1 here best.")
+    return Section(title="Against a constant answer", blocks=[Table(header=header, rows=rows), note])
+
+
+def picks(evaluated: Evaluated, each: int) -> list[Pick]:
+    """Return the pictures worth looking at: wrong tags, missed tags, and pictures that are wholly right."""
+    rows: Rows = evaluated.rows
+    over_NK = rows.scores_NK - np.array([one.threshold for one in evaluated.figures.per_tag], np.float32)
+    wrong_N = np.where((over_NK >= 0) & (rows.targets_NK == 0), over_NK, -1).max(axis=1)
+    missed_N = np.where((over_NK < 0) & (rows.targets_NK == 1), -over_NK, -1).max(axis=1)
+    groups_N = np.arange(len(wrong_N)) if evaluated.groups is None else group_indices(evaluated.groups)
+    clean_N = np.where((wrong_N < 0) & (missed_N < 0), (rows.targets_NK == 1).sum(axis=1), -1)
+    told = (
+        ("Wrong tags", "Look here first: tags far above their thresholds that the picture does not have.", wrong_N),
+        ("Missed tags", "Tags of the picture that are far below their thresholds.", missed_N),
+        ("All tags right", "Pictures with most tags first.", clean_N),
+    )
+    return [
+        Pick(title=title, explains=explains, samples_N=in_turn(_falling(values_N), groups_N)[:each])
+        for title, explains, values_N in told
+    ]
+
+
+def _falling(values_N: NDArray[np.floating]) -> NDArray[Any]:
+    order = np.argsort(-values_N, kind="stable")
+    return order[values_N[order] >= 0]
+
+
+def said(evaluated: Evaluated, sample: int) -> list[Piece]:
+    """Return what is said below the picture of a sample: answered tags, right or wrong, then missed ones."""
+    rows: Rows = evaluated.rows
+    scores_K, target_K = rows.scores_NK[sample], rows.targets_NK[sample]
+    pieces: list[Piece] = []
+    for at in np.argsort(-scores_K, kind="stable").tolist():
+        name = evaluated.names[at]
+        if scores_K[at] >= np.float32(evaluated.figures.per_tag[at].threshold):
+            mark = "" if np.isnan(target_K[at]) else "yes" if target_K[at] else "no"
+            pieces += [Piece(name, mark), Piece(f" {scores_K[at]:.0%}  ")]
+        elif target_K[at] == 1:
+            pieces += [Piece("missed "), Piece(name, "bold"), Piece(f" {scores_K[at]:.0%}  ")]
+    return pieces or [Piece("no tag", "yes")]
+
+
+def heats(
+    answer: Tags, evaluated: Evaluated, sample: int, input_settings: Any, size: tuple[int, int]
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """Return what to lay over the picture of a sample: the evidence for its most wrong tag, else for the surest."""
+    if answer.class_map_Khw is None:
+        return []
+    target_K = evaluated.rows.targets_NK[sample]
+    over_K = answer.scores_K - answer.thresholds_K
+    wrong_K = ((over_K >= 0) != (target_K == 1)) & ~np.isnan(target_K)
+    off_K = np.where(wrong_K, np.abs(over_K) + 1, answer.scores_K)
+    index = int(off_K.argmax())
+    return [(evaluated.names[index], answer.heat(index, input_settings, size))]
+
+
+def side_by_side(evaluated: Evaluated) -> dict[str, str]:
+    """Return a row a figure for a comparison."""
+    rows = {}
+    for name, title in _SIDE_BY_SIDE.items():
+        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
+        between = f" ({span.low:.4f}…{span.high:.4f})" if span else ""
+        rows[title] = "–" if value is None else f"{value:.4f}{between}"
+    return rows
+
+
+def _meter(value: float | None) -> Cell:
+    return Cell(share(value), value="" if value is None else value, share=value or 0)

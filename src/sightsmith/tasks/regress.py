@@ -1,0 +1,158 @@
+"""Regression: the number that a picture stands for, such as an age, a weight or a count.
+
+Paper of the default loss: Huber, "Robust Estimation of a Location Parameter", 1964. The net learns numbers of mean 0
+and standard deviation 1; its answers are scaled back inside the exported graph.
+
+Shapes: B batch, N pictures, h w height and width of the evidence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.picture import PIXELS
+from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.nets.build import build_net
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.tasks.parts.calibration import Calibration
+from sightsmith.tasks.parts.example import Example
+from sightsmith.tasks.parts.graph import PictureGraph
+from sightsmith.tasks.parts.graph import sizes as picture_sizes
+from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
+from sightsmith.tasks.parts.normalise import Normalise
+
+INPUT, KIND, PROGRAMS = "picture", "number", ("once",)
+NETS = {"net": "classifier"}
+OUTPUTS = ("number", "class_map")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    loss: Literal["huber", "l1", "l2"] = "huber"
+    """huber: squared for small errors and linear for large ones; l1: absolute error; l2: squared error."""
+    huber_delta: float = 1.0
+    """Error from which the Huber loss is linear, in standard deviations of the numbers; > 0."""
+    coverage: float = 0.9
+    """Share of new numbers that the prediction interval shall hold, in (0, 1)."""
+    calibration_fraction: float = 0.15
+    """Share of all samples, cut from those for training, that calibrate the prediction interval, in [0, 0.5]; 0 makes
+    none."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.huber_delta < float("inf"):
+            raise SettingsError(f"task.huber_delta must be > 0, got {self.huber_delta!r}")
+        if not 0 < self.coverage < 1:
+            raise SettingsError(f"task.coverage must be in (0, 1), got {self.coverage!r}")
+        if not 0 <= self.calibration_fraction <= 0.5:
+            raise SettingsError(f"task.calibration_fraction must be in [0, 0.5], got {self.calibration_fraction!r}")
+
+
+class _Affine(nn.Module):
+    """From what the net learned to the number in its unit."""
+
+    def __init__(self, mean: float, scale: float) -> None:
+        super().__init__()
+        self.mean, self.scale = mean, scale
+
+    def forward(self, answers: Tensor) -> Tensor:
+        return answers * self.scale + self.mean
+
+
+class RegressLearner(Learner):
+    """A regressor being trained; it scales the numbers by their mean and standard deviation in the training data."""
+
+    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
+        super().__init__({"net": net})
+        self.settings = settings
+        self.normalise = Normalise(facts.input_settings)
+        targets_N = np.zeros(0) if facts.targets is None else np.asarray(facts.targets, dtype=np.float64)
+        self.mean = float(targets_N.mean()) if len(targets_N) else 0.0
+        self.scale = float(targets_N.std()) or 1.0 if len(targets_N) else 1.0
+
+    @property
+    def graph_settings(self) -> dict[str, Any]:
+        return {"mean": self.mean, "scale": self.scale}
+
+    def answer(self, feeds: Feeds) -> Tensor:
+        """Return the numbers (B, 1) in their unit."""
+        return self._standardised(feeds) * self.scale + self.mean
+
+    def _standardised(self, feeds: Feeds) -> Tensor:
+        answers_B1: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
+        return answers_B1.float()
+
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
+        """Return the training loss of a batch; targets are numbers (B,)."""
+        feeds, targets_B = batch
+        answers_B, wanted_B = self._standardised(feeds)[:, 0], (targets_B.float() - self.mean) / self.scale
+        if self.settings.loss == "huber":
+            return F.huber_loss(answers_B, wanted_B, delta=self.settings.huber_delta)
+        return (F.l1_loss if self.settings.loss == "l1" else F.mse_loss)(answers_B, wanted_B)
+
+
+def check(settings: Settings, *, balanced: bool) -> None:
+    """Accept every combination: balanced sampling shows all ranges of the number equally often."""
+
+
+def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
+    return picture_sizes(1, input_settings)
+
+
+def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> RegressLearner:
+    return RegressLearner(nets["net"], facts, settings)
+
+
+def calibration(settings: Settings) -> Calibration:
+    return Calibration(share=settings.calibration_fraction, options={"coverage": settings.coverage})
+
+
+def validation(
+    answers_N1: NDArray[np.floating],
+    targets_N: NDArray[np.floating],
+    settings: Settings,
+) -> dict[str, float]:
+    """Return the mean absolute error `mae` and the root mean squared error `rmse`, in the unit of the numbers."""
+    off_N = answers_N1[:, 0].astype(np.float64) - targets_N
+    return {"mae": float(np.abs(off_N).mean()), "rmse": float(np.sqrt((off_N**2).mean()))}
+
+
+def score(answers_B1: Tensor, aspect: Aspect) -> Tensor:
+    """Return the answer itself, (B,)."""
+    return answers_B1[:, 0]
+
+
+def graph(
+    nets: Mapping[str, ClassifierNet],
+    input_settings: Preprocessing,
+    name: str,
+    outputs: Sequence[str],
+    settings: Mapping[str, Any],
+) -> PictureGraph:
+    """Return the graph that is served, in evaluation mode, sharing the weights.
+
+    Args:
+        outputs: which to compute: `number`, and `class_map`.
+        settings: `mean` and `scale` of the numbers.
+    """
+    affine = _Affine(settings["mean"], settings["scale"])
+    return PictureGraph(nets["net"], input_settings, outputs, affine, map_scale=settings["scale"]).eval()
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return a small regressor, and six pictures whose brightness is their number."""
+    levels_B = np.linspace(20, 220, 6)
+    targets_B = (levels_B / 10).astype(np.float32)
+    facts = Facts(names=(), input_settings=Preprocessing(height=12, width=12), targets=targets_B)
+    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
+    noise = rng.integers(-20, 20, (6, 12, 12, 3))
+    pixels = (levels_B[:, None, None, None] + noise).clip(0, 255).astype(np.uint8)
+    batch = {PIXELS: torch.from_numpy(pixels)}, torch.from_numpy(targets_B)
+    return Example({"net": built.module}, facts, Settings(loss="l2"), batch)

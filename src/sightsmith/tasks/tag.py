@@ -1,0 +1,146 @@
+"""Tagging: which of K tags a picture has, each by itself.
+
+Paper: Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV 2021, arXiv:2009.14119. Symbols: γ+ and γ-
+are `gamma_positive` and `gamma_negative`, m is `margin`. Deviation: the loss is averaged over known targets, not
+summed, so that its size does not depend on how many tags there are.
+
+Shapes: B batch, N pictures, K tags, h w height and width of the class map.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.picture import PIXELS
+from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.tags.metrics import mean_average_precision
+from sightsmith.nets.build import build_net
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.tasks.parts.calibration import Calibration
+from sightsmith.tasks.parts.example import Example
+from sightsmith.tasks.parts.graph import PictureGraph
+from sightsmith.tasks.parts.graph import sizes as picture_sizes
+from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
+from sightsmith.tasks.parts.normalise import Normalise
+
+INPUT, KIND, PROGRAMS = "picture", "tags", ("once",)
+NETS = {"net": "classifier"}
+OUTPUTS = ("logits", "class_map")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    loss: Literal["bce", "asymmetric"] = "asymmetric"
+    """bce: binary cross-entropy; asymmetric: easy absent tags weigh less, which helps if most tags are absent."""
+    gamma_positive: float = 0.0
+    """Focusing of the asymmetric loss on hard present tags, ≥ 0."""
+    gamma_negative: float = 2.0
+    """Focusing of the asymmetric loss on hard absent tags, ≥ 0; the paper takes 4 for photographs with 80 tags."""
+    margin: float = 0.05
+    """Score below which an absent tag costs nothing in the asymmetric loss, in [0, 1)."""
+    min_precision: float = 0.0
+    """Precision that each tag's threshold must reach on the validation pictures, in [0, 1]; 0 takes the best F1."""
+
+    def __post_init__(self) -> None:
+        for name in ("gamma_positive", "gamma_negative"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise SettingsError(f"task.{name} must be ≥ 0, got {getattr(self, name)!r}")
+        if not 0 <= self.margin < 1:
+            raise SettingsError(f"task.margin must be in [0, 1), got {self.margin!r}")
+        if not 0 <= self.min_precision <= 1:
+            raise SettingsError(f"task.min_precision must be in [0, 1], got {self.min_precision!r}")
+
+
+class TagLearner(Learner):
+    """A tagger being trained."""
+
+    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
+        super().__init__({"net": net})
+        self.settings = settings
+        self.normalise = Normalise(facts.input_settings)
+
+    def answer(self, feeds: Feeds) -> Tensor:
+        """Return the logits (B, K)."""
+        logits_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
+        return logits_BK.float()
+
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
+        """Return the training loss of a batch; targets are (B, K): 1, 0, or NaN for unknown."""
+        feeds, targets_BK = batch
+        logits_BK, known_BK = self.answer(feeds), ~targets_BK.isnan()
+        losses_BK = self._losses(logits_BK, targets_BK.nan_to_num())
+        return (losses_BK * known_BK).sum() / known_BK.sum().clamp(min=1)
+
+    def _losses(self, logits_BK: Tensor, targets_BK: Tensor) -> Tensor:
+        if self.settings.loss == "bce":
+            return F.binary_cross_entropy_with_logits(logits_BK, targets_BK, reduction="none")
+        chosen, scores_BK = self.settings, logits_BK.sigmoid()
+        shifted_BK = (scores_BK - chosen.margin).clamp(min=0)
+        positive_BK = -((1 - scores_BK) ** chosen.gamma_positive) * F.logsigmoid(logits_BK)
+        negative_BK = -(shifted_BK**chosen.gamma_negative) * torch.log1p(-shifted_BK.clamp(max=1 - 1e-6))
+        return targets_BK * positive_BK + (1 - targets_BK) * negative_BK
+
+
+def check(settings: Settings, *, balanced: bool) -> None:
+    """Accept every combination: balanced sampling shows rare tags more often and no setting corrects that twice."""
+
+
+def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
+    return picture_sizes(len(names), input_settings)
+
+
+def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> TagLearner:
+    return TagLearner(nets["net"], facts, settings)
+
+
+def calibration(settings: Settings) -> Calibration:
+    return Calibration(options={"min_precision": settings.min_precision})
+
+
+def validation(
+    answers_NK: NDArray[np.floating],
+    targets_NK: NDArray[np.floating],
+    settings: Settings,
+) -> dict[str, float]:
+    """Return the binary cross-entropy `loss` over known targets, and the mean average precision `map`."""
+    known_NK = ~np.isnan(targets_NK)
+    answers_NK = answers_NK.astype(np.float64)
+    losses_NK = np.logaddexp(0, answers_NK) - answers_NK * np.nan_to_num(targets_NK)
+    ranked = mean_average_precision(answers_NK, targets_NK)
+    return {"loss": float(losses_NK[known_NK].mean()), "map": 0.0 if np.isnan(ranked) else ranked}
+
+
+def score(logits_BK: Tensor, aspect: Aspect) -> Tensor:
+    """Return a tag's logit, (B,)."""
+    return logits_BK[:, aspect.index]
+
+
+def graph(
+    nets: Mapping[str, ClassifierNet],
+    input_settings: Preprocessing,
+    name: str,
+    outputs: Sequence[str],
+    settings: Mapping[str, Any],
+) -> PictureGraph:
+    """Return the graph that is served, in evaluation mode, sharing the weights: logits, and the class map if asked."""
+    return PictureGraph(nets["net"], input_settings, outputs).eval()
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return a small tagger of two kinds of stripes, and six pictures of one, both or none of them."""
+    facts = Facts(names=("rows", "columns"), input_settings=Preprocessing(height=12, width=12))
+    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
+    y, x = np.mgrid[:12, :12] // 2 % 2
+    patterns = np.stack([y, x, y + x, 0 * x, y, y + x]).astype(np.uint8) * 90
+    noise = rng.integers(0, 40, (6, 12, 12, 3), dtype=np.uint8)
+    targets_BK = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, float("nan")], [1.0, 1.0]])
+    batch = {PIXELS: torch.from_numpy(patterns[..., None] + noise)}, targets_BK
+    return Example({"net": built.module}, facts, Settings(loss="bce"), batch)
