@@ -7,7 +7,7 @@ BUNDLE ?= runs/digits
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run install test lint bench browser clean
+.PHONY: run install test lint docs bench browser clean
 
 run: $(INSTALLED)
 	@$(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) >/dev/null || { $(BIN)/sightsmith doctor --port $(PORT) --host $(HOST) | tail -1; exit 2; }
@@ -33,6 +33,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(INSTALLED)
+	$(BIN)/python docs/site.py
+	@echo "The site: site/index.html"
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
@@ -44,4 +48,4 @@ browser:
 	  echo "No Chromium here: the browser tests will skip."
 
 clean:
-	rm -rf .venv runs build dist
+	rm -rf .venv runs build dist site

@@ -32,6 +32,7 @@ VERBS = (
     "doctor",
     "inspect",
     "verify",
+    "card",
 )
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,6 +62,15 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page."""
     return [Block(*found) for found in _FENCE.findall(page.read_text(encoding="utf-8"))]
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Write the files that a page shows."""
+    for block in blocks(page):
+        if block.file:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
 
 
 def prose(page: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
+from sightsmith.bundle.settings import CardSettings
 from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores
 from sightsmith.core.errors import BundleError
 from sightsmith.core.extras import require_training
@@ -38,6 +39,7 @@ _USE = Group("Use", sort_key=3)
 TrainFlags = flags_of(TrainSettings, leave_out=("data",), over_file=True)
 ServeFlags = flags_of(ServeSettings)
 SourceFlags = flags_of(SourceOptions)
+CardFlags = flags_of(CardSettings)
 LoadFlags = flags_of(LoadSettings, leave_out=("threads",))
 EvaluateFlags = flags_of(EvaluateSettings)
 PredictFlags = flags_of(PredictSettings, leave_out=("options",), form="--as")
@@ -324,6 +326,30 @@ def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
 
     with Bundle.open(bundle, verify=False) as opened:
         print(json_text(opened.manifest.to_json(), 2) if as_json else inspect_text(opened))
+    return 0
+
+
+@app.command(group=_MAKE)
+def card(
+    bundle: Path,
+    /,
+    *,
+    papers: CardFlags | None = None,  # type: ignore[valid-type]
+    source: Annotated[Path | None, Parameter(name="--from")] = None,
+) -> int:
+    """Print a model's card; fill in what only its makers know of it.
+
+    Args:
+        bundle: The model.
+        source: TOML file with the texts: intended_use, limits, licence; flags win over it.
+    """
+    from sightsmith import model
+
+    texts = merged(read_toml(source) if source else {}, given(papers))
+    with model.load(bundle) as loaded:
+        print(loaded.card(**texts), end="")
+    if texts:
+        say(f"Wrote the card of {bundle}.")
     return 0
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.store import Bundle
+from sightsmith.bundle.settings import CardSettings
+from sightsmith.bundle.store import CARD, Bundle, add_files
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
 from sightsmith.core.extras import require_training
@@ -163,6 +164,19 @@ class Model:
         done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
         self._reopen()
         return replace(done, skipped=chosen.skipped) if chosen else done
+
+    def card(self, **papers: str) -> str:
+        """Return the model card, after filling in what its makers say of it.
+
+        Args:
+            **papers: the fields of `sightsmith.bundle.settings.CardSettings`, such as `intended_use="…"`; an empty text
+                makes a blank again.
+        """
+        from_mapping(CardSettings, papers, where="card")
+        if papers:
+            add_files(self.bundle, {}, papers={**self.manifest.papers, **papers})
+            self._reopen()
+        return self.bundle.file(CARD).read_text(encoding="utf-8")
 
     def replay(self) -> Any:
         """Answer the witnesses again and compare.

@@ -5,7 +5,9 @@ import shlex
 import shutil
 
 import pytest
+import yaml
 
+from processes import sightsmith
 from sightsmith.bundle.card import model_card
 from sightsmith.bundle.inspect import inspect_text
 from sightsmith.bundle.store import Bundle
@@ -23,9 +25,39 @@ def test_the_card_says_what_is_known_and_marks_what_is_not(digits_bundle):
 
 def test_settings_are_named_in_words_not_in_keys(exported_bundle):
     card = (exported_bundle / "README.md").read_text(encoding="utf-8")
-    assert "| openvino › precisions › fp32 › same answers |" in card
-    assert "precisions." not in card
-    assert "same_answers" not in card
+    body = card.split("---\n", 2)[2]
+    assert "| openvino | fp32 | 8 | probabilities" in body
+    assert "›" not in body
+    assert "same_answers" not in body
+
+
+def test_the_front_matter_is_what_model_hubs_read(digits_bundle):
+    card = model_card(dataclasses.replace(Bundle.open(digits_bundle).manifest, papers={"licence": "Apache-2.0"}))
+    front = yaml.safe_load(card.split("---\n", 2)[1])
+    assert front["library_name"] == "sightsmith"
+    assert front["pipeline_tag"] == "image-classification"
+    assert front["license"] == "apache-2.0"
+    assert front["metrics"] == ["accuracy"]
+    (result,) = front["model-index"][0]["results"]
+    assert {"type": "accuracy", "value": 0.97} in result["metrics"]
+    assert result["dataset"]["split"] == "test"
+
+
+def test_its_makers_fill_the_card_in(digits_bundle, tmp_path):
+    shutil.copytree(digits_bundle, tmp_path / "model")
+    (tmp_path / "papers.toml").write_text('intended_use = "Reading **forms**."\nlimits = "No handwriting in ink."\n')
+    told = sightsmith("card", "model", "--from", "papers.toml", "--licence", "MIT", cwd=tmp_path).succeeded().out
+    assert "## Intended use\n\nReading **forms**.\n" in told
+    assert "No handwriting in ink." in told
+    assert "| this model | MIT |" in told
+    sightsmith("card", "model", "--limits", "", cwd=tmp_path).succeeded()
+    again = sightsmith("card", "model", cwd=tmp_path).succeeded().out
+    assert "Reading **forms**." in again
+    assert again.count("*To be filled in") == 1
+    assert again == (tmp_path / "model/README.md").read_text(encoding="utf-8")
+    sightsmith("verify", "model", cwd=tmp_path).succeeded()
+    (tmp_path / "papers.toml").write_text("intended_us = 'x'\n")
+    sightsmith("card", "model", "--from", "papers.toml", cwd=tmp_path).refused(2, "Did you mean 'intended_use'")
 
 
 def test_the_card_invents_nothing(digits_bundle):
@@ -76,4 +108,4 @@ def test_the_card_tells_nobody_where_things_lie_on_this_machine(digits_bundle):
         training = {"settings": {"data": "/home/anna/secret project/photos", "out": "/home/anna/out"}}
         card = model_card(dataclasses.replace(bundle.manifest, data=data, training=training))
     assert "anna" not in card
-    assert "| location | photos |" in card
+    assert "| name | photos |" in card

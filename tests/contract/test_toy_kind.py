@@ -1,5 +1,9 @@
-"""A toy input, kind, net, task and source go through every verb, HTTP and the page; no other file knows them."""
+"""The input, kind, net, task and source of docs/extend-kind.md go through every verb, HTTP and the page.
 
+No other file knows them.
+"""
+
+import atexit
 import csv
 import io
 import json
@@ -7,6 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -14,10 +20,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from doc_pages import environment
+from doc_pages import DOCS, environment, write_files
 from processes import command, sightsmith
 
-TOY = Path(__file__).parent / "toy"
+
+@cache
+def toy() -> Path:
+    """Return a folder with the files of the page."""
+    folder = Path(tempfile.mkdtemp(prefix="toy-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_files(DOCS / "extend-kind.md", folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +51,7 @@ def place(tmp_path_factory):
 
 
 def path_with_toy() -> str:
-    return os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH", "")]))
+    return os.pathsep.join(filter(None, [str(toy()), os.environ.get("PYTHONPATH", "")]))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +62,7 @@ def ask(place):
 
 @pytest.fixture(scope="module")
 def model(place, ask):
-    how = ("--task.name", "level", "--model", "scale", "--epochs", "60", "--lr", "0.05", "--no-near-duplicates")
+    how = ("--model", "scale", "--epochs", "60", "--lr", "0.05", "--no-near-duplicates")
     ask("train", "lamps", *how, "--out", "lamp").succeeded()
     return place / "lamp"
 
@@ -96,8 +109,20 @@ def test_the_kinds_own_option_is_a_flag(ask):
     assert "Digits of the level" in ask("predict", "--help").succeeded().out
 
 
+def test_a_task_of_another_kind_is_refused(ask):
+    asked = ("train", "lamps", "--task.name", "classify", "--out", "labelled")
+    ask(*asked).refused(2, "the task 'classify' learns classes, and the data tells levels")
+
+
+def test_a_table_may_hold_its_truths(place, ask):
+    (place / "lamps.csv").write_text("path,level\nlamps/000.png,0.5\nlamps/001.png,1.5\nlamps/002.png,0.25\n")
+    told = ask("check", "lamps.csv").out
+    assert "lamps.csv (table): 2 pictures of levels from 0.25 to 0.50." in told
+    assert "1 row is left out: a level that is no number from 0 to 1." in told
+
+
 def test_a_setting_that_the_input_cannot_use_is_refused(ask):
-    how = ("--task.name", "level", "--model", "scale", "--out", "flipped")
+    how = ("--model", "scale", "--out", "flipped")
     ask("train", "lamps", *how, "--flip", "both").refused(2, "flip varies pictures", "takes another input")
 
 

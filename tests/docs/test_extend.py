@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from doc_pages import DOCS, ROOT, blocks, environment, shell
+from doc_pages import DOCS, ROOT, blocks, environment, shell, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -16,12 +16,17 @@ FOLDERS = ("data/rules", "data/sources", "nets", "tasks", "runtime/backends", "e
 @pytest.fixture
 def extended(room):
     """Return a furnished folder with the page's files in it, which is on the Python path."""
-    for block in blocks(PAGE):
-        if block.file:
-            path = room / block.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text)
+    write_files(PAGE, room)
     return room
+
+
+def test_the_commands_of_the_page_of_a_kind_use_its_files(room):
+    page = DOCS / "extend-kind.md"
+    write_files(page, room)
+    told = "".join(shell(block.text, room) for block in blocks(page) if block.language == "bash")
+    assert "lamps (levels): 120 pictures of levels from 0." in told
+    assert "openvino fp32: 8 witnesses, level within" in told
+    assert '"level": {"level": 0.' in told
 
 
 def test_the_page_shows_one_file_of_each_kind():

@@ -8,7 +8,7 @@ import pytest
 
 from doc_pages import BIN, DOCS, LANGUAGES, READMES, ROOT, VERBS, all_pages, blocks, environment, prose
 
-ON_ANOTHER_PAGE = {"inspect": "bundle", "verify": "bundle"}
+ON_ANOTHER_PAGE = {"inspect": "bundle", "verify": "bundle", "card": "bundle"}
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -101,7 +101,7 @@ def test_commands_and_their_flags_exist(page):
 
 @every_page
 def test_flags_in_the_text_exist(page):
-    own = [page.stem] if page.stem in VERBS else ["inspect", "verify"] if page.stem == "bundle" else VERBS
+    own = [page.stem] if page.stem in VERBS else ["inspect", "verify", "card"] if page.stem == "bundle" else VERBS
     for code in _INLINE.findall(prose(page)):
         named = [verb for verb in VERBS if re.match(rf"(sightsmith )?{verb}\b", code)]
         if code.startswith(("curl", "pip", "git")):

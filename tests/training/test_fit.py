@@ -314,15 +314,26 @@ def test_weights_of_a_file_bring_their_head_and_are_named(digit_files, digits, t
     assert train(settings(fewer, tmp_path / "y", **start), quiet=True).plan.head_scale.value == 10
 
 
-def test_balancing_twice_is_refused_before_the_data_is_read(tmp_path):
+@pytest.fixture
+def broken(tmp_path):
+    """Return a folder of two classes whose pictures cannot be read."""
+    for label in ("a", "b"):
+        (tmp_path / "broken" / label).mkdir(parents=True)
+        (tmp_path / "broken" / label / "1.png").write_bytes(b"no picture")
+    return tmp_path / "broken"
+
+
+def test_balancing_twice_is_refused_before_pictures_are_looked_at(broken, tmp_path):
     with pytest.raises(SettingsError, match="correct twice; give one of the two"):
-        train(settings("/dev/null", tmp_path / "x", balanced=True, task={"class_weights": "balanced"}), quiet=True)
+        train(settings(broken, tmp_path / "x", balanced=True, task={"class_weights": "balanced"}), quiet=True)
 
 
-def test_wrong_task_and_net_settings_are_refused_before_the_data_is_read(tmp_path):
+def test_wrong_settings_of_the_task_are_refused_before_pictures_are_looked_at(broken, tmp_path):
     with pytest.raises(SettingsError, match=r"label_smoothing"):
-        train(settings("/dev/null", tmp_path / "x", task={"label_smothing": 0.1}), quiet=True)
-    assert list(tmp_path.iterdir()) == []
+        train(settings(broken, tmp_path / "x", task={"label_smothing": 0.1}), quiet=True)
+    with pytest.raises(SettingsError, match=r"the task 'tag' learns tags, and the data tells classes"):
+        train(settings(broken, tmp_path / "x", task={"name": "tag"}), quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
 
 def run_script(folder: Path, **raw: object) -> subprocess.CompletedProcess[str]:

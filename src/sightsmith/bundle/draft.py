@@ -41,6 +41,7 @@ class BundleDraft:
     weights: Mapping[str, Mapping[str, NDArray[Any]]]  # The parameters and buffers of each net by name, by role
     witnesses: Witnesses  # Real inputs and what the trained nets, in fp32, gave for them, every output
     splits: Mapping[str, Any]  # What `Splits.to_json` gave
+    papers: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class BundleDraft:
             nets=self.nets,
             definition=self.definition,
             definition_digest=self.definition.digest(),
+            papers=plain(self.papers),
             data=plain(self.data),
             metrics=plain(self.metrics),
             training=plain(self.training),

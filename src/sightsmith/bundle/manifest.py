@@ -63,6 +63,8 @@ class Manifest:
     nets: dict[str, NetRecord]  # By role; the first is the one that answers
     definition: Definition
     definition_digest: str
+    papers: dict[str, str] = field(default_factory=dict)
+    """What its makers say of it, as in `bundle/settings.py`: `intended_use`, `limits`, `licence`."""
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)

@@ -8,17 +8,28 @@ and `core.errors` alone, because the command line reads it.
 
 - `PREDICTION`: the class of an answer, with `to_json(**options)`, `to_rows(**options)` under `COLUMNS`,
   `to_text(**options)`, and `shapes(**options)`: what is drawn of it (`parts/shapes.py`);
-- `NOUNS`: what the names are of, one and several; `METRIC`: the headline; `HUB_TASK`: what model hubs call the task;
+- `NOUNS`: what the names are of, one and several; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
+  learns it unless another is named; `HUB_TASK`: what model hubs call it, empty if they have no name;
+- `WHOLE`: whether cutting off a part of the picture may change the truth;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from what the trained model gave;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
-- of truths `strata(truths) -> (N,)`: which of them to spread over the splits alike, -1 for unknown; `truth_text(truth,
-  names)`; `targets(truths) -> (N, …)`: what training learns from; `translate(truth, names, model_names)`;
-- `headline(answers, truths) -> float`: the headline metric, higher is better;
-- `calibrate(outputs, targets) -> (values, figures)`: what is fitted after training, and the figures that it leads to;
-- for explanations `EVIDENCE`: the output that shows where an aspect is seen, None for a kind without;
-  `aspect_of(answer, name)`, `best_aspects(answer, count)`, `scores_of(answers, aspect)`, `evidence_of(answer, aspect)`,
-  `raw_evidence_of(answer, aspect)` and `heat_of(answer, aspect, input_settings, size)`.
+- of truths `strata(truths) -> (N,)`: which of them to spread over the splits alike, -1 for unknown; `pairs(truths)`:
+  which names they have, as positions of truths and indices of names; `spread(truths, details)`: for a kind without
+  names, how they are spread, in words and by ranges; `truth_text(truth, names)`; `targets(truths, names) -> (N, …)`:
+  what training learns from; `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with
+  these details, such as a unit, cannot be compared with a model's answers, empty if they can;
+- `headline(answers, truths) -> float`: the headline metric;
+- `calibrate(outputs, targets, **options) -> (values, figures)`: what is fitted after training, and the figures that it
+  leads to; the options are those of the task's `calibration`;
+- for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
+  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: what `strengths_of` gives; `aspect_of(answer, name)`,
+  `best_aspects(answer, count)`, `scores_of(answers, aspect)`, `strengths_of(answers, aspect)` (the scores on the scale
+  on which occlusion measures a fall), `evidence_of(answer, aspect)`, `raw_evidence_of(answer, aspect)` and
+  `heat_of(answer, aspect, input_settings, size)`.
+
+`columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
+`claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
 
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 

@@ -13,6 +13,7 @@ from sightsmith.bundle.definition import Definition, Graph
 from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.location import name_of
 from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord, weights_file
+from sightsmith.bundle.settings import PAPERS
 from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.core.errors import BundleError, TrainingError
@@ -82,6 +83,7 @@ def finalize(
         definition=definition,
         weights={role: _arrays(built.module) for role, built in fitted.nets.items()},
         witnesses=_witnesses(settings.witnesses, val, fitted, definition),
+        papers={name: text for name in PAPERS if (text := getattr(settings, name))},
         splits=dataset.splits.to_json(),
         data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
         metrics=metrics,

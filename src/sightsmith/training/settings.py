@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sightsmith.bundle.settings import CardSettings
 from sightsmith.core.errors import SettingsError
 from sightsmith.data.settings import SourceOptions
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainSettings(SourceOptions):
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(SourceOptions, CardSettings):
     # What to train on
     data: str
     """Where the pictures are: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""

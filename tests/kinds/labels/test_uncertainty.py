@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sightsmith.kinds.labels import metrics, uncertainty
-from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.parts.intervals import group_indices, student_deviations
 
 Integers = NDArray[np.integer]
 RARE = np.repeat([1, 2, 4, 6, 9], [10, 11, 10, 7, 5])
@@ -118,7 +118,7 @@ def test_values_are_those_of_the_metrics_and_a_group_each_is_no_group(drawn) -> 
 @pytest.mark.parametrize("freedom", [1.0, 1.4, 2.0, 3.7, 10.0, 200.0])
 def test_student_s_quantiles(freedom: float) -> None:
     exact = pytest.importorskip("scipy.stats").t.ppf(0.975, freedom)
-    assert uncertainty._deviations(freedom) == pytest.approx(exact, rel=1e-4)
+    assert student_deviations(freedom) == pytest.approx(exact, rel=1e-4)
 
 
 def test_intervals_agree_with_drawing_samples_by_hand() -> None:

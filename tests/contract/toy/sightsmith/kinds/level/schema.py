@@ -1,8 +1,0 @@
-from pydantic import BaseModel
-
-
-class LevelAnswer(BaseModel):
-    level: float
-
-
-ANSWER = LevelAnswer
