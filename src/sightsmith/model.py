@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, overload
 
+from sightsmith.bundle.inspect import inspect_text
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.settings import CardSettings
 from sightsmith.bundle.store import CARD, Bundle, add_files
+from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
 from sightsmith.core.extras import require_training
@@ -97,7 +99,7 @@ class Model:
             outcomes = self.predictor.predict(_pictures(inputs, settings.urls, asked), batch=settings.batch)
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
                 item = asked.popleft()
-                why = item.error or (str(outcome.error) if outcome.error else None)
+                why = item.error or (f"{outcome.error}" if outcome.error else None)
                 writer.write(item.name, outcome.prediction, why)
                 if why:
                     failed.append(why)
@@ -199,8 +201,12 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        counted = many(len(self.names), *self.predictor.kind.NOUNS)
-        return f"<Model {self.manifest.name}: {self.manifest.net.name}, {counted}, {self.why}>"
+        counted = f", {many(len(self.names), *self.predictor.kind.NOUNS)}" if self.names else ""
+        return f"<Model {self.manifest.name}: {self.manifest.net.name}{counted}, {self.why}>"
+
+    def _repr_html_(self) -> str:
+        """Return what the bundle says of itself."""
+        return notebooks.text(inspect_text(self.bundle))
 
     def _reopen(self) -> None:
         fresh = self._open(self.bundle.again())

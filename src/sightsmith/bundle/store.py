@@ -264,7 +264,7 @@ def verify(bundle: Bundle) -> list[str]:
                 bundle.weights(role)
             bundle.splits()
         except (BundleError, ValueError) as error:
-            problems.append(str(error))
+            problems.append(f"{error}")
     return problems
 
 

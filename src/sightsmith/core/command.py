@@ -36,7 +36,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
     try:
         code = command()
     except SightsmithError as error:
-        code = fail(str(error), error.exit_code)
+        code = fail(f"{error}", error.exit_code)
     except CycloptsError as error:
         code = fail(f"{error} See `sightsmith --help`.", 2)
     except KeyboardInterrupt:

@@ -4,12 +4,52 @@ Each names the thing, the rule, the value and the way out. The command line prin
 with `exit_code`; the service answers `{"error": message}` with `status`.
 """
 
+import re
+
+_SWITCHES = frozenset(
+    {"balanced", "deterministic", "examples", "missing_ok", "near_duplicates", "nesterov", "overwrite", "resume"}
+    | {"sanity", "strict", "urls"}
+)
+"""Settings that are on or off."""
+_CALLED = {"as": "form"}  # Flags that are called otherwise than their argument
+_FLAG = re.compile(r"`sightsmith [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?(?: ([\d.]+\d|\d|'[^']*'))?")
+
+
+def with_arguments(message: str) -> str:
+    """Return a message with the flags in it written as Python arguments: `--lr 0.1` becomes `lr=0.1`.
+
+    Commands in backticks stay as they are.
+    """
+    return _FLAG.sub(_argument, message)
+
+
+def _argument(found: re.Match[str]) -> str:
+    no, flag, key, value = found.groups()
+    if flag is None:
+        return found[0]
+    name = _CALLED.get(flag, flag.replace("-", "_"))
+    if no or (name in _SWITCHES and value is None):
+        return f"{name}={not no}"
+    if key:
+        name = f'{name}["{key[1:].replace("-", "_")}"]'
+    return name if value is None else f"{name}={value}"
+
 
 class SightsmithError(Exception):
-    """Something a person can put right; its message says how."""
+    """Something a person can put right; its message says how.
+
+    `str` gives the message for Python, with arguments. In a format string, so inside other messages and on the command
+    line, it has the flags that it was written with.
+    """
 
     exit_code = 2
     status = 400
+
+    def __str__(self) -> str:
+        return with_arguments(super().__str__())
+
+    def __format__(self, spec: str) -> str:
+        return format(super().__str__(), spec)
 
 
 class SettingsError(SightsmithError):

@@ -69,8 +69,8 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
     if not are_numbers(numbers):
         word = next(name for name in numbers if not _NUMBER.fullmatch(name))
         raise DataError(
-            f"{where}: the class {word!r} is no number, and a list names numbered classes alone. Leave --names out (in "
-            "Python names), or rename the classes."
+            f"{where}: the class {word!r} is no number, and a list names numbered classes alone. Leave --names out, or "
+            "rename the classes."
         )
     wanted = [int(name) for name in numbers]
     nameless = [str(number) for number in wanted if number not in names]

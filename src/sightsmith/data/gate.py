@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
@@ -90,6 +91,13 @@ class GateReport:
     def failed(self, strict: bool = False) -> bool:
         """Tell whether there are errors, or with `strict` warnings: then `check` exits with 1."""
         return bool(self.errors or (strict and self.warnings))
+
+    def __repr__(self) -> str:
+        found = f"{many(len(self.errors), 'error')}, {many(len(self.warnings), 'warning')}"
+        return f"<GateReport {self.location}: {many(self.total, 'picture')}, {found}>"
+
+    def _repr_html_(self) -> str:
+        return notebooks.text(self.to_text())
 
     def to_text(self) -> str:
         errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")

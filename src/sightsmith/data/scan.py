@@ -157,7 +157,7 @@ def _fail(scan: Scan, place: int, code: str, reason: str) -> None:
 
 def _bare(error: PictureError) -> str:
     """Return the reason without the name, which the report gives beside it."""
-    return str(error).partition(": ")[2] or str(error)
+    return f"{error}".partition(": ")[2] or f"{error}"
 
 
 def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:

@@ -125,6 +125,9 @@ class Source:
     given_names: Mapping[int, str] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Source {self.location} ({self.format}): {many(len(self.samples), 'sample')} of {self.kind}>"
+
     def content_hash(self, sample: Sample) -> bytes:
         """Return the SHA-256 of one of its samples' pictures; each file is read and hashed once.
 

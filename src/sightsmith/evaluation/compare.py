@@ -20,6 +20,7 @@ from rich.table import Table
 from sightsmith.bundle.location import name_of
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
+from sightsmith.core import notebooks
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.evaluation.evaluate import FOLDER
 from sightsmith.evaluation.record import JSON_NAME, Evaluation
@@ -65,6 +66,17 @@ class Comparison:
     entries: tuple[Entry, ...]
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(entry.name for entry in self.entries)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the table of the models, and that of the differences."""
+        tables = [notebooks.table(self.rows(), ["", *(entry.name for entry in self.entries)])]
+        if self.differences:
+            header = [f"against {self.entries[0].name}", *(one.name for one in self.differences)]
+            tables.append(notebooks.table(self.difference_rows(), header))
+        return "".join(tables)
 
     def to_json(self) -> dict[str, Any]:
         return {

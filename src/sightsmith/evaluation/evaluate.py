@@ -70,7 +70,7 @@ def evaluate(
     try:
         _keep(predictor, done, page)
     except (SightsmithError, OSError) as error:  # the figures took long to get: they are told all the same
-        return replace(done, report=report, not_kept=str(error))
+        return replace(done, report=report, not_kept=f"{error}")
     return replace(done, report=report or predictor.bundle.path / PAGE)
 
 

@@ -100,7 +100,7 @@ def _gather(
     outcomes = predictor.predict((sample.picture for sample in samples), batch=batch)
     for sample, outcome in zip(samples, track(outcomes, "Evaluating", len(samples), quiet=quiet), strict=True):
         if outcome.error is not None:
-            skipped.append(Skipped(key=printable(sample.key), why=str(outcome.error)))
+            skipped.append(Skipped(key=printable(sample.key), why=f"{outcome.error}"))
         elif outcome.prediction is not None:
             read.append(sample)
             answers.append(outcome.prediction)

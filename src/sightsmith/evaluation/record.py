@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
-from sightsmith.kinds import FIRST, part_of
+from sightsmith.kinds import FIRST, KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval
 
 SCHEMA = 1
@@ -70,6 +71,17 @@ class Evaluation:
     rows: Any
     report: Path | None = None
     not_kept: str = ""
+
+    def __repr__(self) -> str:
+        metric = KINDS.module(self.kind).METRIC
+        value = self.overall.get(metric.name)
+        told = f"{metric.title} {'–' if value is None else f'{value:.4g}'}"
+        return f"<Evaluation {self.model['name']}: {told} on {many(self.counts['evaluated'], 'picture')}>"
+
+    def _repr_html_(self) -> str:
+        """Return the figures as a table, with their intervals."""
+        rows = part_of(self.kind, "report").side_by_side(self)
+        return notebooks.table([*rows.items(), ("pictures", f"{self.counts['evaluated']:,}")])
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the table of answers as plain JSON; undefined values are null."""

@@ -84,7 +84,7 @@ def _refuse_reading(options: SourceOptions) -> None:
     if given:
         raise SettingsError(
             f"{', '.join(given)}: the model's own data is read as at its training. Drop it, or name other data with "
-            "--data (in Python data)."
+            "--data."
         )
 
 
@@ -307,7 +307,7 @@ def _check_names(
     way_out = (
         f"Rename the {kind.NOUNS[1]} of the data as the model names them."
         if unknown
-        else "Add pictures of them, or allow it: --missing-ok (in Python missing_ok=True)."
+        else "Add pictures of them, or allow it: --missing-ok."
     )
     raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}.{hint} {way_out}")
 

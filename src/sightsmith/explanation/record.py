@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightsmith.core import notebooks
 from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_file, refuse_existing, told
 from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.placement import Box
+
+_SHOWN = 480  # Longest side of an overlay in a notebook, in pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,15 @@ class Explanation:
     box: Box
     picture: Picture
     sanity: Sanity | None = None
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.label} {self.score:.4g} by {self.method}>"
+
+    def _repr_html_(self) -> str:
+        """Return the overlay, no larger than a notebook shows it, with what was explained below it."""
+        shown = self.overlay()
+        shown.thumbnail((_SHOWN, _SHOWN))
+        return notebooks.picture(shown, self.to_text())
 
     def overlay(self) -> Image.Image:
         """Return the picture, upright, with the map laid over it."""

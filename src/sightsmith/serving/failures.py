@@ -94,10 +94,10 @@ def _answer(status: int, message: str, headers: Mapping[str, str] | None = None)
 
 def _expected(error: SightsmithError) -> JSONResponse:
     if isinstance(error, RefusalError):
-        return _answer(error.status, str(error), error.headers)
+        return _answer(error.status, f"{error}", error.headers)
     if error.status >= 500:
         log.error("a request failed by no fault of its own: %s", error)
-    return _answer(error.status, str(error))
+    return _answer(error.status, f"{error}")
 
 
 def _http(request: Request, error: HTTPException) -> JSONResponse:

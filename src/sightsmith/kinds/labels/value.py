@@ -22,7 +22,7 @@ from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature, 
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.kinds.parts.differences import largest, relative_difference
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape, draw
+from sightsmith.kinds.parts.shapes import Shape, draw, to_html
 
 Arrays = Mapping[str, NDArray[Any]]  # Outputs of the graph by name; the first axis is the picture
 
@@ -89,6 +89,12 @@ class Labels:
         """Return the names and scores of the `k` best classes, best first; equal scores in the order of the classes."""
         order = np.argsort(-self.scores_K, kind="stable")[: max(0, k)]
         return [(self.classes[i], float(self.scores_K[i])) for i in order]
+
+    def __repr__(self) -> str:
+        return f"<Labels {self.to_text(1)}>"
+
+    def _repr_html_(self) -> str:
+        return to_html(self.shapes())
 
     def to_json(self, top: int = Options.top) -> list[dict[str, Any]]:
         """Return the `top` best classes as `[{"label": …, "score": …}]`, best first, scores to 6 decimals."""

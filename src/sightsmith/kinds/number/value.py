@@ -21,7 +21,7 @@ from sightsmith.kinds.number.options import Options
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.kinds.parts.differences import largest, relative_difference
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape, draw
+from sightsmith.kinds.parts.shapes import Shape, draw, to_html
 
 METRIC = Metric(name="mae", title="MAE", higher=False, relative=True)
 TASK = "regress"
@@ -71,6 +71,12 @@ class Number:
     def interval(self) -> tuple[float, float] | None:
         """The prediction interval, None if none was calibrated."""
         return None if self.reach is None else (self.value - self.reach, self.value + self.reach)
+
+    def __repr__(self) -> str:
+        return f"<Number {self.to_text()}>"
+
+    def _repr_html_(self) -> str:
+        return to_html(self.shapes())
 
     def to_json(self, digits: int = Options.digits) -> dict[str, Any]:
         low, high = (None, None) if self.interval is None else (rounded(one, digits) for one in self.interval)
@@ -230,7 +236,7 @@ def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         return ""
     return (
         f"its numbers are in {other or 'no unit'}, the model's in {own or 'no unit'}. Convert them, or give the unit "
-        "that they are in with --unit (in Python unit)."
+        "that they are in with --unit."
     )
 
 

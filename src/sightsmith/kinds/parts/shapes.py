@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from markupsafe import Markup
 from PIL import Image
 
 from sightsmith.core.drawing import rows_below
@@ -29,3 +30,19 @@ def draw(picture: Picture, shapes: Sequence[Shape]) -> Image.Image:
     """Return the picture, upright, with the shapes in rows below it."""
     rows = [(shape.name, shape.text, shape.share, shape.mark, shape.on is not False) for shape in shapes]
     return rows_below(decode(picture).convert("RGB"), rows)
+
+
+_BAR = Markup('<div style="background:#e9ecef;width:160px"><div style="background:{};width:{:.0%}">&nbsp;</div></div>')
+
+
+def to_html(shapes: Sequence[Shape]) -> str:
+    """Return the shapes as a table for a notebook; pale bars are of what does not belong to the answer."""
+    rows = [
+        Markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>").format(
+            shape.name,
+            "" if shape.share is None else _BAR.format("#98a2b3" if shape.on is False else "#2f6fed", shape.share),
+            shape.text,
+        )
+        for shape in shapes
+    ]
+    return str(Markup("<table>{}</table>").format(Markup("").join(rows)))

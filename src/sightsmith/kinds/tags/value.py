@@ -20,7 +20,7 @@ from sightsmith.core.resampling import heat
 from sightsmith.kinds.parts.aspects import Aspect
 from sightsmith.kinds.parts.differences import largest, relative_difference
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape, draw
+from sightsmith.kinds.parts.shapes import Shape, draw, to_html
 from sightsmith.kinds.tags.columns import BETWEEN, UNKNOWN
 from sightsmith.kinds.tags.metrics import best_thresholds, f1, mean_average_precision
 from sightsmith.kinds.tags.options import Options
@@ -76,6 +76,12 @@ class Tags:
 
     def _shown(self, absent: bool) -> list[int]:
         return [at for at in self._order() if absent or self.present_K[at]]
+
+    def __repr__(self) -> str:
+        return f"<Tags {self.to_text()}>"
+
+    def _repr_html_(self) -> str:
+        return to_html(self.shapes())
 
     def to_json(self, absent: bool = Options.absent) -> list[dict[str, Any]]:
         """Return the present tags, or all of them, surest first; scores to 6 decimals."""
