@@ -48,9 +48,7 @@ ExplainFlags = flags_of(ExplainSettings)
 ExportFlags = flags_of(ExportSettings)
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=(), show_default=False)]
-Overwrite = Annotated[
-    bool, Parameter(help="Replace what stands at the output's place.", negative=(), show_default=False)
-]
+Overwrite = Annotated[bool, Parameter(help="Replace an existing output.", negative=(), show_default=False)]
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 Several = Parameter(consume_multiple=True)
 
@@ -66,7 +64,7 @@ def check(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check pictures before training: what is broken, doubled, contradictory, leaking or out of balance.
+    """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
         data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
@@ -182,7 +180,7 @@ def predict(
     settings: PredictFlags | None = None,  # type: ignore[valid-type]
     loading: LoadFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
-    """Predict files, folders, patterns, or what comes on standard input (`-`).
+    """Predict files, folders, patterns, or standard input (`-`).
 
     Pictures that cannot be read are reported and skipped; the exit code is then 1.
 
@@ -217,7 +215,7 @@ def explain(
     Args:
         bundle: The model.
         picture: The picture.
-        out: Where the overlay goes; the raw map stands beside it. By default PICTURE.MODEL.METHOD.png here, or the
+        out: File of the overlay; the raw map is written beside it. By default PICTURE.MODEL.METHOD.png here, or the
             next free name.
     """
     from sightsmith import model
@@ -240,7 +238,7 @@ def export(
     to: Annotated[list[str], Several],
     settings: ExportFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
-    """Compile a model for a backend and prove that it answers alike; beyond the tolerance nothing is written.
+    """Compile a model for a backend and prove that its answers stay the same; beyond the tolerance nothing is written.
 
     Args:
         bundle: The model.
@@ -316,7 +314,7 @@ def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson 
 
 @app.command(group=_LOOK)
 def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
-    """Show what a bundle says of itself.
+    """Show the facts of a bundle.
 
     Args:
         bundle: The model.
@@ -337,7 +335,7 @@ def card(
     papers: CardFlags | None = None,  # type: ignore[valid-type]
     source: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> int:
-    """Print a model's card; fill in what only its makers know of it.
+    """Print a model's card, after filling in the statements of its makers.
 
     Args:
         bundle: The model.

@@ -1,6 +1,6 @@
 """A trained model in the hand, and the verbs that work on data and on several models.
 
-This is what `import sightsmith as ss` offers and what the command line calls.
+`import sightsmith as ss` offers these names, and the command line calls them.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ from sightsmith.serving.settings import ServeSettings
 class Model:
     """A trained model: predict, evaluate, explain, export.
 
-    Opened by `load` and by `train`; close it, or use it in a `with` block, where its bundle is a zip archive.
+    Opened by `load` and by `train`; close it, or use it in a `with` block, if its bundle is a zip archive.
     """
 
     def __init__(self, path: Path | str, **settings: Any) -> None:
@@ -56,7 +56,7 @@ class Model:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of what the model tells apart (classes), in the order of the scores."""
+        """Names of the classes or tags, in the order of the scores."""
         return self.manifest.definition.names
 
     @property
@@ -108,7 +108,7 @@ class Model:
     def evaluate(self, data: str | Path | None = None, *, quiet: bool = False, **settings: Any) -> Any:
         """Measure the model on pictures it has not seen.
 
-        On its own test split the figures and the page go into the bundle, where the model card shows them.
+        On its own test split the figures and the page go into the bundle and its model card.
 
         Args:
             data: other data with the same classes, or a split of the model's own by name ("test"); None takes the
@@ -149,7 +149,7 @@ class Model:
         return explain(self.predictor, picture, **to_mapping(from_mapping(ExplainSettings, settings, where="explain")))
 
     def export(self, to: str | Sequence[str], *, quiet: bool = False, **settings: Any) -> Any:
-        """Compile the model for backends and prove that each answers alike; else nothing is written.
+        """Compile the model for backends and prove that the answers stay the same; else nothing is written.
 
         Args:
             to: openvino, onnx, or several.
@@ -168,7 +168,7 @@ class Model:
         return replace(done, skipped=chosen.skipped) if chosen else done
 
     def card(self, **papers: str) -> str:
-        """Return the model card, after filling in what its makers say of it.
+        """Return the model card, after filling in the statements of its makers.
 
         Args:
             **papers: the fields of `sightsmith.bundle.settings.CardSettings`, such as `intended_use="…"`; an empty text
@@ -191,7 +191,7 @@ class Model:
         return proof
 
     def close(self) -> None:
-        """Remove what an archive was unpacked to."""
+        """Remove the files unpacked from an archive."""
         self.predictor.close()
 
     def __enter__(self) -> Self:
@@ -205,7 +205,7 @@ class Model:
         return f"<Model {self.manifest.name}: {self.manifest.net.name}{counted}, {self.why}>"
 
     def _repr_html_(self) -> str:
-        """Return what the bundle says of itself."""
+        """Return the facts of the bundle."""
         return notebooks.text(inspect_text(self.bundle))
 
     def _reopen(self) -> None:
@@ -233,7 +233,7 @@ def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = Fals
 
     Args:
         data: a folder per class, a table, idx, npz, CIFAR binaries, or a name such as "digits".
-        out: where the bundle goes; None takes the next free `runs/NAME`.
+        out: path of the bundle; None takes the next free `runs/NAME`.
         quiet: print nothing.
         **settings: the fields of `sightsmith.training.settings.TrainSettings`, such as `model="resnet18"`,
             `epochs=30`, `net={"width": 48}`.
@@ -255,14 +255,14 @@ def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = Fals
 
 
 def _data_setting(data: str | Path) -> str:
-    """Return data as a setting: a path stays a path, also where a data set is known by that name."""
+    """Return data as a setting: a path stays a path, even if a data set has that name."""
     return f"./{data}" if isinstance(data, Path) and len(data.parts) == 1 and not data.anchor else str(data)
 
 
 def check(
     data: str | Path, *, html: str | Path | None = None, overwrite: bool = False, quiet: bool = False, **settings: Any
 ) -> Any:
-    """Check pictures before training: what is broken, doubled, contradictory, leaking or out of balance.
+    """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
         data: as for `train`.

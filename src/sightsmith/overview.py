@@ -1,4 +1,4 @@
-"""What there is: nets, tasks, and what this machine offers. Each listing prints as text and as JSON."""
+"""Listings of nets, tasks and the machine's features, as text and as JSON."""
 
 import importlib.util
 import platform
@@ -97,7 +97,7 @@ def task(name: str) -> Overview:
 
 
 def doctor(host: str, port: int | None) -> Overview:
-    """Look at the machine, the devices, the backends, the versions, and at a port where one is given."""
+    """Look at the machine, the devices, the backends, the versions, and at a port if one is given."""
     seen = machine.this_machine()
     devices, training = _devices(), _training_choices(seen)
     precision, why = _precision(seen)
@@ -151,7 +151,7 @@ def _precision(seen: machine.Machine) -> tuple[str, str]:
 
 
 def _training_choices(seen: machine.Machine) -> dict[str, tuple[str, str]]:
-    """Return the device and the precision that `train` would choose; nothing where torch is not installed."""
+    """Return the device and the precision that `train` would choose; nothing if torch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return {}
     from sightsmith.training.plan import best_device, best_precision

@@ -1,7 +1,7 @@
 """The model card: README.md of a bundle, written from its manifest and from nothing else.
 
 Form after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, arXiv:1810.03993; the front matter is that of
-model hubs. What only its makers can know is a marked blank until `card` fills it in.
+model hubs. Statements that only its makers can make are marked blanks until `card` fills them in.
 """
 
 import json

@@ -19,9 +19,9 @@ RULE = 2  # The newest rule of the digest
 class Graph:
     """One graph of a model: its inputs and outputs by name."""
 
-    inputs: dict[str, Port]  # what it takes
-    outputs: tuple[str, ...]  # what it gives, in order; the first is always computed
-    settings: dict[str, Any] = field(default_factory=dict)  # what the task made it with, besides the nets
+    inputs: dict[str, Port]  # by name
+    outputs: tuple[str, ...]  # in order; the first is always computed
+    settings: dict[str, Any] = field(default_factory=dict)  # of the task that made it
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], where: str) -> Self:
@@ -38,13 +38,13 @@ class Graph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What fixes a model's answers besides its weights; immutable."""
+    """Everything but the weights that determines a model's answers; immutable."""
 
     rule: int = RULE  # the rule of its digest; 1 in bundles of schema 1, for ever
-    input: str  # what goes in, a file's name in inputs/
+    input: str  # name of a file in inputs/
     input_settings: Any  # how an item becomes arrays, that file's `Settings`
     kind: str  # kind of answer, a name in the catalogue of kinds
-    names: tuple[str, ...]  # of what it tells apart, in the order of the outputs; empty for a kind without
+    names: tuple[str, ...]  # of the classes or tags, in the order of the outputs; empty for a kind without names
     calibrated: dict[str, Any] = field(default_factory=dict)  # values that the kind fitted after training
     programs: tuple[str, ...]  # how it runs, files' names in runtime/programs/; the first is the usual one
     graphs: dict[str, Graph]  # by name; the first is that of the usual program

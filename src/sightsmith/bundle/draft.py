@@ -1,4 +1,4 @@
-"""What training hands over to be written as a bundle."""
+"""The content of a bundle before it is written."""
 
 import platform
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ class BundleDraft:
     nets: dict[str, NetRecord]
     definition: Definition
     weights: Mapping[str, Mapping[str, NDArray[Any]]]  # The parameters and buffers of each net by name, by role
-    witnesses: Witnesses  # Real inputs and what the trained nets, in fp32, gave for them, every output
-    splits: Mapping[str, Any]  # What `Splits.to_json` gave
+    witnesses: Witnesses  # Real inputs with every output of the trained nets in fp32
+    splits: Mapping[str, Any]  # From `Splits.to_json`
     papers: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sightsmith.core.files import new_file
 
-Content = bytes | str | Path  # What to put into a file: bytes, text (UTF-8), or a file to copy
+Content = bytes | str | Path  # Content of a file: bytes, text (UTF-8), or a file to copy
 
 OTHER_TOOLS = frozenset({".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".huggingface"})
 """Hidden entries that version control, hubs and file managers put into any folder."""
@@ -16,7 +16,7 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def files_of(folder: Path) -> set[str]:
-    """Return the files by relative path; what starts with a dot (.git, .DS_Store) belongs to other tools."""
+    """Return the files by relative path; names that start with a dot (.git, .DS_Store) belong to other tools."""
     found = set()
     for top, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -26,7 +26,7 @@ def files_of(folder: Path) -> set[str]:
 
 
 def oddities_of(folder: Path, listed: Container[str]) -> list[str]:
-    """Name what no bundle has: links and special files that it does not list, empty folders, hidden files.
+    """Name entries that no bundle has: links and special files that it does not list, empty folders, hidden files.
 
     Hidden entries of common tools (`OTHER_TOOLS`) may stand in a bundle. A listed file may be a link, as in the
     cache of a hub, since its content is checked.
@@ -49,7 +49,7 @@ def oddities_of(folder: Path, listed: Container[str]) -> list[str]:
 
 
 def holder_of(marker: str, top: Path) -> Path:
-    """Return the folder that `marker` lies in: `top`, or the one folder in it, where that was packed by its name."""
+    """Return the folder that contains `marker`: `top`, or the one folder in it if the archive has such a folder."""
     inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     if (top / marker).exists() or len(inside) != 1 or not inside[0].is_dir():
         return top
@@ -68,7 +68,7 @@ def put(path: Path, content: Content) -> None:
 
 
 def link(source: Path | str, target: Path | str) -> None:
-    """Give a file a second name, which costs no time or space; copy where the disk cannot."""
+    """Give a file a second name, which costs no time or space; copy if the disk has no links."""
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

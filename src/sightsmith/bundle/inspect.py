@@ -1,4 +1,4 @@
-"""Telling in a page what a bundle is."""
+"""The text of `inspect`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from sightsmith.kinds import KINDS
 
 
 def inspect_text(bundle: Bundle) -> str:
-    """Return what a bundle is, for people: net, classes, input, metrics, exports, files and their size."""
+    """Return the facts of a bundle: net, names, input, metrics, exports, files and their size."""
     manifest, definition = bundle.manifest, bundle.manifest.definition
     sizes = [(bundle.folder / name).stat().st_size for name in manifest.files if (bundle.folder / name).is_file()]
     lost = len(manifest.files) - len(sizes)

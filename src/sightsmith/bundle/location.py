@@ -1,4 +1,4 @@
-"""The place of a bundle on the disk: what may be replaced there, and how, whole or not at all."""
+"""The place of a bundle on the disk, which is replaced as a whole or not at all."""
 
 import shutil
 import tempfile
@@ -18,9 +18,9 @@ _WEIGHTS = ".safetensors"
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
-    """Raise where something stands at the place of a bundle, unless it is one that may go.
+    """Raise if the place of a bundle is taken and may not be replaced.
 
-    Raises OutputExistsError: a bundle or an empty folder stands there and `overwrite` is false, or anything else does.
+    Raises OutputExistsError: a bundle or an empty folder exists and `overwrite` is false, or anything else exists.
     """
     if path.exists() and not _replaceable(path):
         raise OutputExistsError(
@@ -31,13 +31,13 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
 
 
 def name_of(place: Path) -> str:
-    """Return what a bundle at a place is called: the last part of the path, without the .zip of an archive."""
+    """Return the name of a bundle: the last part of its path, without the .zip of an archive."""
     return place.stem if place.suffix == ".zip" else place.name
 
 
 @contextmanager
 def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
-    """Give a folder to fill; when the block ends well, what is in it stands at `place`, as a folder or zip archive."""
+    """Give a folder to fill; when the block ends without error, it becomes the folder or zip archive at `place`."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=place.parent) as temporary:
         folder = Path(temporary) / "bundle"

@@ -1,4 +1,4 @@
-"""The manifest: what a bundle is, what it was made from, and the SHA-256 of every file in it."""
+"""The manifest: the facts of a bundle, its origin, and the SHA-256 of every file in it."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ SCHEMA = 2  # Version of the manifest's form that this version of Sightsmith wri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """What the model was trained for: a file's name in tasks/, and its settings."""
+    """The task of the model: name of a file in tasks/, and its settings."""
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +43,7 @@ def weights_file(role: str) -> str:
 class NetRecord:
     """One net of the model."""
 
-    name: str  # what builds it again, with `settings`
+    name: str  # builds it again, with `settings`
     settings: dict[str, Any]  # all of them
     paper: str  # the paper it implements; empty if none is recorded
     licence: str  # of its code
@@ -54,7 +54,7 @@ class NetRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What `manifest.json` says; immutable."""
+    """The content of `manifest.json`; immutable."""
 
     schema: int = SCHEMA
     name: str
@@ -64,13 +64,13 @@ class Manifest:
     definition: Definition
     definition_digest: str
     papers: dict[str, str] = field(default_factory=dict)
-    """What its makers say of it, as in `bundle/settings.py`: `intended_use`, `limits`, `licence`."""
+    """Statements of its makers, as in `bundle/settings.py`: `intended_use`, `limits`, `licence`."""
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     backends: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By exported backend: `precisions` by name, each with its tolerance and what the proof found."""
+    """By exported backend: `precisions` by name, each with its tolerance and its proof."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every file but the manifest, by path relative to the bundle."""
 
@@ -126,7 +126,7 @@ class Manifest:
     def from_text(cls, text: str) -> Self:
         """Read the text of `manifest.json`.
 
-        Raises BundleError: as `from_json`, or the text is not exactly what was written.
+        Raises BundleError: as `from_json`, or the text was changed after it was written.
         """
         try:
             raw = json.loads(text)

@@ -53,7 +53,7 @@ def to_schema2(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digested_in_schema1(definition: Any) -> dict[str, Any]:
-    """Return what the digest of a definition of schema 1 is taken of."""
+    """Return the JSON that is hashed for the digest of a definition of schema 1."""
     return {
         "preprocessing": definition.input_settings.digest(),
         "classes": list(definition.names),

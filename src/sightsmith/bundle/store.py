@@ -44,9 +44,9 @@ class Bundle:
 
     Attributes:
         path: the folder or archive that was opened, as it was named.
-        place: where that is: absolute, links followed, so that writing replaces the bundle and not a link to it.
-        folder: where its files lie; in a temporary folder for an archive, removed at `close` and at exit.
-        manifest: what it says of itself.
+        place: the absolute path, links followed, so that writing replaces the bundle and not a link to it.
+        folder: of its files; a temporary one for an archive, removed at `close` and at exit.
+        manifest: its manifest.
     """
 
     def __init__(self, path: Path, place: Path, folder: Path, unpacked: Unpacked | None = None) -> None:
@@ -74,9 +74,9 @@ class Bundle:
         return cls._open(path, path.resolve(), verify)
 
     def again(self, verify: bool = True) -> Self:
-        """Open it as it is now at its place, even where a link or the working folder has moved on since."""
+        """Open it as it is now at its place, even if a link or the working folder has changed since."""
         if not self.place.exists():
-            raise BundleError(f"{self.path}: is not there any more. Somebody moved or removed it since it was opened.")
+            raise BundleError(f"{self.path}: does not exist any more. It was moved or deleted since it was opened.")
         return self._open(self.path, self.place, verify)
 
     @classmethod
@@ -122,9 +122,9 @@ class Bundle:
         return self.folder / relative
 
     def content(self, path: Path) -> bytes:
-        """Return the bytes of a file, checked against its SHA-256 if it lies in the bundle.
+        """Return the bytes of a file, checked against its SHA-256 if it is in the bundle.
 
-        Whoever loads a model from these bytes runs what was checked, whatever becomes of the file on the disk.
+        A model that is loaded from these bytes is the checked one, even if the file changes on the disk.
 
         Raises BundleError: the file is missing, is not listed, or changed since it was written.
         """
@@ -164,7 +164,7 @@ class Bundle:
         return json.loads(self.file(SPLITS).read_text(encoding="utf-8"))
 
     def close(self) -> None:
-        """Remove what an archive was unpacked to; a folder stays as it is. Closing twice does no harm."""
+        """Remove the files unpacked from an archive; a folder stays as it is. Closing twice does no harm."""
         if self._remove is not None:
             self._remove()
 
@@ -183,10 +183,10 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
 
     Args:
         path: folder to make, or the .zip archive.
-        overwrite: replace the bundle or the empty folder that stands there.
+        overwrite: replace an existing bundle or empty folder.
 
     Raises:
-        OutputExistsError: something stands there and `overwrite` is false, or it is not a bundle.
+        OutputExistsError: the path exists and `overwrite` is false, or it is not a bundle.
         BundleError: the draft contradicts itself, or the disk does not take it.
     """
     path = Path(path)
@@ -213,8 +213,8 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         The bundle as it is now.
 
     Raises:
-        BundleError: a path leads out of the bundle or would replace what a bundle is made of, the bundle was changed
-            by somebody else since it was opened, or the disk does not take it.
+        BundleError: a path leads out of the bundle or would replace a file of the bundle itself, the bundle was changed
+            by another process since it was opened, or the disk cannot be written.
     """
     for relative in files:
         _check_relative(relative)
@@ -242,7 +242,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         raise BundleError(
-            f"{path}: cannot be written ({error}). What was there before is unchanged; "
+            f"{path}: cannot be written ({error}). The previous content is unchanged; "
             "make room on the disk, or name a place that you may write to."
         ) from error
 
@@ -255,7 +255,7 @@ def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
 
 
 def verify(bundle: Bundle) -> list[str]:
-    """Return everything that is wrong with a bundle's files, in words; nothing where all is well."""
+    """Return everything that is wrong with a bundle's files, in words; empty if nothing is."""
     problems = _problems(bundle)
     if not problems:
         try:

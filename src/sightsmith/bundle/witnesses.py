@@ -50,7 +50,7 @@ class Witnesses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What came of replaying witnesses."""
+    """The result of replaying witnesses."""
 
     count: int  # how many were replayed
     # by output, the largest difference found; its measure is that of the kind of prediction
@@ -66,7 +66,7 @@ class Proof:
         return not self.problems()
 
     def problems(self) -> list[str]:
-        """Return what is beyond its limit, in words."""
+        """Return each difference beyond its limit, in words."""
         found = [
             f"{name} differs by {self.differences[name]:.3g}, allowed is {limit:.3g}"
             for name, limit in self.limits.items()
@@ -88,7 +88,7 @@ class Proof:
         return told if self.ok else "; ".join(self.problems())
 
     def require(self, what: str) -> None:
-        """Raise ProofError, naming `what` was replayed, where something is beyond its limit."""
+        """Raise ProofError, with `what` as the name of the replayed model, if a difference is beyond its limit."""
         if not self.ok:
             raise ProofError(f"{what}: the model does not answer as it did when trained: {'; '.join(self.problems())}.")
 
@@ -118,7 +118,7 @@ def compare_answers(
         got: the answers to judge, to the same items; parts that were not asked for may be missing.
         tolerance: largest allowed difference of each part, in the measure of the kind of answer.
         kind: the kind's module.
-        pixels: what `input_difference` found, to be judged along.
+        pixels: result of `input_difference`, None if inputs were not compared.
     """
     differences: dict[str, float] = kind.differences(expected, got)
     return Proof(
@@ -131,7 +131,7 @@ def compare_answers(
 
 
 def worst(proofs: Sequence[Proof]) -> Proof:
-    """Return what holds for the same witnesses replayed in several ways: the largest of each difference."""
+    """Return the worst of several replays of the same witnesses: the largest of each difference."""
     names = dict.fromkeys(name for proof in proofs for name in proof.differences)
     return replace(
         proofs[0],
@@ -154,7 +154,7 @@ def _gap(before: NDArray[Any], after: NDArray[Any]) -> float:
 
 
 def encode_items(items: Sequence[Any], definition: Definition) -> tuple[tuple[bytes, ...], Arrays]:
-    """Return (encoded items, the inputs they become): what a trained model must be run on to make witnesses."""
+    """Return (encoded items, their inputs), on which a trained model is run to make witnesses."""
     source = INPUTS.module(definition.input)
     encoded = tuple(source.encode(item) for item in items)
     return encoded, stack([source.feeds(item, definition.input_settings) for item in encoded])

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, settings, names, pictures and files. Imports nothing of ours."""
+"""The base of all other packages: errors, settings, names, pictures and files. It imports none of them."""

@@ -8,7 +8,7 @@ from types import ModuleType
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 
-SHARED = "parts"  # Name of the folder, beside the entries of a catalogue, of what they share
+SHARED = "parts"  # Name of the folder beside the entries that holds their shared code
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Catalogue:
     """The modules of one package, by file name."""
 
     package: str  # full name of the package whose files are the entries
-    noun: str  # what one entry is called in messages, such as "net" or "backend"
+    noun: str  # name of one entry in messages, such as "net" or "backend"
     inside: str = ""  # the file of an entry's folder that is the entry; empty if an entry is a file
 
     def names(self) -> list[str]:

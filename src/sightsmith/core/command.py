@@ -1,4 +1,4 @@
-"""How a command ends: what a person can put right is told in a line, without a traceback, and gives the exit code."""
+"""How a command ends: an error that the user can fix is one line without a traceback, and sets the exit code."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def share_cores() -> None:
 
 
 def exit_code_of(command: Callable[[], object]) -> int:
-    """Run a command and return the exit code: its own where it returns one, else 0, or that of what went wrong."""
+    """Run a command and return its exit code, by default 0, or that of its error."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
     _never_fail_on_characters()
     _show_changes()
@@ -50,12 +50,12 @@ def exit_code_of(command: Callable[[], object]) -> int:
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """Return JSON for standard output, in ASCII where its encoding lacks characters: JSON has escapes of its own."""
+    """Return JSON for standard output, in ASCII if its encoding is not UTF-8: JSON has escapes of its own."""
     return json.dumps(value, indent=indent, ensure_ascii=not is_utf8(sys.stdout))
 
 
 def fail(message: str, code: int) -> int:
-    """Tell what went wrong and return the exit code."""
+    """Print an error and return the exit code."""
     say(f"error: {message}")
     return code
 
@@ -71,7 +71,7 @@ class _Said(logging.Handler):
 
 
 def _show_changes() -> None:
-    """Print what the runtime changes by itself while it works; a library leaves that to the program that uses it."""
+    """Print the runtime's log of its own changes; a library leaves logging to the program that uses it."""
     log = logging.getLogger("sightsmith.runtime")
     log.setLevel(logging.INFO)
     if not log.handlers:
@@ -79,7 +79,7 @@ def _show_changes() -> None:
 
 
 def _never_fail_on_characters() -> None:
-    """Let standard output and error show what their encoding lacks as escapes, instead of ending in a traceback."""
+    """Write characters that the terminal's encoding lacks as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # In UTF-8 a path is printed in the bytes that name it.
@@ -94,14 +94,14 @@ def _place(error: OSError) -> str:
 
 
 def _written_out(code: int) -> int:
-    """Write out what is still held back, and return the exit code: another where nothing takes it."""
+    """Flush standard output and return the exit code, another one if it cannot be written."""
     try:
-        print(end="", flush=True)  # does nothing where there is no standard output
+        print(end="", flush=True)  # does nothing without standard output
     except BrokenPipeError:
         code = 141
     except OSError as error:
         code = fail(f"standard output: {error.strerror or error}.", code or 2)
     else:
         return code
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has nowhere to go
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the rest of the buffer
     return code

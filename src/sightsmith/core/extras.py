@@ -1,4 +1,4 @@
-"""What the base install leaves out."""
+"""Packages that the base installation leaves out."""
 
 import importlib.util
 
@@ -6,10 +6,10 @@ from sightsmith.core.errors import BackendError
 
 
 def require_training(what: str) -> None:
-    """Refuse work that needs torch where it is not installed.
+    """Refuse work that needs torch if it is not installed.
 
     Args:
-        what: what was asked for, such as "train".
+        what: name of the work, such as "train".
 
     Raises BackendError: torch is not installed; the message says how to install it.
     """

@@ -35,7 +35,7 @@ ZIP_DAMAGE = (
     RuntimeError,
     ValueError,
 )
-"""What zipfile raises for damaged archives; NotImplementedError is its word for a damaged or unknown compression."""
+"""Exceptions of zipfile on damaged archives; NotImplementedError means a damaged or unknown compression."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -43,7 +43,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary sibling folder to fill, and rename it to `path` when the block ends well.
 
-    Whoever says `overwrite` has made sure that what stands there is not somebody's only copy: it goes, whatever it is.
+    The caller has made sure that the existing file or folder may be deleted.
 
     Raises OutputExistsError: `path` exists and `overwrite` is false.
     """
@@ -60,7 +60,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def replace_folder(fresh: Path, path: Path) -> None:
-    """Move `fresh` to `path`; what stood there goes only once the new one is in place."""
+    """Move `fresh` to `path`; the previous content is deleted only after the move."""
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
     old = aside / "was"
     try:
@@ -76,9 +76,9 @@ def replace_folder(fresh: Path, path: Path) -> None:
 
 
 def replace_content(fresh: Path, path: Path) -> None:
-    """Move what is in `fresh` into the folder `path`, in place of what is there; hidden entries stay.
+    """Replace the content of the folder `path` by that of `fresh`; hidden entries stay.
 
-    Unlike `replace_folder` it keeps the folder itself, for one that a process stands in: where that is renamed away,
+    Unlike `replace_folder` it keeps the folder itself, which may be a process's working directory: if it is renamed,
     its relative paths lead nowhere, and a shell in it shows an empty folder.
     """
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
@@ -115,7 +115,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def told(path: Path | str) -> Iterator[None]:
-    """Turn what keeps `path` from being written into an error that a person can act on.
+    """Turn system errors while `path` is written into an error that says what to do.
 
     Raises OutputError: in place of any OSError of the block.
     """
@@ -134,14 +134,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
-    """Raise where something stands at `path` and nobody said that it may go.
+    """Raise if `path` exists and `overwrite` is false.
 
     Args:
-        overwrite: somebody said so; of a folder it is not believed where a file is to be written.
+        overwrite: whether an existing file may be replaced; an existing folder is never replaced by a file.
         folder: a folder is to be written.
     """
     if not folder and Path(path).is_dir():
-        raise OutputExistsError(f"{path} exists already and is a folder, where a file is to go. Give another name.")
+        raise OutputExistsError(f"{path} exists already and is a folder. Give the name of a file.")
     if Path(path).exists() and not overwrite:
         raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
 
@@ -189,7 +189,7 @@ def unzip(
 
     Raises:
         BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
-        OutputError: there is no room for what is in it.
+        OutputError: the disk has no room for its content.
     """
     try:
         with open_regular(archive) as file, zipfile.ZipFile(file) as zipped:
@@ -224,7 +224,7 @@ def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
 
 
 def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse what unpacks to far more than the archive holds; members may share bytes, so the sum counts."""
+    """Refuse an archive that unpacks to far more than its size; members may share bytes, so the sum counts."""
     unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
     if absurd := absurd_ratio(packed, unpacked):
         raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")

@@ -49,7 +49,7 @@ def given(flags: Any | None) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """Turn the keys and words of a table (`--net.kernel-size 5`) into what they would be in a TOML file."""
+    """Convert the keys and words of a table (`--net.kernel-size 5`) as a TOML file would have them."""
     if isinstance(value, Mapping):
         return {
             key.replace("-", "_"): _word(below) if isinstance(below, str) else _typed(below)

@@ -19,7 +19,7 @@ _MOST_PASSES = 20
 """Scans of a JPEG that has as many pixels as a picture may; the most that an encoder makes by itself is 18."""
 _MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A marker of a JPEG among the pixels' data, where 0xFF is followed by 0, by a restart or by itself."""
+"""A marker that ends the pixel data of a JPEG, in which 0xFF is followed by 0, by a restart or by itself."""
 _CHUNK = 1 << 14
 _FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
@@ -96,7 +96,7 @@ def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
 def _count_scans(file: IO[bytes]) -> int:
     """Count the scans of a JPEG from its start, up to one more than allowed.
 
-    Segment by segment as libjpeg reads them: what a phone or a camera appends to a picture does not count.
+    Segments are read as libjpeg reads them; data that a phone or camera appends to a picture does not count.
     """
     scans = 0
     for _ in range(_MOST_SEGMENTS):

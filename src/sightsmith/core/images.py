@@ -1,6 +1,6 @@
 """Decoding a picture, bounded, in one way everywhere: EXIF orientation, colour modes, bit depths.
 
-JPEG is decoded at a reduced scale where a smaller picture is asked for, which is most of the speed of loading
+JPEG is decoded at a reduced scale if a smaller picture is asked for, which is most of the speed of loading
 photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of the size).
 """
 
@@ -28,7 +28,7 @@ from sightsmith.core.png_files import has_all_rows, says_more_behind
 Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
 Picture = Settled | bytearray | memoryview | io.BytesIO
 """A reference to a picture, decoded late: a path, encoded bytes (also as bytearray, memoryview or BytesIO, which is
-read whole and left where it stands), an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
+read whole; its position does not change), an (H, W) or (H, W, 1|3|4) array, or a PIL image."""
 
 _SIGNATURES = {
     "JPEG": (rb"\xff\xd8\xff", ".jpg", "image/jpeg"),
@@ -48,7 +48,7 @@ EXTENSIONS = frozenset(
         *(".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
-"""Ends of the names of pictures, in lower case; what a file holds is told by its bytes."""
+"""File extensions of pictures, in lower case; the format is detected from the content."""
 
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
@@ -71,12 +71,12 @@ _DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow's decoders raise on files that are damaged, or made to harm."""
+"""Exceptions of Pillow's decoders on damaged or malicious files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture says of itself before its pixels are decoded."""
+    """Facts of a picture that are known before its pixels are decoded."""
 
     width: int  # in pixels, upright
     height: int  # in pixels, upright
@@ -170,7 +170,7 @@ def sniff(start: bytes) -> tuple[str, str] | None:
 
 
 def describe(picture: object) -> str:
-    """Return what to call a picture in a message; what is no picture is called by its type."""
+    """Return the name of a picture for messages; anything else is named by its type."""
     if isinstance(picture, (str, Path)):
         return printable(str(picture))
     if isinstance(picture, (bytes, bytearray)):
@@ -225,7 +225,7 @@ def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pix
 
 
 def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -> None:
-    """Refuse a PNG that lacks rows. They would be black, so where the last one is not there is nothing to look for."""
+    """Refuse a PNG that lacks rows. They would be black, so a last row that is not black needs no check."""
     last = image.crop((0, image.height - 1, *image.size))
     if last.getbbox(alpha_only=False) is not None:
         return
@@ -239,7 +239,7 @@ def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
     depths = image.tag_v2.get(_BITS, (8,))
     if image.tag_v2.get(_PLANAR) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
         raise PictureError(
-            f"{name}: a TIFF whose colours lie plane by plane may have 8 bits a channel, this one has {max(depths)}. "
+            f"{name}: a TIFF with separate colour planes may have 8 bits a channel, this one has {max(depths)}. "
             "Save it with the colours of each pixel together."
         )
 
@@ -342,7 +342,7 @@ def _from_deep_grey(image: Image.Image, name: str, negative: bool) -> Image.Imag
         values_HW = 0xFFFF - values_HW
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
-        raise PictureError(f"{name}: grey values must lie in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
+        raise PictureError(f"{name}: grey values must be in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
     return Image.fromarray((values_HW.astype(np.uint16) >> 8).astype(np.uint8))
 
 
@@ -366,7 +366,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _explained(picture: Settled, name: str, error: Exception) -> PictureError:
-    """Return the error that tells a person what is wrong with a file."""
+    """Return the error that explains why a file cannot be used."""
     if isinstance(error, FileNotFoundError):
         return PictureError(f"{name}: no such file.")
     if isinstance(error, Image.DecompressionBombError):
@@ -392,5 +392,5 @@ def _bytes_of(picture: Settled) -> str:
 
 
 # A picture cut short is an error, not a picture with a grey half.
-if ImageFile.LOAD_TRUNCATED_IMAGES:  # pragma: no cover - only where another library switched it on first
+if ImageFile.LOAD_TRUNCATED_IMAGES:  # pragma: no cover - only if another library switched it on first
     warnings.warn("another library lets Pillow accept truncated pictures; Sightsmith cannot refuse them", stacklevel=2)

@@ -1,6 +1,6 @@
 """Locks on folders, which the system takes back when the process that holds one ends, however it ends.
 
-A lock is on the folder itself, so that no file is left behind. Where the system cannot lock a folder (Windows, a folder
+A lock is on the folder itself, so that no file is left behind. If the system cannot lock a folder (Windows, a folder
 that may not be listed, a network disk without locks) there is none, and whoever asked is told.
 """
 
@@ -16,7 +16,7 @@ _handles: set[int] = set()  # The open folders that this process holds
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for the same folder; no wait where the system cannot say."""
+    """Wait until no other process is in such a block for the same folder; no wait if the system has no such locks."""
     handle = None
     with suppress(OSError):
         handle = _opened(folder)
@@ -29,11 +29,11 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class FolderLock:
-    """A folder that is made where there is none, and locked without waiting.
+    """A folder that is created if missing, and locked without waiting.
 
     Attributes:
         made: the folder was not there before.
-        held: the system holds the lock; where it is false, another process may take the folder too.
+        held: whether the system holds the lock; if not, another process may take the folder too.
 
     Raises:
         BlockingIOError: another process, or another lock of this one, holds the folder.
@@ -48,7 +48,7 @@ class FolderLock:
         self.held = self._handle is not None
 
     def _taken(self, folder: Path) -> bool:
-        """Try once; false where another process deleted the folder meanwhile."""
+        """Try once; false if another process deleted the folder meanwhile."""
         with suppress(FileExistsError):
             folder.mkdir(parents=True)
             self.made = True

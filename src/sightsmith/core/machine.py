@@ -1,4 +1,4 @@
-"""What the machine has, read without torch: cores, memory, processor features."""
+"""Cores, memory and processor features of the machine, read without torch."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ class Machine:
     amx: bool  # The processor has Intel's matrix tiles
 
     def __str__(self) -> str:
-        """Describe in a line what stays the same between two runs: records of equal machines are equal."""
+        """Describe the constant facts in a line: equal machines have equal descriptions."""
         features = ", ".join(name for name, has in (("AMX", self.amx), ("bf16", self.bf16)) if has) or "no bf16"
         return f"{self.processor}, {many(self.cores, 'core')} ({features})"
 

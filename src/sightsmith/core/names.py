@@ -1,4 +1,4 @@
-"""Finding what somebody meant by a name that does not exist."""
+"""Suggestions for names that do not exist."""
 
 import difflib
 import re
@@ -18,7 +18,7 @@ def nearest(name: str, options: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """Return a sentence that names the nearest options, or all of them where none is near."""
+    """Return a sentence that names the nearest options, or all of them if none is near."""
     options = sorted(options)
     close = nearest(name, options)
     if close:
@@ -30,7 +30,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 
 def hidden_difference(name: str, other: str) -> str:
-    """Say in what two names differ that look alike on a screen; empty if they are equal or look different."""
+    """Return how two names differ that look the same on a screen; empty if they are equal or look different."""
     if name == other:
         return ""
     if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other):
@@ -60,7 +60,7 @@ def _compatible(name: str) -> str:
 
 
 def shortened(name: str, most: int = 100) -> str:
-    """Return a name that somebody sent, fit to be repeated in a message: with its end cut off where it is long."""
+    """Return a name from a request shortened for a message."""
     return name if len(name) <= most else f"{name[:most]}…"
 
 

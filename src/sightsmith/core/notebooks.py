@@ -1,4 +1,4 @@
-"""What results show in a notebook: tables, pictures and text as HTML; every value is escaped."""
+"""HTML of results in notebooks: tables, pictures and text; every value is escaped."""
 
 from collections.abc import Sequence
 

@@ -33,7 +33,7 @@ def colours(map_HW: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Colour a map.
 
     Args:
-        map_HW: values in 0…1; what lies outside is clipped.
+        map_HW: values, clipped to 0…1.
 
     Returns:
         (H, W, 3) uint8, sRGB.
@@ -43,11 +43,11 @@ def colours(map_HW: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def overlay(picture: Picture, heat_HW: NDArray[np.floating], alpha: float = 0.6) -> Image.Image:
-    """Lay a map over a picture; where the map is 0 the picture shows unchanged.
+    """Lay a map over a picture; pixels at which the map is 0 do not change.
 
     Args:
         heat_HW: values in 0…1, of the picture's upright size; another size is stretched to it.
-        alpha: opacity where the map is 1, in 0…1.
+        alpha: opacity of the value 1, in 0…1.
 
     Returns:
         An RGB image of the picture's upright size.

@@ -1,4 +1,4 @@
-"""What the HTML pages of all verbs have in common: how a template is read, where a name may break, and pictures."""
+"""HTML pages of all verbs: templates, line breaks in long names, and embedded pictures."""
 
 import base64
 import io

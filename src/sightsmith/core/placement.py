@@ -19,7 +19,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What reading one item may cost."""
+    """Limits of reading one item."""
 
     max_pixels: int = MAX_PIXELS  # bound on width × height of a picture, checked before its pixels are decoded
     seconds: float = math.inf  # bound on the time that decoding may take

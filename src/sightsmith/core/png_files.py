@@ -1,4 +1,4 @@
-"""What Pillow does not look at in a PNG (W3C PNG, third edition, 2025: 5, 7.2, 11)."""
+"""Parts of a PNG that Pillow does not check (W3C PNG, third edition, 2025: 5, 7.2, 11)."""
 
 import struct
 import zlib
@@ -12,7 +12,7 @@ _PIECE = 1 << 16
 
 
 def says_more_behind(file: IO[bytes]) -> bool:
-    """Tell whether a PNG has EXIF data or XMP behind its pixels; leaves the file where it was."""
+    """Tell whether a PNG has EXIF data or XMP behind its pixels; leaves the file's position unchanged."""
     place = file.tell()
     found = behind = False
     for kind, length in _chunks(file):

@@ -1,4 +1,4 @@
-"""Named arrays that go into a graph: what each must look like, checked before anything computes.
+"""Named input arrays of a graph: their types and shapes, checked before anything computes.
 
 Shapes: N items of a batch; the first axis of every array.
 """
@@ -38,7 +38,7 @@ class Port:
 
 
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
-    """Raise where arrays cannot be a batch for these ports.
+    """Raise if arrays are no batch for these ports.
 
     Raises SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
     """

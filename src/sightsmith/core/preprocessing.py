@@ -34,7 +34,7 @@ class Preprocessing:
     width: int
     """Width of the input in pixels, 1…4096."""
     resize: Literal["crop", "squash", "letterbox"] = "crop"
-    """crop: fill the input and cut what stands out; squash: ignore the aspect; letterbox: fit and pad."""
+    """crop: fill the input and cut the rest; squash: ignore the aspect ratio; letterbox: fit and pad."""
     crop_fraction: float = 1.0
     """With crop: the share of the largest fitting box that is kept, in (0, 1]."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -113,7 +113,7 @@ class Preprocessing:
         return left, top, left + shown_width, top + shown_height
 
     def cut(self, image: Image.Image, box: Box) -> NDArray[np.uint8]:
-        """Resize the part of an opened picture inside `box` to the input; what lies outside becomes `fill`."""
+        """Resize the part of an opened picture inside `box` to the input; pixels outside the picture become `fill`."""
         inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
         if inside == box:
             return self._as_input(self._resize(image, (self.width, self.height), box))

@@ -7,16 +7,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_FIRST_AFTER = 2.0  # Seconds of silence before the first line, where there is no terminal
-_LINE_EVERY = 15.0  # Seconds between two lines, where there is no terminal
+_FIRST_AFTER = 2.0  # Seconds of silence before the first line, without a terminal
+_LINE_EVERY = 15.0  # Seconds between two lines, without a terminal
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[T]:
     """Yield the items, showing how far it is, how fast it goes and when it will end.
 
     Args:
-        what: what is being done, such as "Checking pictures".
-        total: how many items there are; unknown where None and `items` has no length.
+        what: name of the work, such as "Checking pictures".
+        total: number of items; unknown if None and `items` has no length.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)

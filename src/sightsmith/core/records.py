@@ -7,22 +7,22 @@ from typing import Any, Literal
 from sightsmith.core.images import Picture
 
 Split = Literal["train", "val", "test", "calibration"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")  # what a source may name; calibration is cut from train
+SPLITS: tuple[Split, ...] = ("train", "val", "test")  # splits that a source may name; calibration is cut from train
 PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture and what is known of it.
+    """One picture and its facts.
 
     Attributes:
         key: name of the sample, unique in its source and the same on every machine (a relative path, or
-            `train/00042` where a file holds many pictures).
+            `train/00042` if a file holds many pictures).
         picture: the reference, decoded late.
-        target: what the task learns from it; for classification the class's index. None where unknown.
+        target: the truth that the task learns, for classification the index of the class; None if unknown.
         group: samples of one group (person, video, patient) never straddle two splits.
-        split: the split that the source itself puts it in, or None where it leaves that open.
-        attributes: what else the source says of it, such as the other columns of a table (site, device …).
+        split: the split that the source assigns, None if it assigns none.
+        attributes: further facts from the source, such as the other columns of a table (site, device …).
     """
 
     key: str

@@ -18,7 +18,7 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
     """Spread a map over the part of a picture that it describes, with cubic interpolation.
 
     Args:
-        map_hw: the map; its edges, not its outer positions' centres, lie on the box's edges.
+        map_hw: the map; its edges, not its outer positions' centres, are on the box's edges.
         box: (left, top, right, bottom) of that part in the picture's pixels, as `Preprocessing.box` gives it.
         size: (width, height) of the picture in pixels.
 
@@ -42,8 +42,8 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
 def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     """Say how strongly each pixel of a picture speaks for a class, from signed evidence over the net's input.
 
-    What every position gives alike (a class's bias) says nothing of where and is taken off; what speaks against the
-    class becomes 0.
+    The minimum of all positions (a class's bias) says nothing about the place and is subtracted; evidence against the class
+    becomes 0.
 
     Args:
         evidence_hw: positive for the class, its edges on the box's edges.
@@ -51,7 +51,7 @@ def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> 
         size: (width, height) of the picture in pixels.
 
     Returns:
-        (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere where no place stands out.
+        (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere if no place stands out.
     """
     common = max(0.0, float(evidence_hw.min()))
     heat_HW = np.maximum(resample(evidence_hw - common, box, size), 0)

@@ -27,7 +27,7 @@ def from_mapping(
 
     Args:
         raw: the values by key; `-` in a key counts as `_`.
-        where: what to call the mapping in messages, such as `run.toml`.
+        where: name of the mapping for messages, such as `run.toml`.
         strict: values have the type of their field, as JSON that we wrote has; else "3" and true may become a number.
         ready: values of `raw`, by key, that were read already and need no conversion.
 

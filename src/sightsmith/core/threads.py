@@ -1,6 +1,6 @@
 """How many threads compute on a machine that others use too.
 
-Threads that share a loop wait for the slowest of them. Where another process holds one of the cores, that wait costs
+Threads that share a loop wait for the slowest of them. If another process holds one of the cores, that wait costs
 more than the second core gives: two threads can then be several times slower than one. Only the rate shows it, so
 the policy tries the numbers in turn, takes the quickest, and tries again when the rate changes or after a while.
 """

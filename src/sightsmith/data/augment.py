@@ -31,7 +31,7 @@ _ERASED_ASPECT = (0.3, 3.3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What is varied, resolved to values."""
+    """The variations of training pictures."""
 
     policy: Literal["none", "trivial", "rand"] = "none"
     """Colour and geometry of single pictures, by torchvision."""
@@ -204,7 +204,7 @@ def _erased(pixels_BHWC: Tensor, probability: float, generator: torch.Generator)
 
 
 def _span(draw_B: Tensor, length_B: Tensor, side: int) -> Tensor:
-    """Return (B, side) bool: a run of `length` places that starts at a random place where it fits."""
+    """Return (B, side) bool: a run of `length` places at a random position inside."""
     start_B1 = (draw_B * (side - length_B + 1)).floor()[:, None]
     places_1S = torch.arange(side)[None]
     return (places_1S >= start_B1) & (places_1S < start_B1 + length_B[:, None])

@@ -60,7 +60,7 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
     """Return the names of classes that are called by numbers.
 
     Args:
-        numbers: what the data calls them, such as "3" or "00003".
+        numbers: their names in the data, such as "3" or "00003".
         names: the names by number; those of other classes are left out.
         where: what to call the list in messages.
 
@@ -77,7 +77,7 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
     if nameless:
         raise DataError(
             f"{where}: has no name for class {first_few(nameless, _SHOWN)}; it names {min(names)}…{max(names)}. "
-            "Add the missing names; where the first line is not that of class 0, write each line as NUMBER NAME."
+            "Add the missing names; if the first line is not that of class 0, write each line as NUMBER NAME."
         )
     return tuple(names[number] for number in wanted)
 

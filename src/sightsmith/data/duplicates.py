@@ -3,7 +3,7 @@
 Near duplicates (a picture saved again, made smaller, a neighbouring frame) are found by a 64-bit perceptual hash:
 the signs of the lowest 8×8 frequencies of the 16×16 grey thumbnail about their median. Two hashes that differ in at
 most 7 bits agree in at least one of their 8 bytes, so pictures are sorted by each byte in turn, and inside a byte
-by mean brightness, which near duplicates share. What the hash proposes, the thumbnails confirm: 28×28 clothing and
+by mean brightness, which near duplicates share. Thumbnails confirm pairs with near hashes: 28×28 clothing and
 8×8 digits have many neighbours in the hash that are other pictures.
 
 Shapes: N pictures, U different thumbnails, P pairs, T = 16 the side of a thumbnail.
@@ -32,13 +32,13 @@ pictures: JPEG at quality 50 or half the size gives below 4.2 in 99 of 100."""
 _MAX_PIXEL = 16
 """Largest difference of one pixel. The nearest two of 1,797 digits have 48; 0.2 % of Fashion-MNIST is within."""
 _MAX_SHARE = 0.1  # Mean difference as a share of the contrast (mean distance from the mean)
-_LEAST_CONTRAST = 10.0  # Contrast counts as no less than this, so that nearly flat pictures can be alike
+_LEAST_CONTRAST = 10.0  # Contrast counts as no less than this, so that nearly flat pictures can be near duplicates
 _PAIRS_AT_ONCE = 1 << 18
 _JOINED_AT_ONCE = 8192
 
 
 def content_bytes(picture: Picture) -> bytes:
-    """Return what makes a picture what it is: the bytes of its file, or the shape, type and values of an array.
+    """Return the SHA-256 of a picture's content: the bytes of its file, or the shape, type and values of an array.
 
     Raises OSError: the file cannot be read.
     """
@@ -80,7 +80,7 @@ def same(hashes_N32: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDAr
 def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDArray[np.int64]]:
     """Return the groups, of 2 or more, of positions in `among` whose pictures look nearly the same.
 
-    A group holds all that hang together by pairs of near duplicates, so its ends may differ by more.
+    A group is connected by pairs of near duplicates, so its ends may differ by more.
     """
     rows = thumbnails_NTT[among].reshape(len(among), SIDE * SIDE)
     if not len(rows):
@@ -94,13 +94,13 @@ def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[
 
 
 def perceptual_hashes(thumbnails_UTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return (U,) 64 bits each; pictures that look alike differ in few."""
+    """Return (U,) 64 bits each; near duplicates differ in few."""
     places = np.arange(SIDE)
     waves = np.cos(math.pi / SIDE * np.outer(np.arange(8), places + 0.5)).astype(np.float32)
     hashes = np.empty(len(thumbnails_UTT), dtype=np.uint64)
     for start in range(0, len(hashes), 8192):
         levels_U64 = (waves @ thumbnails_UTT[start : start + 8192].astype(np.float32) @ waves.T).reshape(-1, 64)
-        levels_U64[:, 0] = 0  # the mean says nothing of what is in the picture
+        levels_U64[:, 0] = 0  # the mean says nothing about the content
         bits_U64 = levels_U64 > np.median(levels_U64, axis=1, keepdims=True)
         hashes[start : start + 8192] = np.packbits(bits_U64, axis=1).view(np.uint64)[:, 0]
     return hashes
@@ -108,7 +108,7 @@ def perceptual_hashes(thumbnails_UTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=4096)
 def _area_weights(side: int) -> NDArray[np.float32]:
-    """Return (T, side): how much of each pixel lies in each cell of the thumbnail; a row adds up to 1."""
+    """Return (T, side): the share of each pixel in each cell of the thumbnail; a row adds up to 1."""
     edges = np.arange(SIDE + 1) * (side / SIDE)
     pixels = np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

@@ -1,8 +1,8 @@
-"""The gate: every picture is looked at before anything learns from it, and what is left out is counted and named.
+"""The gate: every picture is checked before training, and every one that is left out is counted and named.
 
 Training leaves out: pictures that cannot be read, are over the bound on pixels or have a side of 1 pixel; every copy
 of a picture that has two labels; all copies of a picture but one (that of the test, else of val, else the first of
-train); and of a group that lies in several splits all samples but those of the test, else of val.
+train); and of a group in several splits all samples but those of the test, else of val.
 """
 
 from collections import Counter
@@ -31,19 +31,19 @@ _SEVERITIES = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """What the gate found.
+    """The findings of the gate.
 
     Attributes:
         location: of the data.
         format: of the data.
-        nouns: what the names are of, one and several, such as class and classes.
-        names: of what the truths tell apart.
+        nouns: singular and plural of the named thing, such as class and classes.
+        names: of the classes or tags.
         total: samples of the source.
         kept: positions of the samples that training may use, in order.
         problems: errors first.
         skipped: (key, reason) of each sample that training leaves out.
         lost: pictures that never became samples (rows or files that are left out).
-        bad: samples that are damaged or contradict themselves (copies do not), and what was lost by an error.
+        bad: number of samples that are damaged, contradict themselves (copies do not), or were lost by an error.
         counts: (names, 4) kept pictures in train, val, test and no split of the source.
         sizes: (width, height, count), the most frequent first.
         modes: pictures by mode as stored.
@@ -159,7 +159,7 @@ class GateReport:
 
 
 def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = False) -> GateReport:
-    """Look at every picture of a source and at what they are together."""
+    """Check every picture of a source, and all of them together."""
     start = monotonic()
     scan = scan_pictures(
         source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
@@ -232,7 +232,7 @@ def _counts(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
 
 
 def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
-    """Stop where training would be impossible or on data that is mostly damaged.
+    """Stop if training is impossible or too much of the data is damaged.
 
     Args:
         max_bad: share of damaged or contradictory pictures that is accepted, in 0…1.

@@ -28,16 +28,16 @@ _SPLITS = ("train", "val", "test", "no split")
 class Shown:
     """One picture of a problem."""
 
-    key: str  # of the sample, or the name of what never became one
+    key: str  # of the sample, or the name of a file that never became one
     label: str  # its class
     split: str  # of the source
-    uri: str  # its thumbnail, or empty where it cannot be shown
+    uri: str  # its thumbnail, or empty if it cannot be shown
     small: bool  # it is shown larger than it is
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a chart: its parts in 0…1 of the largest bar, and what they count."""
+    """One bar of a chart: its parts in 0…1 of the largest bar, and their counts."""
 
     name: str
     parts: tuple[tuple[str, float], ...]
@@ -49,7 +49,7 @@ def gate_html(report: GateReport, source: Source) -> str:
     """Return the page.
 
     Args:
-        source: what was checked; the pictures that problems name are read from it again.
+        source: the checked data; the pictures that problems name are read from it again.
     """
     by_key = {sample.key: sample for sample in source.samples if report.problems}
     problems = [(problem, _groups(problem, by_key, source), _more(problem, by_key)) for problem in report.problems]
@@ -125,7 +125,7 @@ def _balance(report: GateReport) -> list[Bar]:
 
 
 def _sizes(report: GateReport) -> list[Bar]:
-    """Return a histogram of the shorter side, bins of equal ratio; empty where all pictures are of one size."""
+    """Return a histogram of the shorter side, bins of equal ratio; empty if all pictures are of one size."""
     if len(report.sizes) < 2:
         return []
     sides = np.array([min(width, height) for width, height, _ in report.sizes], dtype=float)

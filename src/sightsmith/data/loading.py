@@ -94,11 +94,11 @@ class Loader:
     """An epoch of batches `(inputs, targets_B)`: arrays as the input's ports describe them, and targets, on the device.
 
     Pixels travel to the device as bytes and are varied there, a batch at a time; the task normalises them. Lightning
-    finds here what it needs to resume inside an epoch: `state_dict` and `load_state_dict`.
+    resumes inside an epoch by `state_dict` and `load_state_dict`.
 
     Args:
-        targets: what is learned of each picture, first axis N.
-        vary: what is varied on whole batches; None for evaluation.
+        targets: of each picture, first axis N.
+        vary: augmentation of whole batches; None for evaluation.
         workers: processes that fetch; 0 fetches in this one.
     """
 
@@ -198,9 +198,9 @@ class _Feed:
 
 
 class _Fetching(Dataset[Any]):
-    """What a worker runs: whole batches, and errors as text (an exception would lose its type and its message).
+    """The work of a worker process: whole batches, and errors as text (an exception would lose type and message).
 
-    Batches are NumPy arrays, which travel through a pipe: tensors would go through shared memory, and where that is
+    Batches are NumPy arrays, which travel through a pipe: tensors would go through shared memory, and if that is
     full (64 MB in a container by default) the batch is lost without a word and training waits for ever.
     """
 

@@ -1,6 +1,6 @@
-"""Where the inputs of a batch come from: memory, a cache, or files decoded as they are needed.
+"""The origin of a batch's inputs: memory, a cache, or files decoded as they are needed.
 
-Each kind answers `fetch(positions, epoch)`; what it returns is a function of (seed, epoch, position) alone, so it
+Each kind answers `fetch(positions, epoch)`; its result is a function of (seed, epoch, position) alone, so it
 may run in this process or in workers, in any order, and again after a crash.
 
 Shapes: N pictures, B of them in a batch, H height, W width, C channels; pixels are uint8.
@@ -95,7 +95,7 @@ class RamCache:
     """Decoded pictures, a little larger than the input, in one block of memory that forked workers share.
 
     Args:
-        room: bytes that may be taken; half of the free memory where None.
+        room: bytes that may be taken; half of the free memory if None.
 
     Raises:
         SettingsError: they do not fit.
@@ -172,5 +172,5 @@ def _check_room(need: int, count: int, room: int | None) -> None:
     if need > room:
         raise SettingsError(
             f"{count:,} pictures take {need / 2**30:,.2f} GiB of memory, and {room / 2**30:,.2f} GiB may be used "
-            "(half of what is free). Leave out --cache ram, or make the input smaller with --size."
+            "(half of the free memory). Leave out --cache ram, or make the input smaller with --size."
         )

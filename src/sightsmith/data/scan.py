@@ -1,4 +1,4 @@
-"""What one scan of each picture tells: does it decode, its size and mode, its content hash, its thumbnail.
+"""The scan of each picture: whether it decodes, its size and mode, its content hash, its thumbnail.
 
 Every picture is decoded once: files in threads (the decoders leave Python's lock), arrays of one shape together.
 
@@ -31,12 +31,12 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Luma of ITU-R BT.60
 
 @dataclass(slots=True)
 class Scan:
-    """What is known of N pictures; 318 bytes each."""
+    """Facts of N pictures; 318 bytes each."""
 
-    widths: NDArray[np.int32]  # pixels, upright; 0 where the picture cannot be used
-    heights: NDArray[np.int32]  # pixels, upright; 0 where the picture cannot be used
+    widths: NDArray[np.int32]  # pixels, upright; 0 if the picture cannot be used
+    heights: NDArray[np.int32]  # pixels, upright; 0 if the picture cannot be used
     modes: NDArray[np.uint8]  # position in `mode_names`
-    hashes: NDArray[np.uint8]  # (N, 32) SHA-256 of each picture's content; zeros where it cannot be read
+    hashes: NDArray[np.uint8]  # (N, 32) SHA-256 of each picture's content; zeros if it cannot be read
     thumbnails: NDArray[np.uint8]  # (N, T, T) grey
     formats: NDArray[np.uint8]  # position in `format_names`
     sizes: NDArray[np.int64]  # bytes of the file; 0 for arrays
@@ -163,7 +163,7 @@ def _bare(error: PictureError) -> str:
 def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     first = samples[places[0]].picture
     try:
-        decode(first)  # one shape and type: what holds of the first holds of all
+        decode(first)  # one shape and type: if the first can be decoded, all can
         height, width = first.shape[:2]  # type: ignore[union-attr, index]
         if height * width > max_pixels:
             raise TooManyPixelsError(f"{describe(first)}: over the bound of {max_pixels:,} pixels. Make it smaller.")

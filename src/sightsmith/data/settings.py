@@ -14,10 +14,10 @@ class SourceOptions:
     format: str | None = None
     """Format of the data, such as folder or table; detected from the path if not given."""
     group_by: str | None = None
-    """What makes a group (person, video, patient) that no two splits may share: a column of a table, or a pattern with
+    """The group (person, video, patient) that no two splits may share: a column of a table, or a pattern with
     one part in (…) that is searched in the path, such as ^([0-9]+/[0-9]+)_ for 3/00002_00006.ppm."""
     label_by: str | None = None
-    """Where the label lies in the path of a picture in a folder, instead of in its folder's name: a pattern with one
+    """The label's place in the path of a picture in a folder, instead of its folder's name: a pattern with one
     part in (…) that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
     target: str | None = None
     """Columns of a table that hold the truth, by default label (one label), labels (tags, separated by ;), number, or
@@ -58,7 +58,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSettings:
-    """How samples are split where the source leaves it open."""
+    """How samples are split if the source does not say."""
 
     val_fraction: float = 0.15
     """Share of the samples for validation, in [0, 1)."""

@@ -47,7 +47,7 @@ class Problem:
         severity: error: the data is wrong; warning: it may be; info: worth knowing.
         message: the thing, the rule, the value and the way out.
         groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
-        notes: what is to say of each group, or empty.
+        notes: a remark on each group, or empty.
         lost: how many pictures never became samples because of this (a file or row that is left out).
     """
 
@@ -88,7 +88,7 @@ class Problem:
 def problem_of_each(
     code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
 ) -> tuple[Problem, ...]:
-    """Return one problem that names each (key, note) of `found`, or none where there is nothing to name."""
+    """Return one problem that names each (key, note) of `found`, or none if there are none."""
     if not found:
         return ()
     groups = tuple((key,) for key, _ in found)
@@ -105,12 +105,12 @@ class Source:
         format: name of the file in `data/sources/` that made it.
         location: the path or name it was opened by.
         kind: kind of answer that its samples have truths of.
-        names: of what that tells apart (classes); a sample's target is a position in it.
+        names: of the classes or tags; the index of a sample's label is a position in it.
         samples: the index, in the order of the source.
-        problems: what was found while listing.
-        licence: licence of the data where it is known.
+        problems: found while listing.
+        licence: licence of the data, if known.
         details: facts about the truths that their kind keeps, such as the unit of a number.
-        given_names: the list that named what the data calls by numbers; empty if it has names of its own.
+        given_names: the list of names for classes that the data numbers; empty if the data has names.
         hashes: content hashes by key, as far as they are known.
     """
 
@@ -152,8 +152,8 @@ class Source:
 def open_source(location: str | Path, options: SourceOptions = _DEFAULTS) -> Source:
     """Open data by name or by path.
 
-    A string without a path separator that is a known name ("digits", "mnist" …) opens that data set, even where
-    a folder of that name stands beside it; write `./digits` for the folder. With `format` it is a path, but for the
+    A string without a path separator that is a known name ("digits", "mnist" …) opens that data set, even if
+    a folder of that name exists; write `./digits` for the folder. With `format` it is a path, but for the
     formats that open by their name alone ("digits", "mnist" …), which take no path.
 
     Raises:
@@ -182,7 +182,7 @@ def build_source(
     kind: str = FIRST,
     details: Mapping[str, Any] = MappingProxyType({}),
 ) -> Source:
-    """Make a source from what a format's file listed: groups by pattern, keys made unique, none empty.
+    """Make a source from the samples of a format: groups by pattern, keys made unique, none empty.
 
     Raises:
         DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none,
@@ -220,14 +220,14 @@ def known_names() -> list[str]:
 
 
 def require_data(location: str | Path, options: SourceOptions = _DEFAULTS) -> None:
-    """Raise where `open_source` would find nothing; the data itself is not looked at.
+    """Raise if `open_source` would find nothing; the data itself is not read.
 
     Raises:
         DataError: nothing is there.
         SettingsError: an unknown format.
     """
     if _opened_by_name(location, options) is None:
-        with suppress(OSError):  # one that cannot be read is told by open_source
+        with suppress(OSError):  # open_source reports one that cannot be read
             _require_path(location)
 
 
@@ -266,7 +266,7 @@ def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
 
 
 def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
-    """Return the format that opens a data set by its name alone; None where the location is a path."""
+    """Return the format that opens a data set by its name alone; None if the location is a path."""
     named = _by_name(location)
     asked = CATALOGUE.module(options.format) if options.format else None
     return named if asked is None or (asked is named and _only_by_name(asked)) else None
@@ -296,7 +296,7 @@ def _only_by_name(module: ModuleType) -> bool:
 def _no_paths(module: ModuleType, path: Path) -> str:
     name = module.NAMES[0]
     fitting = " or ".join(_names_of(_fitting(path)))
-    hint = f"What lies there fits --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
+    hint = f"The files there fit --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
     return f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
 
 
@@ -333,7 +333,7 @@ def _detect(path: Path) -> ModuleType:
 
 
 def _fitting(path: Path) -> list[ModuleType]:
-    """Return the formats that a path is of, the general ones only where no special one fits."""
+    """Return the formats of a path; general ones only if no special one fits."""
     modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
     fitting = [module for module in modules if not _only_by_name(module) and module.detect(path)]
     return [module for module in fitting if not getattr(module, "GENERAL", False)] or fitting

@@ -50,7 +50,7 @@ class Splits:
         return {split: names.count(split) for split in PARTS if split in SPLITS or split in names}
 
     def digest(self) -> str:
-        """Return a SHA-256 of which sample is where, in any order of the samples."""
+        """Return a SHA-256 of the split of each sample, independent of their order."""
         lines = sorted(f"{key}\0{split}" for key, split in self.of.items())
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -95,7 +95,7 @@ def assign(
         kept: positions of the samples to split.
         together: positions that must share a split besides the groups, such as near duplicates.
 
-    Raises DataError: nothing is left to train on, or a group lies in two splits of the source.
+    Raises DataError: nothing is left to train on, or a group is in two splits of the source.
     """
     samples = [source.samples[place] for place in kept]
     named = {sample.split for sample in samples if sample.split is not None}
@@ -165,7 +165,7 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     """Return the SHA-256 of the kept samples' keys, contents and labels, in any order of the samples.
 
     Args:
-        hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed where not given.
+        hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed if not given.
     """
     lines = []
     for place in kept.tolist():
@@ -265,7 +265,7 @@ def _deal(units: Sequence[_Unit], shares: Sequence[float], *, first_has_all: boo
 
 
 def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArray[np.float64]]:
-    """Return how many of each class each bin should get: its share, but a whole unit where there are enough."""
+    """Return how many of each class each bin should get: its share, but a whole unit if there are enough."""
     samples: dict[int, int] = defaultdict(int)
     holders: dict[int, int] = defaultdict(int)
     for unit in units:
@@ -283,7 +283,7 @@ def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArra
 
 
 def _best_bin(unit: _Unit, have: Mapping[int, NDArray[np.float64]], want: Mapping[int, NDArray[np.float64]]) -> int:
-    """Return the bin that the unit brings nearest to what is wanted; among equals the one that lacks most."""
+    """Return the bin that the unit brings nearest to its wanted counts; among equals the one that lacks most."""
     error = np.zeros(len(next(iter(want.values()))))
     for label, count in unit.per_class.items():
         error += count * (2 * (have[label] - want[label]) + count) / want[label].sum()
@@ -317,7 +317,7 @@ def _deal_single(
 def _round(
     expected: NDArray[np.float64], debt: NDArray[np.float64], *, need_first: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Round to whole numbers of the same sum, each down or up, up where earlier classes were rounded down most."""
+    """Round to whole numbers of the same sum, each down or up, up for those that earlier classes rounded down most."""
     counts = np.floor(np.round(expected, 9)).astype(np.int64)
     fraction = expected - counts
     left = round(float(expected.sum())) - int(counts.sum())

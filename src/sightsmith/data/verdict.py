@@ -1,4 +1,4 @@
-"""What the gate concludes, as its rules fill it in.
+"""The conclusions of the gate, which its rules fill in.
 
 Shapes: N samples, C classes.
 """
@@ -16,11 +16,11 @@ from sightsmith.data.source import Problem, Severity, Source
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the rules look at: the source and the scan of its pictures, by position."""
+    """The input of the rules: the source and the scan of its pictures, by position."""
 
     source: Source  # the samples
-    scan: Scan  # what each picture told
-    settings: GateSettings  # what to look for
+    scan: Scan  # of each picture
+    settings: GateSettings  # limits of the rules
     strata_N: NDArray[np.int64]  # number of each sample's stratum (of labels the class), -1 if its truth is unknown
     pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # which samples have which names, as the kind's `pairs`
     splits: tuple[str | None, ...]  # that the source puts each sample in
@@ -42,13 +42,13 @@ class ByClass:
     """A property of the usable pictures, class by class."""
 
     name: str  # of the property
-    told: bool  # whether it tells the class
+    told: bool  # whether it predicts the class
     texts: tuple[str, ...]  # its middle and its 10th and 90th percentile in each class, or its most frequent values
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the rules say of N samples."""
+    """The output of the rules for N samples."""
 
     left_out: NDArray[np.bool_]  # (N,) training may not use it
     bad: NDArray[np.bool_]  # (N,) it is damaged or contradicts itself
@@ -59,7 +59,7 @@ class Verdict:
     by_class: tuple[ByClass, ...] = ()  # properties of the files, class by class; those that vary
 
     def leave_out(self, places: Iterable[int], reason: str) -> None:
-        """Leave samples out of training; the first reason stands."""
+        """Leave samples out of training; the first reason is kept."""
         for place in places:
             self.left_out[place] = True
             self.reasons.setdefault(place, reason)

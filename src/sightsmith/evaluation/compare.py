@@ -1,7 +1,7 @@
 """Models side by side: their metrics, and whether the differences could be luck.
 
-Models that answered the same samples are compared sample by sample, or group by group where the samples have groups, as
-their kind of answer does it. Where they were evaluated on different data
+Models that answered the same samples are compared sample by sample, or group by group if the samples have groups, as
+their kind of answer does it. If they were evaluated on different data
 the figures stand side by side with a warning, and no difference is computed.
 """
 
@@ -37,12 +37,12 @@ _WIDTH = 160
 class Entry:
     """One model of a comparison."""
 
-    name: str  # what it is called in the comparison, unique
+    name: str  # unique in the comparison
     net: str  # name of its net
-    parameters: int | None  # how many numbers it learned, None where not recorded
+    parameters: int | None  # number of learned parameters, None if not recorded
     weights_bytes: int  # size of its weights' file
     input: str  # such as 224×224 rgb
-    training_seconds: float | None  # None where not recorded
+    training_seconds: float | None  # None if not recorded
     evaluation: Evaluation  # its stored evaluation
 
     @property
@@ -56,12 +56,12 @@ class Difference:
     """A model against the first, on the same samples."""
 
     name: str  # the model
-    paired: Paired  # what the kind of answer found
+    paired: Paired  # by the kind of answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Models side by side; the first is what the others are measured against."""
+    """Models side by side; the first is the reference."""
 
     entries: tuple[Entry, ...]
     differences: tuple[Difference, ...]
@@ -217,7 +217,7 @@ def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.in
 
 
 def _not_alike(first: Evaluation, second: Evaluation) -> str:
-    """Say why two evaluations are not of the same samples; empty where they are."""
+    """Return why two evaluations are not of the same samples; empty if they are."""
     if first.kind != second.kind:
         return f"they answer with {first.kind} and with {second.kind}"
     if set(first.names) != set(second.names):
@@ -240,7 +240,7 @@ def _other_machines(entries: Sequence[Entry]) -> list[str]:
 
 
 def _distinct(paths: Sequence[Path]) -> list[str]:
-    """Name bundles by their last path part, or by the whole path where those are alike."""
+    """Name bundles by their last path part, or by the whole path if those are equal."""
     short = [name_of(path) for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
 

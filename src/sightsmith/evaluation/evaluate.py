@@ -42,16 +42,16 @@ def evaluate(
     figures into its manifest; the predictor then still holds the bundle as it was, so open it again.
 
     Args:
-        data: a split of the model's own data by name, other data with the same classes, or where the model's own has
+        data: a split of the model's own data by name, other data with the same classes, or the path that its own has
             moved to; None takes the model's own.
         options: how to open that data; of the own data `group_by` alone, of which the intervals then are.
-        split: which split; of other data only where it has splits.
+        split: which split; of other data only if it has splits.
         missing_ok: accept data without a sample of some of the model's classes.
-        report: where the page goes; besides the bundle for the own test split. An existing file is replaced.
+        report: file for the page, besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
 
     Returns:
-        The evaluation, with the path of the page where one was written, and `not_kept` where the bundle, on a disk
+        The evaluation, with the path of the page if one was written, and `not_kept` if the bundle, on a disk
         that may not be written, say, did not take it.
 
     Raises DataError: the data cannot be used; see `test_data.py`.
@@ -69,7 +69,7 @@ def evaluate(
         return replace(done, report=report)
     try:
         _keep(predictor, done, page)
-    except (SightsmithError, OSError) as error:  # the figures took long to get: they are told all the same
+    except (SightsmithError, OSError) as error:  # the figures took long to compute: they are returned all the same
         return replace(done, report=report, not_kept=f"{error}")
     return replace(done, report=report or predictor.bundle.path / PAGE)
 

@@ -1,4 +1,4 @@
-"""The pictures worth looking at, as the kind of answer picks them: thumbnails, and what the kind lays over them."""
+"""The pictures worth looking at, as the kind of answer picks them: thumbnails and heat maps."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ SIDE = 168  # Longest side of a thumbnail, in pixels
 EACH = 12  # Pictures a gallery
 
 LookAgain = Callable[[Sequence[Picture]], Iterable[Any]]
-"""Answers pictures with every output, in order; None where one can no longer be decoded."""
+"""Answers pictures with every output, in order; None if one can no longer be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One image of a card: what it shows, as a data: URI."""
+    """One image of a card, as a data: URI."""
 
     caption: str
     uri: str
@@ -31,7 +31,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One picture of a gallery, with its heat maps where the model gives them."""
+    """One picture of a gallery, with its heat maps if the model gives them."""
 
     key: str
     said: Sequence[Piece]

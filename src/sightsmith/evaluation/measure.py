@@ -86,7 +86,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
 
 
 def _groups(samples: Sequence[Sample]) -> tuple[str, ...] | None:
-    """Return the name of each sample's group, None where no sample has one."""
+    """Return the name of each sample's group, None if no sample has one."""
     if all(sample.group is None for sample in samples):
         return None
     return tuple(printable(sample.group or "") for sample in samples)

@@ -1,4 +1,4 @@
-"""What an evaluation found: one record for every kind of answer, its JSON, and its table of answers.
+"""The result of an evaluation: one record for every kind of answer, its JSON, and its table of answers.
 
 Shapes: N samples.
 """
@@ -34,25 +34,25 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
         kind: kind of answer.
         model: name, net, definition digest, backend, precision and such, as plain JSON.
         data: location, format, split and digest of the samples, as plain JSON.
-        names: of what the model tells apart, in the order of the indices.
-        counts: `asked`, `evaluated`, `skipped`, and `groups` where the samples have any.
+        names: of the classes or tags, in the order of the indices.
+        counts: `asked`, `evaluated`, `skipped`, and `groups` if the samples have any.
         skipped: the samples left out.
-        overall: metrics by name; None where undefined.
+        overall: metrics by name; None if undefined.
         intervals: 95 % intervals of some of them.
-        figures: what else the kind measured, such as its `per_class` and `calibration`.
+        figures: further figures of the kind, such as its `per_class` and `calibration`.
         seconds: wall time, decoding included.
         created: when, ISO 8601, UTC.
         keys: name of each sample.
-        groups: name of each sample's group, empty where it has none; None where no sample has.
+        groups: name of each sample's group, empty if it has none; None if no sample has one.
         rows: the kind's record of each answer beside its truth.
-        report: the page that was written, where one was.
-        not_kept: why the bundle did not take the figures, where it should have; empty where it did.
+        report: the page that was written, None if none was.
+        not_kept: why the figures could not be written into the bundle; empty if they were.
     """
 
     kind: str
@@ -127,7 +127,7 @@ class Evaluation:
     def _table(self) -> str:
         """Return one row a sample: key, the kind's leading columns, its group, the kind's further columns.
 
-        The column `group` is there only where samples have one.
+        The column `group` is there only if samples have one.
         """
         header, lead, cells = part_of(self.kind, "figures").to_table(self.rows, self.names)
         text = io.StringIO()
@@ -146,7 +146,7 @@ class Evaluation:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote. Raises DataError: there is none, or it is damaged or of another schema."""
+        """Read an evaluation of `save`. Raises DataError: it is missing, damaged or of another schema."""
         path = Path(folder) / JSON_NAME
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from sightsmith.kinds.parts.sections import LEVELS, Finding, Tile
 
 _PAGES = Path(__file__).with_name("pages")
 _NOT_CURVES = {"epoch", "step", "seconds", "images_per_second"}
-_CURVE_POINTS = 200  # Points drawn of a curve; more cannot be told apart
+_CURVE_POINTS = 200  # Points drawn of a curve; more would overlap
 
 
 def report_html(
@@ -38,7 +38,7 @@ def report_html(
     Args:
         manifest: the model's papers.
         galleries: pictures to show (`gallery.build`).
-        training_csv: the text of training's metrics.csv, for its curves; empty where there is none.
+        training_csv: the text of training's metrics.csv, for its curves; empty if there is none.
         kept: whether the figures and the answers are in the bundle's report folder.
     """
     kind = part_of(evaluation.kind, "report")
@@ -66,7 +66,7 @@ def page(template: str, **values: Any) -> str:
 
 
 def findings(evaluation: Evaluation) -> list[Finding]:
-    """Return what stands out, the most harmful first: a model that fails, figures that mislead, then the rest."""
+    """Return the findings, the most harmful first: a model that fails, figures that mislead, then the rest."""
     found = []
     if evaluation.data.get("warning"):
         found.append(Finding(level="warning", text=evaluation.data["warning"]))
@@ -86,7 +86,7 @@ def _speed(evaluation: Evaluation) -> list[Tile]:
 
 
 def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
-    """Return the rows of the model's card; what is not known is left out."""
+    """Return the rows of the model's card; unknown facts are left out."""
     definition, data, net = manifest.definition, manifest.data, manifest.net
     rows = [
         ("Name", manifest.name),
@@ -113,7 +113,7 @@ def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
 def training_curves(text: str, metric: str = "") -> list[tuple[str, Markup]]:
     """Draw the curves of a metrics.csv: `train_X` and `val_X` together, others alone, `metric` early.
 
-    The x axis is the column `epoch`, or `step` where there is none. Cells left empty are skipped.
+    The x axis is the column `epoch`, or `step` if there is none. Empty cells are skipped.
     """
     rows = list(csv.DictReader(io.StringIO(text)))
     axis = next((name for name in ("epoch", "step") if rows and rows[0].get(name) is not None), None)
@@ -135,7 +135,7 @@ def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[t
     points: dict[float, float] = {}
     for row in rows:
         try:
-            points[float(row[axis])] = float(row[column])  # the last of an epoch's rows stands for it
+            points[float(row[axis])] = float(row[column])  # the last row of an epoch counts
         except (TypeError, ValueError):
             continue
     step = max(1, len(points) // _CURVE_POINTS)

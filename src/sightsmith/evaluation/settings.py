@@ -1,4 +1,4 @@
-"""What `evaluate` can be told; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
+"""Settings of `evaluate`; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,6 @@ class EvaluateSettings(SourceOptions):
     missing_ok: bool = False
     """Accept data that lacks some of the model's classes."""
     report: Path | None = None
-    """Where the page goes besides the bundle's own report folder; for other data, where it goes at all."""
+    """File for the page, besides the bundle's own report folder; other data have no other page."""
     overwrite: bool = False
-    """Replace what stands at the output's place."""
+    """Replace an existing file."""

@@ -30,14 +30,14 @@ class EvaluationData:
     """Samples to measure a model on; their targets are indices of the model's classes."""
 
     samples: Sequence[Sample]  # the samples
-    location: str  # where they come from
+    location: str
     format: str  # the source's format
     split: str  # which split, or "all"
     own: bool  # whether they are from the data the model was trained on
     content_hash: Callable[[Sample], bytes]  # gives the SHA-256 of a sample's picture
     # pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong
     skipped: tuple[Skipped, ...] = ()
-    warning: str = ""  # why the figures may mislead; empty where nothing is known
+    warning: str = ""  # why the figures may mislead, or empty
 
     def to_json(self) -> dict[str, Any]:
         told = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
@@ -94,15 +94,15 @@ def own_split(
     """Return the samples that training put into a split.
 
     Args:
-        group_by: column or pattern that names the group of a sample; None takes what the model was trained with.
+        group_by: column or pattern that names the group of a sample; None takes that of the training.
         missing_ok: accept a split without a sample of some of the classes.
 
-    Raises DataError: the data is no longer where it was or has changed, or the split lacks samples.
+    Raises DataError: the data is gone or has changed, or the split lacks samples.
     """
     data = bundle.manifest.data
     location = data.get("location")
     if not location:
-        raise DataError(f"{bundle.path}: does not say what it was trained on. {_OTHER}.")
+        raise DataError(f"{bundle.path}: its training data is not recorded. {_OTHER}.")
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
@@ -111,7 +111,7 @@ def own_split(
         if Path(location).exists():
             raise
         raise DataError(
-            f"{error} The model was trained on it; where it has moved, give the new place with --data (of `export`: "
+            f"{error} The model was trained on it; if it has moved, give the new place with --data (of `export`: "
             "--prove)."
         ) from error
     _check_same(bundle, source, splits, split)
@@ -119,7 +119,7 @@ def own_split(
 
 
 def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
-    """Raise where a split's pictures are others than at training: names alone do not tell what was trained on."""
+    """Raise if the pictures of a split have changed since the training: equal names do not mean equal pictures."""
     wanted = bundle.manifest.data.get("fingerprints", {}).get(split)
     if wanted is None:
         return
@@ -130,13 +130,13 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
     if found != wanted:
         raise DataError(
             f"{source.location}: the pictures or labels of its {split} split are not those of the training. They "
-            "changed, or another folder has this name. Put them back, or measure what is there now as other data: "
+            "changed, or another folder has this name. Put them back, or measure the present files as other data: "
             f"--data {source.location} (of `export`: --prove {source.location})."
         )
 
 
 def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) -> Source:
-    """Open data that somebody named for a model.
+    """Open given data for a model.
 
     A folder is read as that of the training was: if that had its labels in the files' names, so has this one, unless
     the options say a format or a pattern. A table has its truths in the columns that the training's had. Numbered
@@ -163,10 +163,10 @@ def _named(bundle: Bundle, source: Source) -> Source:
 def given_data(
     bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False, grouped: bool = False
 ) -> EvaluationData:
-    """Return the samples of data that somebody named: the stored split where it is the model's own data, moved.
+    """Return the samples of given data: the stored split if it is the model's own data, moved.
 
     Args:
-        split: which split, where there are any.
+        split: which split, if there are any.
         missing_ok: accept other data without a sample of some of the model's classes.
         grouped: the source was opened with a rule for its groups; else its own data has those of its training.
 
@@ -235,11 +235,11 @@ def other_data(
 ) -> EvaluationData:
     """Return the samples of other data, matched to a model's classes by name.
 
-    Where the source names splits, only its `split` is taken; else everything.
+    If the source names splits, only its `split` is taken; else everything.
 
     Args:
         names: the model's.
-        split: which split, where the source has any.
+        split: which split, if the source has any.
         missing_ok: accept data without a sample of some of the model's classes; averages then leave them out.
 
     Raises DataError: the class names differ, or no sample is left.

@@ -22,9 +22,9 @@ from sightsmith.runtime.predictor import Predictor
 METHODS = Catalogue("sightsmith.explanation.methods", "explanation method")
 """The methods: `explanation/methods/NAME.py`.
 
-A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (what its values are; `{kind.STRENGTH}` in it stands for
+A method's file has `NEEDS` ("any" backend or "torch"), `UNIT` (of its values; `{kind.STRENGTH}` in it is replaced by
 that of the kind of answer), optionally `GRAIN` (how much to
-blur them for drawing, see `heat_map.project_evidence`) and `CELL` (where they are coarser than their array, see
+blur them for drawing, see `heat_map.project_evidence`) and `CELL` (if they are coarser than their array, see
 `sanity.noise`) and
 `explain(model: Subject, pixels_HWC, aspect) -> raw_hw`: its evidence for the aspect over the net's input, at any
 resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
@@ -44,9 +44,9 @@ def explain(
     """Explain why a model gives a class its score for a picture.
 
     Args:
-        model: an opened model, or where its bundle lies.
+        model: an opened model, or the path of its bundle.
         method: name of a file in `explanation/methods/`; None takes the one of the kind of answer.
-        label: what to explain, such as a class; None takes the predicted one.
+        label: label, tag or number to explain; None takes the predicted one.
         sanity: judge the map too (`sanity.py`), some hundred passes more.
 
     Raises:
@@ -61,7 +61,7 @@ def explain(
     if kind.METHOD is None:
         raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
     if PIXELS not in model.definition.graph.inputs:
-        raise SettingsError(f"the input {model.definition.input} has no pixels that a map could lie over.")
+        raise SettingsError(f"the input {model.definition.input} has no pixels for a map.")
     method = method or str(kind.METHOD)
     file = _method(method)
     subject = Subject(model, model.bundle)

@@ -26,7 +26,7 @@ from sightsmith.tasks.parts.normalise import Normalise
 
 @dataclass(frozen=True, slots=True)
 class TorchNet:
-    """A net and what surrounds it."""
+    """A net with its normalisation and score."""
 
     net: ClassifierNet  # in evaluation mode, fp32, on the CPU
     name: str  # the net's name
@@ -58,7 +58,7 @@ class TorchNet:
         try:
             map_BDhw, slope_BDhw = self.net.as_map(features.detach()), self.net.as_map(slope)
         except RuntimeError as error:
-            raise SettingsError(self._no_map("its last features do not lie on a grid")) from error
+            raise SettingsError(self._no_map("its last features are no grid")) from error
         if map_BDhw.ndim != 4 or not slope_BDhw.any():
             raise SettingsError(self._no_map("its answer does not depend on the positions of its last features"))
         return map_BDhw[0], slope_BDhw[0]

@@ -13,10 +13,10 @@ from sightsmith.core.resampling import heat
 def project_evidence(
     raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0
 ) -> NDArray[np.float32]:
-    """Return what speaks for the class over the original picture.
+    """Return the positive evidence over the original picture.
 
     Args:
-        raw_hw: evidence over the net's input; what is negative speaks against the class and becomes 0.
+        raw_hw: evidence over the net's input; negative values speak against the answer and become 0.
         box: the part of the picture that the input shows, in its pixels.
         size: (width, height) of the upright picture.
         grain: standard deviation, as a share of the evidence's longer side, to blur it with first.

@@ -1,4 +1,4 @@
-"""What an explanation is: a map over the original picture, the raw evidence behind it, and how it was judged.
+"""An explanation: a map over the original picture, the raw evidence behind it, and its scores.
 
 Shapes: H and W the picture's height and width, h and w the evidence's.
 """
@@ -28,7 +28,7 @@ class Sanity:
     Attributes:
         deletion: mean probability of the class while the picture is erased, strongest places first; lower is better.
         insertion: mean probability while it is filled in, strongest places first; higher is better.
-        random_deletion: what maps of random numbers of the same coarseness get.
+        random_deletion: of maps of random numbers of the same coarseness.
         random_insertion: likewise.
         randomised: rank correlation, -1…1, with the map of the same net with random weights; near 0 is right.
         not_randomised: why `randomised` is None; else empty.
@@ -56,13 +56,13 @@ class Explanation:
         label: the class that is explained.
         score: its probability, 0…1.
         top: the best classes and their probabilities, best first.
-        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 where nothing speaks
+        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 if nothing speaks
             for the class or the model did not look.
         raw_hw: float32, the method's own values over the model's input, positive for the class.
-        unit: what those values are.
+        unit: of those values.
         box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
         picture: the picture.
-        sanity: how the map was judged, where that was asked for.
+        sanity: the scores of the map, if asked for.
     """
 
     method: str
@@ -80,7 +80,7 @@ class Explanation:
         return f"<Explanation of {self.label} {self.score:.4g} by {self.method}>"
 
     def _repr_html_(self) -> str:
-        """Return the overlay, no larger than a notebook shows it, with what was explained below it."""
+        """Return the overlay, no larger than a notebook shows it, with its text below it."""
         shown = self.overlay()
         shown.thumbnail((_SHOWN, _SHOWN))
         return notebooks.picture(shown, self.to_text())
@@ -93,7 +93,7 @@ class Explanation:
         """Write the overlay (PNG) and, beside it, the raw values (NPY).
 
         Args:
-            target: where the overlay goes; its ending becomes .png, the raw values' .npy.
+            target: file of the overlay; its ending becomes .png, that of the raw values .npy.
 
         Returns:
             The two paths.
@@ -114,7 +114,7 @@ class Explanation:
         return png, npy
 
     def to_text(self) -> str:
-        """Return what was explained, in a line, and how the map was judged, in another."""
+        """Return the explained answer in a line, and the scores of the map in another."""
         others = ", ".join(f"{label} {score:.4f}" for label, score in self.top if label != self.label)
         beside = f" ({others})" if others else ""
         lines = [f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}"]

@@ -100,7 +100,7 @@ def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDAr
     """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W).
 
     A coarse map is blurred by half its cell: beside a sharp peak cubic interpolation undershoots, which would put the
-    peak's neighbours last, and where the map is flat what lies nearer to a peak should come first.
+    peak's neighbours last, and in flat parts of the map pixels nearer to a peak should come first.
     """
     height, width = size
     spread_HW = resample(raw_hw, (0.0, 0.0, float(width), float(height)), (width, height))

@@ -1,4 +1,4 @@
-"""What `explain` can be told; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
+"""Settings of `explain`; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,6 @@ class ExplainSettings:
     """class_map, occlusion (any backend); gradcam, hirescam, integrated_gradients, attention (torch). By default the
     map that the model itself gives: class_map."""
     label: str | None = None
-    """What to explain, such as a class; by default the predicted one."""
+    """Label, tag or number to explain; by default the predicted one."""
     sanity: bool = False
     """Score the map too: deletion and insertion, against random maps."""

@@ -1,4 +1,4 @@
-"""What a method explains: a model in whatever backend, and its net in PyTorch for the methods that need gradients.
+"""The subject of an explanation: a model in any backend, and its net in PyTorch for methods that need gradients.
 
 Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
 """

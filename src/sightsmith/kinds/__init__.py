@@ -1,29 +1,29 @@
-"""One kind of answer is one folder: what is true and what is answered, from raw outputs to the report.
+"""One kind of answer is one folder: truths and answers, from raw outputs to the report.
 
-`options.py` has `Options`, a frozen dataclass without slots: what may be asked of an answer. A field is a flag of
+`options.py` has `Options`, a frozen dataclass without slots: the options of an answer. A field is a flag of
 `predict`, a query parameter, and a control on the page; its docstring is their help. It imports the standard library
 and `core.errors` alone, because the command line reads it.
 
-`value.py` has what running a model needs (NumPy and Pillow alone):
+`value.py` has everything that running a model needs (NumPy and Pillow alone):
 
 - `PREDICTION`: the class of an answer, with `to_json(**options)`, `to_rows(**options)` under `COLUMNS`,
-  `to_text(**options)`, and `shapes(**options)`: what is drawn of it (`parts/shapes.py`);
-- `NOUNS`: what the names are of, one and several; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
-  learns it unless another is named; `HUB_TASK`: what model hubs call it, empty if they have no name;
+  `to_text(**options)`, and `shapes(**options)`, which are drawn (`parts/shapes.py`);
+- `NOUNS`: the named thing, singular and plural; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
+  learns it unless another is named; `HUB_TASK`: its name on model hubs, empty if it has none;
 - `WHOLE`: whether cutting off a part of the picture may change the truth;
-- `TOLERANCES`: by precision, the largest `differences` of each part of an answer from what the trained model gave;
+- `TOLERANCES`: by precision, the largest `differences` of each part of an answer from the trained model's;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
-- of truths `strata(truths) -> (N,)`: which of them to spread over the splits alike, -1 for unknown; `pairs(truths)`:
+- of truths `strata(truths) -> (N,)`: the group that each is stratified by, -1 for unknown; `pairs(truths)`:
   which names they have, as positions of truths and indices of names; `spread(truths, details)`: for a kind without
   names, how they are spread, in words and by ranges; `truth_text(truth, names)`; `targets(truths, names) -> (N, …)`:
-  what training learns from; `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with
+the targets of training; `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with
   these details, such as a unit, cannot be compared with a model's answers, empty if they can;
 - `headline(answers, truths) -> float`: the headline metric;
-- `calibrate(outputs, targets, **options) -> (values, figures)`: what is fitted after training, and the figures that it
-  leads to; the options are those of the task's `calibration`;
+- `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
+lead to; the options are those of the task's `calibration`;
 - for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
-  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: what `strengths_of` gives; `aspect_of(answer, name)`,
+  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strengths_of`; `aspect_of(answer, name)`,
   `best_aspects(answer, count)`, `scores_of(answers, aspect)`, `strengths_of(answers, aspect)` (the scores on the scale
   on which occlusion measures a fall), `evidence_of(answer, aspect)`, `raw_evidence_of(answer, aspect)` and
   `heat_of(answer, aspect, input_settings, size)`.
@@ -36,11 +36,11 @@ and `core.errors` alone, because the command line reads it.
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
 - `measure(answers, truths, names, groups_N) -> Measured`;
-- `save(evaluated) -> dict`: what the kind adds to evaluation.json; `load(raw) -> (names, figures)` reads it back;
+- `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
   group; `from_table(header, cells, names) -> rows` reads them back;
-- `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is where each of the
-  first's stands in the second;
+- `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is the position of
+  each of the first's samples in the second;
 - `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics;
 - `text(evaluated)` and `further_text(evaluated)`: lines for a terminal, a warning of the data between them.
 
@@ -66,7 +66,7 @@ from sightsmith.core.settings import from_mapping
 
 __path__ = extend_path(__path__, __name__)
 
-FIRST = "labels"  # The kind of what was written before kinds had names, and of sources that name none
+FIRST = "labels"  # The kind of files from before kinds had names, and of sources that name none
 
 KINDS = Catalogue("sightsmith.kinds", "kind of answer", inside="value")
 

@@ -12,7 +12,7 @@ The features f[p] (D numbers each) of the P = h·w positions are attended to by 
     a[p] = e^score[p] / Σ_r e^score[r],       context = Σ_p a[p] · v[p],       logits = W · context + b
 
 Deviations: Luong's dot score has no √D; without it the weights saturate at the start of training. The query of a
-picture is the mean of its features, where Luong's is a decoder's state. The head is one linear layer on the context
+picture is the mean of its features, whereas Luong's is a decoder's state. The head is one linear layer on the context
 (no concatenation with the query), so that a position's share of a logit is exact: its class map,
 
     map[k, p] = P · a[p] · (W[k] · v[p]) + b[k],     has the logits as its mean over the positions.

@@ -51,7 +51,7 @@ def net_names(search: str | None = None, limit: int | None = None) -> list[NetIn
     """List the nets whose name contains `search`: our own, then those whose name starts with it, then the rest.
 
     Args:
-        search: part of a name, or a pattern with `*` and `?`; every net where it is None.
+        search: part of a name, or a pattern with `*` and `?`; every net if it is None.
         limit: how many to return at most.
     """
     found = _matching(search)[:limit]
@@ -114,7 +114,7 @@ def build_net(
         weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
 
     Raises:
-        SettingsError: an unknown name or setting, or a size that the net cannot take; the message has what would do.
+        SettingsError: an unknown name or setting, or a size that the net cannot take; the message names valid ones.
         DataError: the weights cannot be fetched or read, or are another net's.
     """
     if channels not in (1, 3):

@@ -16,7 +16,7 @@ everything outside the map is 0):
 - Dense layer:      y[o] = b[o] + Σ_i w[o, i] · x[i].
 - Cross-entropy of logits z and the true class t:  L = −log(e^z[t] / Σ_k e^z[k]) = −z[t] + log Σ_k e^z[k].
 
-Large pictures: where the second pooling leaves a map above `grid` positions along a side it is averaged down to
+Large pictures: if the second pooling leaves a map above `grid` positions along a side it is averaged down to
 `grid`, so that the dense layer does not grow with the picture.
 """
 

@@ -39,11 +39,11 @@ class Proved:
     """One backend in one precision, as it was proved."""
 
     backend: str  # name of the backend
-    precision: str  # what it computed in
-    proof: Proof  # what came of the witnesses
-    comparison: Comparison | None  # what came of the labelled pictures, None where there were none
+    precision: str
+    proof: Proof  # by the witnesses
+    comparison: Comparison | None  # on labelled pictures, None if there were none
     rate: float  # pictures a second on this machine, inputs ready in memory
-    description: str  # what computed
+    description: str  # of the backend
 
     def to_json(self) -> dict[str, Any]:
         proof = self.proof.to_json()
@@ -60,7 +60,7 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export made."""
+    """The result of an export."""
 
     bundle: Bundle  # the bundle, with the exports in it
     proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
@@ -90,7 +90,7 @@ def export(
     """Export a bundle to backends and prove each; the bundle on the disk changes only when all are proved.
 
     Args:
-        bundle: the bundle or where it lies; needs torch.
+        bundle: the bundle or its path; needs torch.
         prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine computes in.
         max_drop: how far the metric may fall on `prove`, in 0…1.

@@ -1,6 +1,6 @@
-"""From what somebody typed (files, folders, patterns, `-`, URLs) to the pictures it means, one by one.
+"""From arguments (files, folders, patterns, `-`, URLs) to their pictures, one by one.
 
-What cannot be found or fetched is an item with an error, so that one bad name does not stop the rest and is still
+An argument that cannot be found or fetched is an item with an error: one bad name does not stop the rest and is
 reported.
 """
 
@@ -110,7 +110,7 @@ def _refused(url: str) -> Item:
 
 def _url(url: str) -> Item:
     try:
-        # http and https only, see gather; what is no address at all is a ValueError here.
+        # http and https only, see `find_items`; a malformed address is a ValueError
         request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310
             data = answer.read(MAX_FETCH + 1)

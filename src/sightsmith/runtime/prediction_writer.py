@@ -15,7 +15,7 @@ from sightsmith.runtime.settings import Form, PredictSettings
 
 
 class Answer(Protocol):
-    """What every kind's answer can be written as."""
+    """The interface of every kind's answer for writing."""
 
     def to_json(self, **options: Any) -> Any: ...
     def to_rows(self, **options: Any) -> list[list[str]]: ...
@@ -54,7 +54,7 @@ class Writer:
             self._csv.writerow([name, *row, ""])
 
     def _write_text(self, name: str, prediction: Answer | None, error: str | None) -> None:  # noqa: ARG002
-        if prediction is not None:  # errors are told on standard error
+        if prediction is not None:  # errors are printed on standard error
             self._stream.write(f"{name}: {prediction.to_text(**self._options)}\n")
 
 

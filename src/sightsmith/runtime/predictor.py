@@ -36,7 +36,7 @@ class Predictor(Runner):
         """Open a bundle in a backend.
 
         Args:
-            bundle: the bundle or where it lies.
+            bundle: the bundle or its path.
             backend: a backend's name; "auto" picks the fastest that can run here.
             precision: "fp32", "bf16" …; "auto" picks the fastest that was proved at export.
             threads: threads to compute with; 0 is as many as are usable.
@@ -65,7 +65,7 @@ class Predictor(Runner):
         return super().replay(witnesses or self.bundle.witnesses(), reread=reread)
 
     def close(self) -> None:
-        """Remove what an archive was unpacked to."""
+        """Remove the files unpacked from an archive."""
         self.bundle.close()
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ from sightsmith.runtime.session import default_batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What an export and the trained model made of the same labelled pictures.
+    """The answers of an export and of the trained model to the same labelled pictures, compared.
 
     Attributes:
         metric: name of the metric.
@@ -25,7 +25,7 @@ class Comparison:
         trained: the metric of the trained model in fp32, 0…1.
         exported: the metric of the export, 0…1.
         agreement: share of the pictures with the same answer, 0…1.
-        alike: the same, counting as equal what the trained model holds to be as good as equal (`tie`); this is judged.
+        alike: the same, near ties of the trained model (`tie`) counting as equal; this one is judged.
         tie: how near two answers of the trained model are that count so, in the unit of the output.
     """
 
@@ -63,10 +63,10 @@ def compare_on_data(
     """Compare a backend's models, by precision, with the trained model in fp32; nothing without samples.
 
     Args:
-        backend: what to call the backend in a message.
+        backend: its name for messages.
         samples: each (item, truth).
         max_drop: how far the metric may get worse, in 0…1; a share of it if it has a unit.
-        min_agreement: share of the items that must be answered alike, near ties counting, in 0…1.
+        min_agreement: share of the items that must have the same answer, near ties counting, in 0…1.
 
     Raises:
         ProofError: an export is worse than allowed.

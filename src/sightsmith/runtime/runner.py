@@ -27,19 +27,19 @@ from sightsmith.kinds import KINDS
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.runtime.session import Session, default_batch
 
-Item = Any  # What the model's input takes; of `picture` a path, encoded bytes, an array or a PIL image
-Value = Any  # What the model's kind of answer makes, such as `Labels`
+Item = Any  # An item of the model's input; of `picture` a path, encoded bytes, an array or a PIL image
+Value = Any  # An answer of the model's kind, such as `Labels`
 
 _REPLAYED = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What came of one item: its answer, or why there is none.
+    """The result of one item: its answer, or why there is none.
 
     Attributes:
         index: its place among the items given, from 0.
-        name: what to call it in a message: its path if it has one.
+        name: for messages: its path if it has one.
         prediction: the answer, or None.
         error: why it could not be read, or None.
     """
@@ -62,7 +62,7 @@ class Runner:
     """The graphs of a model in one backend; safe to use from several threads.
 
     Attributes:
-        definition: what fixes the model's answers besides its weights.
+        definition: everything but the weights that determines the answers.
         sessions: its graphs by name, loaded.
         kind: the module of its kind of answer.
         tolerance: by part of an answer, how far it may be from the trained model's.
@@ -87,11 +87,11 @@ class Runner:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what the model can answer; the first is what answers need at least."""
+        """Names of the outputs; every answer needs at least the first."""
         return self.definition.outputs
 
     def describe(self) -> str:
-        """Say in a few words what computes."""
+        """Name the backend, its version and its precision."""
         return self._first.describe()
 
     def feeds(self, item: Item, bounds: Bounds = UNBOUNDED) -> Arrays:
@@ -183,7 +183,7 @@ class Runner:
             yield from self._outcomes(waiting, None)
 
     def _outcomes(self, waiting: deque[_Group], arrays: Arrays | None) -> Iterator[Outcome]:
-        """Yield what became of the oldest group, whose outputs `arrays` are; groups without inputs have none."""
+        """Yield the results of the oldest group, whose outputs `arrays` are; groups without inputs have none."""
         while waiting and (arrays is None or not waiting[0].feeds):
             yield from _told(waiting.popleft(), iter(()))
         if arrays is not None:

@@ -18,22 +18,22 @@ from sightsmith.runtime.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What runs a bundle."""
+    """A backend and precision that run a bundle."""
 
     backend: str  # the backend's name
     module: ModuleType  # its file
-    precision: str  # what it computes in
+    precision: str
     tolerance: Mapping[str, float]  # by output, how far its answers may be from the trained model's
     why: str  # the reason, in words
 
     def load(self, bundle: Bundle, folder: Path, threads: int) -> dict[str, Session]:
-        """Load the graphs of a bundle, whose files for this backend lie in `folder`."""
+        """Load the graphs of a bundle, whose files for this backend are in `folder`."""
         graphs = bundle.manifest.definition.graphs
         return {name: self.module.load(bundle, folder, name, self.precision, threads) for name in graphs}
 
 
 def select(bundle: Bundle, backend: str = "auto", precision: str = "auto") -> Selection:
-    """Choose what runs a bundle on this machine.
+    """Choose the backend and precision that run a bundle on this machine.
 
     Raises:
         BackendError: the asked backend cannot run it here, or none can.

@@ -22,9 +22,9 @@ class Session(ABC):
     """A loaded graph; safe to use from several threads.
 
     Attributes:
-        precision: what it computes in, such as "bf16".
+        precision: of its arithmetic, such as "bf16".
         ports: its inputs by name.
-        outputs: names of what it can answer, in the graph's order.
+        outputs: names of its outputs, in the graph's order.
     """
 
     def __init__(self, precision: str, ports: Mapping[str, Port], outputs: tuple[str, ...]) -> None:
@@ -36,7 +36,7 @@ class Session(ABC):
 
         Args:
             feeds: the inputs by name, N ≥ 1 items as the caller likes.
-            outputs: which outputs; all if empty. Only these are computed where the backend can.
+            outputs: which outputs; all if empty. Only these are computed if the backend can.
 
         Returns:
             float32 by name, first axis N.
@@ -50,7 +50,7 @@ class Session(ABC):
         """Answer many batches, in order, keeping the device busy while the next ones are made.
 
         Args:
-            batches: as `run` takes; read only a few ahead of what was answered.
+            batches: inputs of `run`; only a few are read ahead.
             outputs: as `run` takes.
         """
         names = self.chosen(outputs)
@@ -60,7 +60,7 @@ class Session(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """Say in a few words what computes, such as `OpenVINO 2026.4, bf16, 2 threads`."""
+        """Name the backend, precision and threads, such as `OpenVINO 2026.4, bf16, 2 threads`."""
 
     @abstractmethod
     def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:

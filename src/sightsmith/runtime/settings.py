@@ -1,4 +1,4 @@
-"""What `load`, `predict` and `export` can be told; a field is a flag and a Python argument, and its text the help."""
+"""Settings of `load`, `predict` and `export`; a field is a flag and a Python argument, and its text the help."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +27,11 @@ class PredictSettings:
     urls: bool = False
     """Fetch http and https addresses."""
     batch: int | None = None
-    """Pictures a batch; by default what suits the backend."""
+    """Pictures a batch; by default chosen for the backend."""
     overwrite: bool = False
-    """Replace what stands at the output's place."""
+    """Replace an existing output file."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What is asked of the answers, by name: the options of the model's kind of answer."""
+    """Options of the model's kind of answer, by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

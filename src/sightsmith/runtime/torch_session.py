@@ -114,15 +114,15 @@ class TorchSession(Session):
         self._lock = threading.Lock()
         for net in nets.values():
             net.to(device=self._device).to(memory_format=torch.channels_last)
-        # the outputs after the first can cost many times as much (occlusion), so each is left out where not asked for
+        # the outputs after the first can cost many times as much (occlusion), so each is left out if not asked for
         self._modules = {
             names: graph_module(task, nets, definition, graph, names).to(device=self._device)
             for names in (record.outputs, record.outputs[:1])
         }
 
     def describe(self) -> str:
-        where = many(torch.get_num_threads(), "thread") if self._device.type == "cpu" else torch.cuda.get_device_name()
-        return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {where}"
+        device = many(torch.get_num_threads(), "thread") if self._device.type == "cpu" else torch.cuda.get_device_name()
+        return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {device}"
 
     def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
         inputs = [

@@ -23,10 +23,10 @@ _ABOUT = (
 
 
 def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = bool) -> ASGIApp:
-    """Return the app that serves the models of a registry, which somebody else starts and stops.
+    """Return the app that serves the models of a registry, which the caller starts and stops.
 
     Args:
-        version: what the documentation says of itself.
+        version: shown in the documentation.
         leaving: whether each answer is the last one of its connection.
     """
     app = FastAPI(title="Sightsmith", version=version, description=_ABOUT, docs_url=None, redoc_url=None)

@@ -44,7 +44,7 @@ class _Call:
 
 @dataclass(slots=True)
 class Throughput:
-    """What a batcher has done so far: pictures answered, runs of the model, and the largest run."""
+    """Counts of a batcher: pictures answered, runs of the model, and the largest run."""
 
     pictures: int = 0
     runs: int = 0
@@ -73,12 +73,12 @@ class Batcher(Generic[Pixels, Answer]):
         """Prepare; `start` begins.
 
         Args:
-            decode: from a picture's bytes to what the model takes; called in `decoders` and in the model's thread.
-            run: from what the model takes, and whether whole answers are wanted, to the answers, in order; called in
+            decode: from a picture's bytes to the model's input; called in `decoders` and in the model's thread.
+            run: from inputs, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
             wait: seconds that a picture waits for others that are being decoded.
             limit: seconds that `decoders` may take over one picture; whoever waits for one that takes longer gets an
-                error, even where the thread cannot be stopped.
+                error, even if the thread cannot be stopped.
             tiny: whether a picture is decoded in no time, so that the model's thread may do it.
         """
         self.load = Throughput()
@@ -99,7 +99,7 @@ class Batcher(Generic[Pixels, Answer]):
         self._thread.start()
 
     async def stop(self) -> None:
-        """Stop working; what still waits is cancelled, and a run that does not end is not waited for."""
+        """Stop working; waiting pictures are cancelled, and a run that does not end is not waited for."""
         self._stopped = True
         self._inbox.put(None)
         for answer in tuple(self._under_way):
@@ -109,7 +109,7 @@ class Batcher(Generic[Pixels, Answer]):
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
-            whole: what `run` is told; pictures that arrive together and differ in it run one kind after the other.
+            whole: argument of `run`; pictures that arrive together and differ in it run one kind after the other.
 
         Raises PictureError: this picture cannot be decoded, or not in time; the others of its batch do not notice.
         """
@@ -130,7 +130,7 @@ class Batcher(Generic[Pixels, Answer]):
                 waiting.watch.cancel()
 
     async def in_model_thread(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns, run between two batches in the thread that runs the model."""
+        """Run `call` between two batches in the model's thread and return its result."""
         result: asyncio.Future[T] = self._loop.create_future()
 
         def run() -> None:
@@ -223,7 +223,7 @@ class Batcher(Generic[Pixels, Answer]):
         _succeed(futures, answers)
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: no client waits any more
             self._loop.call_soon_threadsafe(call, *arguments)
 
 

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEADER_SECONDS = 30.0  # Seconds that the header of a request may take to arrive
 WRITE_SECONDS = 30.0  # Seconds that a client may leave an answer unread
 LAST_SECONDS = 0.5  # Seconds that an idle connection stays open at the end: a request may be on its way
-HEADER_BYTES = 64 * 2**10  # Bytes that a header, or what else is no part of a body, may have
+HEADER_BYTES = 64 * 2**10  # Limit of a request's header, and of other bytes outside its body
 _LEAST_PIECES = 10_000
 _PIECE_BYTES = 16
 """Bytes that each piece (chunk) of a body beyond `_LEAST_PIECES` has on average; every one costs as much as a request's
@@ -86,7 +86,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.parser = _Parser(self)  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to wait for the first request; where there are too many connections, end the most idle one."""
+        """Begin to wait for the first request; if there are too many connections, end the most idle one."""
         if len(self.connections) >= connection_limit():
             ours = (other for other in self.connections if isinstance(other, PatientProtocol))
             idle = (other for other in ours if other.waits_for_client())
@@ -98,7 +98,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._wait_for_header()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and wait for the rest of a header where that is what is missing."""
+        """Take received bytes, and wait for the rest of an incomplete header."""
         self._since = self.loop.time()
         self._header_bytes += len(data)
         super().data_received(data)
@@ -119,7 +119,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._offers():
             return
         super().on_headers_complete()
-        self.headers = []  # what follows a body in pieces is nobody's header
+        self.headers = []  # trailers of a chunked body are not used
 
     def on_body(self, body: bytes) -> None:
         self._header_bytes = 0
@@ -139,7 +139,7 @@ class PatientProtocol(HttpToolsProtocol):
         return b"\r\n".join([first, *kept, b"", b""])
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, in the form of every other refusal; not in the middle of an answer."""
+        """Refuse malformed bytes with a JSON error, unless an answer has begun."""
         if not self._lacks_request() and (self.cycle.response_started or self.pipeline):
             self.transport.close()
             return

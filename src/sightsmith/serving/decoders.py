@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Decoders(ThreadPoolExecutor):
     """A pool whose threads all run from the start, and which tells for how long every one of them has been busy.
 
-    All at the start: a thread started later, where memory is short, may hang who starts it.
+    All at the start: starting a thread later, when memory is short, may hang.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,7 +39,7 @@ class Decoders(ThreadPoolExecutor):
         return future
 
     def stuck(self) -> float:
-        """Return the seconds since a thread last came free; 0 where one is free."""
+        """Return the seconds since a thread last came free; 0 if one is free."""
         with self._lock:
             return time.monotonic() - self._moved if self._given - self._ended >= self._count else 0.0
 

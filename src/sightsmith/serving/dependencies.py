@@ -1,4 +1,4 @@
-"""Finding in a request what it is about: the models served, one of them, the parameters a route knows."""
+"""Dependencies of the routes: the served models, one of them, and the check of query parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sightsmith.serving.uploads import Held
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The models of a service and what they share."""
+    """The models of a service with their shared settings and threads."""
 
     models: Mapping[str, ServedModel]
     settings: ServeSettings

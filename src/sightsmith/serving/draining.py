@@ -15,13 +15,13 @@ _TOO_SLOW = 408
 
 
 class Draining:
-    """Reads what is left of a request before its answer begins; a plain ASGI layer."""
+    """Reads the rest of a request's body before its answer begins; a plain ASGI layer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; where its body is not read to the end, read it before the answer goes out."""
+        """Pass the request on; if its body is not read to the end, read it before the answer is sent."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -38,7 +38,7 @@ class Draining:
 
 
 class _Rest:
-    """What of a request's body has not been read yet."""
+    """The unread part of a request's body."""
 
     def __init__(self, headers: Headers, receive: Receive) -> None:
         self._receive = receive
@@ -52,7 +52,7 @@ class _Rest:
         return message
 
     async def discard(self, status: int) -> None:
-        """Read to the end or to the bound; not where the client waits to be asked, or is too slow already."""
+        """Read to the end or to the bound; not if the client waits for a 100 Continue, or is too slow already."""
         if self._held_back or status == _TOO_SLOW:
             return
         left = _BYTES

@@ -17,7 +17,7 @@ class Example(NamedTuple):
 
 
 def for_browsers(pictures: Iterable[bytes]) -> tuple[Example, ...]:
-    """Return the pictures as they are where a browser shows them, else (TIFF, PPM) as PNG."""
+    """Return the pictures as they are if a browser can show them, else (TIFF, PPM) as PNG."""
     return tuple(map(_example, pictures))
 
 

@@ -30,7 +30,7 @@ def busy(message: str, seconds: int = 1) -> RefusalError:
 
 
 def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: str) -> None:
-    """Raise where a key was given that means nothing here. Raises RefusalError: 400, with the nearest known keys."""
+    """Refuse unknown keys. Raises RefusalError: 400, with the nearest known keys."""
     for key in given:
         if key not in known:
             raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")
@@ -58,7 +58,7 @@ def answer_to(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, SightsmithError):
         return _expected(error)
     if isinstance(error, ClientDisconnect):
-        # Nobody hears it, and it is no fault of the service.
+        # The client is gone, and it is no fault of the service.
         return _answer(400, "the connection was closed before the request was whole.")
     if isinstance(error, HTTPException):
         return _http(request, error)
@@ -69,7 +69,7 @@ def answer_to(request: Request, error: Exception) -> JSONResponse:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Tell whether memory ran out, also where a decoder reports it as damage to the picture."""
+    """Tell whether memory ran out, also if a decoder reports it as damage to the picture."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError) or "out of memory error" in str(cause):

@@ -1,4 +1,4 @@
-"""What keeps a browser, and who stands between it and the service, from doing what neither asked for."""
+"""Security headers for browsers and proxies, and the check of the host."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ class SecurityHeaders:
         self._app, self._leaving = app, leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and add the headers to what comes back."""
+        """Pass the request on and add the headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,7 +60,7 @@ class SecurityHeaders:
 class RequestChecks:
     """Refuses a request that can be read in two ways, or that names a host which this is not.
 
-    The first may hide another request from whatever stands in front; a length that is said twice, the parser refuses.
+    The first may hide another request from a proxy; the parser refuses a length that is given twice.
     The second is how a web page reaches a service on its visitor's machine: its own name is made to lead there (DNS
     rebinding).
     """

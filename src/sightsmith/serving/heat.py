@@ -21,7 +21,7 @@ _LEVELS_N = np.arange(256) / 255
 
 
 def explanation(runner: Runner, prediction: Value, aspect: Aspect, picture: bytes) -> dict[str, Any]:
-    """Return what `?explain=true` adds to an answer.
+    """Return the addition of `?explain=true` to an answer.
 
     Args:
         runner: the model that gave the answer.

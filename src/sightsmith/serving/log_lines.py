@@ -30,7 +30,7 @@ class CountRepeats(logging.Filter):
 
 
 def count_repeats() -> None:
-    """Count what the service, its server and its event loop say again and again."""
+    """Count repeated log lines of the service, its server and its event loop."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(found, CountRepeats) for found in logger.filters):

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[Depends(k
 
 @router.get("", summary="List the models")
 async def models(request: Request) -> ModelList:
-    """Answer with every model served here and what a request may carry."""
+    """Answer with the served models and the limits of a request."""
     registry = registry_of(request)
     limits = Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
     return ModelList(models=[_line(model) for model in registry.models.values()], limits=limits)
@@ -34,7 +34,7 @@ async def model(request: Request, name: str) -> ModelFacts:
 
 @router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
 async def example(request: Request, name: str, index: int) -> Response:
-    """Answer with one of the model's example pictures, where the service offers them."""
+    """Answer with one of the model's example pictures, if the service offers them."""
     pictures = registry_of(request).model(name).examples
     if not 0 <= index < len(pictures):
         raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")

@@ -13,7 +13,7 @@ Bundles = Mapping[str, str | Path] | Sequence[str | Path]
 
 
 def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
-    """Return each bundle's path and the name asked for it, None where it is to keep its own.
+    """Return each bundle's path and the name asked for it, None if it keeps its own.
 
     Raises SettingsError: there are no bundles.
     """

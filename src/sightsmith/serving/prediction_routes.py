@@ -55,8 +55,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 class PredictQuery(BaseModel):
     """The query parameters of a prediction; the options of the model's kind of answer are further ones."""
 
-    explain: bool = Field(default=False, description="Add where the evidence for a class lies; see Explained.")
-    shapes: bool = Field(default=False, description="Add what to draw of the answer, as the page does.")
+    explain: bool = Field(default=False, description="Add the evidence for the answer by position; see Explained.")
+    shapes: bool = Field(default=False, description="Add the shapes that the page draws.")
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
 
@@ -64,7 +64,7 @@ QUERIES = {kind: create_model(f"Query{kind.title()}", __base__=PredictQuery, **o
 """The query parameters of a prediction, by kind of answer."""
 if TYPE_CHECKING:
     AnyQuery = PredictQuery
-else:  # what FastAPI documents: the parameters of every kind
+else:  # for FastAPI's documentation: the parameters of every kind
     AnyQuery = create_model(
         "PredictQuery",
         __base__=PredictQuery,
@@ -87,7 +87,7 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, query.explain, query.label)
-    model.refuse_busy()  # before the picture is sent, where that is known already
+    model.refuse_busy()  # before the picture is sent, if that is known already
     with registry.held.share() as add:
         picture = await read_picture(request, registry.settings, add, registry.decoders)
         # Only now: who is slow to send must not keep a place from those who have sent.

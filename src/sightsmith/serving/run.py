@@ -45,9 +45,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
 _ACCEPTED = 16
 """Connections taken in one turn of the event loop: asyncio takes as many as its backlog before it looks at a bound."""
-_LAST_SECONDS = 3.0  # Seconds that threads have to end what they do once requests under way have had theirs
-_GRACE_SECONDS = 10.0  # Seconds after which the process is ended from outside where its event loop hangs
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to show for them
+_LAST_SECONDS = 3.0  # Seconds for threads to finish after the requests under way
+_GRACE_SECONDS = 10.0  # Seconds after which a process with a hanging event loop is killed
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to show for them
 
 
 class PortTakenError(SightsmithError):
@@ -57,8 +57,8 @@ class PortTakenError(SightsmithError):
 def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     """Serve models over HTTP until SIGTERM or SIGINT; requests under way are answered first.
 
-    Where a decoder or a model hangs in native code, Python could never end the process: it waits for its threads. The
-    process then ends here, with 0, after everything has been told and temporary folders have been removed.
+    If a decoder or a model hangs in native code, Python could never end the process: it waits for its threads. The
+    process then ends here, with 0, after all output is written and temporary folders are removed.
 
     Args:
         bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
@@ -104,7 +104,7 @@ def _leave(predictors: dict[str, Predictor]) -> NoReturn:
         predictor.close()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more
+        with suppress(OSError, ValueError):  # the reader is gone
             stream.flush()
     os._exit(0)
 
@@ -144,13 +144,13 @@ async def _serve(
         registry = Registry(models, settings, decoders, Held(settings))
         app = create_app(registry, version("sightsmith"), leaving.is_set)
         count_repeats()
-        gc.freeze()  # what has been loaded stays: no use in looking through it again and again
+        gc.freeze()  # loaded objects stay: the collector need not visit them
         server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens and when it leaves, which it does even where its event loop hangs."""
+    """uvicorn, telling when it listens and when it leaves, which it does even if its event loop hangs."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Server(uvicorn.Server):
         self._most_seconds = math.ceil(max(1.0, settings.drain) + _LAST_SECONDS + _GRACE_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, then tell; or end, where a signal came before this server took them over."""
+        """Start to listen, then tell; or end, if a signal came before this server took them over."""
         await super().startup(sockets=sockets)
         for listening in sockets or ():
             listening.listen(_BACKLOG)
@@ -192,7 +192,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, and let the system end the process where that takes far too long."""
+        """Begin to end, and let the system end the process if that takes far too long."""
         if not self.should_exit and hasattr(signal, "alarm"):
             signal.alarm(self._most_seconds)
         super().handle_exit(sig, frame)

@@ -28,11 +28,11 @@ class Failure(BaseModel):
 
 
 class Evidence(BaseModel):
-    """Where the evidence for what is explained lies."""
+    """The evidence for a part of the answer, by position."""
 
-    label: str = Field(description="What is explained, such as a class.")
+    label: str = Field(description="The explained label, tag or number.")
     box: list[float] = Field(
-        description="[left, top, right, bottom] of what the model saw, in pixels of the upright picture."
+        description="[left, top, right, bottom] of the part that the model saw, in pixels of the upright picture."
     )
     values: list[list[float]] = Field(
         description="Evidence over that box, rows from the top, in the unit of the answer."
@@ -43,7 +43,7 @@ class ShapeFields(BaseModel):
     """One thing to draw beside the picture: a bar or words."""
 
     shape: str = Field(description="bar or text.")
-    name: str = Field(description="What it is of.")
+    name: str = Field(description="Label, tag or quantity.")
     text: str = Field(description="The number or the words.")
     share: float | None = Field(description="Length of the bar, 0…1; null for text.")
     mark: float | None = Field(default=None, description="Place of a tick on the bar, 0…1, such as a threshold.")
@@ -53,7 +53,7 @@ class ShapeFields(BaseModel):
 class ExplainedAnswer(BaseModel):
     """The answer to `?explain=true` or `?shapes=true`."""
 
-    shapes: list[ShapeFields] | None = Field(default=None, description="With shapes=true: what to draw of the answer.")
+    shapes: list[ShapeFields] | None = Field(default=None, description="With shapes=true: the drawing of the answer.")
     heatmap: str | None = Field(
         default=None,
         description="With explain=true: PNG with transparency in base64, to lay over the upright picture; longest side "
@@ -77,7 +77,7 @@ EXPLAINED = {kind: _explained(kind, answer) for kind, answer in ANSWERS.items()}
 
 
 class ModelLine(BaseModel, extra="allow"):
-    """A model in the list; also how many names it tells apart, under what they are of (`classes`)."""
+    """A model in the list; also its number of names, under their plural noun (`classes`)."""
 
     name: str
     ready: bool = Field(description="Its witnesses are answered right by the live model.")
@@ -86,7 +86,7 @@ class ModelLine(BaseModel, extra="allow"):
 
 
 class Limits(BaseModel):
-    """What a request may carry."""
+    """Limits of a request."""
 
     bytes: int
     pixels: int
@@ -100,19 +100,19 @@ class ModelList(BaseModel):
 
 
 class Load(BaseModel):
-    """What the model has done since the service started."""
+    """The work of the model since the service started."""
 
     pictures: int = Field(description="Pictures answered.")
-    runs: int = Field(description="Runs of the model; fewer than pictures where requests came together.")
+    runs: int = Field(description="Runs of the model; fewer than pictures if requests came together.")
     largest: int = Field(description="Most pictures in one run.")
 
 
 class ModelFacts(BaseModel, extra="allow"):
-    """One model; also the names that it tells apart, under what they are of (`classes`)."""
+    """One model; also its names, under their plural noun (`classes`)."""
 
     name: str
     ready: bool
-    reason: str = Field(description="Why it is not ready; empty where it is.")
+    reason: str = Field(description="Why it is not ready; empty if it is.")
     checked: str | None = Field(description="When its witnesses were last replayed, UTC.")
     task: str
     kind: str
@@ -120,8 +120,8 @@ class ModelFacts(BaseModel, extra="allow"):
     input: dict[str, int | float | str] = Field(description="How an item becomes the net's input.")
     sees: str = Field(description="The same in words.")
     explains: bool
-    options: dict[str, Any] = Field(description="What may be asked of its answers: JSON schemas by query parameter.")
-    backend: str = Field(description="What runs it, and why.")
+    options: dict[str, Any] = Field(description="Options of its answers: JSON schemas by query parameter.")
+    backend: str = Field(description="Backend and precision, and why they were chosen.")
     created: str
     definition: str = Field(description="SHA-256 of all that fixes the answers besides the weights.")
     metrics: dict[str, Any]

@@ -74,7 +74,7 @@ class ServedModel:
 
     @property
     def sample(self) -> Path:
-        """A picture's file to show in a command: one of the witnesses, where the bundle is a folder."""
+        """A picture's file to show in a command: one of the witnesses, if the bundle is a folder."""
         bundle = self.predictor.bundle
         pictures = (bundle.folder / name for name in bundle.manifest.files if name.startswith("witnesses/"))
         found = next((path for path in pictures if path.suffix in EXTENSIONS), None)
@@ -92,7 +92,7 @@ class ServedModel:
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """The names of what it tells apart, under what they are the names of, such as classes."""
+        """Its names, under their plural noun, such as classes."""
         names = self.manifest.definition.names
         return {self.predictor.kind.NOUNS[1]: names} if names else {}
 
@@ -129,7 +129,7 @@ class ServedModel:
     async def check(self) -> None:
         """Replay the witnesses in the live model and note the outcome; pictures that wait for a decoder don't delay it.
 
-        Where the model hangs this never ends, and an overdue check means not ready.
+        If the model hangs this never ends, and an overdue check means not ready.
         """
         was = self._health.ready
         try:
@@ -185,6 +185,6 @@ class ServedModel:
         return self.predictor.feeds(picture, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
     def _run(self, feeds: list[Arrays], whole: bool) -> list[Prediction]:
-        # the evidence of some nets costs many times what their scores do
+        # the evidence of some nets costs many times as much as their scores
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
         return self.predictor.decode(self.predictor.run(stack(feeds), outputs))

@@ -1,4 +1,4 @@
-"""What can be set about a service."""
+"""Settings of a service."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class ServeSettings:
     """Further names that requests may call the service by (their Host). On a loopback address localhost, 127.0.0.1 and
     ::1 are allowed; on another one any name is, unless some are given here."""
     backend: str = "auto"
-    """What runs the model, such as openvino; auto takes the fastest that is here."""
+    """Backend, such as openvino; auto takes the fastest installed one."""
     precision: str = "auto"
     """Precision of the backend, such as bf16 or fp32; auto takes the fastest on this machine."""
     threads: int = 0

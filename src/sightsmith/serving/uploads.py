@@ -36,17 +36,17 @@ class Held:
     """The bytes of body that requests hold at the moment, all of them together, and their bound.
 
     A bound on bytes and not on requests: clients that send slowly, or nothing, hold next to nothing, so that any
-    number of them keeps nobody else out.
+    number of them shuts no other client out.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
-        """Bound them to what a full queue of the largest pictures needs."""
+        """Bound them to the size of a full queue of the largest pictures."""
         self.bytes = 0
         self.most = max(settings.queue, _LEAST_HELD) * settings.max_upload
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """Yield what a request calls with the number of bytes that came; at the end of the block it holds none.
+        """Yield a function to call with each number of received bytes; they are released at the block's end.
 
         Raises RefusalError: 503, the bound is reached; from the call.
         """
@@ -75,8 +75,8 @@ async def read_picture(
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
 
     Args:
-        add: told of every piece of the body as it comes; see `Held`.
-        threads: where a large text is decoded.
+        add: called with the size of every piece of the body; see `Held`.
+        threads: that decode a large text.
 
     Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
@@ -99,7 +99,7 @@ class _Body:
     """A request's body, read within its bounds."""
 
     request: Request
-    limit: int  # Bytes that people are told a picture may have
+    limit: int  # Bytes of a picture, as messages state it
     add: Callable[[int], None]
 
     async def pieces(self, most: int) -> AsyncGenerator[bytes]:

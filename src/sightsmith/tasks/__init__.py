@@ -7,12 +7,12 @@ A task's file has:
 - `OUTPUTS`: of the exported graph, in order; the first is always computed;
 - `METRIC`: which of `validation`'s figures picks the best epoch; higher is better;
 - `Settings`: a frozen dataclass;
-- `check(settings, balanced)`: raises where the settings contradict each other or `--balanced`;
-- `sizes(names, input_settings)`: what a net must be built for, as arguments of `build_net`;
+- `check(settings, balanced)`: raises if the settings contradict each other or `--balanced`;
+- `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
 - `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays;
-- `score(answers, aspect) -> (B,)`: what `explain` explains of the learner's answers (B, …), differentiable;
-- `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: what is exported and served;
+- `score(answers, aspect) -> (B,)`: the explained score of the learner's answers (B, …), differentiable;
+- `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
 - `example(rng) -> Example`: a tiny case for the contract tests.
 """
 

@@ -43,7 +43,7 @@ class Settings:
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a picture of a rare class weighs more in the loss, by pictures ÷ (classes × pictures of the class)."""
     top_k: int = 5
-    """Validation also counts answers as right that are among this many best, where there are more classes; ≥ 1."""
+    """Validation also counts answers as right that are among this many best, if there are more classes; ≥ 1."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -86,7 +86,7 @@ class ClassifyLearner(Learner):
 
 
 def check(settings: Settings, *, balanced: bool) -> None:
-    """Raise SettingsError where two settings correct the same imbalance."""
+    """Raise SettingsError if two settings correct the same imbalance."""
     if balanced and settings.class_weights != "none":
         raise SettingsError(
             "train: balanced shows every class equally often and task.class_weights weighs the rare ones more. "
@@ -118,7 +118,7 @@ def validation(
 
 
 def score(logits_BK: Tensor, aspect: Aspect) -> Tensor:
-    """Return a class's logit above the mean of all, (B,): softmax ignores what they share."""
+    """Return a class's logit above the mean of all, (B,): softmax ignores a common offset."""
     return logits_BK[:, aspect.index] - logits_BK.mean(dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Regression: the number that a picture stands for, such as an age, a weight or a count.
+"""Regression: a number for a picture, such as an age, a weight or a count.
 
 Paper of the default loss: Huber, "Robust Estimation of a Location Parameter", 1964. The net learns numbers of mean 0
 and standard deviation 1; its answers are scaled back inside the exported graph.
@@ -56,7 +56,7 @@ class Settings:
 
 
 class _Affine(nn.Module):
-    """From what the net learned to the number in its unit."""
+    """From the standardised number to the number in its unit."""
 
     def __init__(self, mean: float, scale: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What happens around the steps of training: seeds and learning rate, and the record of the curve.
+"""Callbacks of training: seeds, learning rate, and the record of the curve.
 
 Everything that a later step depends on is either a function of (seed, epoch, step) or in the checkpoint, so a
 training that was killed goes on exactly as it would have.
@@ -33,7 +33,7 @@ class Steps(Callback):
     """Before each step: the seed of its random numbers, its learning rate, and which parameters learn.
 
     Args:
-        order: of the training pictures, told which epoch it is.
+        order: of the training pictures; its epoch is set here.
         schedule: the learning rate of each optimiser step.
         backbone: parameters that rest while the head alone learns, and the statistics of their batch norms with them.
         clip: largest norm of the gradient; 0 for any.
@@ -87,7 +87,7 @@ class Steps(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Make the gradient the mean of its batches, and shorten one that is too long.
 
-        Lightning divides by `accumulate_grad_batches` even where an epoch's last step has fewer, and its own clipping
+        Lightning divides by `accumulate_grad_batches` even if an epoch's last step has fewer, and its own clipping
         refuses fused optimisers in bf16.
         """
         whole = trainer.accumulate_grad_batches
@@ -111,7 +111,7 @@ def _seed(seed: int, device: torch.device) -> None:
 
 
 def _further(trainer: Trainer, metric: str) -> dict[str, float]:
-    """Return what else the task measured on the validation pictures."""
+    """Return the task's further validation figures."""
     known = {"val_loss", f"val_{metric}"}
     found = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
     return {name: float(found[name]) for name in sorted(found.keys() - known)}
@@ -132,11 +132,11 @@ class Record(Callback):
     """Keeps the curve, the best weights, and watches for a loss that is not a number and for the end of progress.
 
     Args:
-        folder: where the curve and the best weights go.
-        metric: what is watched.
+        folder: for the curve and the best weights.
+        metric: picks the best epoch.
         patience: epochs without a better score after which training stops; 0 never stops it.
         schedule: for the learning rates in the curve.
-        average: where the validated weights are, None where they are the net's own.
+        average: of the weights, which is validated; None if the net's own are.
 
     Attributes:
         tell: called with each finished epoch.
@@ -221,7 +221,7 @@ class Record(Callback):
         )
 
     def check_losses(self, trainer: Trainer, until: int) -> None:
-        """Raise TrainingError where one of the epoch's first `until` losses is not finite."""
+        """Raise TrainingError if one of the epoch's first `until` losses is not finite."""
         fresh_S = self._losses_S[self._looked : until]
         if bool(torch.isfinite(fresh_S).all()):
             self._looked = until
@@ -231,7 +231,7 @@ class Record(Callback):
         raise self._ruined(trainer, f"the loss became {float(self._losses_S[step])} {place}")
 
     def check_weights(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Raise TrainingError where a weight or the validation loss is not finite: such a state is not worth keeping.
+        """Raise TrainingError if a weight or the validation loss is not finite: such a state must not be saved.
 
         The loss is computed before a step changes the weights, so the last step before a checkpoint shows only here.
         """

@@ -1,4 +1,4 @@
-"""Checkpoints while training: after each epoch, inside long ones, and when somebody asks it to stop."""
+"""Checkpoints while training: after each epoch, inside long ones, and when it is stopped."""
 
 # ruff: noqa: ARG002 -- Lightning's signatures
 
@@ -21,7 +21,7 @@ _SAVE_EVERY = 900.0  # Seconds between two checkpoints inside a long epoch
 
 
 class TrainingStoppedError(TrainingError):
-    """Somebody asked training to stop; everything is saved."""
+    """Training was stopped by a signal; everything is saved."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class CheckpointWriter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save where asked to, or where the last checkpoint is old."""
+        """Save if asked to, or if the last checkpoint is old."""
         due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
         last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
         if due and not last and (batch_idx + 1) % self._accumulate == 0:

@@ -1,6 +1,6 @@
 """Checkpoints without pickle: one safetensors file, the tensors in its body and the rest as JSON in its header.
 
-What Lightning hands over is a tree of dicts (with text or integer keys), lists, tuples, numbers, text, None and
+Lightning's state is a tree of dicts (with text or integer keys), lists, tuples, numbers, text, None and
 tensors; it comes back equal, bit for bit and in the same memory layout (fused optimisers walk a parameter and its
 state side by side in memory, so the layout is part of the state).
 """
@@ -23,7 +23,7 @@ _TREE = "sightsmith.tree"
 
 
 def save_tree(tree: Mapping[str, Any], path: Path) -> None:
-    """Write a tree whole or not at all; what stood at `path` stays until the new file is complete.
+    """Write a tree whole or not at all; an existing file stays until the new one is complete.
 
     Raises TrainingError: the disk is full or cannot be written, or the tree holds something else than data.
     """
@@ -39,7 +39,7 @@ def save_tree(tree: Mapping[str, Any], path: Path) -> None:
 
 
 def load_tree(path: Path) -> dict[str, Any]:
-    """Read what `save_tree` wrote; tensors are on the processor.
+    """Read a file of `save_tree`; tensors are on the CPU.
 
     Raises TrainingError: there is none, or it is damaged.
     """

@@ -21,19 +21,19 @@ class Epoch:
     score: float  # The watched metric on the validation pictures
     metric: str  # Its name
     best: bool  # Whether no epoch before had a better score
-    further: Mapping[str, float]  # What else was measured on the validation pictures, by column
+    further: Mapping[str, float]  # Further validation figures, by column
     seconds: float  # Time of the epoch, validation included
     rate: float  # Training pictures a second, validation included
 
 
 class Curves:
-    """Appends to the files, and cuts them back to where a resumed training starts."""
+    """Appends to the files, and cuts them back to the start of a resumed training."""
 
     def __init__(self, folder: Path) -> None:
         self._metrics, self._steps = folder / METRICS, folder / STEPS
 
     def keep_until(self, epoch: int) -> None:
-        """Drop what comes after an epoch: it is going to be made again."""
+        """Drop the rows after an epoch, which is trained again."""
         for path in (self._metrics, self._steps):
             lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             kept = [line for line in lines[1:] if _epoch_of(line) <= epoch]

@@ -1,4 +1,4 @@
-"""From where the data lies to what training takes: opened, checked, split; everything skipped is counted and named."""
+"""The data of a training: opened, checked, split; everything skipped is counted and named."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ class Subset:
     """The pictures of one split."""
 
     pictures: PictureIndex  # their references, packed
-    targets: NDArray[Any]  # what is learned of each, first axis N, as the kind of answer makes it
+    targets: NDArray[Any]  # first axis N, as the kind of answer makes them
     strata_N: NDArray[np.int64]  # number of each one's stratum (of labels the class)
 
     def __len__(self) -> int:
@@ -39,8 +39,8 @@ class Subset:
 class Dataset:
     """The data of a training."""
 
-    source: Source  # what was opened
-    gate: GateReport  # what the check found
+    source: Source
+    gate: GateReport
     splits: Splits  # which sample is in which split
 
     def part(self, split: Split) -> Subset:
@@ -55,7 +55,7 @@ class Dataset:
         return fingerprint(self.source, self.gate.kept, self.gate.hashes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the bundle records of the data."""
+        """Return the bundle's record of the data."""
         return {
             "location": self.source.location,
             "format": self.source.format,
@@ -79,7 +79,7 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     """
     source = open_source(settings.data, settings)
     if settings.task or settings.balanced:
-        _task(settings, source)  # a wrong setting is told before all pictures are looked at
+        _task(settings, source)  # a wrong setting is found before all pictures are checked
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate, _task(settings, source).calibration.share)
@@ -125,9 +125,9 @@ def untrained(dataset: Dataset) -> list[str]:
 
 
 _TOLD = ("name-and-path", "not-a-picture")
-"""What the gate says for information alone, and matters here: what else could have been meant, what is left out."""
+"""Codes of informational findings that are printed before training."""
 _ALIKE = (
-    "{:,} pictures hang together as nearly equal and stay in one split. If they are different things that look alike "
+    "{:,} pictures form one near-duplicate group and stay in one split. If they are different things that look alike "
     "(a fixed camera), give --no-near-duplicates."
 )
 
@@ -167,7 +167,7 @@ def _split(settings: TrainSettings, source: Source, gate: GateReport, calibratio
 
 
 def report_dataset(dataset: Dataset, settings: TrainSettings) -> None:
-    """Print what the check found that matters to a training, and the counts."""
+    """Print the findings that matter to a training, and the counts."""
     gate = dataset.gate
     told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
     for problem in (*gate.errors, *gate.warnings, *told):
@@ -176,8 +176,8 @@ def report_dataset(dataset: Dataset, settings: TrainSettings) -> None:
         say(f"warning: {collapse}")
     if names := untrained(dataset):
         say(
-            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, lie in one "
-            "fold. Its validation asks for what was not taught; give such classes more groups."
+            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, are in one "
+            "fold. Validation has classes that training has not; give such classes more groups."
         )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.counts().items())
     left_out = len(gate.skipped) + gate.lost

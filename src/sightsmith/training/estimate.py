@@ -19,7 +19,7 @@ from sightsmith.training.work_folder import WorkFolder
 def estimate(
     learner: Learner, train: Loader, val: Loader, validate: Validate, metric: Metric, work: WorkFolder, *, quiet: bool
 ) -> None:
-    """Fit a learner and keep what it learned as the best weights.
+    """Fit a learner and save its weights as the best ones.
 
     Args:
         learner: its `fit` is called once.

@@ -39,8 +39,8 @@ from sightsmith.training.work_folder import WorkFolder
 class Fitted:
     """A learner that has learned; its best weights are in the work folder."""
 
-    task: TaskChoice  # what it was trained for
-    plan: Plan  # what was chosen
+    task: TaskChoice
+    plan: Plan
     nets: Mapping[str, BuiltNet]  # its nets by role, as they were built
     learner: Learner  # the learner
     read: Reader  # how items become its input

@@ -55,14 +55,14 @@ Tell = Callable[[str], None]  # Prints a line for people
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What training made.
+    """The result of a training.
 
     Attributes:
         path: of the bundle.
         bundle: the bundle, opened.
         metrics: on the validation pictures, as in the manifest.
-        plan: what was chosen, with reasons.
-        gate: what the check of the data found.
+        plan: the choices, with reasons.
+        gate: the findings of the data check.
         splits: which picture is in which split.
         seconds: the check of the data and the training took, of this process.
     """
@@ -77,7 +77,7 @@ class TrainResult:
 
 
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> TrainResult:
-    """Train and write a bundle; `training/train.py` has what comes before.
+    """Train and write a bundle; `training/train.py` has the steps before it.
 
     Args:
         settings: data, net, hyper-parameters and output folder.
@@ -134,7 +134,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 
 
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
-    """Return what an interrupted training chose; empty for a new one.
+    """Return the choices of an interrupted training; empty for a new one.
 
     Raises TrainingError: it was another dataset, or split otherwise.
     """
@@ -147,18 +147,18 @@ def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
     if before and before["splits"] != dataset.splits.digest():
         raise TrainingError(
             f"{dataset.source.location}: the pictures are split otherwise than when this training started, "
-            "so validation would see what was trained on. Put the splits or groups back, or start again with "
+            "so validation would contain training pictures. Put the splits or groups back, or start again with "
             "--overwrite."
         )
     return before
 
 
 _KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
-"""Choices that the steps depend on: a resumed training keeps them, even where this machine would choose otherwise."""
+"""Choices that the steps depend on: a resumed training keeps them, even if this machine would choose otherwise."""
 
 
 def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
-    """Return what `_recall` must find again."""
+    """Return the choices that `_recall` reads."""
     return {
         "fingerprint": dataset.fingerprint,
         "splits": dataset.splits.digest(),
@@ -194,7 +194,7 @@ def _build_nets(
 
 
 def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
-    """Return the plan for nets whose weights brought their head or not, and tell where the weights come from."""
+    """Return the plan with the head's learning rate, and print the origin of the weights."""
     for built in nets.values():
         if built.weights.origin != "none":
             tell(f"  weights of {built.weights.origin}, licence: {built.weights.licence}")

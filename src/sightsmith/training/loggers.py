@@ -1,4 +1,4 @@
-"""Where curves and settings go besides metrics.csv: TensorBoard files in the bundle, or an MLflow tracking server."""
+"""Loggers of curves and settings besides metrics.csv: TensorBoard files in the bundle, or an MLflow server."""
 
 import os
 import warnings
@@ -18,7 +18,7 @@ from sightsmith.training.settings import TrainSettings
 _RUN_ID = "mlflow_run"
 _MLFLOW = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to anybody
-    "MLFLOW_ALLOW_FILE_STORE": "true",  # ./mlruns, where MLFLOW_TRACKING_URI names nothing else
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # ./mlruns, unless MLFLOW_TRACKING_URI is set
 }
 
 
@@ -72,7 +72,7 @@ def _mlflow(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
 
 
 class _LosableLogger(MLFlowLogger):
-    """MLflow's logger, without which training goes on where its server or disk is lost."""
+    """MLflow's logger; training goes on without it if its server or disk is lost."""
 
     lost = False
 

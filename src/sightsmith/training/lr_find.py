@@ -1,4 +1,4 @@
-"""Looking for a learning rate: train a little while it climbs, and see where the loss falls fastest.
+"""The learning-rate finder: train briefly with a rising rate, and take the rate at which the loss falls fastest.
 
 Paper: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, arXiv:1506.01186.
 """
@@ -22,17 +22,17 @@ from sightsmith.kinds.parts.charts import Series, line_chart, standalone
 _LOWEST, _HIGHEST = 1e-6, 1.0
 _STEPS = 100
 _SMOOTH = 0.9
-_DIVERGED = 4.0  # The sweep ends where the smoothed loss is this many times the best
+_DIVERGED = 4.0  # The sweep ends when the smoothed loss is this many times the best
 _LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What the sweep found."""
+    """The result of the sweep."""
 
     rates: tuple[float, ...]  # the learning rates tried, rising
     losses: tuple[float, ...]  # the smoothed loss at each
-    suggestion: float  # where the loss fell fastest per decade of the learning rate
+    suggestion: float  # rate at which the loss fell fastest per decade
 
     def to_csv(self) -> str:
         text = io.StringIO()
@@ -66,7 +66,7 @@ def find_lr(
 
     Args:
         loss_of: its loss on a batch, in the precision of the training.
-        batches: training batches; they come again where there are too few.
+        batches: training batches; repeated if there are too few.
         make_optimizer: makes an optimiser of the module's parameters; its groups have a `scale`.
         seed: of the net's own random numbers.
         clip: largest norm of the gradient, as in training; 0 for any.
@@ -124,7 +124,7 @@ def _again(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float:
-    """Return the rate where the smoothed loss falls fastest, ends left out, before its lowest point."""
+    """Return the rate at which the smoothed loss falls fastest, ends left out, before its lowest point."""
     lowest = max(losses.index(min(losses)), _LEAST - 1)
     slopes = [losses[i + 1] - losses[i - 1] for i in range(1, lowest)]
     return rates[1 + slopes.index(min(slopes))]

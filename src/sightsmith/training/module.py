@@ -1,4 +1,4 @@
-"""A learner as Lightning trains it: its losses, its optimisers in turn, and what validation measures."""
+"""A learner as Lightning trains it: its losses, its optimisers in turn, and its validation."""
 
 # ruff: noqa: ARG002 -- Lightning's signatures
 

@@ -1,6 +1,6 @@
-"""What is left open is chosen here, once, from the data and the machine; every choice carries its reason.
+"""Open settings are chosen here, once, from the data and the machine; every choice carries its reason.
 
-What was asked for is never replaced: a GPU that is absent is an error, not a processor.
+A given setting is never replaced: an absent GPU is an error.
 """
 
 from collections.abc import Callable
@@ -79,10 +79,10 @@ class Plan:
 def choose_within_reach(
     settings: TrainSettings, survey: Survey, machine: Machine, tell: Callable[[str], object]
 ) -> Plan:
-    """Resolve as `choose`, but without published weights that nobody asked for and that cannot be fetched.
+    """Resolve as `choose`, but without published weights that were chosen by default and cannot be fetched.
 
     Args:
-        tell: is called with a line that says what was wanted, why it is not to be had, and the way out.
+        tell: called with a line that names the missing weights, the reason and the way out.
     """
     plan = choose(settings, survey, machine)
     if settings.weights != "auto" or plan.weights.value == "none":
@@ -90,14 +90,14 @@ def choose_within_reach(
     try:
         fetch_weights(plan.model.value)
     except DataError as error:
-        tell(f"warning: {error} Nobody asked for them, so this training starts from random numbers.")
+        tell(f"warning: {error} They were not asked for, so this training starts from random weights.")
         plan = choose(replace(settings, weights="none"), survey, machine)
         return replace(plan, weights=Choice("none", "the published ones cannot be fetched"))
     return plan
 
 
 def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
-    """Resolve what the settings leave open.
+    """Resolve open settings.
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
@@ -176,7 +176,7 @@ def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool
     if settings.size is not None:
         return Choice(settings.size, "")
     if info.native is not None:
-        return Choice(info.native.height, f"what {info.name} was made for")
+        return Choice(info.native.height, f"native size of {info.name}")
     if small:
         side = max(_LEAST, min(SMALL, -(-survey.side // _STEP) * _STEP))
         return Choice(side, f"the pictures' {survey.side}, in steps of {_STEP} from {_LEAST} to {SMALL}")
@@ -184,7 +184,7 @@ def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool
 
 
 def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None:
-    """Return what weights were trained on: as the bundle says that a file lies in, else as the net's published ones."""
+    """Return the preprocessing of weights: of the bundle that the file is in, else of the net's published weights."""
     if weights == "none":
         return None
     beside = Path(weights).with_name(MANIFEST)
@@ -203,14 +203,14 @@ def _colour(settings: TrainSettings, survey: Survey, fed: Preprocessing | Native
     if settings.colour != "auto":
         return Choice(settings.colour, "")
     if isinstance(fed, Preprocessing):
-        return Choice(fed.colour, "what the weights were trained on, by the bundle they lie in")
+        return Choice(fed.colour, "as in the bundle of the weights")
     if fed is not None:
-        return Choice("rgb", "what the net's published weights were trained on")
+        return Choice("rgb", "as the net's published weights")
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 
 
 def _resize(survey: Survey) -> Choice:
-    return Choice("squash", "what lies at the edges counts") if survey.whole else Choice("crop", "")
+    return Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
 
 
 def _device(settings: TrainSettings) -> Choice:
@@ -303,7 +303,7 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     plan = Augmentation(policy=policy, flip=flip, **(chosen | given))
     reasons = [f"{count:,} small pictures are few"] if few else []
     if survey.whole and not off:
-        reasons.append("nothing is cut off, since what lies at the edges counts")
+        reasons.append("not cropped: the whole picture counts")
     if settings.flip == "auto" and not off:
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
     return Choice(plan, "; ".join(reasons))
@@ -347,7 +347,7 @@ def best_device() -> tuple[str, str]:
 
 
 def best_precision(device: str, machine: Machine) -> tuple[str, str]:
-    """Return bf16 where a device multiplies it itself, else fp32."""
+    """Return bf16 if a device multiplies it in hardware, else fp32."""
     if device.startswith("cuda"):
         able = torch.cuda.is_bf16_supported(including_emulation=False)
         return ("bf16", "the GPU multiplies it itself") if able else ("fp32", "the GPU has no bf16")

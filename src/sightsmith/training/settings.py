@@ -1,4 +1,4 @@
-"""Everything that `train` can be told; each field is a flag, a TOML key and a Python argument, and its text the help.
+"""Settings of `train`; each field is a flag, a TOML key and a Python argument, and its text the help.
 
 A number left at None, or a word left at "auto", is chosen from the data and the machine, and the choice is printed
 with its reason before training starts (training/plan.py). This module imports no torch.
@@ -16,13 +16,13 @@ from sightsmith.data.settings import SourceOptions
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(SourceOptions, CardSettings):
-    # What to train on
+    # Data
     data: str
-    """Where the pictures are: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""
+    """The pictures: a folder, a table, an archive of arrays, or the name of a known data set (digits)."""
     val_fraction: float = 0.1
-    """Share of the pictures held back to watch training, where the data brings no such split, in (0, 0.5]."""
+    """Share of the pictures for validation, if the data has no such split, in (0, 0.5]."""
     test_fraction: float = 0.2
-    """Share of the pictures held back for the final test, where the data brings no such split, in [0, 0.5]."""
+    """Share of the pictures for the final test, if the data has no such split, in [0, 0.5]."""
     folds: int = 0
     """Cross-validation: cut the data into this many folds (0 = off, else 2…100) and validate on fold `fold`."""
     fold: int = 0
@@ -35,7 +35,7 @@ class TrainSettings(SourceOptions, CardSettings):
     balanced: bool = False
     """Show every class equally often, however many pictures it has."""
 
-    # What to train
+    # Output, net and task
     out: Path | None = None
     """Folder that the bundle is written to; by default runs/NAME after the data, or the next free runs/NAME-2 …."""
     model: str = "auto"
@@ -48,13 +48,13 @@ class TrainSettings(SourceOptions, CardSettings):
     """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained if they are published and
     can be fetched."""
     size: int | None = None
-    """Side of the net's input in pixels, 4…4096; auto: what the net was made for; for a net without such, the
+    """Side of the net's input in pixels, 4…4096; auto: the native size of the net; for a net without one, the
     pictures' own size up to 64, else 224."""
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
-    auto: crop for labels, squash for tags and numbers, to which what lies at the edges belongs."""
+    auto: crop for labels, squash for tags and numbers, which depend on the whole picture."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
-    """Channels of the input. auto: grey where all pictures looked at are grey and the weights are not pretrained."""
+    """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
     # How to train
     epochs: int | None = None
@@ -110,27 +110,27 @@ class TrainSettings(SourceOptions, CardSettings):
     deterministic: bool = False
     """Use only operations that give the same bits every time, some of them slower."""
 
-    # On what
+    # Device
     device: str = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, mps. One that is asked for and absent is an error."""
+    """Device: auto, cpu, cuda, cuda:1, mps. A named device that is absent is an error."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Arithmetic of the net. auto: bf16 (autocast) where the device multiplies it itself, else fp32."""
+    """Arithmetic of the net. auto: bf16 (autocast) if the device multiplies it in hardware, else fp32."""
     threads: int | None = None
     """Threads that compute on a processor, 1…4,096. auto: tried at the start and again when the rate changes, so that
     other processes cost little; a resumed or deterministic training keeps its number."""
     workers: int | None = None
     """Processes that decode pictures, 0…256; auto: half of the cores on a processor, all but one beside an
-    accelerator, none where the pictures are in memory."""
+    accelerator, none if the pictures are in memory."""
     cache: Literal["off", "ram"] = "off"
     """ram: decode every training picture once, a little larger than needed, and keep it in memory if it fits."""
 
-    # What to keep
+    # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
-    """Where curves go besides metrics.csv, which is always written."""
+    """Logger of curves besides metrics.csv, which is always written."""
     witnesses: int = 8
     """Real pictures stored in the bundle with the answers they must give, 1…64."""
     overwrite: bool = False
-    """Replace what stands at `out`."""
+    """Replace an existing bundle at `out`."""
     resume: bool = False
     """Go on from the last checkpoint of an interrupted training into the same `out`."""
 
@@ -145,7 +145,7 @@ class TrainSettings(SourceOptions, CardSettings):
 
     @property
     def bundle_path(self) -> Path:
-        """`out`, once it is known. Raises SettingsError: it was left open, and nobody has chosen a name yet."""
+        """`out`, once it is known. Raises SettingsError: it is None, and no name has been chosen yet."""
         if self.out is None:
             raise SettingsError("train: out must be given here, the folder that the bundle is written to.")
         return Path(self.out)
@@ -158,7 +158,7 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "crop_share", "> 0", self.crop_share == 0
         yield "ema", "< 1", self.ema == 1
         yield "momentum", "< 1", self.momentum == 1
-        yield "nesterov", "off where momentum is 0", self.nesterov and self.momentum == 0
+        yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
         yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
         yield "model", "a name; `models` lists them", not self.model
         yield "freeze_epochs", "less than epochs", self.epochs is not None and self.freeze_epochs >= self.epochs

@@ -1,4 +1,4 @@
-"""Training, as the command line and Python call it: what is wrong with the data is told before torch is imported."""
+"""The verb `train`: errors in the data are found before torch is imported."""
 
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -21,13 +21,13 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
     """Train a classifier and write it as a bundle.
 
     Args:
-        settings: what to train on, what, how, and where to.
+        settings: data, net, hyper-parameters and output folder.
 
     Raises:
-        OutputExistsError: `settings.out` is taken and nobody said that it may go, or a training is running there.
+        OutputExistsError: `settings.out` exists and `overwrite` is false, or a training is running there.
         SettingsError: a setting that the net, the task or the machine cannot follow.
         DataError: the data cannot be used.
-        TrainingError: the loss is not a number, the disk is full, or somebody asked to stop; the work folder
+        TrainingError: the loss is not a number, the disk is full, or it was stopped; the work folder
             `OUT.train` then holds the last good checkpoint, and `resume` goes on from it.
     """
     require_data(settings.data, SourceOptions(format=settings.format))

@@ -50,7 +50,7 @@ def make_loaders(
     vary: bool = True,
     quiet: bool,
 ) -> Loaders:
-    """Make the loaders; what is to be kept in memory is decoded now.
+    """Make the loaders; pictures that are kept in memory are decoded now.
 
     Without `vary` the training pictures come as they are, each once and in order.
 
@@ -149,7 +149,7 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def fast_matmul(device: str) -> Iterator[None]:
-    """Let a GPU use TF32 where arithmetic stays fp32, as long as the block runs."""
+    """Let a GPU use TF32 for fp32 matrix products, as long as the block runs."""
     before = torch.get_float32_matmul_precision()
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
@@ -161,7 +161,7 @@ def fast_matmul(device: str) -> Iterator[None]:
 
 @contextmanager
 def repeatable(wanted: bool) -> Iterator[None]:
-    """Use only operations that give the same bits every time, as long as the block runs, where that is wanted."""
+    """Use only operations that give the same bits every time, as long as the block runs, if wanted."""
     if not wanted:
         yield
         return

@@ -50,18 +50,18 @@ class WorkFolder:
         self._lock: FolderLock | None = None
 
     def take(self, settings: TrainSettings) -> None:
-        """Lock the folder until `close`, and check all that stands there; nothing is changed yet.
+        """Lock the folder until `close`, and check its content; nothing is changed yet.
 
         Raises:
-            OutputExistsError: the bundle exists, or an interrupted training does, and nobody said what to do with it;
-                or what stands there is something else, such as the data; or a training is running there.
+            OutputExistsError: the bundle or an interrupted training exists, and neither resume nor overwrite is set;
+                or the path is something else, such as the data; or a training is running there.
             SettingsError: there is nothing to resume, or it was started with other settings; or `out` is in the data.
         """
         self._check(settings)
         with told(self.path):
             self._lock = self._locked()
         try:
-            self._check(settings)  # again: what was there may have ended or gone meanwhile
+            self._check(settings)  # again: another training may have ended or been deleted meanwhile
             if self.path.exists() and not (settings.resume or settings.overwrite or _is_empty(self.path)):
                 raise OutputExistsError(
                     f"{self.path} holds an interrupted training. --resume goes on with it, --overwrite starts again."
@@ -134,7 +134,7 @@ class WorkFolder:
             )
 
     def recall(self) -> dict[str, Any]:
-        """Return what was chosen when the training that is resumed started; empty for a new one."""
+        """Return the choices of the training that is resumed; empty for a new one."""
         path = self.path / _CHOSEN
         if not path.is_file():
             return {}
@@ -142,7 +142,7 @@ class WorkFolder:
         return stored
 
     def remember(self, chosen: dict[str, Any]) -> None:
-        """Store what was chosen, for `recall`."""
+        """Store the choices, for `recall`."""
         self.write(_CHOSEN, json.dumps(chosen, indent=1))
 
     def write(self, name: str, text: str) -> None:
@@ -161,12 +161,12 @@ class WorkFolder:
         return to_toml(replace(settings, lr=lr, resume=False, overwrite=False))
 
     def checkpoint(self) -> Path | None:
-        """Return the checkpoint to go on from, or None where there is none yet."""
+        """Return the checkpoint to go on from, or None if there is none yet."""
         return self.last if self.last.is_file() else None
 
     @contextmanager
     def gone_on_error(self) -> Iterator[None]:
-        """Delete the folder where an error comes before the first checkpoint, so that the next try may start."""
+        """Delete the folder on an error before the first checkpoint, so that the next try may start."""
         try:
             yield
         except (SightsmithError, KeyboardInterrupt):
@@ -175,12 +175,12 @@ class WorkFolder:
             raise
 
     def remove(self) -> None:
-        """Delete the folder: the bundle holds what is worth keeping."""
+        """Delete the folder once the bundle is written."""
         shutil.rmtree(self.path)
 
 
 def _empty(path: Path) -> None:
-    """Delete what is in a folder; the folder itself stays, because the lock is on it."""
+    """Delete the content of a folder; the folder itself stays, because the lock is on it."""
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
@@ -193,7 +193,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _refuse_overlap(place: Path, settings: TrainSettings) -> None:
-    """Raise where writing at `place` would put a model among the pictures, or pictures among what may be replaced."""
+    """Raise if `place` is inside the training data, or contains it."""
     if (settings.format is None and settings.data.replace("_", "-") in known_names()) or not Path(
         settings.data
     ).exists():
@@ -201,10 +201,10 @@ def _refuse_overlap(place: Path, settings: TrainSettings) -> None:
     data, there = Path(settings.data).resolve(), place.resolve()
     if there in (data, *data.parents):
         raise OutputExistsError(
-            f"{place}: is where the training data {settings.data} lies, and would be replaced. Choose another --out."
+            f"{place}: contains the training data {settings.data}, which would be replaced. Choose another --out."
         )
     if data in there.parents:
         raise SettingsError(
-            f"{place}: lies inside the training data {settings.data}, where the model would be taken for pictures. "
+            f"{place}: is inside the training data {settings.data}: files of the model would be read as pictures. "
             f"Write it beside the data, such as --out {data}-model"
         )

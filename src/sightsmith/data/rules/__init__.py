@@ -1,8 +1,8 @@
-"""One rule of the gate is one file: what it concludes from the scan of the pictures and from what is known of them.
+"""One rule of the gate is one file: its conclusions from the scan of the pictures and the facts of the samples.
 
 A rule's file has:
 
-- `ORDER`: rules run in this order, since what one leaves out the next does not see;
+- `ORDER`: rules run in this order, since later rules do not see samples that earlier ones left out;
 - `find(data, verdict)`: adds problems to the verdict, and leaves samples out of training;
 - optionally `KINDS`: the kinds of answer that it is about; without, it holds for all;
 - optionally `FATAL`: codes of its errors with which training is impossible, and `BAD`: codes of its errors of single

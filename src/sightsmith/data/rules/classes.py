@@ -1,4 +1,4 @@
-"""Classes that cannot be learnt or measured, that are out of balance, or called nearly alike.
+"""Classes that cannot be learnt or measured, that are unbalanced, or have nearly equal names.
 
 Shapes: C classes.
 """

@@ -40,7 +40,7 @@ def find(data: Checked, verdict: Verdict) -> None:
 def _leaks(data: Checked, verdict: Verdict, leaks: list[list[int]]) -> None:
     if leaks:
         message = (
-            f"{many(len(leaks), 'picture lies', 'pictures lie')} in more than one split, so the test would measure "
-            "what was learnt by heart. Training leaves these copies out; delete them from train."
+            f"{many(len(leaks), 'picture is', 'pictures are')} in more than one split, so the test would measure "
+            "memorised pictures. Training leaves these copies out; delete them from train."
         )
         verdict.add(data, "leak", "error", message, leaks, [splits_of(data, group) for group in leaks])

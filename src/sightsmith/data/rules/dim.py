@@ -10,7 +10,7 @@ _DIM = 32  # 16-bit pictures that reach no higher than this in their upper byte 
 
 
 def find(data: Checked, verdict: Verdict) -> None:
-    """Find 16-bit pictures of 10 or 12 bits: of them the upper byte, which is what is seen, holds next to nothing."""
+    """Find 16-bit pictures of 10 or 12 bits: only the upper byte is used, and theirs is nearly empty."""
     scan = data.scan
     deep = [place for place, name in enumerate(scan.mode_names) if "16" in name or name == "I"]
     places = scan.decoded[np.isin(scan.modes[scan.decoded], deep)]

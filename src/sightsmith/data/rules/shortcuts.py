@@ -1,4 +1,4 @@
-"""Does a property of the file, which shows nothing of what is in the picture, tell the class?
+"""Does a property of the file, which is not part of the picture's content, predict the class?
 
 Each property is put into bins, and a class is guessed from the bin: that which is most frequent there once all
 classes weigh the same. The guesses are cross-validated by group. A property is a shortcut if the lower end of the
@@ -28,7 +28,7 @@ _DEVIATIONS = 3.5
 _MARGIN = 0.1
 """Part of the way from chance to certainty that is no matter: classes of one source differ a little in size."""
 _MARGIN_OF_CONTENT = 0.5
-"""For bytes: a busy picture takes more of them, so they tell some classes apart by what the picture shows."""
+"""For bytes: a busy picture takes more of them, so they predict some classes from the content."""
 TOGETHER = "all together"
 
 
@@ -39,7 +39,7 @@ class Property:
     name: str  # for people
     values: NDArray[np.number]  # (N,) numbers, or positions in `names`
     names: tuple[str, ...] = ()  # of the values, or empty for a number
-    by_content: bool = False  # whether what the picture shows changes it, too
+    by_content: bool = False  # whether the content of the picture changes it, too
     unit: str = "{:,.0f} px"  # of a number, with a format for it
 
 
@@ -76,7 +76,7 @@ def find(data: Checked, verdict: Verdict) -> None:
             "warning",
             f"the class can be guessed without looking at the picture, from: {measured}. "
             f"These are mean recalls of the classes; guessing gives {found[0].chance:.0%}. A model may learn this "
-            "instead of what the pictures show, and fail on others. Bring all classes to one size, mode and format "
+            "instead of the content, and fail on other pictures. Bring all classes to one size, mode and format "
             "from the same kind of originals, or collect them the same way; --html shows the classes side by side.",
         )
 

@@ -21,7 +21,7 @@ from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
 
-GENERAL = True  # Any folder may be of this format: it is chosen where no special one fits
+GENERAL = True  # Any folder may be of this format: it is chosen if no special one fits
 
 _ADVICE = (
     "Give each class a folder of its own: {0}/cats/1.jpg, {0}/dogs/2.jpg; or take the labels from the files' names "
@@ -62,7 +62,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
 
 
 def _labelled_by_path(location: str, listing: Listing, options: SourceOptions, label_by: str) -> Source:
-    """Take each picture's label from its path, and its split from the top folder where all are splits."""
+    """Take each picture's label from its path, and its split from the top folder if all are splits."""
     pattern, which = part_pattern("label_by", label_by)
     with_splits = all(split_named(folder.partition("/")[0]) for folder in listing.pictures)
     labelled: list[tuple[str, str, Split | None]] = []
@@ -141,7 +141,7 @@ def _folders(listing: Listing, *, with_splits: bool) -> tuple[dict[str, tuple[Sp
         elif not split:
             strays += [(printable(f"{folder}/{file}"), "") for file in listing.pictures.get(folder, ())]
     message = (
-        f"{many(len(strays), 'picture lies', 'pictures lie')} outside the folders of the splits and cannot be used. "
+        f"{many(len(strays), 'picture is', 'pictures are')} outside the folders of the splits and cannot be used. "
         "Move them into train, val or test, or out of the data."
     )
     return folders, problem_of_each("outside-splits", "error", message, sorted(strays), lost=True)
@@ -149,7 +149,7 @@ def _folders(listing: Listing, *, with_splits: bool) -> tuple[dict[str, tuple[Sp
 
 def _loose(location: str, loose: list[str]) -> tuple[Problem, ...]:
     message = (
-        f"{many(len(loose), 'picture lies', 'pictures lie')} directly in {printable(location)}, with no class. "
+        f"{many(len(loose), 'picture is', 'pictures are')} directly in {printable(location)}, with no class. "
         "Move them into the folder of their class."
     )
     found = [(printable(name), "") for name in sorted(loose, key=natural)]
@@ -161,7 +161,7 @@ def _nested(location: str, names: list[str]) -> tuple[Problem, ...]:
     if len(names) < 2 or len(tops) > 1 or tops <= set(names):
         return ()
     inner = f"{printable(location).rstrip('/')}/{printable(tops.pop())}"
-    message = f"all classes lie below {inner}, which is part of their names. Point at {inner} if that is not meant."
+    message = f"all classes are below {inner}, which is part of their names. Point at {inner} if that is not meant."
     return (Problem(code="nested", severity="warning", message=message),)
 
 
@@ -171,7 +171,7 @@ def _nothing_usable(location: str, listing: Listing, loose: list[str]) -> str:
         tables = sorted(other for other in listing.others if other.lower().endswith((".csv", ".tsv")))
         hint = f" Or point at the table, if it is one: {name}/{tables[0]}." if tables else ""
         return (
-            f"{name}: {many(len(loose), 'picture lies', 'pictures lie')} in no folder, so the classes are unknown. "
+            f"{name}: {many(len(loose), 'picture is', 'pictures are')} in no folder, so the classes are unknown. "
             f"{_ADVICE.format(name)}{hint}"
         )
     if not (listing.others or listing.unsupported):

@@ -74,7 +74,7 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
 
 
 def _check_sizes(file: Path) -> None:
-    """Refuse arrays that claim more bytes than lie in the file: NumPy takes memory for all that a header says.
+    """Refuse arrays that claim more bytes than the file has: NumPy allocates the size in the header.
 
     Raises DataError: such a claim, or a compression that cannot be read within bounds.
     """

@@ -117,7 +117,7 @@ def _lost(code: str, text: str, found: Sequence[tuple[str, str]]) -> tuple[Probl
 
 
 def _target(path: Path, header: Sequence[str], asked: str | None) -> tuple[str, ...] | None:
-    """Return the columns that hold the truth, None if nobody named them."""
+    """Return the columns that hold the truth, None if none were named."""
     if asked is None:
         return None
     columns = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
@@ -151,7 +151,7 @@ def _reader(
 
 
 def _reason(row: Row, extra: Sequence[str], folder: str) -> str | None:
-    """Return the code of what is wrong with a row, None if it can be used."""
+    """Return the code of a row's fault, None if it can be used."""
     name, split = row.get("path", ""), row.get("split", "")
     if any(cell.strip() for cell in extra):
         return "extra-cells"
@@ -201,7 +201,7 @@ def _check_header(path: Path, header: list[str], options: SourceOptions) -> str 
 
 
 def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ...]:
-    """Name the samples without a value in the column of groups; all may be without one that nobody asked for."""
+    """Name the samples without a value in the column of groups; all may be without one unless it was asked for."""
     found = [(sample.key, "") for sample in source.samples if sample.group is None]
     count, total = len(found), len(source.samples)
     if count == total and asked:
@@ -214,6 +214,6 @@ def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ..
     of_all = f"of {total:,} pictures"
     message = (
         f"{many(count, f'{of_all} has', f'{of_all} have')} nothing in the column {column!r}; each counts as a group of "
-        "its own. Fill it in where they belong together."
+        "its own. Fill it in for samples that belong together."
     )
     return problem_of_each("no-group", "warning", message, found)

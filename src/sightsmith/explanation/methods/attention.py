@@ -1,8 +1,8 @@
 """The weights by which a net with attention reads the positions of its feature map, the same for every class.
 
 Paper: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation", EMNLP 2015,
-arXiv:1508.04025. Attention says where a net reads from, not what it concludes there: `class_map` of the same net
-multiplies the weights by what the position says for the class.
+arXiv:1508.04025. Attention shows the positions that a net reads from, not its conclusions: `class_map` of the same net
+multiplies the weights by the evidence of the position for the class.
 Shapes: H W C the input's height, width and channels, h w height and width of the last feature map.
 """
 

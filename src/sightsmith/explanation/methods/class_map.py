@@ -1,6 +1,6 @@
 """The class map that the exported graph gives by itself: no gradients, one pass, any backend.
 
-Each class's evidence at each position of the net's last feature map (class activation, or Recipro-CAM where the head
+Each class's evidence at each position of the net's last feature map (class activation, or Recipro-CAM if the head
 needs the whole map); how a net makes it is in `nets/parts/maps.py`. The service's heat maps are the same.
 
 Papers: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv:1512.04150; Byun and

@@ -1,7 +1,7 @@
 """HiResCAM: the last feature maps times the gradient of the class's score, position by position.
 
 Paper: Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
-networks", 2020, arXiv:2011.08891: map = Σ_d ∂score/∂A[d] · A[d]. Where the head is linear the map's sum is the score
+networks", 2020, arXiv:2011.08891: map = Σ_d ∂score/∂A[d] · A[d]. If the head is linear, the map's sum is the score
 but for the bias, so it shows exactly what the head used. The score is the logit above the mean of all logits.
 Shapes: H W C the input's height, width and channels, D features, h w height and width of the last feature map.
 """

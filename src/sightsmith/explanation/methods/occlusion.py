@@ -3,7 +3,7 @@
 Paper: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
 Deviations: the window has the picture's mean colour instead of grey, it slides by half its side and past the edges
 so that every pixel is hidden equally often, and the fall is that of the kind's strength: for a probability its
-logarithm, which still moves where the model is sure.
+logarithm, which still moves if the model is sure.
 Shapes: P places of the window, H W C the input's height, width and channels.
 """
 

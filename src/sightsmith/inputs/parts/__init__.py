@@ -1,1 +1,1 @@
-"""What several inputs share."""
+"""Code that several inputs share."""

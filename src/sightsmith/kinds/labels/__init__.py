@@ -1,1 +1,1 @@
-"""Labels: which of K names fits an item, with a score for each name and where the evidence lies."""
+"""Labels: one of K names for an item, with a score for each name and a map of the evidence."""

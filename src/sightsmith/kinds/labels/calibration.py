@@ -69,5 +69,5 @@ def brier(probabilities_NK: Floats, targets_N: Integers) -> float:
 
 
 def log_probabilities(probabilities_NK: Floats) -> NDArray[np.float64]:
-    """Return the logarithm of probabilities, floored, to scale by a temperature: softmax ignores what a row shares."""
+    """Return the logarithm of probabilities, floored, as logits that a temperature scales."""
     return np.log(np.maximum(probabilities_NK.astype(np.float64), _TINY))

@@ -1,4 +1,4 @@
-"""What the report draws of a classifier: confusion, reliability, and answering only when sure.
+"""Charts of a classifier: confusion, reliability, and accuracy over coverage.
 
 Shapes: K classes, M bins.
 """

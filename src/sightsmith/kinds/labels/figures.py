@@ -1,4 +1,4 @@
-"""What is measured of a classifier's answers: averages, each class, confusion, and whether the scores can be believed.
+"""Figures of a classifier's answers: averages, each class, confusion, and calibration of the scores.
 
 Shapes: N samples, K classes, T answers kept a sample (the most probable first).
 """
@@ -16,18 +16,18 @@ from sightsmith.kinds.labels.value import METRIC, Labels
 from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
-TOP_KS = (3, 5)  # Top-k accuracies reported where there are more than k classes
+TOP_KS = (3, 5)  # Top-k accuracies reported if there are more than k classes
 KEPT = 5  # Answers kept a sample
 _SIGNIFICANT = 0.05
 _TEST = (
-    "The p-value is of McNemar's test, which looks at the pictures that only one of the two gets right; where "
+    "The p-value is of McNemar's test, which looks at the pictures that only one of the two gets right; if "
     "pictures have groups, whole groups are drawn and their leads' signs are flipped instead."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What the model answered to each sample."""
+    """The answer to each sample."""
 
     targets_N: NDArray[np.int32]  # index of the right class
     top_NT: NDArray[np.int32]  # indices of the most probable classes, best first
@@ -45,7 +45,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFigures:
-    """The figures of one class; None where it has no sample."""
+    """The figures of one class; None if it has no sample."""
 
     name: str
     support: int
@@ -57,7 +57,7 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Answers of like confidence; None where there is none."""
+    """Answers of similar confidence; None if there are none."""
 
     count: int
     confidence: float | None
@@ -72,7 +72,7 @@ class Calibration:
     nll: float  # mean negative log-likelihood, nats
     brier: float  # Brier's score over all classes, 0…2
     bins: tuple[Bin, ...]  # the reliability curve
-    # what these samples' probabilities would have to be scaled by; above 1 the model is too sure of itself. A
+    # temperature that fits these samples best; above 1 the model is overconfident. A
     # diagnosis: scale by a temperature fitted on other samples.
     best_temperature: float
     best_ece: float  # the error after it
@@ -80,7 +80,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is measured besides the averages."""
+    """Figures besides the averages."""
 
     per_class: tuple[ClassFigures, ...]  # figures of each class, in the order of the names
     confusion_KK: NDArray[np.int64]  # rows are targets, columns answers
@@ -142,7 +142,7 @@ def measure_scores(
 
 
 def save(evaluated: Evaluated) -> dict[str, Any]:
-    """Return what the kind adds to evaluation.json; undefined values are null."""
+    """Return the kind's part of evaluation.json; undefined values are null."""
     figures: Figures = evaluated.figures
     return {
         "absent_classes": list(figures.absent),
@@ -183,7 +183,7 @@ def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[lis
 
 
 def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Sequence[str]) -> Rows:
-    """Read back what `to_table` wrote."""
+    """Read back a table of `to_table`."""
     index = {name: at for at, name in enumerate(names)}
     first = header.index("target_score") + 1
     return Rows(
@@ -200,7 +200,7 @@ def compare(
     """Compare two evaluations of the same samples, classes matched by name.
 
     Args:
-        order_N: where each of the first's samples stands in the second.
+        order_N: position of each of the first's samples in the second.
         groups_N: number of the group of each of the first's samples; None for none.
     """
     index = {name: at for at, name in enumerate(first.names)}

@@ -19,7 +19,7 @@ Integers = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerClass:
-    """One-against-the-rest figures of each class, all of shape (K,); NaN where the class has no sample."""
+    """One-against-the-rest figures of each class, all of shape (K,); NaN for a class without a sample."""
 
     precision_K: Floats
     recall_K: Floats
@@ -132,7 +132,7 @@ def _area(scores_N: Floats, positive_N: NDArray[np.bool_]) -> float:
 
 
 def mean_of_present(values_K: Floats) -> float:
-    """Return the mean of the values that are not NaN, or NaN where none is."""
+    """Return the mean of the values that are not NaN, or NaN if all are."""
     present = values_K[~np.isnan(values_K)]
     return float(present.mean()) if len(present) else float("nan")
 

@@ -1,4 +1,4 @@
-"""What may be asked of an answer of labels."""
+"""Options of an answer of labels."""
 
 from dataclasses import dataclass, field
 

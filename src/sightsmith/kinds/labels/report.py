@@ -1,4 +1,4 @@
-"""What the report and the comparison tell of a classifier.
+"""The report and the comparison of classifiers.
 
 Shapes: N samples, K classes.
 """
@@ -67,8 +67,8 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         Tile(name=title, value=share(interval.value), explains=explains, interval=interval)
         for key, title, explains in (
             ("accuracy", "Accuracy", "share of right answers"),
-            ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes, each counting alike"),
-            ("macro_f1", "Macro F1", "mean F1 of the classes, each counting alike"),
+            ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes, equally weighted"),
+            ("macro_f1", "Macro F1", "mean F1 of the classes, equally weighted"),
         )
         if (interval := evaluated.intervals.get(key))
     ]
@@ -92,7 +92,7 @@ def baseline(evaluated: Evaluated) -> tuple[str, float]:
 
 
 def findings(evaluated: Evaluated) -> list[Finding]:
-    """Return what stands out, each by a stated rule."""
+    """Return the findings, each by a stated rule."""
     return [
         *_failures(evaluated),
         *_absent(evaluated),
@@ -155,7 +155,7 @@ def _weakest(evaluated: Evaluated) -> list[Finding]:
     ]
     recall, weakest = min(known, key=lambda pair: pair[0])
     mean = evaluated.overall["balanced_accuracy"] or 0.0
-    if not recall or recall > mean - _WEAK:  # a class that is never recognised is told as a failure
+    if not recall or recall > mean - _WEAK:  # a class that is never recognised is reported as a failure
         return []
     found = f"“{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%})"
     return [Finding(level="warning", text=f"Weakest class: {found}.")]
@@ -197,16 +197,16 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
     figures: Figures = evaluated.figures
     count = len(evaluated.names)
     few = count <= MAX_MATRIX
-    where = "evaluation.json" if kept else "what evaluate --json prints"
+    place = "evaluation.json" if kept else "the output of evaluate --json"
     note = (
         Markup(
-            'A row is what the picture shows, a column what the model said. <span style="color:var(--right)">■</span> '
+            'Rows are the classes of the pictures, columns the answers. <span style="color:var(--right)">■</span> '
             'right, <span style="color:var(--wrong)">■</span> wrong; the stronger, the larger the share of the row '
             "(mistakes on a square-root scale)."
         )
         if few
         else f"{count} classes are too many for a readable matrix; the most frequent confusions are below, and the "
-        f"whole matrix is in {where}."
+        f"whole matrix is in {place}."
     )
     confusions = figures.confusions(_CONFUSIONS if few else 3 * _CONFUSIONS)
     support = _support(figures)
@@ -214,7 +214,7 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
         [Cell(target, "name"), Cell(answer, "name"), Cell(f"{count:,}"), _meter(count / support[target])]
         for target, answer, count in confusions
     ]
-    header = [Cell("Picture shows", ""), Cell("Model said", ""), Cell("Pictures"), Cell("Of the class")]
+    header = [Cell("Picture shows", ""), Cell("Model answered", ""), Cell("Pictures"), Cell("Of the class")]
     chart = [Chart(svg=confusion_chart(figures.confusion_KK, evaluated.names), scrolls=True)] if few else []
     table = (
         Table(title="Most frequent confusions", header=header, rows=rows)
@@ -306,7 +306,7 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
         Pick(
             title="Most confidently wrong",
             explains="Look here first: wrong labels, classes that look alike, or a model that looks at the wrong "
-            "place. The heat maps show what speaks for the answer given and for the right one.",
+            "place. The heat maps show the evidence for the answer given and for the right one.",
             samples_N=in_turn(surest_first[~rows.right_N[surest_first]], groups_N)[:each],
         ),
         Pick(
@@ -316,14 +316,14 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
         ),
         Pick(
             title="Right and surest",
-            explains="The surest of each class in turn: what the model takes the class to be.",
+            explains="The surest of each class in turn: the model's idea of the class.",
             samples_N=in_turn(right, rows.targets_N)[:each],
         ),
     ]
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
-    """Return what is said below the picture of a sample: the answer, and the truth where it is another."""
+    """Return the words below the picture of a sample: the answer, and the truth if it differs."""
     rows: Rows = evaluated.rows
     answer, score = evaluated.names[rows.predicted_N[sample]], share(float(rows.scores_NT[sample, 0]))
     if rows.right_N[sample]:
@@ -335,7 +335,7 @@ def said(evaluated: Evaluated, sample: int) -> list[Piece]:
 def heats(
     answer: Labels, evaluated: Evaluated, sample: int, input_settings: Any, size: tuple[int, int]
 ) -> list[tuple[str, NDArray[np.float32]]]:
-    """Return what to lay over the picture of a sample, (name, (H, W) in 0…1): the evidence for answer and truth."""
+    """Return the heat maps of a sample, (name, (H, W) in 0…1): the evidence for answer and truth."""
     if answer.class_map_Khw is None:
         return []
     rows: Rows = evaluated.rows

@@ -1,4 +1,4 @@
-"""What a confidence threshold buys: answering fewer pictures, and being right more often on those.
+"""The effect of a confidence threshold: fewer answers, of which more are right.
 
 Paper: Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017, arXiv:1705.08500.
 
@@ -17,7 +17,7 @@ GOALS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What answering only at or above each threshold gives, thresholds falling."""
+    """Coverage and accuracy of answers at or above each threshold, thresholds falling."""
 
     threshold_P: Floats  # the least score that is answered
     coverage_P: Floats  # share of samples answered, 0…1, rising

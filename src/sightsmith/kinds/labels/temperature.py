@@ -30,7 +30,7 @@ def fit_temperature(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integ
 
 
 def _smoothed(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer], temperature: float) -> float:
-    """Return the cross entropy where one target in N + 2 is spread over the other classes."""
+    """Return the cross entropy with one target in N + 2 spread over the other classes."""
     logs_NK = _log_softmax(logits_NK, temperature)
     count, classes = logs_NK.shape
     own_N = logs_NK[np.arange(count), targets_N]

@@ -1,11 +1,11 @@
 """How far a metric may be off by the luck of the test set: intervals and paired tests, NumPy only.
 
-An interval is of other pictures drawn like these, from the same classes; where pictures have groups (frames of a
+An interval is of other pictures drawn like these, from the same classes; if pictures have groups (frames of a
 video, pictures of a patient), of other groups. Drawing the test set again with replacement would lose the rare
 classes from many of the draws and take the luck of a class with one group for certainty, so the variance is
-calculated instead: how much each group pulls the metric, squared and summed. What a class alone cannot tell of its
-own spread it borrows from the others, as if one more group (`_PRIOR_GROUPS`) had been seen that is like those of all
-classes. Macro F1 is on average a little smaller on few pictures than on many; the interval makes up for it.
+calculated instead: how much each group pulls the metric, squared and summed. A class
+with few groups borrows from the spread of the others, as if one more group (`_PRIOR_GROUPS`) had been seen that is
+like those of all classes. Macro F1 is on average a little smaller on few pictures than on many; this is corrected.
 
 Sources: Efron, "Nonparametric estimates of standard error", 1981 (the pulls, or infinitesimal jackknife); Liang and
 Zeger, "Longitudinal data analysis using generalized linear models", 1986 (summed by group); Smyth, "Linear models and
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sightsmith.kinds.labels.metrics import Integers
 from sightsmith.kinds.parts.intervals import NORMAL, Interval, student_deviations
 
-_PRIOR_GROUPS = 1.0  # How many groups what all classes have in common counts for, beside the groups of one class
+_PRIOR_GROUPS = 1.0  # Weight, in groups, of the spread common to all classes, beside the groups of one class
 _NOTHING = 1e-12  # Variances below are rounding errors; one wrong answer of a hundred million makes 1e-8
 
 Floats = NDArray[np.float64]
@@ -51,10 +51,10 @@ class _TestSet:
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A metric on a test set, and what is needed to tell how far off it may be."""
+    """A metric on a test set, with the quantities that its uncertainty is computed from."""
 
     value: float  # the metric
-    right_N: Floats  # 1 where the answer is right, else 0; of a difference the second model's less the first's
+    right_N: Floats  # 1 if the answer is right, else 0; of a difference the second model's less the first's
     pull_N: Floats  # how the metric moves with each sample; sums to 0 over each class
     slope_K: Floats  # how the metric moves with the recall of each class
     # by how much the metric is larger on a test set of this size than on endless pictures, on average
@@ -63,7 +63,7 @@ class _Measure:
 
 @dataclass(frozen=True, slots=True)
 class _Spread:
-    """How uncertain the mean of each class is, all (K,): as its own groups show it, and with what others tell."""
+    """How uncertain the mean of each class is, all (K,): from its own groups, and with the spread of the others."""
 
     shown_K: Floats
     variance_K: Floats
@@ -74,7 +74,7 @@ def intervals(predicted_N: Integers, targets_N: Integers, groups_N: Integers | N
     """Return the 95 % intervals of `accuracy`, `balanced_accuracy` and `macro_f1`, each in 0…1.
 
     Args:
-        groups_N: number of each sample's group, every number from 0 on in use; None where each sample stands for
+        groups_N: number of each sample's group, every number from 0 on in use; None if each sample stands for
             itself.
     """
     found = _measures(predicted_N, targets_N, groups_N)
@@ -86,7 +86,7 @@ def differences(
 ) -> dict[str, Interval]:
     """Return second minus first of the same metrics with 95 % intervals, both models answering the same samples.
 
-    The pulls of the two on a sample are subtracted, so what makes it hard for both cancels out. Where no sample tells
+    The pulls of the two on a sample are subtracted, so the difficulty that both share cancels out. If no sample tells
     the models apart, the interval reaches as far as Wilson's of a flawless result.
     """
     seconds = _measures(second_N, targets_N, groups_N)
@@ -131,7 +131,7 @@ def _f1(test: _TestSet, right_N: Floats, answer_N: Integers) -> _Measure:
     classes = len(test.support_K)
     total_K = test.support_K + np.bincount(answer_N, minlength=classes + 1)[:classes]
     f1_K = 2 * np.bincount(test.class_N, right_N) / total_K
-    lost_K = np.append(f1_K / total_K, 0.0)  # what one more answer takes from the class; nothing from an absent one
+    lost_K = np.append(f1_K / total_K, 0.0)  # loss of the class by one more answer; none for an absent class
     pull_N = (2 * right_N / total_K[test.class_N] - lost_K[answer_N]) / classes
     return _Measure(
         float(f1_K.mean()),
@@ -166,7 +166,7 @@ def _spread(test: _TestSet, right_N: Floats) -> _Spread:
     """Return the variance of the mean of each class.
 
     The variance of one group is at most that of one sample, by the class's rate of right answers; which share of it
-    there is, because samples of a group are alike, is told by the groups of all classes together.
+    there is, because samples of a group are alike, is estimated from the groups of all classes together.
     """
     share_P = test.size_P / test.support_K[test.class_P]
     mean_K = test.by_class(right_N)
@@ -190,7 +190,7 @@ def _spread(test: _TestSet, right_N: Floats) -> _Spread:
 def _error(test: _TestSet, one: _Measure) -> tuple[float, float]:
     """Return the variance of a measure and its degrees of freedom.
 
-    What the classes' own spread adds to the squared pulls of the groups is replaced by what `_spread` makes of it. The
+    The part of the squared pulls that the classes' own spread adds is replaced by the estimate of `_spread`. The
     rest is as uncertain as the largest pulls make it: a few large ones among many small (errors are rare) tell little.
     """
     spread = _spread(test, one.right_N)

@@ -1,4 +1,4 @@
-"""What a classifier answers: a score for each class, and where on the picture the evidence for it lies.
+"""The answer of a classifier: a score for each class, and a map of its evidence on the picture.
 
 Shapes: N pictures, K classes, H and W a picture's height and width, h and w those of the class map.
 """
@@ -26,19 +26,19 @@ from sightsmith.kinds.parts.shapes import Shape, draw, to_html
 
 Arrays = Mapping[str, NDArray[Any]]  # Outputs of the graph by name; the first axis is the picture
 
-METRIC = Metric(name="accuracy", title="accuracy")  # What `headline` returns
+METRIC = Metric(name="accuracy", title="accuracy")  # Returned by `headline`
 
 TASK = "classify"  # Learns it unless another task is named
 
-NOUNS = ("class", "classes")  # What the names are of: one, and several
+NOUNS = ("class", "classes")
 
-HUB_TASK = "image-classification"  # What model hubs call the task
+HUB_TASK = "image-classification"  # Name of the task on model hubs
 
 WHOLE = False  # Whether cutting off a part of the picture may change the truth
-EVIDENCE = "class_map"  # The output that shows where the evidence for a class lies
+EVIDENCE = "class_map"  # The output with the evidence for each class at each position
 EVIDENCE_UNIT = "logit of the class above the mean of all classes"
 METHOD = "class_map"  # How answers are explained unless another method is named
-STRENGTH = "log-probability, nats"  # What `strengths_of` returns
+STRENGTH = "log-probability, nats"  # Returned by `strengths_of`
 _TINY = 1e-7
 
 COLUMNS = ("rank", "label", "score")  # Of the rows that `to_rows` gives
@@ -47,7 +47,7 @@ TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"probabilities": 1e-3, "class_map": 1e-2},
     "bf16": {"probabilities": 5e-2, "class_map": 1e-1},
 }
-"""By precision, the largest allowed `differences` of each output from what the trained model gave."""
+"""By precision, the largest allowed `differences` of each output from the trained model's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class Labels:
     Attributes:
         classes: names of the classes, in the order of the scores.
         scores_K: probability of each class, in 0…1, sum 1.
-        class_map_Khw: each class's evidence (logit) at each position of the net's input, or None where not asked for.
+        class_map_Khw: each class's evidence (logit) at each position of the net's input, None if not asked for.
     """
 
     classes: tuple[str, ...]
@@ -113,14 +113,14 @@ class Labels:
         return draw(picture, self.shapes(top))
 
     def shapes(self, top: int = Options.top) -> list[Shape]:
-        """Return what is drawn: a bar for each of the `top` best classes."""
+        """Return a bar for each of the `top` best classes."""
         return [Shape(shape="bar", name=label, text=f"{score:.1%}", share=score) for label, score in self.top(top)]
 
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
         """Say how strongly each pixel of the original picture speaks for a class.
 
-        The evidence is taken relative to the mean of all classes (softmax ignores what they share), and above what
-        all positions give alike; what speaks against the class, and what the net did not see, is 0.
+        The evidence is relative to the mean of all classes (softmax ignores a common offset) and above the minimum of all
+        positions; evidence against the class, and pixels that the net did not see, are 0.
 
         Args:
             class_index: which class, 0…K-1.
@@ -128,7 +128,7 @@ class Labels:
             size: (width, height) of the upright original in pixels.
 
         Returns:
-            (H, W) float32 in 0…1, 1 at the strongest place; all 0 where no place speaks for the class.
+            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if no place speaks for the class.
 
         Raises SettingsError: the prediction has no class map, or there is no such class.
         """
@@ -218,7 +218,7 @@ def truth_text(truth: int, names: Sequence[str]) -> str:
 
 
 def targets(truths: Sequence[int], names: Sequence[str]) -> NDArray[np.int64]:
-    """Return what training learns from N truths: the classes' indices, (N,)."""
+    """Return the targets of training for N truths: the classes' indices, (N,)."""
     return np.array(truths, dtype=np.int64)
 
 
@@ -238,7 +238,7 @@ def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def aspect_of(answer: Labels, name: str | None = None) -> Aspect:
-    """Return what is explained of an answer: the named class, or the best.
+    """Return the aspect of an answer to explain: the named class, or the best.
 
     Raises SettingsError: there is no class of that name.
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 def reach(values_N: NDArray[np.floating], truths_N: NDArray[np.floating], coverage: float) -> float | None:
     """Return half the width of the interval that holds a new truth with at least this probability.
 
-    The probability is over the samples that calibrate as well as the new one, if all are drawn alike.
+    The probability is over the samples that calibrate as well as the new one, if all come from one distribution.
 
     Returns:
         In the unit of the numbers, ≥ 0; None if the samples are too few: below coverage / (1 - coverage).

@@ -1,4 +1,4 @@
-"""What is measured of a regressor's answers: errors, correlation, the prediction interval, and the baseline.
+"""Figures of a regressor's answers: errors, correlation, the prediction interval, and the baseline.
 
 Shapes: N samples, r draws.
 """
@@ -27,15 +27,14 @@ TITLES = {
 _WITH_UNIT = ("mae", "rmse", "mae_of_mean")
 _SPEARMAN_COST = 8
 _EXPLAINS = (
-    "The p-value is of sign flips on each picture's absolute error; where pictures have groups, whole groups are "
-    "flipped."
+    "The p-value is of sign flips on each picture's absolute error; if pictures have groups, whole groups are flipped."
 )
 _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What the model answered to each sample."""
+    """The answer to each sample."""
 
     truths_N: NDArray[np.float64]
     values_N: NDArray[np.float64]
@@ -48,7 +47,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is measured besides the averages."""
+    """Figures besides the averages."""
 
     unit: str
     quantity: str
@@ -124,7 +123,7 @@ def _correlation(first_N: Floats, second_N: Floats, share_rN: Floats) -> Floats:
 
 
 def save(evaluated: Evaluated) -> dict[str, Any]:
-    """Return what the kind adds to evaluation.json."""
+    """Return the kind's part of evaluation.json."""
     return asdict(evaluated.figures)
 
 
@@ -141,7 +140,7 @@ def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[lis
 
 
 def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Sequence[str]) -> Rows:
-    """Read back what `to_table` wrote."""
+    """Read back a table of `to_table`."""
     both = np.array([row[:2] for row in cells], dtype=np.float64)
     return Rows(truths_N=both[:, 0], values_N=both[:, 1])
 
@@ -152,7 +151,7 @@ def compare(
     """Compare two evaluations of the same samples.
 
     Args:
-        order_N: where each of the first's samples stands in the second.
+        order_N: position of each of the first's samples in the second.
         groups_N: number of the group of each of the first's samples; None for none.
     """
     one: Rows = first.rows

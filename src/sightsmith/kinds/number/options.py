@@ -1,4 +1,4 @@
-"""What may be asked of an answer of a number."""
+"""Options of an answer of a number."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What the report and the comparison tell of a regressor.
+"""The report and the comparison of regressors.
 
 Shapes: N samples.
 """
@@ -75,7 +75,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
 
 
 def findings(evaluated: Evaluated) -> list[Finding]:
-    """Return what stands out, each by a stated rule."""
+    """Return the findings, each by a stated rule."""
     figures: Figures = evaluated.figures
     rows: Rows = evaluated.rows
     mae, mean_mae = evaluated.overall["mae"] or 0.0, evaluated.overall["mae_of_mean"] or 0.0
@@ -194,8 +194,8 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
             "Look here first: wrong numbers in the data, or pictures unlike those of the training.",
             off_first[::-1][off_N[off_first[::-1]] > 0],
         ),
-        ("Furthest too low", "What the model misses.", off_first[off_N[off_first] < 0]),
-        ("Nearest to the truth", "What the model is good at.", np.argsort(np.abs(off_N), kind="stable")),
+        ("Furthest too low", "Pictures of which the model misses a part.", off_first[off_N[off_first] < 0]),
+        ("Nearest to the truth", "The easy cases.", np.argsort(np.abs(off_N), kind="stable")),
     )
     return [
         Pick(title=title, explains=explains, samples_N=in_turn(samples_N, groups_N)[:each])
@@ -204,7 +204,7 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
-    """Return what is said below the picture of a sample: the answer, and the truth."""
+    """Return the words below the picture of a sample: the answer, and the truth."""
     figures: Figures = evaluated.figures
     rows: Rows = evaluated.rows
     inside = figures.reach is None or abs(rows.off_N[sample]) <= figures.reach
@@ -219,10 +219,10 @@ def heats(
     input_settings: Any,
     size: tuple[int, int],
 ) -> list[tuple[str, NDArray[np.float32]]]:
-    """Return what to lay over the picture of a sample: what adds to the number."""
+    """Return the heat map of a sample: the contribution of each place to the number."""
     if answer.evidence_hw is None:
         return []
-    return [("what adds", heat_of(answer, Aspect(0, answer.quantity, answer.value), input_settings, size))]
+    return [("contribution", heat_of(answer, Aspect(0, answer.quantity, answer.value), input_settings, size))]
 
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:

@@ -9,7 +9,7 @@ class NumberAnswer(BaseModel):
     value: float = Field(description="The number.")
     low: float | None = Field(description="Lower end of its prediction interval; null if none was calibrated.")
     high: float | None = Field(description="Upper end.")
-    coverage: float | None = Field(description="Share of new pictures whose number lies within, 0…1.")
+    coverage: float | None = Field(description="Share of new pictures whose number is within, 0…1.")
     unit: str = Field(description="Unit of the numbers; empty if none was given.")
 
 

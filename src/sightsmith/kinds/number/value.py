@@ -1,4 +1,4 @@
-"""What a regressor answers: a number with its prediction interval, and where the evidence lies.
+"""The answer of a regressor: a number with its prediction interval, and a map of its evidence.
 
 Shapes: N pictures, h and w the height and width of the evidence.
 """
@@ -52,8 +52,8 @@ class Number:
     Attributes:
         value: the number.
         reach: half the width of its prediction interval; None if none was calibrated.
-        coverage: share of new pictures whose number lies in the interval, 0…1; None if there is none.
-        quantity: what the number is of.
+        coverage: share of new pictures whose number is in the interval, 0…1; None if there is none.
+        quantity: name of the number.
         unit: its unit; empty if none was given.
         scale: standard deviation of the numbers that calibrated.
         evidence_hw: contribution of each position of the net's input, None if not asked for.
@@ -209,7 +209,7 @@ def truth_text(truth: float, names: Sequence[str]) -> str:
 
 
 def targets(truths: Sequence[float], names: Sequence[str]) -> NDArray[np.float32]:
-    """Return what training learns from N truths: the numbers, (N,)."""
+    """Return the targets of training for N truths: the numbers, (N,)."""
     return np.array(truths, dtype=np.float32)
 
 
@@ -218,7 +218,7 @@ def translate(truth: float, names: Sequence[str], model_names: Sequence[str]) ->
 
 
 def spread(truths: Sequence[float | None], details: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
-    """Return in words how the numbers are spread, and how many samples lie in each of some ranges."""
+    """Return range and median of the numbers in words, and the count of samples in each of some ranges."""
     values_N = np.array([truth for truth in truths if truth is not None], dtype=np.float64)
     if not len(values_N):
         return "", []
@@ -241,7 +241,7 @@ def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def aspect_of(answer: Number, name: str | None = None) -> Aspect:
-    """Return what is explained of an answer: its number.
+    """Return the aspect of an answer to explain: its number.
 
     Raises SettingsError: something else is named.
     """
@@ -263,7 +263,7 @@ strengths_of = scores_of
 
 
 def evidence_of(answer: Number, aspect: Aspect) -> NDArray[np.float32]:
-    """Return what each position of the net's input adds to the number, (h, w).
+    """Return the contribution of each position of the net's input to the number, (h, w).
 
     Raises SettingsError: the answer has no evidence.
     """

@@ -1,1 +1,1 @@
-"""What several kinds of answer share: intervals, sections of a report, charts."""
+"""Code that several kinds of answer share: intervals, sections of a report, charts."""

@@ -1,4 +1,4 @@
-"""What can be explained of an answer: one of the things that it tells apart."""
+"""The part of an answer that is explained, such as one of its labels."""
 
 from dataclasses import dataclass
 
@@ -8,5 +8,5 @@ class Aspect:
     """One thing that an answer tells, such as one of its labels."""
 
     index: int  # its place among the names
-    name: str  # what it is called
-    score: float  # what the answer gives it, higher is surer
+    name: str
+    score: float  # in the answer; higher is surer

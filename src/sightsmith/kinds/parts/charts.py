@@ -31,7 +31,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Where a chart's plot lies in its drawing, and the ranges of its axes."""
+    """The place of a chart's plot in its drawing, and the ranges of its axes."""
 
     left: float
     top: float
@@ -64,7 +64,7 @@ def standalone(drawing: Markup) -> str:
 
 
 def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:
-    """Cut a long name in the middle, where names of a kind differ least."""
+    """Cut a long name in the middle: names of a kind differ most at their ends."""
     if len(name) <= letters:
         return name
     tail = (letters - 1) // 2

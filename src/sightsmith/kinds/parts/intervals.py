@@ -12,7 +12,7 @@ _STUDENT = (1.0, 0.49928670, -0.01818335, -0.43144554, 0.39122502, -0.11580944)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and the range that should hold, 95 times of 100, what it would be on endless pictures of the kind."""
+    """A value and its 95 % confidence interval."""
 
     value: float
     low: float

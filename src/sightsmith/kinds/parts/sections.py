@@ -1,4 +1,4 @@
-"""What a kind of answer tells in the report of an evaluation; one template draws it for every kind."""
+"""Records of which a kind of answer composes its part of a report; one template draws them for every kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ LEVELS = ("error", "warning", "note")
 
 
 class Evaluated(Protocol):
-    """What an evaluation knows, whatever the kind of answer.
+    """The interface of an evaluation of any kind of answer.
 
     Attributes:
-        names: of what the model tells apart, in the order of the indices.
+        names: of the classes or tags, in the order of the indices.
         counts: `evaluated` samples, and their `groups` if they have any.
         groups: name of each sample's group, or None.
-        overall: metrics by name; None where undefined.
+        overall: metrics by name; None if undefined.
         intervals: 95 % intervals of some of them.
-        figures: what else the kind measured.
+        figures: further figures of the kind.
         rows: the kind's record of each answer beside its truth.
     """
 
@@ -43,7 +43,7 @@ class Evaluated(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a kind measured on N answers: as in `Evaluated`."""
+    """The measurements of a kind on N answers: as in `Evaluated`."""
 
     overall: Mapping[str, float | None]
     intervals: Mapping[str, Interval]
@@ -58,13 +58,13 @@ class Paired:
     metrics: Mapping[str, Interval]  # the model's value minus the other's, with 95 % intervals
     p_value: float  # exact two-sided p-value of an equal headline metric
     test: str  # name of the test that gave it
-    explains: str  # what the test looks at, in a sentence
+    explains: str  # a sentence that explains the test
     verdict: Literal["no difference shown", "better", "worse"]  # of the headline metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One sentence, and how much harm lies in not knowing it."""
+    """One sentence with its severity."""
 
     level: Literal["note", "warning", "error"]
     text: str
@@ -85,9 +85,9 @@ class Tile:
 class Cell:
     """A cell of a table."""
 
-    text: str  # what it shows
+    text: str
     css: str = "n"  # its class: `name` for words, `n` for numbers
-    value: float | str | None = None  # what the table is sorted by; None for the text
+    value: float | str | None = None  # key for sorting; None for the text
     share: float | None = None  # draws a bar of this length, in 0…1
 
 
@@ -141,7 +141,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some words of what is said below a picture; `mark` is `yes`, `no` or `bold`."""
+    """Some words below a picture; `mark` is `yes`, `no` or `bold`."""
 
     text: str
     mark: str = ""

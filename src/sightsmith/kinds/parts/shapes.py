@@ -1,4 +1,4 @@
-"""What is drawn of an answer beside its picture: one renderer here, and one in the service's page, for every kind."""
+"""Drawings of an answer beside its picture: one renderer here, and one in the service's page, for every kind."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ class Shape:
     """One thing to draw."""
 
     shape: Literal["bar", "text"]  # `bar`: a name, a bar and a number; `text`: a name and words
-    name: str  # what it is of
+    name: str
     text: str  # the number or the words
     share: float | None = None  # length of the bar in 0…1; None for text
     mark: float | None = None  # place of a tick on the bar in 0…1, such as a threshold
@@ -36,7 +36,7 @@ _BAR = Markup('<div style="background:#e9ecef;width:160px"><div style="backgroun
 
 
 def to_html(shapes: Sequence[Shape]) -> str:
-    """Return the shapes as a table for a notebook; pale bars are of what does not belong to the answer."""
+    """Return the shapes as a table for a notebook; pale bars do not belong to the answer."""
     rows = [
         Markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>").format(
             shape.name,

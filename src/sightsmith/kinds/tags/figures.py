@@ -1,4 +1,4 @@
-"""What is measured of a tagger's answers: average precision, F1 at the thresholds, each tag, and the baselines.
+"""Figures of a tagger's answers: average precision, F1 at the thresholds, each tag, and the baselines.
 
 Shapes: N samples, K tags, r draws.
 """
@@ -21,7 +21,7 @@ from sightsmith.kinds.tags.value import METRIC, Tags, targets, truth_text
 
 _COST = 12  # Operations of one tag and sample in a draw
 _EXPLAINS = (
-    "The p-value is of sign flips on the mean precision with which each picture's tags are ranked above others; where "
+    "The p-value is of sign flips on the mean precision with which each picture's tags are ranked above others; if "
     "pictures have groups, whole groups are flipped."
 )
 _SIGNIFICANT = 0.05
@@ -29,7 +29,7 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What the model answered to each sample."""
+    """The answer to each sample."""
 
     targets_NK: NDArray[np.float32]  # 1, 0, or NaN for unknown
     scores_NK: NDArray[np.float32]
@@ -52,7 +52,7 @@ class TagFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is measured besides the averages."""
+    """Figures besides the averages."""
 
     per_tag: tuple[TagFigures, ...]  # in the order of the names
     frequent: tuple[str, ...]  # the tags whose constant answer has the best micro F1: the baseline
@@ -81,7 +81,7 @@ def measure(
 def _values(
     scores_NK: NDArray[np.floating], targets_NK: NDArray[np.floating], thresholds_K: Floats
 ) -> bootstrap.Values:
-    """Return a function from weights to every average: `map_gain` is what mAP is above that of constant scores."""
+    """Return a function from weights to every average: `map_gain` is mAP minus that of constant scores."""
     present_NK = scores_NK >= thresholds_K.astype(scores_NK.dtype)
 
     def values(weights_rN: Floats) -> dict[str, Floats]:
@@ -143,7 +143,7 @@ def _most_frequent(positives_K: Floats, known_K: NDArray[np.integer], names: Seq
 
 
 def save(evaluated: Evaluated) -> dict[str, Any]:
-    """Return what the kind adds to evaluation.json; undefined values are null."""
+    """Return the kind's part of evaluation.json; undefined values are null."""
     figures: Figures = evaluated.figures
     return {**asdict(figures), "per_tag": [asdict(one) for one in figures.per_tag]}
 
@@ -177,7 +177,7 @@ def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[lis
 
 
 def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Sequence[str]) -> Rows:
-    """Read back what `to_table` wrote."""
+    """Read back a table of `to_table`."""
     index_of = {name: at for at, name in enumerate(names)}
     targets_NK = np.zeros((len(cells), len(names)), dtype=np.float32)
     for target_K, row in zip(targets_NK, cells, strict=True):
@@ -193,7 +193,7 @@ def compare(
     """Compare two evaluations of the same samples, tags matched by name.
 
     Args:
-        order_N: where each of the first's samples stands in the second.
+        order_N: position of each of the first's samples in the second.
         groups_N: number of the group of each of the first's samples; None for none.
     """
     place = {name: at for at, name in enumerate(second.names)}

@@ -25,7 +25,7 @@ def average_precision(scores_N: Floats, targets_N: Floats, weights_rN: NDArray[n
     weights_rN = weights_rN[:, known_N][:, order]
     if not len(sorted_N):
         return np.full(len(weights_rN), np.nan)
-    last_N = np.searchsorted(-sorted_N, -sorted_N, side="right") - 1  # where the samples of each score end
+    last_N = np.searchsorted(-sorted_N, -sorted_N, side="right") - 1  # index of the last sample of each score
     found_rN = np.cumsum(weights_rN * hits_N, axis=1)
     taken_rN = np.cumsum(weights_rN, axis=1)
     precision_rN = (found_rN / np.maximum(taken_rN, 1e-12))[:, last_N]
@@ -96,7 +96,7 @@ def best_thresholds(scores_NK: Floats, targets_NK: Floats, min_precision: float 
         min_precision: 0 takes the threshold with the best F1; else the lowest with at least this precision, and 1
             (which no score reaches) if none has it.
 
-    A tag without a positive sample gets 0.5. Thresholds lie midway between two neighbouring scores.
+    A tag without a positive sample gets 0.5. Thresholds are midway between two neighbouring scores.
     """
     return np.array(
         [_best_threshold(scores_NK[:, k], targets_NK[:, k], min_precision) for k in range(scores_NK.shape[1])]

@@ -1,4 +1,4 @@
-"""What may be asked of an answer of tags."""
+"""Options of an answer of tags."""
 
 from dataclasses import dataclass
 

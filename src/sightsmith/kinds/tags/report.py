@@ -1,4 +1,4 @@
-"""What the report and the comparison tell of a tagger.
+"""The report and the comparison of taggers.
 
 Shapes: N samples, K tags.
 """
@@ -63,7 +63,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
     """Return the headline figures."""
     shown = (
         ("map", "mAP", "mean over tags of the average precision"),
-        ("macro_f1", "Macro F1", "mean F1 of the tags at their thresholds, each counting alike"),
+        ("macro_f1", "Macro F1", "mean F1 of the tags at their thresholds, equally weighted"),
         ("micro_f1", "Micro F1", "F1 of all answers together at the thresholds"),
         ("micro_precision", "Precision", "share of the answered tags that are right"),
         ("micro_recall", "Recall", "share of the pictures' tags that are answered"),
@@ -75,7 +75,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
 
 
 def findings(evaluated: Evaluated) -> list[Finding]:
-    """Return what stands out, each by a stated rule."""
+    """Return the findings, each by a stated rule."""
     figures: Figures = evaluated.figures
     found = []
     gain = evaluated.intervals.get("map_gain")
@@ -210,7 +210,7 @@ def _falling(values_N: NDArray[np.floating]) -> NDArray[Any]:
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
-    """Return what is said below the picture of a sample: answered tags, right or wrong, then missed ones."""
+    """Return the words below the picture of a sample: its answered tags, right or wrong, then missed ones."""
     rows: Rows = evaluated.rows
     scores_K, target_K = rows.scores_NK[sample], rows.targets_NK[sample]
     pieces: list[Piece] = []
@@ -227,7 +227,7 @@ def said(evaluated: Evaluated, sample: int) -> list[Piece]:
 def heats(
     answer: Tags, evaluated: Evaluated, sample: int, input_settings: Any, size: tuple[int, int]
 ) -> list[tuple[str, NDArray[np.float32]]]:
-    """Return what to lay over the picture of a sample: the evidence for its most wrong tag, else for the surest."""
+    """Return the heat map of a sample: the evidence for its most wrong tag, else for the surest."""
     if answer.class_map_Khw is None:
         return []
     target_K = evaluated.rows.targets_NK[sample]

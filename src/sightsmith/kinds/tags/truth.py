@@ -1,4 +1,4 @@
-"""What is true of a picture: which tags it has, and of which nobody said."""
+"""The truth of a picture: its tags, and those of which it is unknown."""
 
 from dataclasses import dataclass
 

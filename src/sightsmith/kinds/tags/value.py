@@ -1,4 +1,4 @@
-"""What a tagger answers: a score for each tag, the threshold that it must reach, and where the evidence lies.
+"""The answer of a tagger: a score for each tag, its threshold, and a map of its evidence.
 
 Shapes: N pictures, K tags, h and w the height and width of the class map.
 """
@@ -251,7 +251,7 @@ def truth_text(truth: Tagged, names: Sequence[str]) -> str:
 
 
 def targets(truths: Sequence[Tagged], names: Sequence[str]) -> NDArray[np.float32]:
-    """Return what training learns from N truths, (N, K): 1 for present, 0 for absent, NaN for unknown."""
+    """Return the targets of training for N truths, (N, K): 1 for present, 0 for absent, NaN for unknown."""
     targets_NK = np.zeros((len(truths), len(names)), dtype=np.float32)
     for target_K, truth in zip(targets_NK, truths, strict=True):
         target_K[list(truth.present)] = 1
@@ -280,7 +280,7 @@ def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def aspect_of(answer: Tags, name: str | None = None) -> Aspect:
-    """Return what is explained of an answer: the named tag, or the surest.
+    """Return the aspect of an answer to explain: the named tag, or the surest.
 
     Raises SettingsError: there is no tag of that name.
     """

@@ -1,7 +1,7 @@
 """Every classification net of timm (PyTorch Image Models) by its own name, such as `vit_tiny_patch16_224`.
 
 Library: Wightman, https://github.com/huggingface/pytorch-image-models, Apache-2.0; the licence of published weights is
-that of their configuration. Nets and weights load on first use; what a class map is made of is in
+that of their configuration. Nets and weights load on first use; class maps are made in
 `nets/parts/timm_net.py`.
 """
 
@@ -64,7 +64,7 @@ def knows(name: str) -> bool:
 
 
 def describe(name: str, *, count: bool = False) -> NetInfo:
-    """Tell what is known of a net; `count` builds it (without memory for its weights) to count the parameters."""
+    """Describe a net; `count` builds it (without memory for its weights) to count the parameters."""
     name = _bare(name)
     config = _config(name)
     architecture = name.partition(".")[0]

@@ -4,19 +4,19 @@ from sightsmith.core.errors import SettingsError
 
 
 def at_least(name: str, value: int, least: int) -> None:
-    """Raise SettingsError where `value` is below `least`."""
+    """Raise SettingsError if `value` is below `least`."""
     if value < least:
         raise SettingsError(f"{name} must be ≥ {least}, got {value!r}")
 
 
 def between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> None:
-    """Raise SettingsError where `value` is outside [low, high)."""
+    """Raise SettingsError if `value` is outside [low, high)."""
     if not low <= value < high:
         raise SettingsError(f"{name} must be in [{low:g}, {high:g}), got {value!r}")
 
 
 def smallest_input(net: str, smallest: int, height: int, width: int) -> None:
-    """Raise SettingsError where a side of the input is below what the net can take."""
+    """Raise SettingsError if a side of the input is too small for the net."""
     if min(height, width) < smallest:
         raise SettingsError(
             f"{net} needs inputs of at least {smallest}×{smallest} pixels, got {width}×{height}. "

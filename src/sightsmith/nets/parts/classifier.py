@@ -1,4 +1,4 @@
-"""The base of every net that classifies: one picture in, one logit a class out, and where the evidence lies.
+"""The base of every net that classifies: from a picture to a logit for each class, and a map of its evidence.
 
 Shapes: B batch, C channels, H W height and width of the input, D features, h w height and width of the last feature
 map, K classes.
@@ -61,7 +61,7 @@ class ClassifierNet(nn.Module):
         return self
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the head: what fine-tuning trains while the backbone is frozen."""
+        """Yield the parameters of the head, which fine-tuning trains while the backbone is frozen."""
         names = self.head_parts()
         return (parameter for name, parameter in self.named_parameters() if _is_in(name, names))
 

@@ -14,12 +14,12 @@ _PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 
 
 def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
-    """Return the weights file of a Hugging Face repository, fetching it where it is not in the cache.
+    """Return the weights file of a Hugging Face repository, fetching it if it is not in the cache.
 
     Args:
         net: the net's name, for messages.
         repository: such as `timm/resnet18.a1_in1k`.
-        filename: of the file; the usual names are tried where it is None.
+        filename: of the file; the usual names are tried if it is None.
 
     Raises DataError: it cannot be fetched.
     """
@@ -45,7 +45,7 @@ def _from_hub(repository: str, filename: str) -> Path:
 
 
 def fetch_url(net: str, url: str) -> Path:
-    """Return the file behind an address, fetching it into torch's cache where it is not there.
+    """Return the file behind an address, fetching it into torch's cache if it is missing.
 
     Raises DataError: it cannot be fetched.
     """

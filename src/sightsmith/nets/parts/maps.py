@@ -1,4 +1,4 @@
-"""Where a class's evidence lies: three ways to get a class map without gradients, each a part of an exported graph.
+"""Three ways to get a class map without gradients, each a part of an exported graph.
 
 Shapes: B batch, D features, h w height and width of the feature map, K classes, E units of a dense layer.
 """
@@ -50,7 +50,7 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
 
 
 def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> Tensor:
-    """Compute what `by_masking` does where the head opens with a dense layer over the flattened map, h·w times faster.
+    """As `by_masking`, for a head that begins with a dense layer over the flattened map, h·w times faster.
 
     A dense layer is linear, so its answer to a masked map is the masked sum of each position's own share: one
     product for the shares, one 3×3 convolution for the sums.

@@ -1,4 +1,4 @@
-"""What is known of a net before it is built, and of its weights once it is."""
+"""Records of a net before it is built, and of its weights afterwards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,8 +14,8 @@ class SettingInfo:
     """One setting of a net."""
 
     name: str  # its key
-    default: Any  # the value it has where none is given
-    help: str  # what it does, in a sentence
+    default: Any
+    help: str  # its effect, in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +28,34 @@ class NativeInput:
     std: tuple[float, ...]  # of each channel, pixels scaled to 0…1
     crop_fraction: float  # the share of the largest fitting box that is kept, in (0, 1]
     interpolation: str  # "bilinear" or "bicubic"
-    fixed: bool = False  # the net must be built for one size (it is for any size where false)
+    fixed: bool = False  # whether the net must be built for one size; else it takes any
 
 
 @dataclass(frozen=True, slots=True)
 class NetInfo:
-    """What is known of a net by its name."""
+    """Facts of a net by its name."""
 
-    name: str  # what `build_net` takes
+    name: str  # argument of `build_net`
     library: str  # "sightsmith", or the library of published nets that it comes from
-    paper: str  # the paper, as a title or an arXiv number; empty where the library names none
+    paper: str  # the paper, as a title or an arXiv number; empty if the library names none
     licence: str  # of the code
-    settings: tuple[SettingInfo, ...] = ()  # what can be set
+    settings: tuple[SettingInfo, ...] = ()
     native: NativeInput | None = None  # the input of its published weights, None for a net without
-    # published weights by name with their licence, best first; empty where there are none
+    # published weights by name with their licence, best first; empty if there are none
     pretrained: tuple[tuple[str, str], ...] = ()
-    # how many, with the published number of classes (our own nets: 10 classes of 32×32 RGB); None in a listing, where
+    # with the published number of classes (our own nets: 10 classes of 32×32 RGB); None in a listing, in which
     # nothing is built
     parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsRecord:
-    """Where the weights that training starts from come from."""
+    """Origin of the weights that training starts from."""
 
     origin: str  # "none" (random), a published name such as `timm/resnet18.a1_in1k`, or the file's name
-    licence: str  # of the weights; "not stated" where nobody says, "none" for random ones
+    licence: str  # of the weights; "not stated" if unknown, "none" for random weights
     sha256: str = ""  # of the file, in hexadecimal; empty for random ones
-    notes: tuple[str, ...] = ()  # what was left out or adapted, in sentences for people; nothing is dropped silently
+    notes: tuple[str, ...] = ()  # weights left out or adapted, in sentences; nothing is dropped silently
     new_head: bool = True  # whether the classifier starts from random numbers
 
 
@@ -64,15 +64,15 @@ RANDOM_WEIGHTS = WeightsRecord(origin="none", licence="none")  # The record of a
 
 @dataclass(frozen=True, slots=True)
 class BuiltNet:
-    """A net, and what its bundle needs to know of it."""
+    """A net with the facts that its bundle records."""
 
     module: ClassifierNet  # the net itself, in training mode
-    name: str  # what rebuilds it
+    name: str  # rebuilds it, with `settings`
     # all its settings; with these, the same sizes and `weights="none"` an identical module is built
     settings: Mapping[str, Any]
     paper: str  # the paper it implements
     licence: str  # of the code
-    weights: WeightsRecord  # where its weights come from
+    weights: WeightsRecord  # origin of its weights
     native: NativeInput | None = None  # the input that its published weights expect, None for a net without
 
 

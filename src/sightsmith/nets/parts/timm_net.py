@@ -1,6 +1,6 @@
 """A net of timm (https://github.com/huggingface/pytorch-image-models, Apache-2.0) with a class map.
 
-The class map depends on what a net's last features are (shapes: B batch, D features, T tokens, P prefix tokens):
+The class map depends on the form of a net's last features (shapes: B batch, D features, T tokens, P prefix tokens):
 
 - a map, (B, D, h, w) or (B, h, w, D): the head applied at every position;
 - tokens, (B, P + h·w, D): the head applied to every patch token, as if the whole picture were that patch;
@@ -21,12 +21,12 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.maps import by_masking, by_occlusion, by_position
 
 CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError)
-"""What timm's nets raise for an input that they cannot take."""
+"""Exceptions of timm's nets for an input that they cannot take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a net's last features are, and how its class map is made of them."""
+    """The form of a net's last features, and how its class map is made of them."""
 
     # "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture)
     method: Literal["position", "masking", "occlusion"]
@@ -61,7 +61,7 @@ class TimmNet(ClassifierNet):
         return method(self._classify_map, self.as_map(features))
 
     def attention(self, images_BCHW: Tensor) -> Tensor | None:
-        """Return what the class token of a vision transformer attends to in the last block, (B, h, w).
+        """Return the attention of a vision transformer's class token in the last block, (B, h, w).
 
         The mean over the heads, of the patches alone, made to sum to 1. None for nets without a class token or with
         another form of attention.
@@ -121,7 +121,7 @@ def _class_attention(attention: Any, tokens_BTD: Tensor) -> Tensor:
 
 
 def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
-    """Run the net once on an empty picture to learn what its features are and which class map they allow."""
+    """Run the net once on an empty picture to find the form of its features and the class map they allow."""
     _check_patches(net, height, width)
     training = net.training
     net.eval()
@@ -180,7 +180,7 @@ def _shape(net: Any, features: Any, height: int, width: int) -> Layout | None:
 
 
 def _grid(patches: int, height: int, width: int) -> tuple[int, int] | None:
-    """Return the rows and columns of that many square patches over a picture, None where they do not fit."""
+    """Return the rows and columns of that many square patches over a picture, None if they do not fit."""
     if patches < 1:
         return None
     rows = round(math.sqrt(patches * height / width))

@@ -21,7 +21,7 @@ from sightsmith.nets.parts.records import WeightsRecord
 
 State = dict[str, Tensor]
 Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
-"""What a library does to a foreign state before it must fit: renaming, resizing; with notes on what it did."""
+"""Adapts a foreign state before it must fit (renaming, resizing), and returns notes on its changes."""
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
@@ -32,11 +32,11 @@ _SHOWN = 4
 def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
     """Load a file's weights into a net.
 
-    The classifier is left as it is where the file's has another number of classes; the record says so.
+    The head keeps its random weights if the file's has another number of classes; the record says so.
 
     Args:
         net: the net's name, for messages.
-        adapt: what to do to a state that does not fit as it is.
+        adapt: changes a state that does not fit.
 
     Raises:
         SettingsError: there is no such file, or its suffix is unknown.
@@ -98,7 +98,7 @@ def _read_torch(path: Path) -> State:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()[-1]
         raise DataError(
             f"{path}: cannot be read as tensors alone, and code in a weights file is never run ({reason}). "
-            "Where it was made, save `model.state_dict()` with safetensors."
+            "On the machine that made it, save `model.state_dict()` with safetensors."
         ) from None
     except (RuntimeError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a whole torch file ({error}). Copy or download it again.") from None

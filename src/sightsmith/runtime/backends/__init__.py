@@ -2,11 +2,11 @@
 
 A backend's file has:
 
-- `RANK`: the lower, the sooner it is picked where several can run;
+- `RANK`: the lower, the sooner it is picked if several can run;
 - `EXPORTED`: whether it needs files of its own in the bundle (`compile` makes them), or runs from the weights;
 - `missing() -> str | None`: why it cannot run here and what to install, or None;
-- `precisions() -> tuple[str, ...]`: what it computes in on this machine, best first;
-- `compile(onnx_file, folder)`: from an exported graph, named as the file is, to its own files, where `EXPORTED`;
+- `precisions() -> tuple[str, ...]`: of this machine, best first;
+- `compile(onnx_file, folder)`: from an exported graph, named as the file is, to its own files, if `EXPORTED`;
 - `load(bundle, folder, graph, precision, threads) -> Session`: `folder` holds its files, `graph` is the graph's name;
   threads 0 is as many as are usable.
 

@@ -48,7 +48,7 @@ def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int)
     options.log_severity_level = 3
     # threads that wait by spinning take the cores that decode the next pictures
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Weights above 2 GB lie in a file of their own, which is found by the path of the graph.
+    # Weights above 2 GB are in a file of their own, which is found by the path of the graph.
     file = folder / f"{graph}.onnx"
     large = file.with_name(f"{file.name}.data").exists()
     content = str(file) if large else bundle.content(file)
@@ -71,7 +71,7 @@ class OnnxSession(Session):
         self._options.only_execute_path_to_fetches = True
 
     def describe(self) -> str:
-        """Say which ONNX Runtime computes, in what, on how many threads."""
+        """Name the version of ONNX Runtime, the precision and the threads."""
         threads = self._loaded.get_session_options().intra_op_num_threads
         return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {many(threads, 'thread')}"
 

@@ -40,7 +40,7 @@ def missing() -> str | None:
 
 
 def precisions() -> tuple[str, ...]:
-    """Return bf16 first where the processor multiplies it (AMX or AVX512-BF16: 2 to 5 times faster), else fp32."""
+    """Return bf16 first if the processor multiplies it (AMX or AVX512-BF16: 2 to 5 times faster), else fp32."""
     return ("bf16", "fp32") if this_machine().bf16 else ("fp32",)
 
 
@@ -87,7 +87,7 @@ class OpenVinoSession(Session):
         self._lock = threading.Lock()
 
     def describe(self) -> str:
-        """Say which OpenVINO computes, in what, on how many threads."""
+        """Name the version of OpenVINO, the precision and the threads."""
         version = _openvino().__version__.split("-")[0]
         return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 

@@ -18,7 +18,7 @@ def missing() -> str | None:
 
 
 def precisions() -> tuple[str, ...]:
-    """Return bf16 first where the processor or the graphics card multiplies it, else fp32."""
+    """Return bf16 first if the processor or the graphics card multiplies it, else fp32."""
     from sightsmith.runtime.torch_session import graphics_bf16
 
     return ("bf16", "fp32") if this_machine().bf16 or graphics_bf16() else ("fp32",)

@@ -3,7 +3,7 @@
 A program's file has:
 
 - `step(sessions, feeds, outputs, state) -> (arrays, state)`: one answer to a batch; `state` is None at the start, and
-  what a program that goes on (a stream of frames, the steps of a sampler) hands to its next step;
+  the state that a program with several steps (a stream of frames, a sampler) hands to its next step;
 - `stream(sessions, batches, outputs)`: answers to many batches, in order, none of which depends on another.
 
 `sessions` are the bundle's graphs by name, loaded in one backend.

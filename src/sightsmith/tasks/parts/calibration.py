@@ -1,4 +1,4 @@
-"""What a task asks of the calibration that follows training."""
+"""Settings of the calibration that follows training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

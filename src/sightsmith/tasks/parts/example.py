@@ -10,9 +10,9 @@ from sightsmith.tasks.parts.learner import Batch, Facts
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What it takes to build a small learner, and a batch for it."""
+    """The parts of a small learner, and a batch for it."""
 
     nets: dict[str, nn.Module]  # small nets by role
     facts: Facts  # of the data
     settings: Any  # of the task, with nothing random in them, so that one batch can be learned by heart
-    batch: Batch  # what the training loader gives
+    batch: Batch  # as the training loader gives it

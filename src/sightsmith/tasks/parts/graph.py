@@ -16,7 +16,7 @@ MAP = "class_map"
 
 
 def sizes(outputs: int, input_settings: Preprocessing) -> dict[str, Any]:
-    """Return what a net of the family `classifier` must be built for."""
+    """Return the sizes of a net of the family `classifier`, as arguments of `build_net`."""
     height, width, channels = input_settings.shape
     return {"channels": channels, "classes": outputs, "height": height, "width": width}
 
@@ -26,8 +26,8 @@ class PictureGraph(nn.Module):
 
     Args:
         outputs: which to compute; `class_map` among them or not.
-        finish: what the net's answers go through.
-        map_scale: what the map is multiplied by.
+        finish: a module that the net's answers go through.
+        map_scale: factor of the map.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What learns: the nets of a task by role, and how they learn. Training owns the loops."""
+"""A learner: the nets of a task by role, and how they learn. Training owns the loops."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Batch = tuple[Feeds, Tensor]  # Inputs and their targets, first axis B
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a learner may know of the training data."""
+    """Facts of the training data for a learner."""
 
-    names: tuple[str, ...]  # what the kind of answer tells apart, in the order of the outputs
+    names: tuple[str, ...]  # of the classes or tags, in the order of the outputs
     input_settings: Any  # how an item becomes the net's input
     targets: NDArray[Any] | None = None  # the targets of the training items; None for a net that only answers
 
@@ -40,11 +40,11 @@ class Learner(nn.Module):
 
     @property
     def graph_settings(self) -> dict[str, Any]:
-        """What the exported graph must know besides the nets, such as the scale of its answers; kept in the bundle."""
+        """Settings of the exported graph, such as the scale of its answers; kept in the bundle."""
         return {}
 
     def answer(self, feeds: Feeds) -> Tensor:
-        """Return the first output of the graph, first axis B: what validation measures."""
+        """Return the first output of the graph, first axis B, which validation measures."""
         raise NotImplementedError
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:
@@ -59,7 +59,7 @@ class Learner(nn.Module):
         return [self.nets[role] for role in self.OPTIMISERS[optimiser]]
 
     def head_parameters(self, optimiser: str) -> Iterator[nn.Parameter]:
-        """Yield the parameters that depend on the names: what fine-tuning trains while the rest is frozen."""
+        """Yield the parameters of the heads, which fine-tuning trains while the rest is frozen."""
         for net in self.nets_of(optimiser):
             if isinstance(net, ClassifierNet):
                 yield from net.head_parameters()

@@ -17,12 +17,12 @@ class Mixed:
     """A batch, each picture mixed with a partner."""
 
     images_BCHW: Tensor  # the mixed pictures
-    partner_B: Tensor | None = None  # index of each picture's partner in the batch; None where nothing was mixed
+    partner_B: Tensor | None = None  # index of each picture's partner in the batch; None if nothing was mixed
     share: float = 1.0  # share of a picture's own target in its loss, in [0, 1]; the partner's is the rest
 
 
 def mix(images_BCHW: Tensor, mixup: float, cutmix: float) -> Mixed:
-    """Mix a batch by mixup or CutMix, whichever is on; by a coin where both are.
+    """Mix a batch by mixup or CutMix, whichever is on; by a coin if both are.
 
     Args:
         images_BCHW: normalised pictures; not changed.
@@ -51,7 +51,7 @@ def _cut(images_BCHW: Tensor, partner_B: Tensor, share: float) -> Mixed:
 
 
 def _span(length: int, side: float) -> tuple[int, int]:
-    """Return where a cut of a share `side` of the length begins and ends, its middle anywhere in the picture."""
+    """Return start and end of a cut of a share `side` of the length, its middle anywhere in the picture."""
     middle = int(torch.randint(length, ()))
     half = side * length / 2
     return max(0, round(middle - half)), min(length, round(middle + half))

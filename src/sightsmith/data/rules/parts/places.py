@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from sightsmith.data.verdict import Checked, Verdict
 
 PRECEDENCE = {"test": 0, "val": 1, "train": 2, None: 3}
-"""Which copy of a picture stays: taking one out of the test would change what is measured."""
+"""Which copy of a picture stays: taking one out of the test would change the measurement."""
 
 
 def straddles(data: Checked, places: Sequence[int]) -> bool:
-    """Tell whether samples lie in more than one split; one without counts as train."""
+    """Tell whether samples are in more than one split; one without counts as train."""
     return len({data.splits[place] or "train" for place in places}) > 1
 
 

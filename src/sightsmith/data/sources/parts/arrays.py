@@ -20,7 +20,7 @@ class Part:
 
     pictures: NDArray[np.generic]  # (N, H, W) or (N, H, W, C), uint8 or uint16
     labels_N: NDArray[np.integer]  # integers
-    name: str  # what to call the arrays in messages
+    name: str  # name of the arrays in messages
 
 
 def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name: str) -> Part:
@@ -28,7 +28,7 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
 
     Args:
         labels: one label a picture, (N,) or (N, 1).
-        name: what to call them in messages.
+        name: their name in messages.
 
     Raises DataError: a wrong shape or type, or the counts differ.
     """
@@ -62,7 +62,7 @@ def array_samples(
     """Return the classes and samples of some arrays; a picture is a view, so nothing is copied.
 
     Args:
-        parts: the arrays by split; None where the data has no splits.
+        parts: the arrays by split; None if the data has no splits.
         names: name of class 0, 1, …; without it the labels found are the names.
 
     Raises DataError: a label has no name.

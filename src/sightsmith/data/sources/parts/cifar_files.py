@@ -30,7 +30,7 @@ def is_pickled(path: Path) -> bool:
 
 
 def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None]:
-    """Read all pictures and the names of the classes, None where the list of names is missing.
+    """Read all pictures and the names of the classes, None if the list of names is missing.
 
     Raises DataError: a file is cut short, or the list of names is not UTF-8.
     """

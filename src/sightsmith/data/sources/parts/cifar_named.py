@@ -15,7 +15,7 @@ class NamedCifar:
     md5: str
 
     def open(self, location: str, options: SourceOptions) -> Source:  # noqa: ARG002 - as every source
-        """Open it from the cache, downloading it first where it is not there.
+        """Open it from the cache, downloading it first if it is missing.
 
         Torchvision's own classes read the pickled version; its downloader fetches the binary one here.
 

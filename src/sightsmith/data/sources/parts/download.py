@@ -9,7 +9,7 @@ from sightsmith.core.errors import DataError
 
 
 def cache_folder(name: str) -> Path:
-    """Return where a known data set is kept: `$SIGHTSMITH_CACHE/data/NAME`, by default below `~/.cache/sightsmith`."""
+    """Return the folder of a known data set: `$SIGHTSMITH_CACHE/data/NAME`, by default below `~/.cache/sightsmith`."""
     own = os.environ.get("SIGHTSMITH_CACHE")
     shared = os.environ.get("XDG_CACHE_HOME")
     base = Path(own) if own else (Path(shared) if shared else Path.home() / ".cache") / "sightsmith"
@@ -17,11 +17,11 @@ def cache_folder(name: str) -> Path:
 
 
 def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path:
-    """Call `fetch` with the cache folder of a data set, and explain what to do where it fails.
+    """Call `fetch` with the cache folder of a data set, and explain what to do if it fails.
 
     Args:
         fetch: downloads into the folder; every error of it counts as a refused network.
-        by_hand: what to download from where, and which files to put into the folder.
+        by_hand: instructions: the address, and the files to put into the folder.
 
     Raises DataError: the download failed; the message has the way round it.
     """

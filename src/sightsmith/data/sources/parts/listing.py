@@ -18,7 +18,7 @@ _OTHER_PICTURES = frozenset(
         *(".svs", ".ndpi", ".scn", ".mrxs", ".czi", ".lif", ".vsi", ".nd2"),  # microscopes
     }
 )
-"""Pictures that are not decoded here: they are missed where they lie among those that are."""
+"""Extensions of picture formats that are not decoded here; such files are named as errors."""
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Files and folders that systems leave behind, in lower case."""
 _DEPTH = 64
@@ -27,7 +27,7 @@ _SUFFIXES = 6  # Kinds of files that a message counts apart
 
 @dataclass(slots=True)
 class Listing:
-    """What lies below a folder; every path is relative to it, with `/`, as the system gives it."""
+    """The files below a folder; every path is relative to it, with `/`, as the system gives it."""
 
     # names of the picture files of each folder that has any
     pictures: dict[str, list[str]] = field(default_factory=dict)

@@ -17,10 +17,10 @@ class MnistLike:
     dataset: str  # Name of torchvision's class
     classes: tuple[str, ...]
     licence: str
-    address: str  # Where people find the files
+    address: str  # Web page of the files
 
     def open(self, location: str, options: SourceOptions) -> Source:  # noqa: ARG002 - as every source
-        """Open it from the cache, downloading it first where it is not there.
+        """Open it from the cache, downloading it first if it is missing.
 
         Raises DataError: it cannot be downloaded, or a file is damaged.
         """

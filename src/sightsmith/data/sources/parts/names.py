@@ -13,9 +13,9 @@ SPLIT_NAMES: dict[str, Split] = {
     "testing": "test",
     "t10k": "test",
 }
-"""What people call the splits, in lower case."""
+"""Usual names of the splits, in lower case."""
 
 
 def split_named(name: str) -> Split | None:
-    """Return the split that a folder's or cell's name stands for, or None."""
+    """Return the split that a folder's or cell's name means, or None."""
     return SPLIT_NAMES.get(name.strip().lower())

@@ -37,10 +37,10 @@ def other_task(location: str, listing: Listing, *, asked: bool) -> tuple[Problem
     """Tell whether a folder is of another task than classification.
 
     Args:
-        asked: somebody named the format, so what is recognised is a warning.
+        asked: the user named the format, so recognised annotations are a warning.
 
     Returns:
-        A warning, if pictures with boxes lie in folders of several classes or the format was asked for.
+        A warning, if pictures with boxes are in folders of several classes or the format was asked for.
 
     Raises DataError: it is data of boxes or masks, and its folders are no classes.
     """
@@ -61,7 +61,7 @@ def other_task(location: str, listing: Listing, *, asked: bool) -> tuple[Problem
 
 
 def _boxes(location: str, listing: Listing) -> tuple[str, int] | None:
-    """Return what the annotations beside the pictures are, and how many classes the pictures' folders may name."""
+    """Return the kind of annotations beside the pictures, and how many classes the pictures' folders may name."""
     readers = ((".xml", "Pascal VOC", _is_voc), (".txt", "YOLO", _is_yolo))
     for suffix, name, fits in readers:
         files = [other for other in listing.others if other.lower().endswith(suffix)]

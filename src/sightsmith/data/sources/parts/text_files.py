@@ -1,4 +1,4 @@
-"""Lists that lie beside the data as text: names of classes, labels of files."""
+"""Text files beside the data: names of classes, labels of files."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def read_text(file: Path) -> str:
 
 
 def read_names(file: Path) -> list[str] | None:
-    """Read the names of class 0, 1, …, a line each; None where there is no such file.
+    """Read the names of class 0, 1, …, a line each; None if there is no such file.
 
     An empty line stays an empty name, since without it all names after it would move to another class.
 
