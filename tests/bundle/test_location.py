@@ -58,7 +58,7 @@ def test_bundles_and_empty_folders_are_replaced_when_asked(digits_bundle, copy, 
     (copy / ".git").mkdir()
     (copy / ".git" / "HEAD").write_text("ref")
     for place in (tmp_path / "empty", copy):
-        with pytest.raises(OutputExistsError, match="--overwrite to replace it"):
+        with pytest.raises(OutputExistsError, match="overwrite=True to replace it"):
             write_digits_bundle(place, steps=1)
         assert verify(write_digits_bundle(place, steps=1, overwrite=True)) == []
     assert (copy / ".git" / "HEAD").read_text() == "ref"
@@ -154,7 +154,7 @@ def test_what_was_changed_since_it_was_opened_is_not_undone(copy, tmp_path, zipp
 def test_a_bundle_that_went_away_is_said_to_be_gone(copy):
     bundle = Bundle.open(copy)
     shutil.rmtree(copy)
-    with pytest.raises(BundleError, match="not there any more"):
+    with pytest.raises(BundleError, match="does not exist any more"):
         add_files(bundle, {"report/a.txt": "a"})
 
 

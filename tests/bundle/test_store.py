@@ -77,7 +77,7 @@ def test_there_is_no_pickle_in_it(digits_bundle):
 
 def test_an_existing_place_is_refused_and_left_as_it_was(copy):
     before = (copy / "manifest.json").read_bytes()
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
         write_digits_bundle(copy)
     assert (copy / "manifest.json").read_bytes() == before
     assert list(copy.parent.iterdir()) == [copy]

@@ -189,7 +189,7 @@ def test_threads_share_a_session(predictor, pixels):
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS.names() if BACKENDS.module(name).EXPORTED])
 def test_a_missing_or_broken_export_is_an_error_that_says_what_to_do(name, digits_bundle, exported_bundle, tmp_path):
-    with pytest.raises(BackendError, match=f"no export for it: sightsmith export .* --to {name}"):
+    with pytest.raises(BackendError, match=f"no export for it: `sightsmith export .* --to {name}`"):
         Predictor.open(digits_bundle, backend=name)
     path = tmp_path / "broken"
     shutil.copytree(exported_bundle, path)

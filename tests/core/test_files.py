@@ -35,7 +35,7 @@ def test_an_existing_folder_is_refused_or_replaced(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "old.txt").write_text("old")
-    with pytest.raises(OutputExistsError, match="exists already.*--overwrite"), new_folder(out):
+    with pytest.raises(OutputExistsError, match="exists already.*overwrite=True"), new_folder(out):
         pytest.fail("the block must not run")
     with new_folder(out, overwrite=True) as partial:
         (partial / "new.txt").write_text("new")
@@ -66,7 +66,7 @@ def test_a_link_is_replaced_and_not_what_it_points_to(tmp_path):
 def test_a_folder_is_no_place_for_a_file(tmp_path):
     (tmp_path / "a.txt").mkdir()
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="is a folder, where a file is to go"):
+        with pytest.raises(OutputExistsError, match="is a folder. Give the name of a file"):
             refuse_existing(tmp_path / "a.txt", overwrite=overwrite)
 
 

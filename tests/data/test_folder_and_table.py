@@ -204,7 +204,7 @@ def test_a_folder_of_text_files_says_so(tmp_path):
 def test_pictures_in_no_folder_say_what_to_do_and_name_the_table(tmp_path):
     put(tmp_path, "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("path,label\n")
-    with pytest.raises(DataError, match=r"2 pictures lie in no folder.*Or point at the table.*labels\.csv"):
+    with pytest.raises(DataError, match=r"2 pictures are in no folder.*Or point at the table.*labels\.csv"):
         open_source(tmp_path)
 
 
@@ -373,7 +373,7 @@ def test_labels_from_names_keep_the_splits_of_folders(tmp_path):
         (".", {"label_by": "(x)_", "format": "npz"}, SettingsError, "label_by: labels are taken .* the format 'npz'"),
         ("cat_1.png", {"label_by": "(x)_"}, SettingsError, "label_by: labels are taken .* is none"),
         (None, {"label_by": "(x)_"}, SettingsError, "label_by: digits has labels of its own"),
-        (".", {}, DataError, "--label-by"),
+        (".", {}, DataError, "label_by"),
     ],
 )
 def test_a_pattern_of_labels_that_cannot_be_followed_is_refused(tmp_path, location, options, error, message):

@@ -98,7 +98,7 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(tmp_path):
     assert [key for key, _ in report.skipped] == [f"{n:03d}" for n in range(5)]
     assert report.bad == 5
     assert report.failed()
-    with pytest.raises(DataError, match=r"5 of 100 pictures are bad \(5\.0%\).*above the 1\.0% that --max-bad allows"):
+    with pytest.raises(DataError, match=r"5 of 100 pictures are bad \(5\.0%\).*above the 1\.0% that max_bad allows"):
         require_usable(report)
     require_usable(report, max_bad=0.05)
 
@@ -347,7 +347,7 @@ def test_16_bit_colour_and_alpha_that_use_12_bits_are_a_warning(make):
 def test_16_bit_colours_plane_by_plane_are_refused_instead_of_misread():
     picture = noise(1, shape=(16, 16, 3))[0].astype(np.uint16) * 257
     report = checked([deep_tiff(picture, "<", planes=True), *map(encoded, noise(20))], evenly(21))
-    assert "plane by plane" in code(report, "unreadable").notes[0]
+    assert "separate colour planes" in code(report, "unreadable").notes[0]
 
 
 def several(format_, count=3):

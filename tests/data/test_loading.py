@@ -134,7 +134,7 @@ def test_a_picture_that_went_bad_is_named(files, tmp_path, workers):
     bad = tmp_path / "bad.png"
     bad.write_bytes(files[0].read_bytes()[:60])
     loader = loader_of([*files[:6], bad], workers=workers)
-    with pytest.raises(DataError, match=r"bad\.png.*--resume"):
+    with pytest.raises(DataError, match=r"bad\.png.*resume=True"):
         list(loader)
     loader.close()
 

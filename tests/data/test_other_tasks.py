@@ -78,7 +78,7 @@ def carvana(root):
 )
 def test_boxes_and_masks_are_said_to_be_no_classes(tmp_path, write, said):
     write(tmp_path)
-    with pytest.raises(DataError, match=said + r"\. Sightsmith classifies whole pictures.*--format folder"):
+    with pytest.raises(DataError, match=said + r"\. Sightsmith classifies whole pictures.*format='folder'"):
         open_source(tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(pho
     preprocessing = Preprocessing(height=64, width=64)
     with pytest.raises(SettingsError, match=r"5 pictures take .* GiB"):
         RamCache(PictureIndex(photos), preprocessing, room=1000, quiet=True)
-    with pytest.raises(SettingsError, match="--size"):
+    with pytest.raises(SettingsError, match="size"):
         load_all(PictureIndex(photos), Reader("picture", preprocessing), room=1000, quiet=True)
 
 

@@ -199,7 +199,7 @@ def test_a_format_that_opens_by_name_refuses_a_path_and_says_what_fits(name, tmp
     (tmp_path / "mine" / "a").mkdir(parents=True)
     Image.new("L", (9, 9)).save(tmp_path / "mine" / "a" / "1.png")
     spelt = name.replace("_", "-")
-    message = rf"{tmp_path}/mine: the format '{spelt}' .*by its name alone.*fits --format folder\."
+    message = rf"{tmp_path}/mine: the format '{spelt}' .*by its name alone.*fit format='folder'\."
     with pytest.raises(DataError, match=message):
         open_source(tmp_path / "mine", SourceOptions(format=name))
     (tmp_path / "set.bin").touch()
@@ -217,5 +217,5 @@ def test_a_format_that_opens_by_name_takes_that_name(tmp_path, monkeypatch):
 
 def test_a_name_is_a_path_for_another_format(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"digits: no such file or folder\. Leave --format out to open the data set"):
+    with pytest.raises(DataError, match=r"digits: no such file or folder\. Leave format out to open the data set"):
         open_source("digits", SourceOptions(format="npz"))

@@ -109,7 +109,7 @@ def test_a_split_is_named_in_one_way_for_every_verb(moved, monkeypatch) -> None:
     assert "for the data beside it of that name write ./val" in val.warning
     with pytest.raises(DataError, match="val: no picture in it"):
         open_evaluation_data(bundle, "./val")
-    with pytest.raises(SettingsError, match="the data 'val' is the model's own val split, and --split says train"):
+    with pytest.raises(SettingsError, match="the data 'val' is the model's own val split, and split says train"):
         open_evaluation_data(bundle, "val", "train")
 
 
@@ -126,7 +126,7 @@ def test_data_that_moved_is_a_clear_error(make, tmp_path) -> None:
     bundle = patch_bundle.write_patch_bundle(
         tmp_path / "lost", "smallcnn", splits={"test": ["a.png"]}, data={"location": str(tmp_path / "gone")}
     )
-    with pytest.raises(DataError, match=r"no such file or folder.*--data"):
+    with pytest.raises(DataError, match=r"no such file or folder.*data"):
         own_split(bundle)
 
 
@@ -180,7 +180,7 @@ def test_own_data_that_changed_under_its_names_is_not_measured(moved) -> None:
     assert {sample.key for sample in own_split(bundle).samples} == set(splits["test"])
     trained, tested = place / splits["train"][0], place / splits["test"][0]
     tested.write_bytes(trained.read_bytes())
-    with pytest.raises(DataError, match=r"test split are not those of the training.*--data .*--prove"):
+    with pytest.raises(DataError, match=r"test split are not those of the training.*data=.*prove="):
         own_split(bundle)
     assert own_split(bundle, "val").samples, "of which nothing changed"
 

@@ -94,7 +94,7 @@ def test_sizes_that_a_net_cannot_take_name_those_that_it_can(name, side, message
 
 
 def test_a_net_for_colour_alone_says_so():
-    with pytest.raises(SettingsError, match="csatv2: takes colour pictures only .* Use --colour rgb"):
+    with pytest.raises(SettingsError, match="csatv2: takes colour pictures only .* Use colour='rgb'"):
         build_net("csatv2", channels=1, classes=2, height=128, width=128)
 
 
@@ -200,5 +200,5 @@ def test_without_a_network_the_ways_out_are_named(tmp_path, monkeypatch, how):
     assert said.startswith(
         "test_vit: its published weights cannot be fetched from https://huggingface.co/timm/test_vit"
     )
-    assert "--weights FILE" in said
-    assert "--weights none" in said
+    assert "weights=FILE" in said
+    assert "weights='none'" in said

@@ -90,7 +90,7 @@ def test_the_foreign_checkpoint_of_another_resnet_is_named(shared_data):
     message = str(caught.value)
     assert "missing: " in message
     assert "not part of the net: " in message
-    assert "--weights none" in message
+    assert "weights='none'" in message
 
 
 def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):

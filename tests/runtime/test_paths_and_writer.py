@@ -223,7 +223,7 @@ def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
     with pytest.raises(OutputExistsError), open_writer(PredictSettings(out=out, options={"top": 1}), "labels"):
         pytest.fail("the block must not run")
     with (
-        pytest.raises(SettingsError, match="--as"),
+        pytest.raises(SettingsError, match="form"),
         open_writer(PredictSettings(out=tmp_path / "o.xls", options={"top": 1}), "labels"),
     ):
         pytest.fail("the block must not run")

@@ -74,7 +74,7 @@ def test_the_same_settings_train_the_same_weights(digits, tmp_path):
 
 def test_an_existing_out_is_refused_before_anything_is_done(digits, tmp_path):
     before = sorted(path.name for path in digits.path.parent.iterdir())
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
         train(settings("digits", digits.path), quiet=True)
     assert sorted(path.name for path in digits.path.parent.iterdir()) == before
 
@@ -89,7 +89,7 @@ def test_resume_needs_something_to_resume_and_the_same_settings(tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     with pytest.raises(SettingsError, match=r"other settings: epochs \(40 before, 3 now\)"):
         train(settings("digits", tmp_path / "x", epochs=3, resume=True), quiet=True)
-    with pytest.raises(OutputExistsError, match="--resume goes on with it"):
+    with pytest.raises(OutputExistsError, match="resume=True goes on with it"):
         train(settings("digits", tmp_path / "x"), quiet=True)
 
 
@@ -240,8 +240,8 @@ def test_pictures_of_one_scene_can_be_trained_on(fixed_camera, tmp_path, capfd):
         told = capfd.readouterr().err
     except DataError as error:
         told = str(error)
-    assert "hang together as nearly equal" in told
-    assert "--no-near-duplicates" in told
+    assert "form one near-duplicate group" in told
+    assert "near_duplicates=False" in told
     result = train(settings(fixed_camera, tmp_path / "apart", epochs=1, near_duplicates=False), quiet=True)
     assert result.bundle.manifest.data["counts"] == {"train": 56, "val": 8, "test": 16}
 
@@ -360,7 +360,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_whole_stays_whole(digit_files
     same = {"data": str(digit_files), "epochs": 20, "device": "cpu", "resume": True}
     full = run_script(tmp_path, **same, file_limit=60_000)
     assert full.returncode == 3
-    assert "go on with --resume" in full.stderr
+    assert "go on with resume=True" in full.stderr
     assert last.read_bytes() == good
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
     resumed = run_script(tmp_path, **same, patience=1)
@@ -393,7 +393,7 @@ def test_colour_pictures_of_many_sizes_and_one_of_a_pixel_train(tmp_path):
 
 
 def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_path):
-    """By evaluate on the own data, where it moved to, and by a proof on it; --format folder reads folders again."""
+    """By evaluate on the own data, where it moved to, and by a proof on it; format='folder' reads folders again."""
     flat, moved, names = tmp_path / "flat", tmp_path / "moved", tmp_path / "names.txt"
     names.write_text("even\nodd\n")
     flat.mkdir()
@@ -406,7 +406,7 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
     own = own_split(bundle)
     assert own.own
     for told in ({"label_by": "(x)"}, {"format": "folder"}, {"names": names}):
-        with pytest.raises(SettingsError, match=f"{next(iter(told))}: the model's own data .*--data"):
+        with pytest.raises(SettingsError, match=f"{next(iter(told))}: the model's own data .*data"):
             open_evaluation_data(bundle, "test", options=SourceOptions(**told))
     flat.rename(moved)
     again = given_data(bundle, open_given(bundle, moved))
@@ -415,7 +415,7 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
         (sample.key, sample.target) for sample in own.samples
     ]
     assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"0": 0, "1": 1}
-    with pytest.raises(DataError, match="lie in no folder"):
+    with pytest.raises(DataError, match="are in no folder"):
         open_given(bundle, moved, SourceOptions(format="folder"))
     with pytest.raises(DataError, match="does not know '0'"):
         given_data(bundle, open_given(bundle, digit_files, SourceOptions(format="folder")))

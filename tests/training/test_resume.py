@@ -113,7 +113,7 @@ def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_file
     process = start(tmp_path, digit_files, terminate_at_step=34)  # of 24 an epoch
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "--resume" in errors
+    assert "resume=True" in errors
     progress = load_tree(tmp_path / "out.train/last.safetensors")["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     done = progress["current"]["processed"]
     assert 0 < done < 48

@@ -55,7 +55,7 @@ def listed(folder: Path) -> list[Path]:
 def test_the_data_is_never_replaced(photos, tmp_path, data, out, overwrite):
     (tmp_path / "home/labels.csv").write_text("path,label")
     before = listed(tmp_path)
-    with pytest.raises(OutputExistsError, match=r"is where the training data .* lies.*another --out"):
+    with pytest.raises(OutputExistsError, match=r"is or contains the training data .*another out"):
         start(data, out, overwrite=overwrite)
     assert listed(tmp_path) == before
 
@@ -83,16 +83,16 @@ def test_no_model_is_put_among_the_pictures(photos, tmp_path, monkeypatch, here,
     before = listed(tmp_path)
     monkeypatch.chdir(tmp_path / here)
     with pytest.raises(
-        SettingsError, match=r"lies inside the training data .* beside the data, such as --out "
+        SettingsError, match=r"is inside the training data .* beside the data, such as out="
     ) as told:
         start(data, out)
     assert listed(tmp_path) == before
-    start(data, str(told.value).rpartition("--out ")[2])
+    start(data, str(told.value).rpartition("out ")[2])
 
 
 @pytest.mark.parametrize("out", [".", "..", "home/..", "/"])
 def test_out_needs_a_name(photos, out):
-    with pytest.raises(SettingsError, match="out must be the name of a folder to make, such as --out model, got '"):
+    with pytest.raises(SettingsError, match="out must be the name of a folder to make, such as out='model', got '"):
         start("home/photos", out)
 
 
@@ -100,7 +100,7 @@ def test_a_data_set_known_by_name_is_not_the_folder_of_that_name(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     assert start("digits", "digits", overwrite=True).path == Path("digits.train")
-    with pytest.raises(OutputExistsError, match="is where the training data"):
+    with pytest.raises(OutputExistsError, match="is or contains the training data"):
         start("./digits", "digits", overwrite=True)
 
 
@@ -114,16 +114,16 @@ def test_a_path_in_python_is_a_path_also_where_a_data_set_has_its_name(photos, t
 @pytest.mark.parametrize("how", [{}, {"overwrite": True}])
 def test_a_folder_that_is_not_an_interrupted_training_is_not_worked_in(photos, tmp_path, how):
     others = make_photos(tmp_path / "cats.train", 1)
-    with pytest.raises(OutputExistsError, match=r"cats\.train is needed to work in.*no run\.toml.*another --out"):
+    with pytest.raises(OutputExistsError, match=r"cats\.train is needed to work in.*no run\.toml.*another out"):
         start("home/photos", "cats", **how)
     assert len(list(others.rglob("*.jpg"))) == 3
-    with pytest.raises(OutputExistsError, match=r"cats\.train: is where the training data"):
+    with pytest.raises(OutputExistsError, match=r"cats\.train: is or contains the training data"):
         start("cats.train", "cats", **how)
 
 
 def test_an_interrupted_training_is_started_again_when_asked(photos):
     assert start("home/photos", "cats").path.is_dir()
-    with pytest.raises(OutputExistsError, match="--resume goes on with it"):
+    with pytest.raises(OutputExistsError, match="resume=True goes on with it"):
         start("home/photos", "cats")
     start("home/photos", "cats", resume=True)
     start("home/photos", "cats", overwrite=True)
@@ -161,7 +161,7 @@ def test_a_second_training_into_one_folder_is_refused_while_the_first_runs(runni
     (tmp_path / "link").symlink_to(tmp_path)
     before = tree(tmp_path / "cats.train")
     for how in ({}, {"resume": True}, {"overwrite": True}):
-        with pytest.raises(OutputExistsError, match=r"cats\.train: a training is running there.*another --out"):
+        with pytest.raises(OutputExistsError, match=r"cats\.train: a training is running there.*another out"):
             start("home/photos", out, workers=1, **how)
     assert tree(tmp_path / "cats.train") == before
 

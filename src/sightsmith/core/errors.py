@@ -12,7 +12,11 @@ _SWITCHES = frozenset(
 )
 """Settings that are on or off."""
 _CALLED = {"as": "form"}  # Flags that are called otherwise than their argument
-_FLAG = re.compile(r"`sightsmith [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?(?: ([\d.]+\d|\d|'[^']*'))?")
+_WORDS = "none|folder|table|auto|pretrained|find|rgb|grey|fp32|bf16|ram"  # Values that messages give as words
+_FLAG = re.compile(
+    r"`sightsmith [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?"
+    rf"(?: ([\d.]*\d|'[^']*'|[A-Z]+\b|(?:{_WORDS})\b|[\w.~-]*/[\w./~-]*\w))?"
+)
 
 
 def with_arguments(message: str) -> str:
@@ -32,7 +36,9 @@ def _argument(found: re.Match[str]) -> str:
         return f"{name}={not no}"
     if key:
         name = f'{name}["{key[1:].replace("-", "_")}"]'
-    return name if value is None else f"{name}={value}"
+    if value is None:
+        return name
+    return f"{name}={value}" if value[0] in "'." or value[0].isdigit() or value.isupper() else f"{name}={value!r}"
 
 
 class SightsmithError(Exception):

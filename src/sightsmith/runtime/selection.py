@@ -79,7 +79,7 @@ def _obstacle(bundle: Bundle, module: ModuleType, name: str) -> str | None:
     """Return why a backend cannot run a bundle here, or None."""
     absent: str | None = module.missing()
     if module.EXPORTED and name not in bundle.manifest.backends:
-        return f"the bundle has no export for it: sightsmith export {bundle.path} --to {name}"
+        return f"the bundle has no export for it: `sightsmith export {bundle.path} --to {name}`"
     return absent
 
 

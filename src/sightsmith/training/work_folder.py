@@ -42,7 +42,7 @@ class WorkFolder:
     def __init__(self, out: Path) -> None:
         if out.name in ("", ".."):
             raise SettingsError(
-                f"train: out must be the name of a folder to make, such as --out model, got {str(out)!r}"
+                f"train: out must be the name of a folder to make, such as --out 'model', got {str(out)!r}"
             )
         self.path = out.with_name(f"{out.name}.train")
         self.last, self.best = self.path / LAST, self.path / BEST
@@ -201,10 +201,10 @@ def _refuse_overlap(place: Path, settings: TrainSettings) -> None:
     data, there = Path(settings.data).resolve(), place.resolve()
     if there in (data, *data.parents):
         raise OutputExistsError(
-            f"{place}: contains the training data {settings.data}, which would be replaced. Choose another --out."
+            f"{place}: is or contains the training data {settings.data}, which would be replaced. Choose another --out."
         )
     if data in there.parents:
         raise SettingsError(
             f"{place}: is inside the training data {settings.data}: files of the model would be read as pictures. "
-            f"Write it beside the data, such as --out {data}-model"
+            f"Write it beside the data, such as --out '{data}-model'"
         )
