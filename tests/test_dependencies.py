@@ -25,7 +25,9 @@ def declared(requirements: list[str]) -> set[str]:
 
 
 BASE = declared(PROJECT["dependencies"])
-EXTRAS = {name: declared(listed) for name, listed in PROJECT["optional-dependencies"].items() if name not in {"dev", "docs"}}
+EXTRAS = {
+    name: declared(listed) for name, listed in PROJECT["optional-dependencies"].items() if name not in {"dev", "docs"}
+}
 ALL = BASE.union(*EXTRAS.values())
 
 

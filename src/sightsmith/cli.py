@@ -210,7 +210,7 @@ def explain(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show which parts of a picture speak for a class: an overlay (PNG) and the raw map (NPY).
+    """Show which parts of a picture support a class: an overlay (PNG) and the raw map (NPY).
 
     Args:
         bundle: The model.
@@ -353,7 +353,7 @@ def card(
 
 @app.command(group=_LOOK)
 def verify(bundle: Path, /, *, loading: LoadFlags | None = None) -> int:  # type: ignore[valid-type]
-    """Check every byte of a bundle, and that it still answers its witnesses.
+    """Check every byte of a bundle, and that it still reproduces its witnesses.
 
     Args:
         bundle: The model.

@@ -146,7 +146,7 @@ def _precision(seen: machine.Machine) -> tuple[str, str]:
     if seen.amx:
         return "bf16", "the processor has matrix tiles (AMX) for it"
     if seen.bf16:
-        return "bf16", "the processor multiplies it itself (AVX512-BF16)"
+        return "bf16", "the processor supports it (AVX512-BF16)"
     return "fp32", "the processor has no bfloat16 instructions"
 
 

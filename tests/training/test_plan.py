@@ -106,7 +106,7 @@ def test_weights_in_a_bundle_are_fed_as_the_bundle_says(digits_bundle):
     stored = Bundle.open(digits_bundle).manifest.definition.input_settings
     made = input_for(TrainSettings(data="x", out="y"), plan)
     assert (made.colour, made.mean, made.std) == (stored.colour, stored.mean, stored.std)
-    assert "by the bundle they lie in" in plan.colour.why
+    assert "as in the bundle of the weights" in plan.colour.why
 
 
 def test_a_warm_up_longer_than_the_training_is_refused():
@@ -165,7 +165,7 @@ def test_batches_and_epochs_stay_reasonable(survey, count):
 def test_the_table_and_its_json_have_every_choice_with_its_reason():
     plan = plan_for(DIGITS)
     text, raw = plan.to_text(), plan.to_json()
-    assert "smallresnet (the pictures' shorter side is 8 pixels in the median)" in text
+    assert "smallresnet (the median shorter side is 8 pixels)" in text
     assert raw["augment"]["value"]["shift"] == 0.1
     assert raw["model"]["why"]
     assert set(raw) == set(plan.__dataclass_fields__)

@@ -82,12 +82,10 @@ def test_no_model_is_put_among_the_pictures(photos, tmp_path, monkeypatch, here,
     (tmp_path / "link").symlink_to(photos)
     before = listed(tmp_path)
     monkeypatch.chdir(tmp_path / here)
-    with pytest.raises(
-        SettingsError, match=r"is inside the training data .* beside the data, such as out="
-    ) as told:
+    with pytest.raises(SettingsError, match=r"is inside the training data .* beside the data, such as out=") as told:
         start(data, out)
     assert listed(tmp_path) == before
-    start(data, str(told.value).rpartition("out ")[2])
+    start(data, str(told.value).rpartition("out='")[2].rstrip("'"))
 
 
 @pytest.mark.parametrize("out", [".", "..", "home/..", "/"])
@@ -114,7 +112,7 @@ def test_a_path_in_python_is_a_path_also_where_a_data_set_has_its_name(photos, t
 @pytest.mark.parametrize("how", [{}, {"overwrite": True}])
 def test_a_folder_that_is_not_an_interrupted_training_is_not_worked_in(photos, tmp_path, how):
     others = make_photos(tmp_path / "cats.train", 1)
-    with pytest.raises(OutputExistsError, match=r"cats\.train is needed to work in.*no run\.toml.*another out"):
+    with pytest.raises(OutputExistsError, match=r"cats\.train is needed as work folder.*no run\.toml.*another out"):
         start("home/photos", "cats", **how)
     assert len(list(others.rglob("*.jpg"))) == 3
     with pytest.raises(OutputExistsError, match=r"cats\.train: is or contains the training data"):

@@ -102,7 +102,7 @@ class Bundle:
             top = new_unpacked()
         except OSError as error:
             raise BundleError(
-                f"{path}: there is no place to unpack it to ({error}). Make room, or name a folder in TMPDIR."
+                f"{path}: cannot be unpacked ({error}). Make room, or name a folder in TMPDIR."
             ) from error
         try:
             unzip(path, top.folder, partial(_members_of, path))

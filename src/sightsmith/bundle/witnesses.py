@@ -75,7 +75,7 @@ class Proof:
         if self.same_answers < 1:
             changed = round((1 - self.same_answers) * self.count)
             of_all = f"of {self.count} answers"
-            found.append(many(changed, f"{of_all} is another", f"{of_all} are different ones"))
+            found.append(many(changed, f"{of_all} differs", f"{of_all} differ"))
         if self.pixels is not None and not self.pixels <= _INPUTS_LIMIT:
             found.append(
                 f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g})"
@@ -84,7 +84,7 @@ class Proof:
 
     def __str__(self) -> str:
         apart = ", ".join(f"{name} within {value:.2g}" for name, value in self.differences.items())
-        told = f"{many(self.count, 'witness', 'witnesses')} answered alike ({apart})"
+        told = f"{many(self.count, 'witness', 'witnesses')} reproduced ({apart})"
         return told if self.ok else "; ".join(self.problems())
 
     def require(self, what: str) -> None:

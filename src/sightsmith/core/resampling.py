@@ -42,8 +42,8 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
 def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     """Say how strongly each pixel of a picture speaks for a class, from signed evidence over the net's input.
 
-    The minimum of all positions (a class's bias) says nothing about the place and is subtracted; evidence against the class
-    becomes 0.
+    The minimum of all positions (a class's bias) does not depend on the place and is subtracted; evidence against the
+    class becomes 0.
 
     Args:
         evidence_hw: positive for the class, its edges on the box's edges.

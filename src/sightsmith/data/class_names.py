@@ -31,7 +31,7 @@ def read_class_names(file: Path) -> dict[int, str]:
             f"names: {file} cannot be read ({error.strerror or error}). Name a text file with one class name a line."
         ) from error
     if not lines:
-        raise DataError(f"{file}: empty. Write one class name a line, the first that of class 0.")
+        raise DataError(f"{file}: empty. Write one class name per line, starting with class 0.")
     rows = [(place, line) for place, line in enumerate(lines, 1) if line.strip()]
     if len(rows) > 1 and _HEADER.fullmatch(rows[0][1]) and _NUMBERED.fullmatch(rows[1][1]):
         rows = rows[1:]
@@ -69,7 +69,7 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
     if not are_numbers(numbers):
         word = next(name for name in numbers if not _NUMBER.fullmatch(name))
         raise DataError(
-            f"{where}: the class {word!r} is no number, and a list names numbered classes alone. Leave --names out, or "
+            f"{where}: the class {word!r} is not a number; only numbered classes take a list. Leave --names out, or "
             "rename the classes."
         )
     wanted = [int(name) for name in numbers]

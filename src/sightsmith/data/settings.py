@@ -17,7 +17,7 @@ class SourceOptions:
     """The group (person, video, patient) that no two splits may share: a column of a table, or a pattern with
     one part in (…) that is searched in the path, such as ^([0-9]+/[0-9]+)_ for 3/00002_00006.ppm."""
     label_by: str | None = None
-    """The label's place in the path of a picture in a folder, instead of its folder's name: a pattern with one
+    """Where the label is in a picture's path, instead of its folder's name: a pattern with one
     part in (…) that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
     target: str | None = None
     """Columns of a table that hold the truth, by default label (one label), labels (tags, separated by ;), number, or
@@ -25,7 +25,7 @@ class SourceOptions:
     unit: str | None = None
     """Unit of the number in a table, such as years; shown with every answer."""
     names: Path | None = None
-    """File with names for classes that are called by numbers: a name a line, the first that of class 0, or NUMBER NAME
+    """File with names for numbered classes: one name per line, starting with class 0, or NUMBER NAME
     in each line."""
 
 

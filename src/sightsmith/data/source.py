@@ -250,7 +250,7 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
     if not path.is_dir() or options.format not in (None, "folder"):
         raise SettingsError(
             f"label_by: labels are taken from the paths of pictures in a folder alone, and {printable(str(path))} is "
-            f"{'of the format ' + repr(options.format) if path.is_dir() else 'none'}. Leave it out, or name a folder."
+            f"{'of the format ' + repr(options.format) if path.is_dir() else 'no folder'}. Drop it, or name a folder."
         )
     return CATALOGUE.module("folder").open_source(str(location), options)
 
@@ -364,7 +364,7 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
             raise DataError(f"{location}: {one} {index} has no name. Give it one in the list of {several}.")
         if seen.setdefault(name, index) != index:
             raise DataError(
-                f"{location}: the {several} {seen[name]} and {index} are both called {name!r}; a name is that of one "
+                f"{location}: the {several} {seen[name]} and {index} are both called {name!r}; a name is for only one "
                 f"{one}. Rename one, or give their pictures one label if they are one {one}."
             )
 
@@ -398,7 +398,7 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
         grouped.append(replace(sample, group=group))
     if len(strays) == len(grouped):
         raise DataError(
-            f"group_by: the pattern {group_by!r} fits no picture of {len(grouped):,}, the first of which is "
+            f"group_by: the pattern {group_by!r} matches none of {len(grouped):,} pictures; the first is "
             f"{grouped[0].key!r}. Write a pattern that fits such names, with the part that names the group in (…)."
         )
     of_all = f"of {len(grouped):,} pictures"

@@ -27,8 +27,8 @@ class ServeSettings:
     port: int = 8000
     """Port to listen on; 0 takes any free one."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further names that requests may call the service by (their Host). On a loopback address localhost, 127.0.0.1 and
-    ::1 are allowed; on another one any name is, unless some are given here."""
+    """Further host names that requests may use (their Host header). On a loopback address localhost, 127.0.0.1 and
+    ::1 are allowed; on other addresses every name is, unless some are given."""
     backend: str = "auto"
     """Backend, such as openvino; auto takes the fastest installed one."""
     precision: str = "auto"
@@ -44,9 +44,9 @@ class ServeSettings:
     decode_seconds: float = 10.0
     """Bound on the time that decoding one picture may take, in seconds."""
     queue: int = 64
-    """Pictures that may be under way in one model at once; more are answered 503 with Retry-After."""
+    """Pictures that one model may have in progress; more are answered 503 with Retry-After."""
     batch: int = 16
-    """Most pictures that one run of the model takes."""
+    """Maximum pictures in one run of the model."""
     batch_wait: float = 3.0
     """Milliseconds that a picture waits for others that are being decoded; alone, it never waits."""
     recheck: float = 30.0

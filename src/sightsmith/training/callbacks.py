@@ -239,7 +239,7 @@ class Record(Callback):
         finite = [torch.isfinite(weight).all() for weight in pl_module.parameters()]
         if bool(torch.stack(finite).all()) and (val_loss is None or math.isfinite(float(val_loss))):
             return
-        raise self._ruined(trainer, f"the weights are ruined at the end of a step of epoch {trainer.current_epoch + 1}")
+        raise self._ruined(trainer, f"the weights are not finite after a step of epoch {trainer.current_epoch + 1}")
 
     def _ruined(self, trainer: Trainer, what: str) -> TrainingError:
         rate = trainer.optimizers[0].param_groups[0]["lr"]

@@ -82,7 +82,7 @@ class CheckpointWriter(Callback):
             raise KeyboardInterrupt
         self._signal = number
         with suppress(OSError, RuntimeError):  # a terminal that went away must not keep us from saving
-            self._notice("Asked to stop: finishing the step and saving. Ask once more to stop at once.")
+            self._notice("Stop requested: finishing the step and saving. Ask again to stop at once.")
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self._path)

@@ -307,7 +307,7 @@ def _descend(
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-            f"a process that decodes pictures was ended from outside, often for lack of memory ({error}). Go on "
+            f"a process that decodes pictures was killed, often for lack of memory ({error}). Go on "
             f"with --resume and fewer of them: --workers {max(0, plan.workers.value - 1)}."
         ) from error
 

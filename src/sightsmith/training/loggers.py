@@ -93,7 +93,7 @@ class _LosableLogger(MLFlowLogger):
             yield
         except Exception as error:  # noqa: BLE001 - MLflow's stores raise plain ones too
             self.lost = True
-            warnings.warn(f"MLflow is lost ({error}): the curve goes on in metrics.csv alone.", stacklevel=1)
+            warnings.warn(f"MLflow failed ({error}): the curve continues in metrics.csv only.", stacklevel=1)
 
 
 def _parameters(settings: TrainSettings, plan: Plan) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def find_lr(
         module.load_state_dict(before)
     if len(losses) < _LEAST:
         raise TrainingError(
-            f"lr=find: the loss became useless after {many(len(losses), 'step')}, already at a learning rate of "
+            f"lr=find: the loss diverged after {many(len(losses), 'step')}, already at a learning rate of "
             f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
         )
     return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))

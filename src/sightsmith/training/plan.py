@@ -160,7 +160,7 @@ def _model(settings: TrainSettings, survey: Survey) -> Choice:
     if settings.model != "auto":
         return Choice(settings.model, "")
     name = "smallresnet" if survey.side <= SMALL else "resnet18"
-    return Choice(name, f"the pictures' shorter side is {survey.side} pixels in the median")
+    return Choice(name, f"the median shorter side is {survey.side} pixels")
 
 
 def _weights(settings: TrainSettings, info: NetInfo) -> Choice:
@@ -179,7 +179,7 @@ def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool
         return Choice(info.native.height, f"native size of {info.name}")
     if small:
         side = max(_LEAST, min(SMALL, -(-survey.side // _STEP) * _STEP))
-        return Choice(side, f"the pictures' {survey.side}, in steps of {_STEP} from {_LEAST} to {SMALL}")
+        return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{SMALL}")
     return Choice(_LARGE_SIDE, "the usual size for photographs")
 
 
@@ -285,7 +285,7 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     if not survey.varied:
         asked = [name for name in ("augment", *_VARIATIONS) if getattr(settings, name) not in _UNASKED]
         if asked:
-            raise SettingsError(f"train: {asked[0]} varies pictures, and the task takes another input. Leave it out.")
+            raise SettingsError(f"train: {asked[0]} augments pictures, and the task has another input. Leave it out.")
         return Choice(Augmentation(), "the input is no picture")
     off, count = settings.augment == "none", survey.count
     flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
@@ -305,7 +305,7 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     if survey.whole and not off:
         reasons.append("not cropped: the whole picture counts")
     if settings.flip == "auto" and not off:
-        reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left is not right")
+        reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left and right differ")
     return Choice(plan, "; ".join(reasons))
 
 
@@ -350,7 +350,7 @@ def best_precision(device: str, machine: Machine) -> tuple[str, str]:
     """Return bf16 if a device multiplies it in hardware, else fp32."""
     if device.startswith("cuda"):
         able = torch.cuda.is_bf16_supported(including_emulation=False)
-        return ("bf16", "the GPU multiplies it itself") if able else ("fp32", "the GPU has no bf16")
+        return ("bf16", "the GPU supports it") if able else ("fp32", "the GPU has no bf16")
     if device == "cpu" and machine.bf16:
-        return "bf16", f"the processor multiplies it itself ({'AMX' if machine.amx else 'AVX512-BF16'})"
+        return "bf16", f"the processor supports it ({'AMX' if machine.amx else 'AVX512-BF16'})"
     return "fp32", "no bf16 in hardware"

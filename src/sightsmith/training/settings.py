@@ -37,7 +37,7 @@ class TrainSettings(SourceOptions, CardSettings):
 
     # Output, net and task
     out: Path | None = None
-    """Folder that the bundle is written to; by default runs/NAME after the data, or the next free runs/NAME-2 …."""
+    """Folder that the bundle is written to; default: runs/NAME from the data's name, or the next free runs/NAME-2 …."""
     model: str = "auto"
     """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones."""
     net: dict[str, Any] = field(default_factory=dict)
@@ -72,11 +72,11 @@ class TrainSettings(SourceOptions, CardSettings):
     nesterov: bool = True
     """Nesterov's form of the momentum of sgd."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
+    """How the learning rate falls after the warm-up: to 0 along a cosine, or not at all."""
     warmup_epochs: float | None = None
-    """Epochs during which the learning rate climbs from 0, at most all; auto: a tenth of all, at most 5."""
+    """Epochs during which the learning rate rises from 0, at most `epochs`; auto: a tenth of them, at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
-    """How training pictures are varied. none: only as flip, shift and the others below say; light: flip, and shift (up
+    """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
     than 10,000 small pictures rotate, zoom and jitter."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
@@ -98,11 +98,11 @@ class TrainSettings(SourceOptions, CardSettings):
     ema: float = 0.999
     """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off."""
     clip: float = 1.0
-    """Largest norm of the gradient, longer ones are shortened; 0 turns it off."""
+    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off."""
     accumulate: int = 1
-    """Batches whose gradients make one step, 1…10,000."""
+    """Batches for each optimiser step, 1…10,000."""
     freeze_epochs: int = 0
-    """Epochs that train the head alone, batch norms at rest too, before the whole net is trained, ≥ 0."""
+    """Epochs that train only the head, batch norms frozen too, before the whole net is trained, ≥ 0."""
     patience: int = 0
     """Stop after this many epochs without a better validation score; 0 turns it off."""
     seed: int = 0

@@ -113,7 +113,7 @@ class WorkFolder:
     def _refuse_strange(self) -> None:
         if self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
             raise OutputExistsError(
-                f"{self.path} is needed to work in, and holds something else than an interrupted training (it has no "
+                f"{self.path} is needed as work folder, but holds something other than an interrupted training (no "
                 f"{_RUN}). Choose another --out, or move it away yourself."
             )
 

@@ -91,7 +91,7 @@ def _balance(data: Checked, verdict: Verdict) -> None:
     least = int(np.where(totals > 0, totals, totals.max() + 1).argmin())
     message = (
         f"{data.source.names[most]!r} has {totals[most]:,} pictures and {data.source.names[least]!r} "
-        f"{totals[least]:,}, {totals[most] / totals[least]:.0f} times fewer. Judge by the averaged recall, not by the "
+        f"{totals[least]:,}, {totals[most] / totals[least]:.0f} times fewer. Judge by balanced accuracy, not by "
         "accuracy, and train with class weights or balanced sampling."
     )
     verdict.say("imbalance", "warning", message)

@@ -31,7 +31,7 @@ def find(data: Checked, verdict: Verdict) -> None:
     if within:
         extra = sum(map(len, within)) - len(within)
         message = (
-            f"{many(len(within), 'picture is', 'pictures are')} there more than once "
+            f"{many(len(within), 'picture is', 'pictures are')} found more than once "
             f"({many(extra, 'copy', 'copies')} too many). Training uses one of each; delete the others."
         )
         verdict.add(data, "duplicate", "warning", message, within)

@@ -18,6 +18,6 @@ def find(data: Checked, verdict: Verdict) -> None:
     if len(seen) and (widths.min() != widths.max() or heights.min() != heights.max()):
         message = (
             f"Pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
-            f"the middle one {int(np.median(widths))}×{int(np.median(heights))}. All are brought to one."
+            f"median {int(np.median(widths))}×{int(np.median(heights))}. All are resized to one."
         )
         verdict.say("mixed-sizes", "info", message)

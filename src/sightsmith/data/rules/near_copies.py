@@ -31,7 +31,7 @@ def find(data: Checked, verdict: Verdict) -> None:
     if torn:
         message = (
             f"{many(len(torn), 'set')} of nearly equal pictures in more than one split. If they are one picture "
-            "saved twice, or frames of one scene, the test measures too well: move them into one split."
+            "saved twice, or frames of one scene, the test result is too good: move them into one split."
         )
         verdict.add(data, "near-leak", "warning", message, torn, [splits_of(data, places) for places in torn])
     within = [places for places in alike if not straddles(data, places) and places not in two_labels]

@@ -18,8 +18,8 @@ def find(data: Checked, verdict: Verdict) -> None:
     if not torn:
         return
     message = (
-        f"{many(len(torn), 'group has', 'groups have')} samples in more than one split. Training leaves out those "
-        "outside the most protected split (test, then val); move the groups, or group otherwise."
+        f"{many(len(torn), 'group has', 'groups have')} samples in more than one split. Training keeps those in "
+        "test, else in val, and leaves out the others. Move the groups, or change --group-by."
     )
     notes = [f"{data.source.samples[places[0]].group}: {splits_of(data, places)}" for places in torn]
     verdict.add(data, "group-leak", "error", message, torn, notes)

@@ -179,7 +179,7 @@ def _lines(table: Path, pattern: re.Pattern[str], form: str) -> Iterator[tuple[i
         if match := pattern.match(line):
             yield number, match["key"], match["value"].strip()
         elif line.strip() and (number > 1 or _WNID.search(line)):
-            raise DataError(f"{table}, line {number}: {line[:80]!r} is not {form}. Mend or delete the line.")
+            raise DataError(f"{table}, line {number}: {line[:80]!r} is not {form}. Correct or delete the line.")
 
 
 def _rows(table: Path) -> Iterator[tuple[int, str, str]]:

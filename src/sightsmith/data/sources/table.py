@@ -36,7 +36,7 @@ def detect(path: Path) -> bool:
 _LEFT_OUT = {
     "no-path": "no path. Fill it in or delete the rows.",
     "missing-file": "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
-    "extra-cells": "more cells than the header has columns. Put a text with the delimiter in it in quotes.",
+    "extra-cells": "more cells than the header has columns. Quote texts that contain the delimiter.",
     "bad-split": "a split other than train, val or test (empty: any).",
 }
 """Why a row cannot be used whatever its truth, by the code of the problem."""

@@ -119,7 +119,7 @@ class Labels:
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
         """Say how strongly each pixel of the original picture speaks for a class.
 
-        The evidence is relative to the mean of all classes (softmax ignores a common offset) and above the minimum of all
+        The evidence is relative to the mean of all classes (softmax ignores a common offset), minus the minimum of all
         positions; evidence against the class, and pixels that the net did not see, are 0.
 
         Args:

@@ -35,7 +35,7 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
     if pictures.ndim not in {3, 4} or (pictures.ndim == 4 and pictures.shape[3] not in {1, 3, 4}):
         raise DataError(
             f"{name}: pictures must be (count, height, width) or (count, height, width, 1|3|4), got {pictures.shape}. "
-            "Volumes and channels-first arrays must be turned first."
+            "Volumes and channels-first arrays must be transposed first."
         )
     if pictures.dtype not in (np.uint8, np.uint16):
         raise DataError(
