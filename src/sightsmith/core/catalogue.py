@@ -17,10 +17,10 @@ class Catalogue:
 
     package: str  # full name of the package whose files are the entries
     noun: str  # name of one entry in messages, such as "net" or "backend"
-    inside: str = ""  # the file of an entry's folder that is the entry; empty if an entry is a file
+    inside: str = ""  # module to import from an entry's folder; empty if entries are single files
 
     def names(self) -> list[str]:
-        """Return the names of the entries, sorted, none of them imported."""
+        """Return the sorted names of the entries without importing them."""
         path = import_module(self.package).__path__
         found = [one.name for one in pkgutil.iter_modules(path) if one.ispkg is bool(self.inside)]
         return sorted(name for name in found if name[0] != "_" and name != SHARED)
@@ -30,7 +30,7 @@ class Catalogue:
         return isinstance(name, str) and name.replace("-", "_") in self.names()
 
     def module(self, name: str) -> ModuleType:
-        """Import one entry. Raises SettingsError: there is no such entry; the message names the nearest ones."""
+        """Import one entry. Raises SettingsError: the name is unknown; the message suggests the nearest."""
         if name not in self:
             raise SettingsError(f"unknown {self.noun} {name!r}. {did_you_mean(name, self.names())}")
         return import_module(".".join(filter(None, (self.package, name.replace("-", "_"), self.inside))))

@@ -1,4 +1,4 @@
-"""How a command ends: an error that the user can fix is one line without a traceback, and sets the exit code."""
+"""Running a command: an error that the user can fix prints one line, no traceback, and sets the exit code."""
 
 import io
 import json
@@ -14,14 +14,14 @@ from sightsmith.core.errors import SightsmithError
 from sightsmith.core.files import is_utf8
 
 _SPINS = "10000"
-"""Turns that a thread of OpenMP waits awake for the others, some 10 µs; its own 300,000 keep a core from whoever else
-could use it. Going to sleep at once (OMP_WAIT_POLICY=passive) costs a quarter of the speed on a quiet machine."""
+"""Spins of a waiting OpenMP thread before it sleeps, about 10 µs; the default of 300,000 blocks cores that others
+could use. Sleeping at once (OMP_WAIT_POLICY=passive) costs a quarter of the speed on an idle machine."""
 
 
 def share_cores() -> None:
-    """Let waiting threads give their cores back soon, unless the user chose how they wait.
+    """Make waiting OpenMP threads release their cores soon, unless the user has set this.
 
-    OpenMP reads it when torch is loaded, so it must come before. For a command's own process: a library leaves the
+    OpenMP reads the variable when torch is loaded, so call this first. Only for commands: a library must leave the
     environment alone.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
@@ -29,8 +29,8 @@ def share_cores() -> None:
 
 
 def exit_code_of(command: Callable[[], object]) -> int:
-    """Run a command and return its exit code, by default 0, or that of its error."""
-    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata; a picture that matters raises PictureError
+    """Run a command and return its exit code: 0 if it returns none, or that of its error."""
+    warnings.filterwarnings("ignore", module="PIL")  # warnings of odd metadata; unusable pictures raise PictureError
     _never_fail_on_characters()
     _show_changes()
     try:
@@ -50,7 +50,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """Return JSON for standard output, in ASCII if its encoding is not UTF-8: JSON has escapes of its own."""
+    """Return JSON for standard output: ASCII with JSON escapes if its encoding is not UTF-8."""
     return json.dumps(value, indent=indent, ensure_ascii=not is_utf8(sys.stdout))
 
 
@@ -71,7 +71,7 @@ class _Said(logging.Handler):
 
 
 def _show_changes() -> None:
-    """Print the runtime's log of its own changes; a library leaves logging to the program that uses it."""
+    """Print the runtime's log; only for commands, because a library must not configure logging."""
     log = logging.getLogger("sightsmith.runtime")
     log.setLevel(logging.INFO)
     if not log.handlers:
@@ -82,7 +82,7 @@ def _never_fail_on_characters() -> None:
     """Write characters that the terminal's encoding lacks as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # In UTF-8 a path is printed in the bytes that name it.
+            # On UTF-8 output, a path is printed with its exact bytes.
             exact = stream is sys.stdout and is_utf8(stream)
             stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace")
 
@@ -94,7 +94,7 @@ def _place(error: OSError) -> str:
 
 
 def _written_out(code: int) -> int:
-    """Flush standard output and return the exit code, another one if it cannot be written."""
+    """Flush standard output and return the exit code, or an error code if this fails."""
     try:
         print(end="", flush=True)  # does nothing without standard output
     except BrokenPipeError:

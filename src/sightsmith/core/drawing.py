@@ -6,13 +6,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 _PAPER, _INK, _BAR, _TRACK, _PALE = (255, 255, 255), (33, 37, 41), (47, 111, 237), (233, 236, 239), (152, 162, 179)
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc", "DejaVuSans.ttf")
-"""Fonts of the usual systems with more than Latin letters; the first one found is used for names that need it."""
+"""Fonts of common systems with more than Latin letters; non-ASCII names use the first one found."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 Row = tuple[str, str, float | None, float | None, bool]
-"""A name, its number or words, the length of its bar and the place of a tick in 0…1 or None, and whether it counts."""
+"""Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
 
 
 def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:

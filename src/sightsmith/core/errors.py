@@ -1,6 +1,6 @@
 """The errors people see.
 
-Each names the thing, the rule, the value and the way out. The command line prints the message alone and exits
+Each names the subject, the rule, the value and the remedy. The command line prints the message alone and exits
 with `exit_code`; the service answers `{"error": message}` with `status`.
 """
 
@@ -11,7 +11,7 @@ _SWITCHES = frozenset(
     | {"sanity", "strict", "urls"}
 )
 """Settings that are on or off."""
-_CALLED = {"as": "form"}  # Flags that are called otherwise than their argument
+_CALLED = {"as": "form"}  # Flags whose name differs from their argument
 _WORDS = "none|folder|table|auto|pretrained|find|rgb|grey|fp32|bf16|ram"  # Values that messages give as words
 _FLAG = re.compile(
     r"`sightsmith [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?"
@@ -20,7 +20,7 @@ _FLAG = re.compile(
 
 
 def with_arguments(message: str) -> str:
-    """Return a message with the flags in it written as Python arguments: `--lr 0.1` becomes `lr=0.1`.
+    """Return a message with its flags rewritten as Python arguments: `--lr 0.1` becomes `lr=0.1`.
 
     Commands in backticks stay as they are.
     """
@@ -42,10 +42,10 @@ def _argument(found: re.Match[str]) -> str:
 
 
 class SightsmithError(Exception):
-    """Something a person can put right; its message says how.
+    """An error that the user can fix; its message says how.
 
-    `str` gives the message for Python, with arguments. In a format string, so inside other messages and on the command
-    line, it has the flags that it was written with.
+    `str` gives the message for Python, with arguments. Format strings (other messages, the command line) keep the
+    flags as written.
     """
 
     exit_code = 2
@@ -73,7 +73,7 @@ class PictureError(DataError):
 
 
 class TooManyPixelsError(PictureError):
-    """One picture is over the bound on its pixels."""
+    """One picture has more pixels than allowed."""
 
 
 class BundleError(SightsmithError):
@@ -96,7 +96,7 @@ class ProofError(SightsmithError):
 
 
 class TrainingError(SightsmithError):
-    """Training stopped because going on would waste time or lose work."""
+    """Training stopped because continuing would waste time or lose work."""
 
     exit_code = 3
 
@@ -106,4 +106,4 @@ class OutputError(SightsmithError):
 
 
 class OutputExistsError(SightsmithError):
-    """The place to write to is taken."""
+    """The output path already exists."""

@@ -22,8 +22,8 @@ _MAX_ARCHIVE_BYTES = 16 * 2**30
 _MAX_ARCHIVE_FILES = 10_000
 _SMALL = 16 * 2**20
 _MAX_RATIO = 100
-"""Weights and pictures hardly compress, so more than this many bytes from one, beyond `_SMALL` in all, is made to do
-harm."""
+"""Largest unpacked ÷ packed size above `_SMALL` bytes. Weights and pictures hardly compress, so more is an
+attack."""
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ZIP_DAMAGE = (
     zipfile.BadZipFile,
@@ -41,9 +41,9 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary sibling folder to fill, and rename it to `path` when the block ends well.
+    """Yield a temporary sibling folder, and rename it to `path` when the block succeeds.
 
-    The caller has made sure that the existing file or folder may be deleted.
+    The caller must have checked that the existing file or folder may be deleted.
 
     Raises OutputExistsError: `path` exists and `overwrite` is false.
     """
@@ -78,8 +78,8 @@ def replace_folder(fresh: Path, path: Path) -> None:
 def replace_content(fresh: Path, path: Path) -> None:
     """Replace the content of the folder `path` by that of `fresh`; hidden entries stay.
 
-    Unlike `replace_folder` it keeps the folder itself, which may be a process's working directory: if it is renamed,
-    its relative paths lead nowhere, and a shell in it shows an empty folder.
+    Unlike `replace_folder` this keeps the folder itself, which may be a process's working directory. After a rename,
+    relative paths there would fail, and a shell in it would show an empty folder.
     """
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
     steps = [(entry, old / entry.name) for entry in path.iterdir() if not entry.name.startswith(".")]
@@ -99,7 +99,7 @@ def replace_content(fresh: Path, path: Path) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling path to write, and rename it to `path` when the block ends well."""
+    """Yield a temporary sibling path, and rename it to `path` when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -115,7 +115,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def told(path: Path | str) -> Iterator[None]:
-    """Turn system errors while `path` is written into an error that says what to do.
+    """Convert system errors from writing `path` into an error that says what to do.
 
     Raises OutputError: in place of any OSError of the block.
     """
@@ -158,16 +158,16 @@ def next_free(path: Path, *beside: str) -> Path:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal.
 
-    Raises OSError: there is none, or it is a pipe or device, which might never end.
+    Raises OSError: the file is missing, or is a pipe or device, which might never end.
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file to read, at once: a pipe would wait for a writer, a device may have no end.
+    """Open a file for reading without blocking: pipes and devices are refused.
 
-    Raises OSError: there is none, or it is not a regular file.
+    Raises OSError: the file is missing or not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
@@ -206,14 +206,14 @@ def unzip(
 
 
 def absurd_ratio(packed: int, unpacked: int) -> str:
-    """Return why so many bytes cannot be in so few, for a message; empty if they can."""
+    """Return why the compression ratio is implausible, for a message; empty if it is plausible."""
     if unpacked <= max(_SMALL, _MAX_RATIO * packed):
         return ""
     return f"{packed:,} bytes would unpack to {unpacked:,}, more than {_MAX_RATIO} times as many"
 
 
 def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
-    """Return which member is neither stored nor deflated, for a message; empty if none is.
+    """Return a message about the first member that is neither stored nor deflated; empty if none.
 
     Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
     """
@@ -224,7 +224,7 @@ def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
 
 
 def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that unpacks to far more than its size; members may share bytes, so the sum counts."""
+    """Refuse an archive that unpacks to far more than its size. The sum counts, because members may share bytes."""
     unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
     if absurd := absurd_ratio(packed, unpacked):
         raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
@@ -249,7 +249,7 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def readable(path: Path) -> None:
-    """Give a file the permissions that the user's umask says; some libraries write for the owner alone."""
+    """Set a file's permissions by the user's umask; some libraries write owner-only files."""
     path.chmod(0o666 & ~_umask())
 
 
@@ -260,6 +260,6 @@ def _umask() -> int:
 
 
 def is_utf8(stream: TextIO | None) -> bool:
-    """Tell whether a stream holds every character; one without an encoding, such as StringIO, does."""
+    """Tell whether a stream can hold every character; streams without an encoding (StringIO) can."""
     encoding = getattr(stream, "encoding", None)
     return encoding is None or codecs.lookup(encoding).name == "utf-8"

@@ -1,6 +1,6 @@
 """Settings dataclasses as command-line flags: every field becomes a flag, its docstring the flag's help.
 
-A flag that is not given stays None, so that a TOML file may speak between the defaults and the flags.
+A flag that is not given stays None, so that a TOML file can override the defaults but not the flags.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ from sightsmith.core.settings import field_docs
 
 
 def flags_of(*settings_types: type, leave_out: tuple[str, ...] = (), over_file: bool = False, **renamed: str) -> type:
-    """Return a dataclass for cyclopts with one optional flag a field of the settings dataclasses.
+    """Return a dataclass for cyclopts with one optional flag per field of the settings dataclasses.
 
     Args:
-        settings_types: settings dataclasses; of fields of one name the first is taken.
+        settings_types: settings dataclasses; the first field of each name wins.
         leave_out: fields that are arguments of the verb rather than flags.
-        over_file: a TOML file may set them too, so that a flag must be able to say no (`--no-balanced`).
-        renamed: flags by field that are called otherwise.
+        over_file: a TOML file may set them too, so switches get a negative flag (`--no-balanced`).
+        renamed: flag names by field, if they differ from the field's.
     """
     negative = None if over_file else ()
     flags: dict[str, Any] = {}
@@ -49,7 +49,7 @@ def given(flags: Any | None) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """Convert the keys and words of a table (`--net.kernel-size 5`) as a TOML file would have them."""
+    """Convert keys and values of a table (`--net.kernel-size 5`) to those of a TOML file."""
     if isinstance(value, Mapping):
         return {
             key.replace("-", "_"): _word(below) if isinstance(below, str) else _typed(below)

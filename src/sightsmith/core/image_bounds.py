@@ -1,4 +1,4 @@
-"""Bounds on pictures that are small as files and in their headers, and are made to take much time or memory.
+"""Bounds against small picture files that are built to take much time or memory.
 
 JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles).
 """
@@ -14,9 +14,9 @@ from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.placement import MAX_SIDE
 
 _MOST_SCANS = 100
-"""Scans of a JPEG; encoders write about ten. Each costs a pass over all of the picture, and may take 14 bytes."""
+"""Scans of a JPEG; encoders write about ten. Each costs a pass over the whole picture and needs only 14 bytes."""
 _MOST_PASSES = 20
-"""Scans of a JPEG that has as many pixels as a picture may; the most that an encoder makes by itself is 18."""
+"""Scans of a JPEG with the maximum number of pixels; encoders write at most 18 by default."""
 _MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends the pixel data of a JPEG, in which 0xFF is followed by 0, by a restart or by itself."""
@@ -26,7 +26,7 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse a picture of too many pixels, or of a side so long that work on it takes much memory for few of them."""
+    """Refuse a picture with too many pixels, or with a side so long that few pixels take much memory."""
     width, height = image.size
     if width * height > max_pixels:
         raise TooManyPixelsError(
@@ -41,9 +41,9 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
-    """Refuse tiles that unfold to more than the picture may have; strips end with the picture, tiles need not.
+    """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it.
 
-    Twice the bound, since the tiles at the right and the lower edge always stand out a little.
+    Twice the bound, because tiles at the right and lower edge may overlap the border.
     """
     wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
     if wide <= 0 or long <= 0:
@@ -79,9 +79,9 @@ def check_scans(image: JpegImagePlugin.JpegImageFile, name: str, max_pixels: int
 
 
 def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
-    """Tell whether all of the picture is in its first scan, as in most; libjpeg then reads no other.
+    """Tell whether the first scan holds the whole picture, as usual; libjpeg then reads no other.
 
-    Pillow leaves the file behind that scan's header, which says how many channels the scan has.
+    Pillow leaves the file position after that scan's header, which has the number of channels.
     """
     if "progressive" in image.info:
         return False
@@ -110,7 +110,7 @@ def _count_scans(file: IO[bytes]) -> int:
 
 
 def _next_marker(file: IO[bytes]) -> int | None:
-    """Return the kind of the next marker and leave the file behind it; None at the end of the file."""
+    """Return the kind of the next marker and move the file position after it; None at the end."""
     while len(chunk := file.read(_CHUNK)) > 1:
         if found := _MARKER.search(chunk):
             file.seek(found.end() - len(chunk), io.SEEK_CUR)

@@ -1,6 +1,6 @@
-"""Decoding a picture, bounded, in one way everywhere: EXIF orientation, colour modes, bit depths.
+"""Decoding pictures within bounds, the same way everywhere: EXIF orientation, colour modes, bit depths.
 
-JPEG is decoded at a reduced scale if a smaller picture is asked for, which is most of the speed of loading
+JPEG is decoded at a reduced scale if a smaller picture is requested, which gives most of the speed for
 photographs (libjpeg computes the inverse cosine transform at 1/2, 1/4 or 1/8 of the size).
 """
 
@@ -38,7 +38,7 @@ _SIGNATURES = {
     "TIFF": (rb"II\*\0|MM\0\*", ".tif", "image/tiff"),
     "PPM": (rb"P[1-6][\s#]", ".ppm", "image/x-portable-anymap"),
 }
-"""How a file of each format begins, its usual ending, and its media type."""
+"""First bytes of each format, its usual file extension, and its media type."""
 FORMATS = tuple(_SIGNATURES)
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
 
@@ -54,7 +54,7 @@ _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 _BITS, _PLANAR, _SEPARATE = 258, 284, 2
-_MOST_FRAMES = 1000  # Pages of a TIFF counted; each costs a look at its place in the file
+_MOST_FRAMES = 1000  # Pages of a TIFF that are counted; each costs a seek and a read
 _DAMAGE = (
     OSError,
     ValueError,
@@ -80,8 +80,8 @@ class Header:
 
     width: int  # in pixels, upright
     height: int  # in pixels, upright
-    # channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …; with ";16" behind
-    # it if colours or alpha have 16 bits, of which Pillow gives the upper byte alone
+    # channels and depth as stored, by Pillow's names: RGB, L (grey), RGBA, P (palette), CMYK, I;16 …; ends in ";16"
+    # if colours or alpha have 16 bits, of which Pillow keeps only the upper byte
     mode: str
     format: str = ""  # by Pillow's name, such as PNG; empty for an array
     frames: int = 1  # pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded
@@ -99,10 +99,10 @@ def decode(
     Transparency is laid over white; 16-bit grey keeps its upper byte; of several pages or frames the first is decoded.
 
     Args:
-        near: both sides of the result need not be larger than this; a JPEG may then be decoded smaller than it
-            is, but never below it on its shorter side.
+        near: side in pixels that is large enough for the result; a JPEG may then be decoded smaller than it
+            is, but its shorter side never below this.
         max_pixels: bound on width × height.
-        seconds: bound on the time that this may take, looked at each time that the decoder reads on; for encoded bytes.
+        seconds: bound on the decoding time, checked at each read of the decoder; for encoded bytes.
 
     Raises PictureError: not a picture, not a known format, damaged, or over a bound.
     """
@@ -123,7 +123,7 @@ def too_slow(seconds: float) -> PictureError:
 
 
 class _Timed(io.BytesIO):
-    """Encoded bytes that can be read until a time is over, which ends a decoder in the middle of a picture."""
+    """Encoded bytes whose reads fail after a deadline, which stops a decoder inside a picture."""
 
     def __init__(self, data: bytes, seconds: float) -> None:
         super().__init__(data)
@@ -162,7 +162,7 @@ def read_header(picture: Picture) -> Header:
 
 
 def sniff(start: bytes) -> tuple[str, str] | None:
-    """Return the usual ending and the media type of a picture by its first 12 bytes, None if it begins like none."""
+    """Return the file extension and media type for the first 12 bytes of a picture, None if unknown."""
     for pattern, ending, media_type in _SIGNATURES.values():
         if re.match(pattern, start, re.DOTALL):
             return ending, media_type
@@ -187,9 +187,9 @@ def describe(picture: object) -> str:
 
 
 def settled(picture: Picture) -> Settled:
-    """Return a picture with encoded bytes as `bytes`, however they were held.
+    """Return a picture, with encoded data of any type converted to `bytes`.
 
-    Raises PictureError: nothing that can be a picture, or a BytesIO that was closed.
+    Raises PictureError: the type cannot hold a picture, or a BytesIO is closed.
     """
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
@@ -225,7 +225,7 @@ def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pix
 
 
 def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -> None:
-    """Refuse a PNG that lacks rows. They would be black, so a last row that is not black needs no check."""
+    """Refuse a PNG with missing rows. Pillow leaves those black, so a last row that is not black needs no check."""
     last = image.crop((0, image.height - 1, *image.size))
     if last.getbbox(alpha_only=False) is not None:
         return
@@ -235,7 +235,7 @@ def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -
 
 
 def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
-    """Refuse colours of 16 bits stored plane by plane, whose bytes Pillow takes for pixels of 8 bits."""
+    """Refuse 16-bit colours stored plane by plane, whose bytes Pillow misreads as 8-bit pixels."""
     depths = image.tag_v2.get(_BITS, (8,))
     if image.tag_v2.get(_PLANAR) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
         raise PictureError(
@@ -300,7 +300,7 @@ def _stored_lying(image: Image.Image) -> bool:
     if image.format == "TIFF":
         return False  # Pillow gives the upright size and turns the pixels itself
     if image.format == "PNG" and image.fp is not None and "exif" not in image.info:  # type: ignore[attr-defined]
-        # Pillow would decode all pixels to look behind them for EXIF data, which is hardly ever there.
+        # Pillow would decode all pixels to search for EXIF data after them, which is rare.
         too_large = image.width * image.height > MAX_PIXELS
         if too_large or not says_more_behind(image.fp):  # type: ignore[attr-defined]
             return False
@@ -330,7 +330,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _is_deep_negative(image: Image.Image) -> bool:
-    """Tell whether 16-bit grey counts from white; Pillow inverts such pictures of at most 8 bits alone."""
+    """Tell whether 16-bit grey has 0 as white; Pillow inverts such pictures only up to 8 bits."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile) or not image.mode.startswith("I"):
         return False
     return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -391,6 +391,6 @@ def _bytes_of(picture: Settled) -> str:
     return f"{many(len(picture), 'byte')}: " if isinstance(picture, bytes) else ""
 
 
-# A picture cut short is an error, not a picture with a grey half.
+# A truncated picture is an error, not a half-grey picture.
 if ImageFile.LOAD_TRUNCATED_IMAGES:  # pragma: no cover - only if another library switched it on first
     warnings.warn("another library lets Pillow accept truncated pictures; Sightsmith cannot refuse them", stacklevel=2)

@@ -1,7 +1,7 @@
-"""Locks on folders, which the system takes back when the process that holds one ends, however it ends.
+"""Locks on folders, which the system releases when the process ends, even after a crash.
 
 A lock is on the folder itself, so that no file is left behind. If the system cannot lock a folder (Windows, a folder
-that may not be listed, a network disk without locks) there is none, and whoever asked is told.
+that may not be listed, a network disk without locks) there is no lock, and the caller is informed.
 """
 
 import os
@@ -16,7 +16,7 @@ _handles: set[int] = set()  # The open folders that this process holds
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for the same folder; no wait if the system has no such locks."""
+    """Wait until no other process runs such a block for the same folder; no wait without system support."""
     handle = None
     with suppress(OSError):
         handle = _opened(folder)
@@ -32,7 +32,7 @@ class FolderLock:
     """A folder that is created if missing, and locked without waiting.
 
     Attributes:
-        made: the folder was not there before.
+        made: the folder was created by this lock.
         held: whether the system holds the lock; if not, another process may take the folder too.
 
     Raises:
@@ -77,7 +77,7 @@ class FolderLock:
         return True
 
     def release(self) -> None:
-        """Let others take the folder."""
+        """Release the lock."""
         if self._handle is not None:
             _close(self._handle)
             self._handle = None

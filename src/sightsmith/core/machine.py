@@ -13,14 +13,14 @@ from sightsmith.core.counts import many
 class Machine:
     """The machine, as far as speed depends on it."""
 
-    cores: int  # Cores this process may use: its affinity and its cgroup's quota, whichever is less
+    cores: int  # Cores this process may use: the lower of its affinity and its cgroup's quota
     memory: int  # Bytes of memory free for use now
     processor: str  # The processor's own name
-    bf16: bool  # The processor multiplies bfloat16 itself (AMX or AVX512-BF16)
+    bf16: bool  # The processor supports bfloat16 (AMX or AVX512-BF16)
     amx: bool  # The processor has Intel's matrix tiles
 
     def __str__(self) -> str:
-        """Describe the constant facts in a line: equal machines have equal descriptions."""
+        """Describe the constant facts in one line; equal machines give equal text."""
         features = ", ".join(name for name, has in (("AMX", self.amx), ("bf16", self.bf16)) if has) or "no bf16"
         return f"{self.processor}, {many(self.cores, 'core')} ({features})"
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 _LONGEST = 255
-"""Characters of a name that are compared: as many as a file's name may have. The time grows with their square."""
+"""Characters of a name that are compared, the limit of file names. Time grows with the square."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -18,7 +18,7 @@ def nearest(name: str, options: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """Return a sentence that names the nearest options, or all of them if none is near."""
+    """Return a sentence with the nearest options, or up to 20 options if none is near."""
     options = sorted(options)
     close = nearest(name, options)
     if close:
@@ -30,7 +30,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 
 def hidden_difference(name: str, other: str) -> str:
-    """Return how two names differ that look the same on a screen; empty if they are equal or look different."""
+    """Return how two names that look the same differ; empty if they are equal or look different."""
     if name == other:
         return ""
     if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other):
@@ -42,7 +42,7 @@ def hidden_difference(name: str, other: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name without the differences that people overlook: case, spaces, dashes, Unicode form.
+    """Return a name normalised for comparison: case, spaces, dashes, Unicode form.
 
     A minus before a digit stays: the classes -1 and 1 are two numbers.
     """
@@ -65,7 +65,7 @@ def shortened(name: str, most: int = 100) -> str:
 
 
 def natural(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
-    """Return a key that sorts numbers inside names by value; equal ones by the name itself."""
+    """Return a sort key that orders numbers inside names by value, ties by the name itself."""
     parts = _DIGITS.split(name.casefold())
     return tuple(_number(part) if place % 2 else part for place, part in enumerate(parts)), name
 

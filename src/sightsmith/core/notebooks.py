@@ -9,7 +9,7 @@ from sightsmith.core.pages import data_uri
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
-    """Return rows of cells; without a header the first cell of a row heads it."""
+    """Return a table of rows; without a header the first cell of each row is its heading."""
     head = Markup("<thead><tr>{}</tr></thead>").format(_cells("th", header)) if header else ""
     body = Markup("").join(
         Markup("<tr>{}{}</tr>").format(_cells("td" if header else "th", row[:1]), _cells("td", row[1:])) for row in rows
@@ -27,5 +27,5 @@ def picture(image: Image.Image, caption: str) -> str:
 
 
 def text(lines: str) -> str:
-    """Return lines as they would stand on a terminal."""
+    """Return lines in a fixed-width font, as on a terminal."""
     return str(Markup("<pre>{}</pre>").format(lines))

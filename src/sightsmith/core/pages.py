@@ -10,15 +10,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
-_SMALL = 64  # A picture up to this side is stored as PNG and shown enlarged with hard pixels
+_SMALL = 64  # A picture up to this side is stored as PNG and shown enlarged without smoothing
 _QUALITY = 82
 
-# the characters that part the words of a name; a browser alone breaks behind none of them but some `/`
+# characters that separate the words of a name; browsers break lines only after some `/` by themselves
 _PARTING = re.compile(r"(?<=[_/\\])(?=\w)|(?<=\w\.)(?=[^\W\d])")
 
 
 def template(path: Path) -> Template:
-    """Return a template that escapes every value, refuses unknown ones and knows the filter `breakable`."""
+    """Return a template that escapes every value, refuses undefined names and has the filter `breakable`."""
     return _environment(path.parent).get_template(path.name)
 
 

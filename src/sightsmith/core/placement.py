@@ -1,10 +1,10 @@
-"""How an item became a net's input, and the bounds within which it may be read."""
+"""The part of an item that a net's input shows, and the limits of reading the item."""
 
 import math
 from dataclasses import dataclass
 
 MAX_PIXELS = 50_000_000  # Bound on width × height of a picture, checked before its pixels are decoded
-MAX_SIDE = 65_535  # Bound on the width and on the height of a picture, that of JPEG
+MAX_SIDE = 65_535  # Bound on the width and on the height of a picture, the limit of JPEG
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the upright original; may reach outside it (letterbox)."""
 

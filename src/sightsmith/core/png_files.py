@@ -12,7 +12,7 @@ _PIECE = 1 << 16
 
 
 def says_more_behind(file: IO[bytes]) -> bool:
-    """Tell whether a PNG has EXIF data or XMP behind its pixels; leaves the file's position unchanged."""
+    """Tell whether a PNG has EXIF data or XMP after its pixels; keeps the file position."""
     place = file.tell()
     found = behind = False
     for kind, length in _chunks(file):
@@ -26,9 +26,9 @@ def says_more_behind(file: IO[bytes]) -> bool:
 
 
 def has_all_rows(file: IO[bytes]) -> bool:
-    """Tell whether a PNG that is not interlaced has as many bytes of pixels as its header says.
+    """Tell whether a PNG that is not interlaced has all pixel bytes that its header requires.
 
-    Pillow leaves rows black which a compressed stream that ends well does not hold.
+    Pillow leaves rows black that are missing from an intact compressed stream.
     """
     wanted = held = 0
     unpacker = zlib.decompressobj()
@@ -46,7 +46,7 @@ def has_all_rows(file: IO[bytes]) -> bool:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and length of each chunk, with the file at its data; it may be left anywhere in between."""
+    """Yield kind and length of each chunk, with the file position at its data; the caller may move it."""
     place = file.seek(_START)
     while len(head := file.read(_HEAD)) == _HEAD:
         length, kind = struct.unpack(">I4s", head)

@@ -23,7 +23,7 @@ class Port:
     shape: tuple[int | None, ...]  # of one item, without the batch's axis; None is a free side
 
     def fits(self, array: NDArray[Any]) -> bool:
-        """Whether an array is a batch of one item or more for this port."""
+        """Tell whether an array is a batch of at least one item for this port."""
         return (
             array.dtype == np.dtype(self.dtype)
             and array.ndim == len(self.shape) + 1
@@ -38,7 +38,7 @@ class Port:
 
 
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
-    """Raise if arrays are no batch for these ports.
+    """Raise if the arrays do not form a batch for these ports.
 
     Raises SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
     """

@@ -91,7 +91,7 @@ class Preprocessing:
         max_pixels: int = MAX_PIXELS,
         seconds: float = math.inf,
     ) -> Image.Image:
-        """Decode a picture, upright, at the least scale that serves an input cut from `share` of its shorter side.
+        """Decode a picture, upright, at the smallest sufficient scale for a crop of `share` of its shorter side.
 
         A JPEG is decoded at no less than `spare` times the size this needs.
         """
@@ -138,7 +138,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Read a definition back; unknown keys are an error."""
+        """Read a definition of `to_json`; unknown keys are an error."""
         return from_mapping(cls, raw, where="preprocessing", strict=True)
 
     def _resize(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:

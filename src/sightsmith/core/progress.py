@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar with rate and ETA on a terminal, a line now and then elsewhere."""
+"""Progress of long work on standard error: a bar with rate and ETA on a terminal, otherwise a line every 15 s."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _LINE_EVERY = 15.0  # Seconds between two lines, without a terminal
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[T]:
-    """Yield the items, showing how far it is, how fast it goes and when it will end.
+    """Yield the items and show the progress, the rate and the remaining time.
 
     Args:
         what: name of the work, such as "Checking pictures".
@@ -53,7 +53,7 @@ def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
 
 
 def rate_and_eta(done: int, total: int | None, seconds: float) -> str:
-    """Return such as `1,200 of 60,000, 640/s, 1 min 32 s left`."""
+    """Return text like `1,200 of 60,000, 640/s, 1 min 32 s left`."""
     rate = done / max(seconds, 1e-9)
     if total is None:
         return f"{done:,}, {_short(rate)}/s"

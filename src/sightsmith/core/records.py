@@ -1,4 +1,4 @@
-"""The records that flow from one part to the next."""
+"""One sample of a dataset, and the names of splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture and its facts.
+    """One picture with its label and metadata.
 
     Attributes:
         key: name of the sample, unique in its source and the same on every machine (a relative path, or
             `train/00042` if a file holds many pictures).
-        picture: the reference, decoded late.
+        picture: reference to the picture, decoded when needed.
         target: the truth that the task learns, for classification the index of the class; None if unknown.
         group: samples of one group (person, video, patient) never straddle two splits.
         split: the split that the source assigns, None if it assigns none.

@@ -11,14 +11,14 @@ from PIL import Image
 
 from sightsmith.core.placement import Box
 
-_NOTHING = 1e-7  # Evidence that rises no further above the common floor is rounding, not a place to make bright
+_NOTHING = 1e-7  # Evidence this close to its minimum is rounding error and is not drawn
 
 
 def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     """Spread a map over the part of a picture that it describes, with cubic interpolation.
 
     Args:
-        map_hw: the map; its edges, not its outer positions' centres, are on the box's edges.
+        map_hw: the map; its outer edges (not the centres of its outer cells) lie on the box's edges.
         box: (left, top, right, bottom) of that part in the picture's pixels, as `Preprocessing.box` gives it.
         size: (width, height) of the picture in pixels.
 
@@ -27,7 +27,7 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
     """
     spread_HW = np.zeros(size[::-1], np.float32)
     cells = map_hw.shape[1] / (box[2] - box[0]), map_hw.shape[0] / (box[3] - box[1])  # a pixel, across and down
-    edge = 2 + math.ceil(max(cells))  # the edge goes on outwards, as far as the filter and half a pixel reach
+    edge = 2 + math.ceil(max(cells))  # padding with edge values, as wide as the filter plus half a pixel
     first = [max(0, math.ceil(low - 0.5)) for low in box[:2]]
     end = [min(length, math.floor(high - 0.5) + 1) for length, high in zip(size, box[2:], strict=True)]
     if first[0] < end[0] and first[1] < end[1]:
@@ -40,7 +40,7 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
 
 
 def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Say how strongly each pixel of a picture speaks for a class, from signed evidence over the net's input.
+    """Return how strongly each pixel supports a class, from signed evidence over the net's input.
 
     The minimum of all positions (a class's bias) does not depend on the place and is subtracted; evidence against the
     class becomes 0.

@@ -1,4 +1,4 @@
-"""Settings are frozen dataclasses; this reads them from mappings and TOML, and writes them back.
+"""Reading settings (frozen dataclasses) from mappings and TOML, and writing them back.
 
 One declaration is the flag, the TOML key, the Python argument and its help. Values are checked and converted by
 pydantic; unknown keys are refused with the nearest name.
@@ -28,8 +28,8 @@ def from_mapping(
     Args:
         raw: the values by key; `-` in a key counts as `_`.
         where: name of the mapping for messages, such as `run.toml`.
-        strict: values have the type of their field, as JSON that we wrote has; else "3" and true may become a number.
-        ready: values of `raw`, by key, that were read already and need no conversion.
+        strict: refuse values of another type than the field (our own JSON); else "3" and true may become a number.
+        ready: values of `raw`, by key, that are already converted.
 
     Raises SettingsError: an unknown key, a missing one, or a value of the wrong type or out of range.
     """
@@ -66,7 +66,7 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
-    Raises SettingsError: there is none, it cannot be read, or it is not TOML; the message has the line.
+    Raises SettingsError: the file is missing, unreadable or not TOML; the message gives the line.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -88,7 +88,7 @@ def to_toml(settings: Any) -> str:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstring below each field of a dataclass, in one line each, those of its base among them."""
+    """Return the docstring of each field of a dataclass and its bases, each joined to one line."""
     docs: dict[str, str] = {}
     for base in cls.__bases__:
         if dataclasses.is_dataclass(base):

@@ -1,4 +1,4 @@
-"""How many threads compute on a machine that others use too.
+"""Choosing the number of compute threads on a shared machine.
 
 Threads that share a loop wait for the slowest of them. If another process holds one of the cores, that wait costs
 more than the second core gives: two threads can then be several times slower than one. Only the rate shows it, so
@@ -6,16 +6,16 @@ the policy tries the numbers in turn, takes the quickest, and tries again when t
 """
 
 _SLOT_STEPS, _SLOT_SECONDS, _ROUNDS = 2, 0.2, 2
-"""A number is tried for at least so many steps and seconds, in so many rounds: a scheduler's turns are shorter."""
+"""Minimum steps, minimum seconds and rounds of each trial; scheduler time slices are shorter."""
 _WINDOW_SECONDS = 2.0  # Seconds of work whose rate is compared with the rate when the number was chosen
 _FELL, _ROSE = 0.75, 1.33
-_BETTER = 1.05  # Another number must be this much quicker: every change costs a little
+_BETTER = 1.05  # Factor by which another number must be faster, because each change has a cost
 _REST, _LONGEST_REST = 2, 10
-"""Work between two trials, in lengths of a trial: at least, and at most while the rate stays."""
+"""Time between two trials, as multiples of a trial's time: minimum, and maximum at a steady rate."""
 
 
 class ThreadPolicy:
-    """Chooses the number of threads from the rates it is told. It reads no clock and sets nothing.
+    """Chooses the number of threads from reported rates. It reads no clock and sets no threads.
 
     Args:
         most: the largest number, at least 1; the others are half of it and 1.
@@ -32,13 +32,13 @@ class ThreadPolicy:
         self._start_trial("tried at the start")
 
     def note(self, items: int, seconds: float) -> str | None:
-        """Take in a step that was computed with `threads`.
+        """Record a step that was computed with `threads`.
 
         Args:
-            seconds: that it took, > 0.
+            seconds: duration of the step, > 0.
 
         Returns:
-            A line for people when a number was chosen first or anew, else None.
+            A log line after the first choice and each change, else None.
         """
         if len(self._candidates) == 1:
             return None

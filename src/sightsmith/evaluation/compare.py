@@ -1,7 +1,7 @@
-"""Models side by side: their metrics, and whether the differences could be luck.
+"""Models side by side: their metrics, and whether the differences are significant.
 
 Models that answered the same samples are compared sample by sample, or group by group if the samples have groups, as
-their kind of answer does it. If they were evaluated on different data
+their kind of answer defines it. If they were evaluated on different data
 the figures stand side by side with a warning, and no difference is computed.
 """
 
@@ -142,7 +142,7 @@ class Comparison:
 
 
 def compare(bundles: Sequence[Path | str]) -> Comparison:
-    """Put evaluated models side by side.
+    """Compare evaluated models.
 
     Args:
         bundles: two bundles or more, each evaluated (`sightsmith evaluate`); the first is the reference.
@@ -159,7 +159,7 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
 
 
 def put_together(entries: Sequence[Entry]) -> Comparison:
-    """Compare models whose evaluations are at hand."""
+    """Compare models from their loaded evaluations."""
     first, *others = entries
     warnings, differences = [], []
     for other in others:
@@ -201,9 +201,9 @@ def _difference(first: Evaluation, other: Entry) -> Difference:
 
 
 def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
-    """Return the group of each of the first's samples, in whose order the second's are `order_N`; None for none.
+    """Return the group of each sample of `first`; `order_N` maps them to `second`. None without groups.
 
-    Raises DataError: both have groups, and others.
+    Raises DataError: both have groups, but different ones.
     """
     known = [] if first.groups is None else [group_indices(first.groups)]
     if second.groups is not None:

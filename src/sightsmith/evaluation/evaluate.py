@@ -39,20 +39,20 @@ def evaluate(
     """Measure a model and write the report.
 
     On the model's own test split the figures, the answers and the page go into the bundle (`report/`), and the
-    figures into its manifest; the predictor then still holds the bundle as it was, so open it again.
+    figures into its manifest. The predictor keeps the old bundle, so open it again.
 
     Args:
         data: a split of the model's own data by name, other data with the same classes, or the path that its own has
             moved to; None takes the model's own.
-        options: how to open that data; of the own data `group_by` alone, of which the intervals then are.
+        options: how to open that data; for the model's own data only `group_by`, the unit of the intervals.
         split: which split; of other data only if it has splits.
         missing_ok: accept data without a sample of some of the model's classes.
         report: file for the page, besides the bundle for the own test split. An existing file is replaced.
         batch: pictures a step; None lets the predictor choose.
 
     Returns:
-        The evaluation, with the path of the page if one was written, and `not_kept` if the bundle, on a disk
-        that may not be written, say, did not take it.
+        The evaluation, with the path of the page if one was written, and `not_kept` if the bundle could not
+        be written, for example on a read-only disk.
 
     Raises DataError: the data cannot be used; see `test_data.py`.
     """
@@ -69,7 +69,7 @@ def evaluate(
         return replace(done, report=report)
     try:
         _keep(predictor, done, page)
-    except (SightsmithError, OSError) as error:  # the figures took long to compute: they are returned all the same
+    except (SightsmithError, OSError) as error:  # the figures are expensive, so they are returned even if saving fails
         return replace(done, report=report, not_kept=f"{error}")
     return replace(done, report=report or predictor.bundle.path / PAGE)
 

@@ -1,4 +1,4 @@
-"""The pictures worth looking at, as the kind of answer picks them: thumbnails and heat maps."""
+"""The pictures that a kind of answer selects: thumbnails and heat maps."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -60,13 +60,13 @@ def report_html(
 
 
 def page(template: str, **values: Any) -> str:
-    """Return a page of `pages/` with its style and script inside it; every value is escaped."""
+    """Return a page of `pages/` with its style and script inlined; every value is escaped."""
     css, js = (Markup((_PAGES / name).read_text(encoding="utf-8")) for name in ("style.css", "sort.js"))  # noqa: S704  # our own files
     return pages.template(_PAGES / template).render(css=css, js=js, **values).strip() + "\n"
 
 
 def findings(evaluation: Evaluation) -> list[Finding]:
-    """Return the findings, the most harmful first: a model that fails, figures that mislead, then the rest."""
+    """Return the findings, most severe first: model failures, misleading figures, then the rest."""
     found = []
     if evaluation.data.get("warning"):
         found.append(Finding(level="warning", text=evaluation.data["warning"]))

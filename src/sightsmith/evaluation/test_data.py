@@ -52,7 +52,7 @@ def open_evaluation_data(
     options: SourceOptions = _ANY,
     missing_ok: bool = False,
 ) -> EvaluationData:
-    """Return the samples that a verb's argument names; the one place that tells a split from other data.
+    """Return the samples that a command's argument names: a split of the own data, or other data.
 
     Args:
         data: a split of the model's own data by its name (train, val, test), other data by its path or name, or None
@@ -119,7 +119,7 @@ def own_split(
 
 
 def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
-    """Raise if the pictures of a split have changed since the training: equal names do not mean equal pictures."""
+    """Raise if the pictures of a split have changed since training; equal names are not enough."""
     wanted = bundle.manifest.data.get("fingerprints", {}).get(split)
     if wanted is None:
         return
@@ -138,7 +138,7 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
 def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) -> Source:
     """Open given data for a model.
 
-    A folder is read as that of the training was: if that had its labels in the files' names, so has this one, unless
+    A folder is read as in training: if labels came from file names there, they do so here, unless
     the options say a format or a pattern. A table has its truths in the columns that the training's had. Numbered
     classes get the names that they had in the training.
     """
@@ -193,7 +193,7 @@ def given_data(
 
 
 def _check_kind(bundle: Bundle, source: Source) -> None:
-    """Refuse truths that the model's answers cannot be held against."""
+    """Refuse truths that cannot be compared with the model's answers."""
     kind = bundle.manifest.definition.kind
     if source.kind == kind:
         unlike = KINDS.module(kind).unlike(source.details, bundle.manifest.definition.calibrated)
@@ -256,7 +256,7 @@ def other_data(
 
 
 def _lost(source: Source, split: Split | None) -> tuple[Skipped, ...]:
-    """Return the pictures that never became samples; of folders of splits those of the split alone."""
+    """Return the pictures that never became samples; with split folders, only those of the split."""
     return tuple(
         Skipped(key, f"{problem.code.replace('-', ' ')}{note and ', '}{note}")
         for problem in source.problems
@@ -286,7 +286,7 @@ def _chosen(
 def _check_names(
     source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, missing_ok: bool
 ) -> None:
-    """Refuse samples of other names than the model's; a name that the data only lists has no sample to judge by."""
+    """Refuse samples with other names than the model's; names without a sample are ignored."""
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
         raise DataError(f"{where}: no labelled picture to evaluate.")
@@ -323,6 +323,6 @@ def _own_options(data: dict[str, Any], group_by: str | None) -> SourceOptions:
 
 
 def _format_of(data: dict[str, Any]) -> str | None:
-    """Return the format to open by: a data set known by name is opened by its name alone."""
+    """Return the format to open with; None for data sets that are opened by name."""
     location, kept = str(data["location"]), data.get("format")
     return None if location in known_names() and location.replace("-", "_") == kept else kept

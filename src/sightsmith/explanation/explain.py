@@ -27,8 +27,8 @@ that of the kind of answer), optionally `GRAIN` (how much to
 blur them for drawing, see `heat_map.project_evidence`) and `CELL` (if they are coarser than their array, see
 `sanity.noise`) and
 `explain(model: Subject, pixels_HWC, aspect) -> raw_hw`: its evidence for the aspect over the net's input, at any
-resolution, edges on the input's edges, positive for the class. Placing it over the original picture, scaling,
-drawing and judging are the same for all and not the method's work.
+resolution, aligned to the input's edges, positive for the class. Placing it over the original picture, scaling,
+drawing and scoring are shared by all methods.
 """
 _TOP = 5
 
@@ -47,7 +47,7 @@ def explain(
         model: an opened model, or the path of its bundle.
         method: name of a file in `explanation/methods/`; None takes the one of the kind of answer.
         label: label, tag or number to explain; None takes the predicted one.
-        sanity: judge the map too (`sanity.py`), some hundred passes more.
+        sanity: also score the map (`sanity.py`), about a hundred more passes.
 
     Raises:
         SettingsError: no such method or class, or the method does not fit the net.

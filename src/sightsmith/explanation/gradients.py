@@ -72,7 +72,7 @@ class TorchNet:
 
 
 def randomised_nets(bundle: Bundle, seed: int) -> dict[str, ClassifierNet]:
-    """Return the nets of a bundle by role, their weights drawn anew."""
+    """Return the nets of a bundle by role, with new random weights."""
     nets = rebuild(bundle)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -87,5 +87,5 @@ def runner_of(bundle: Bundle, nets: Mapping[str, ClassifierNet]) -> Runner:
     """Return a runner of copies of other nets in place of the bundle's own, in fp32."""
     definition, task = bundle.manifest.definition, bundle.manifest.task.name
     graph = next(iter(definition.graphs))
-    # copies, because a session moves its nets to the graphics card and their gradients off
+    # copies, because a session moves its nets to the graphics card and turns off their gradients
     return Runner(definition, {graph: TorchSession(task, copy.deepcopy(dict(nets)), definition, "fp32", graph=graph)})

@@ -16,7 +16,7 @@ def project_evidence(
     """Return the positive evidence over the original picture.
 
     Args:
-        raw_hw: evidence over the net's input; negative values speak against the answer and become 0.
+        raw_hw: evidence over the net's input; negative values are evidence against the answer and become 0.
         box: the part of the picture that the input shows, in its pixels.
         size: (width, height) of the upright picture.
         grain: standard deviation, as a share of the evidence's longer side, to blur it with first.

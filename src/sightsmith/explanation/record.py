@@ -56,8 +56,8 @@ class Explanation:
         label: the class that is explained.
         score: its probability, 0…1.
         top: the best classes and their probabilities, best first.
-        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 if nothing speaks
-            for the class or the model did not look.
+        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 without evidence
+            for the class or outside the model's input.
         raw_hw: float32, the method's own values over the model's input, positive for the class.
         unit: of those values.
         box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
@@ -80,7 +80,7 @@ class Explanation:
         return f"<Explanation of {self.label} {self.score:.4g} by {self.method}>"
 
     def _repr_html_(self) -> str:
-        """Return the overlay, no larger than a notebook shows it, with its text below it."""
+        """Return the overlay, scaled down for a notebook, with its text below it."""
         shown = self.overlay()
         shown.thumbnail((_SHOWN, _SHOWN))
         return notebooks.picture(shown, self.to_text())

@@ -24,7 +24,7 @@ from sightsmith.runtime.backends import torch as torch_backend
 
 _STEPS = 32
 _RANDOM_MAPS = 4
-_FINE = 0.75  # Half a cell in pixels up to which a map counts as one value a pixel
+_FINE = 0.75  # Half a cell's side, in pixels, up to which a map counts as full resolution
 _BLUR = 1 / 10  # Standard deviation of insertion's starting blur, as a share of the longer side
 
 
@@ -100,7 +100,7 @@ def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDAr
     """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W).
 
     A coarse map is blurred by half its cell: beside a sharp peak cubic interpolation undershoots, which would put the
-    peak's neighbours last, and in flat parts of the map pixels nearer to a peak should come first.
+    peak's neighbours last. In flat parts of the map, pixels nearer to a peak should come first.
     """
     height, width = size
     spread_HW = resample(raw_hw, (0.0, 0.0, float(width), float(height)), (width, height))

@@ -5,8 +5,8 @@ An input's file has:
 - `Settings`: the frozen settings that are hashed into the bundle's definition, with `to_json` and `from_json`;
 - `ports(settings) -> dict[str, Port]`: the arrays that a graph takes, by name;
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
-- `placement(item, settings) -> Placement`: which part of the item they show; apart, because most answers need none;
-- `encode(item) -> bytes` and `suffix(bytes) -> str`: an item as a witness stores it; encoded bytes are an item too;
+- `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
+- `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - for training `survey(items) -> Survey` and `choose(wanted, items) -> Settings` (`parts/survey.py`).

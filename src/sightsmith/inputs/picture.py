@@ -46,7 +46,7 @@ def placement(item: Item, settings: Settings) -> Placement:
 
 
 def encode(item: Item) -> bytes:
-    """Return a picture as bytes to store: as it is if it is encoded already and under 1 MB, else as a small PNG."""
+    """Return a picture as bytes to store: unchanged if already encoded and under 1 MB, else as a small PNG."""
     if isinstance(item, (str, Path)):
         item = Path(item).read_bytes()
     if isinstance(item, bytes) and len(item) <= _MAX_BYTES:
@@ -59,7 +59,7 @@ def encode(item: Item) -> bytes:
 
 
 def suffix(encoded: bytes) -> str:
-    """Return the ending of the file that an encoded picture is stored in."""
+    """Return the file extension of an encoded picture."""
     found = sniff(encoded)
     return found[0] if found else ".tif"
 
@@ -90,7 +90,7 @@ def survey(items: Sequence[Item]) -> Survey:
 
 
 def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
-    """Return settings for `wanted`, normalised as the first weights were, else by a sample of the training pictures."""
+    """Return settings for `wanted`, with the mean and std of the initial weights, else of a sample of the pictures."""
     channels = 1 if wanted.colour == "grey" else 3
     made = Settings(
         height=wanted.side,
@@ -122,7 +122,7 @@ def example(rng: np.random.Generator) -> list[Item]:
 def mean_and_std(items: Sequence[Item], settings: Settings) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the standard deviation of each channel over a sample of the pictures, in 0…1.
 
-    Rounded to 4 digits; a deviation is at least 0.02, so that pictures of one colour do no harm.
+    Rounded to 4 digits; a deviation is at least 0.02, so that one-colour pictures give no division by zero.
     """
     sums, squares, count = np.zeros(settings.channels), np.zeros(settings.channels), 0
     for position in spread(len(items)):
@@ -134,7 +134,7 @@ def mean_and_std(items: Sequence[Item], settings: Settings) -> tuple[tuple[float
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """Return a value a channel; a net adapted to grey sums its filters over the colours, so it gets their mean."""
+    """Return one value per channel; a net adapted to grey sums its colour filters, so it gets their mean."""
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 

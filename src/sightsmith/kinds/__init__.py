@@ -10,11 +10,11 @@ and `core.errors` alone, because the command line reads it.
   `to_text(**options)`, and `shapes(**options)`, which are drawn (`parts/shapes.py`);
 - `NOUNS`: the named thing, singular and plural; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
   learns it unless another is named; `HUB_TASK`: its name on model hubs, empty if it has none;
-- `WHOLE`: whether cutting off a part of the picture may change the truth;
+- `WHOLE`: whether cropping the picture may change its label;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from the trained model's;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
-- `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how far answers are apart;
-- of truths `strata(truths) -> (N,)`: the group that each is stratified by, -1 for unknown; `pairs(truths)`:
+- `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how much answers differ;
+- of truths `strata(truths) -> (N,)`: the stratum of each, -1 for unknown; `pairs(truths)`:
   which names they have, as positions of truths and indices of names; `spread(truths, details)`: for a kind without
   names, how they are spread, in words and by ranges; `truth_text(truth, names)`; `targets(truths, names) -> (N, …)`:
 the targets of training; `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with
@@ -42,14 +42,14 @@ lead to; the options are those of the task's `calibration`;
 - `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is the position of
   each of the first's samples in the second;
 - `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics;
-- `text(evaluated)` and `further_text(evaluated)`: lines for a terminal, a warning of the data between them.
+- `text(evaluated)` and `further_text(evaluated)`: lines for a terminal; a data warning may be printed between them.
 
-`report.py` tells people; it is loaded when a page is made:
+`report.py` writes the report; it is loaded when a page is made:
 
 - `lead(evaluated) -> Markup`, `tiles(evaluated)`, `findings(evaluated)` and `sections(evaluated, kept=…)`, lists of the
   records of `parts/sections.py`;
-- `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the words
-  below one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
+- `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the caption
+  of one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 
@@ -66,7 +66,7 @@ from sightsmith.core.settings import from_mapping
 
 __path__ = extend_path(__path__, __name__)
 
-FIRST = "labels"  # The kind of files from before kinds had names, and of sources that name none
+FIRST = "labels"  # The default kind: of old files without a kind, and of sources that name none
 
 KINDS = Catalogue("sightsmith.kinds", "kind of answer", inside="value")
 
@@ -83,7 +83,7 @@ def optional_part(kind: str, part: str) -> ModuleType | None:
 
 
 def options_of(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a kind's answers, those in `asked` among them.
+    """Return the options of a kind's answers: the defaults, updated with `asked`.
 
     Raises SettingsError: the kind has no such option, or a value is of the wrong type or out of range.
     """

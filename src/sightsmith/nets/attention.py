@@ -1,10 +1,10 @@
-"""A convolutional net that decides where to look: attention over the positions of its feature map.
+"""A convolutional net with attention over the positions of its feature map.
 
 Papers: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation", EMNLP 2015,
 arXiv:1508.04025 (dot and general scores); Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762 (query,
 key, value; the division by √D).
 
-The features f[p] (D numbers each) of the P = h·w positions are attended to by one query made of their mean:
+One query, made of the mean of the features f[p] (D numbers each), attends to all P = h·w positions:
 
     q = W_q · (1/P) Σ_p f[p],     k[p] = W_k · f[p],     v[p] = W_v · f[p]
     score[p] = q · k[p] / √D                  ("dot")
@@ -37,7 +37,7 @@ _SMALLEST = 8
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     score: Literal["dot", "general"] = "general"
-    """How a query meets a key: their dot product, or with a learned matrix between them."""
+    """Score of query and key: their dot product, or with a learned matrix between them."""
     width: int = 32
     """Feature maps of the first convolution; the features attended to are four times as many. ≥ 1."""
 

@@ -43,7 +43,7 @@ _THIS = __name__.rpartition(".")[2]
 
 
 def own_nets() -> list[str]:
-    """Return the names of the nets that are files of this folder, none of them imported."""
+    """Return the names of the nets in this folder without importing them."""
     return [name for name in _FILES.names() if name != _THIS]
 
 
@@ -59,7 +59,7 @@ def net_names(search: str | None = None, limit: int | None = None) -> list[NetIn
 
 
 def count_nets(search: str | None = None) -> int:
-    """Return how many nets `net_names` would list without a limit, describing none of them."""
+    """Return how many nets `net_names` would list without a limit."""
     return len(_matching(search))
 
 
@@ -72,7 +72,7 @@ def _matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
 
 
 def describe_net(name: str) -> NetInfo:
-    """Tell all that is known of a net before it is built, its number of parameters included.
+    """Describe a net before it is built, including its number of parameters.
 
     Raises SettingsError: no net has that name; the message has the nearest ones.
     """
@@ -86,7 +86,7 @@ def fetch_weights(name: str) -> Path:
 
     Raises:
         SettingsError: no library has a net of that name, or it has no published weights.
-        DataError: they cannot be fetched; the message has the ways out.
+        DataError: they cannot be fetched; the message says what to do.
     """
     path: Path = _library_of(name).fetch(name)
     return path
@@ -105,7 +105,7 @@ def build_net(
     """Build a net for pictures of a size, in training mode.
 
     Args:
-        name: of a file of this folder, or of a library's net; our own files win.
+        name: of a file in this folder or a library's net; our own files take precedence.
         settings: the net's settings by name; the defaults for those left out.
         channels: 1 (grey) or 3 (RGB).
         classes: how many, ≥ 1.
@@ -173,7 +173,7 @@ def _library_of(name: str) -> ModuleType:
 
 
 def _all_names() -> list[tuple[str, ModuleType | None]]:
-    """Return every name with its library, None for our own; a library's net named as one of ours is left out."""
+    """Return every name with its library, None for our own; library nets with the name of one of ours are omitted."""
     own = own_nets()
     found: list[tuple[str, ModuleType | None]] = [(name, None) for name in own]
     for library in _LIBRARIES.names():

@@ -1,4 +1,4 @@
-"""A small convolutional net, as every course on deep learning starts with.
+"""A small convolutional net, as in introductory deep-learning courses.
 
     picture (C, H, W) → conv 3×3, 32 → ReLU → pool 2 → conv 3×3, 64 → ReLU → pool 2 → dense 128 → ReLU → dense K
 
@@ -87,9 +87,9 @@ class SmallCNN(ClassifierNet):
         return self.head(self.dropout(self.relu(hidden_BE)))
 
     def class_map(self, features_BDhw: Tensor) -> Tensor:
-        """Return the head's answer with one position's neighbourhood kept at a time (Recipro-CAM), (B, K, h, w).
+        """Return the logits with only one position's neighbourhood unmasked (Recipro-CAM), (B, K, h, w).
 
-        The dense layer has other weights for every position, so a position cannot be judged alone.
+        The dense layer has different weights per position, so it cannot be applied to one position alone.
         """
         weights_EDhw = self.dense.weight.reshape(-1, *self.grid)
         return by_masking_dense(weights_EDhw, self._after_dense, features_BDhw)

@@ -34,11 +34,11 @@ class Settings:
     depth: int = 1
     """Residual blocks in each stage, ≥ 0."""
     stem_depth: int = 0
-    """Residual blocks before the first stage, at full size: costly, and finer. ≥ 0."""
+    """Residual blocks before the first stage, at full resolution: slow, but finer. ≥ 0."""
     tail: bool = True
     """One more convolution after the last stage."""
     activation: Activation = "relu"
-    """The activation."""
+    """Activation after each convolution: relu or silu."""
     dropout: float = 0.0
     """Share of the pooled features that are dropped while training, in [0, 1)."""
     smallest_map: int = 4

@@ -1,7 +1,7 @@
-"""Exporting a bundle to backends, with proof: nothing is written unless the export answers as the trained model does.
+"""Exporting a bundle to backends; nothing is written unless the export reproduces the trained model's answers.
 
-Each graph is written once, converted by each backend into a temporary folder, loaded in every precision that will be
-served, and asked the witnesses; with labelled pictures at hand also those. Only then do the files join the bundle.
+Each graph is written once, converted by each backend into a temporary folder, loaded in every precision to be
+served, and tested on the witnesses and, if given, on labelled pictures. Only then are the files added to the bundle.
 """
 
 import tempfile
@@ -18,6 +18,7 @@ import numpy as np
 
 from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.bundle.witnesses import Proof, Witnesses
+from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.machine import this_machine
@@ -31,7 +32,7 @@ from sightsmith.runtime.selection import Selection
 from sightsmith.runtime.session import default_batch
 
 _ROUNDS, _SECONDS, _ENOUGH = 3, 0.2, 3.0
-"""Rounds of measuring, seconds of each at least, and seconds after which no further round begins."""
+"""Rounds of measuring, minimum seconds of a round, and seconds after which no new round starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,19 @@ class ExportReport:
 
     bundle: Bundle  # the bundle, with the exports in it
     proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
-    # (name, reason) of each picture that was to prove the metric and cannot be used
+    # (name, reason) of each picture for the metric that cannot be used
     skipped: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
         skipped = [{"key": key, "why": why} for key, why in self.skipped]
         return {"bundle": str(self.bundle.path), "exports": rows, "skipped": skipped}
+
+    def __repr__(self) -> str:
+        return f"<ExportReport: {'; '.join(str(self).splitlines())}>"
+
+    def _repr_html_(self) -> str:
+        return notebooks.text(str(self))
 
     def __str__(self) -> str:
         return "\n".join(str(one) for one in self.proved)
@@ -92,9 +99,9 @@ def export(
     Args:
         bundle: the bundle or its path; needs torch.
         prove: labelled pictures to compare the metric on, each (picture, truth).
-        precision: the one to prove besides fp32; "auto" proves all that this machine computes in.
+        precision: the one to prove besides fp32; "auto" proves all that this machine supports.
         max_drop: how far the metric may fall on `prove`, in 0…1.
-        min_agreement: share of `prove` that must be answered as by the trained model, near ties counting, in 0…1.
+        min_agreement: share of `prove` with the trained model's answer (near ties count as equal), in 0…1.
         threads: threads to compute with; 0 is as many as are usable.
 
     Raises:

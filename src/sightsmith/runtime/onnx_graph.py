@@ -15,7 +15,7 @@ from sightsmith.core.errors import BackendError
 from sightsmith.core.ports import Port
 from sightsmith.runtime.torch_session import graph_module, rebuild
 
-_LARGEST = 2_000_000_000  # Bytes of weights above which they go into a file of their own: protobuf ends at 2 GiB
+_LARGEST = 2_000_000_000  # Bytes of weights above which they get a separate file: protobuf is limited to 2 GiB
 _NOISY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -61,7 +61,7 @@ def _free_sides(port: Port) -> dict[int, Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress, warnings and logs to itself."""
+    """Suppress the exporter's progress, warnings and logs."""
     loggers = [logging.getLogger(name) for name in _NOISY]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

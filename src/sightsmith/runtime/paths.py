@@ -1,6 +1,6 @@
 """From arguments (files, folders, patterns, `-`, URLs) to their pictures, one by one.
 
-An argument that cannot be found or fetched is an item with an error: one bad name does not stop the rest and is
+An argument that cannot be found or fetched becomes an item with an error: one bad name does not stop the rest, but is
 reported.
 """
 
@@ -35,7 +35,7 @@ class Item:
 
 
 def find_items(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
-    """Yield the pictures that the inputs mean, folders in sorted order.
+    """Yield the pictures of the inputs, folders in sorted order.
 
     Args:
         inputs: files, folders (walked to the bottom), patterns such as `*.jpg`, `-` for standard input (one
@@ -72,7 +72,7 @@ def _paths(given: str) -> Iterator[Item]:
 
 
 def _folder(folder: Path) -> Iterator[Item]:
-    """Yield a folder's pictures by the same listing that reads training data, then whatever was left out of it."""
+    """Yield a folder's pictures in the order of training data, then an error for each unusable file."""
     listing = list_pictures(str(folder))
     for name in sorted(listing.pictures, key=natural):
         for file in sorted(listing.pictures[name], key=natural):

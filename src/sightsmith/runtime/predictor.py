@@ -1,6 +1,6 @@
 """A bundle opened in a backend: the fastest that can run it here, or the one that is asked for.
 
-Importing this file imports no torch; neither does opening a bundle that an installed backend has an export in.
+Importing this file imports no torch. Opening a bundle does so only for the torch backend.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ class Predictor(Runner):
         Args:
             bundle: the bundle or its path.
             backend: a backend's name; "auto" picks the fastest that can run here.
-            precision: "fp32", "bf16" …; "auto" picks the fastest that was proved at export.
+            precision: "fp32", "bf16" …; "auto" picks the fastest one proved at export.
             threads: threads to compute with; 0 is as many as are usable.
 
         Raises:

@@ -25,8 +25,8 @@ class Comparison:
         trained: the metric of the trained model in fp32, 0…1.
         exported: the metric of the export, 0…1.
         agreement: share of the pictures with the same answer, 0…1.
-        alike: the same, near ties of the trained model (`tie`) counting as equal; this one is judged.
-        tie: how near two answers of the trained model are that count so, in the unit of the output.
+        alike: the same, with near ties of the trained model (`tie`) as equal; compared with the limit.
+        tie: largest difference of answers that count as a near tie, in the unit of the output.
     """
 
     metric: str

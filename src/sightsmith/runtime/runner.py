@@ -1,6 +1,6 @@
-"""From items to answers: the one way to run a model, whatever backend computes.
+"""Running a model on items, the same way in every backend.
 
-Items are read in a few threads while the backend works on those before; only a bounded number is held at once.
+Threads read the next items while the backend computes; only a bounded number is in memory.
 Importing this file imports no torch.
 
 Shapes: N items of a batch.
@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Group:
-    """Items that go through the net together, with those between them that could not be read."""
+    """Items of one batch, with the unreadable items between them."""
 
     rows: list[tuple[int, str, PictureError | None]] = field(default_factory=list)
     feeds: list[Arrays] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Runner:
     def predict(
         self, items: Iterable[Item], batch: int | None = None, outputs: Sequence[str] = ()
     ) -> Iterator[Outcome]:
-        """Answer items, in order, as they come; one that cannot be read does not stop the rest.
+        """Answer items lazily and in order; an unreadable item does not stop the rest.
 
         Args:
             items: read only a few batches ahead.
@@ -145,13 +145,13 @@ class Runner:
         return made
 
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
-        """Answer the witnesses with every output and with the first alone, which backends may compile apart.
+        """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
 
         Args:
             reread: read the items again too, and compare the inputs that they become.
 
         Returns:
-            The worse of both in each respect.
+            The larger difference of the two runs for each output.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
         forms = dict.fromkeys((self.outputs, self.outputs[:1]))
@@ -183,7 +183,7 @@ class Runner:
             yield from self._outcomes(waiting, None)
 
     def _outcomes(self, waiting: deque[_Group], arrays: Arrays | None) -> Iterator[Outcome]:
-        """Yield the results of the oldest group, whose outputs `arrays` are; groups without inputs have none."""
+        """Yield the results of the oldest group from its outputs `arrays`; None if the group has no inputs."""
         while waiting and (arrays is None or not waiting[0].feeds):
             yield from _told(waiting.popleft(), iter(()))
         if arrays is not None:
@@ -192,7 +192,7 @@ class Runner:
     def _read(
         self, items: Iterator[Item], pool: ThreadPoolExecutor, ahead: int
     ) -> Iterator[tuple[int, str, Arrays | PictureError]]:
-        """Read in the pool, at most `ahead` items before they are taken; in order."""
+        """Read items in the pool, in order, at most `ahead` of the consumer."""
         under_way: deque[tuple[int, str, Future[Arrays | PictureError]]] = deque()
         numbered = enumerate(items)
         try:

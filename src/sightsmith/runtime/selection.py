@@ -59,7 +59,7 @@ def ranked() -> list[tuple[str, ModuleType]]:
 
 
 def tolerance(manifest: Manifest, backend: str, precision: str) -> dict[str, float]:
-    """Return how far each output may be from the trained model's: as the export was proved, else the kind's own."""
+    """Return the tolerance of each output against the trained model: the export's, else the kind's."""
     proved = _proved(manifest, backend).get(precision, {}).get("limits")
     defaults: dict[str, dict[str, float]] = KINDS.module(manifest.definition.kind).TOLERANCES
     return dict(proved or defaults[precision])

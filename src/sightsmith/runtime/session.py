@@ -35,7 +35,7 @@ class Session(ABC):
         """Answer one batch.
 
         Args:
-            feeds: the inputs by name, N ≥ 1 items as the caller likes.
+            feeds: the inputs by name, N ≥ 1 items.
             outputs: which outputs; all if empty. Only these are computed if the backend can.
 
         Returns:
@@ -47,7 +47,7 @@ class Session(ABC):
         return self._run(feeds, self.chosen(outputs))
 
     def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
-        """Answer many batches, in order, keeping the device busy while the next ones are made.
+        """Answer many batches, in order, computing while the next ones are prepared.
 
         Args:
             batches: inputs of `run`; only a few are read ahead.
@@ -67,12 +67,12 @@ class Session(ABC):
         """Answer one checked batch."""
 
     def chosen(self, outputs: Sequence[str]) -> tuple[str, ...]:
-        """Return the asked outputs in the graph's order, all if none is asked; every answer begins here.
+        """Return the requested outputs in the graph's order, all if none is requested.
 
         Raises:
             SettingsError: there is no such output.
-            BackendError: this process was forked from the one that loaded the model. A fork copies no threads, so a
-                backend would wait for its own for ever.
+            BackendError: this process was forked after the model was loaded. A fork copies no threads, so the
+                backend would wait for its threads forever.
         """
         if os.getpid() != self._process:
             raise BackendError(

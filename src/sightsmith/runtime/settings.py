@@ -39,4 +39,4 @@ class ExportSettings:
     prove: str | Path | None = None
     """Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of `evaluate`."""
     precision: str = "auto"
-    """auto proves all that the backend computes in here; bf16 or fp32 that one, and fp32."""
+    """auto proves every precision the backend supports here; bf16 or fp32 that one, and fp32."""

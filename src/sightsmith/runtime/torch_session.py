@@ -28,7 +28,7 @@ log = logging.getLogger("sightsmith.runtime")
 
 
 def graphics_bf16() -> bool:
-    """Whether there is a graphics card that multiplies bfloat16."""
+    """Tell whether there is a graphics card with bfloat16 support."""
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
@@ -71,7 +71,7 @@ def load_session(bundle: Bundle, graph: str, precision: str, threads: int) -> Se
     Args:
         graph: the graph's name.
         precision: "fp32" or "bf16" (autocast).
-        threads: threads of torch, for the whole process; 0 tries how many are quickest, on a processor.
+        threads: threads of torch, for the whole process; 0 tunes the number, on a processor.
     """
     _one_thread_in_forked_processes()
     if threads:
@@ -83,7 +83,7 @@ def load_session(bundle: Bundle, graph: str, precision: str, threads: int) -> Se
 
 @cache
 def _one_thread_in_forked_processes() -> None:
-    """Let a process forked from here compute with one thread: it would wait for OpenMP's others, which stayed here."""
+    """Make forked processes compute with one thread: OpenMP's other threads do not exist there."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
@@ -91,8 +91,8 @@ def _one_thread_in_forked_processes() -> None:
 class TorchSession(Session):
     """A model in PyTorch; a forward pass in evaluation mode changes nothing, so threads may share it.
 
-    With `follow` the number of compute threads is the one that is quickest now, for each size of batch by itself. A
-    change is logged with its reason; that all cores are quickest is not news.
+    With `follow` the number of compute threads is tuned continuously, separately for each batch size. A
+    change is logged with its reason, except the first choice of all cores.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = b
 
     Args:
         version: shown in the documentation.
-        leaving: whether each answer is the last one of its connection.
+        leaving: whether to close each connection after its answer.
     """
     app = FastAPI(title="Sightsmith", version=version, description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
@@ -37,13 +37,13 @@ def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = b
     pages = {path: STATIC / name for path, name in _PAGES.items()}
     for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
         app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)
-    # Around the app, not layers of its own: an answer to a crash gets the headers too.
+    # Wrapped around the app, so that the response to a crash gets the headers too.
     direct = prediction_routes.DirectPredictions(app)
     return SecurityHeaders(Draining(RequestChecks(direct, registry.settings)), leaving)
 
 
 def _page(file: Path) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that answers with a file's content, read now: reading it later would take a thread."""
+    """Return an endpoint for a file's content, read now, because reading it later needs a thread."""
     content, kind = file.read_bytes(), mimetypes.guess_type(file)[0] or "application/octet-stream"
     headers = {"Cache-Control": "no-cache", "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
 

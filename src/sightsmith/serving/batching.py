@@ -1,9 +1,9 @@
 """Pictures that arrive together run through the model together.
 
 Each model has one thread, which takes decoded pictures from an inbox and runs them; a pool of threads decodes into that
-inbox, and pictures so small that handing them over costs more than decoding go there as they are. Alone, a picture runs
+inbox. Very small pictures go there undecoded, since handing them over costs more than decoding. A single picture runs
 at once. While others are being decoded it waits a few milliseconds for them, and while the model is busy those that
-arrive make the next run; so the batch grows with the load. The event loop hears of a whole batch in one call.
+arrive form the next batch; so batches grow with the load. One call passes a whole batch to the event loop.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from sightsmith.core.images import too_slow
 
-THREADS = "model"  # How the names of the threads begin that run models
+THREADS = "model"  # Name prefix of the threads that run models
 
 Pixels = TypeVar("Pixels")
 Answer = TypeVar("Answer")
@@ -34,7 +34,7 @@ class _Waiting(Generic[Pixels, Answer]):
     pixels: Pixels | None = None  # None: not decoded yet, or it could not be
     pooled: bool = True  # A thread of the pool decodes it
     begun: float = math.inf  # When that thread took it up, in the event loop's time
-    watch: asyncio.TimerHandle | None = None  # Looks whether decoding it takes too long
+    watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class Batcher(Generic[Pixels, Answer]):
             run: from inputs, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
             wait: seconds that a picture waits for others that are being decoded.
-            limit: seconds that `decoders` may take over one picture; whoever waits for one that takes longer gets an
+            limit: seconds that `decoders` may take for one picture; a request over this limit gets an
                 error, even if the thread cannot be stopped.
-            tiny: whether a picture is decoded in no time, so that the model's thread may do it.
+            tiny: whether a picture is so quick to decode that the model's thread does it.
         """
         self.load = Throughput()
         self._decode, self._run, self._decoders, self._tiny = decode, run, decoders, tiny
@@ -109,16 +109,16 @@ class Batcher(Generic[Pixels, Answer]):
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
-            whole: argument of `run`; pictures that arrive together and differ in it run one kind after the other.
+            whole: argument of `run`; pictures of one batch with different values run separately.
 
-        Raises PictureError: this picture cannot be decoded, or not in time; the others of its batch do not notice.
+        Raises PictureError: this picture cannot be decoded, or not in time; others of its batch are unaffected.
         """
         waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), whole)
         if self._tiny(picture):
             waiting.pooled = False
             self._inbox.put(waiting)
         else:
-            self._pooled += 1  # first: its arrival is counted against it
+            self._pooled += 1  # first, because the arrivals are compared with it
             self._decoders.submit(self._decode_pooled, waiting)
             self._watch(waiting)
         self._under_way.add(waiting.answer)
@@ -145,7 +145,7 @@ class Batcher(Generic[Pixels, Answer]):
         return await result
 
     def _watch(self, waiting: _Waiting[Pixels, Answer]) -> None:
-        """Fail a picture whose decoding has taken too long; look again when it may have."""
+        """Fail a picture whose decoding takes too long; else check again at its deadline."""
         if self._limit == math.inf or waiting.pixels is not None or waiting.answer.done():
             return
         now = self._loop.time()
@@ -182,7 +182,7 @@ class Batcher(Generic[Pixels, Answer]):
                 call.run()
 
     def _fill(self, taken: list[_Waiting[Pixels, Answer]]) -> _Call | None:
-        """Take pictures from the inbox until the batch is full or none is worth waiting for, or a call comes."""
+        """Take pictures from the inbox until the batch is full, the wait is over, or a call arrives."""
         deadline: float | None = None
         while len(taken) < self._batch:
             try:

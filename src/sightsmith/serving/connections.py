@@ -1,8 +1,8 @@
 """Closing connections that would take every file descriptor or all memory of the process.
 
-uvicorn has a timer for a connection that is idle after an answer; it has none for one that never asks, stops in the
-middle of a request's header, or never reads its answers, and no bound on a header. This file is the one that uses
-attributes of uvicorn's protocol which it does not document.
+uvicorn closes connections that stay idle after a response. It has no timer for one that sends no request, stops in the
+middle of a request's header, or never reads its responses, and no limit on headers. Only this file uses
+undocumented attributes of uvicorn's protocol.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ def connection_limit() -> int:
 
 
 class _Parser:
-    """httptools' parser, which passes over an offer of another protocol (`Upgrade`), as a server may.
+    """httptools' parser, made to ignore an `Upgrade` header, as a server may.
 
-    On its own it ends such a request with its header and loses the body. Java's client offers HTTP/2 with its first
-    request, bodies and all.
+    By itself it ends such a request after the header and loses the body. Java's client offers HTTP/2 in its first
+    request, even with a body.
     """
 
     def __init__(self, protocol: "PatientProtocol") -> None:
@@ -54,7 +54,7 @@ class _Parser:
         self.get_http_version = self._parser.get_http_version
 
     def feed_data(self, data: bytes) -> None:
-        """Parse, and begin again behind each offer: with the header, but without the offer in it."""
+        """Parse; after each `Upgrade`, parse again from a header without it."""
         rest = memoryview(data)
         while True:
             try:
@@ -76,10 +76,10 @@ class PatientProtocol(HttpToolsProtocol):
     _since = 0.0
     """When the client last did something, in the loop's time."""
     _header_bytes = 0
-    """How much came since a header was whole or a body went on."""
+    """Bytes received since the last complete header or body piece."""
     _body_bytes = 0
     _body_pieces = 0
-    """How much came of the body of the request that is being read."""
+    """Pieces and bytes received of the current request's body."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -93,7 +93,7 @@ class PatientProtocol(HttpToolsProtocol):
             most_idle = min(idle, key=lambda other: other._since, default=None)
             (transport if most_idle is None else most_idle.transport).abort()
         super().connection_made(transport)
-        # So that the loop tells of every byte that is left unread, not of those beyond 64 KB.
+        # So that the loop reports any unread byte, not only those beyond 64 KB.
         transport.set_write_buffer_limits(high=0)
         self._wait_for_header()
 
@@ -114,7 +114,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._wait_for_header()
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless it offers another protocol: then the parser gets it again without."""
+        """Begin the request; one with an `Upgrade` header is parsed again without it."""
         self._header_bytes = self._body_bytes = self._body_pieces = 0
         if self._offers():
             return
@@ -166,14 +166,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Close after the answer under way, or in a moment: a request that is on its way is answered."""
+        """Close after the current response, or after a short delay for a request in transit."""
         if self._lacks_request():
             self.loop.call_later(LAST_SECONDS, self._close_idle)
         else:
             super().shutdown()
 
     def waits_for_client(self) -> bool:
-        """Tell whether nothing goes on here until the client sends or reads; not if it is being closed already."""
+        """Tell whether the connection waits for the client; false if it is already closing."""
         return not self.transport.is_closing() and (self._lacks_request() or self._write_timer is not None)
 
     def _offers(self) -> bool:

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-THREADS = "decode"  # How the names of the threads begin that decode
+THREADS = "decode"  # Name prefix of the threads that decode
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Decoders(ThreadPoolExecutor):
-    """A pool whose threads all run from the start, and which tells for how long every one of them has been busy.
+    """A pool that starts all threads at once, and reports how long all of them have been busy.
 
-    All at the start: starting a thread later, when memory is short, may hang.
+    Starting a thread later, when memory is short, may hang.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,7 +39,7 @@ class Decoders(ThreadPoolExecutor):
         return future
 
     def stuck(self) -> float:
-        """Return the seconds since a thread last came free; 0 if one is free."""
+        """Return the seconds since a thread was last free; 0 if one is free now."""
         with self._lock:
             return time.monotonic() - self._moved if self._given - self._ended >= self._count else 0.0
 

@@ -1,7 +1,7 @@
-"""Letting a client hear a refusal that was decided before its whole request had arrived.
+"""Delivering a refusal that was decided before the whole request had arrived.
 
-A server that answers and closes while a client still sends makes the client's system throw the answer away ("connection
-reset by peer"). So the rest is read first, thrown away as it comes, and only up to a bound.
+If a server responds and closes while the client still sends, the client's system discards the response ("connection
+reset by peer"). So the rest is first read and discarded, up to a limit.
 """
 
 import asyncio

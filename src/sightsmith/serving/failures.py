@@ -16,7 +16,7 @@ log = logging.getLogger("sightsmith.serving")
 
 
 class RefusalError(SightsmithError):
-    """The service does not do what was asked; `status` and the message say why."""
+    """The service refuses the request; `status` and the message say why."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ def answer_to(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, SightsmithError):
         return _expected(error)
     if isinstance(error, ClientDisconnect):
-        # The client is gone, and it is no fault of the service.
+        # The client disconnected; this is not an error of the service.
         return _answer(400, "the connection was closed before the request was whole.")
     if isinstance(error, HTTPException):
         return _http(request, error)

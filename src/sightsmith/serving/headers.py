@@ -58,10 +58,10 @@ class SecurityHeaders:
 
 
 class RequestChecks:
-    """Refuses a request that can be read in two ways, or that names a host which this is not.
+    """Refuses an ambiguous request, and one for a host name that is not allowed.
 
     The first may hide another request from a proxy; the parser refuses a length that is given twice.
-    The second is how a web page reaches a service on its visitor's machine: its own name is made to lead there (DNS
+    The second prevents DNS rebinding: a web page points its own name at a service on its visitor's machine (DNS
     rebinding).
     """
 

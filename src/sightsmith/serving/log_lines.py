@@ -1,4 +1,4 @@
-"""Log lines that come again and again are counted, not repeated: a flood of failures must not fill the disk."""
+"""Counting repeated log lines instead of writing them, so that many failures do not fill the disk."""
 
 import logging
 
@@ -8,14 +8,14 @@ _LOGGERS = ("sightsmith.serving", "uvicorn.error", "asyncio")
 
 
 class CountRepeats(logging.Filter):
-    """Lets a kind of line through once in ten seconds, with the number of those held back since."""
+    """Passes each kind of line once in ten seconds, with the number of lines suppressed since."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Hold a line back, or add how many were."""
+        """Suppress a line, or add the number of suppressed ones."""
         key = record.name, str(record.msg)[:60]
         last, held = self._seen.get(key, (-_SECONDS, 0))
         if record.created - last < _SECONDS:

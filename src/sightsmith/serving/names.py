@@ -29,7 +29,7 @@ def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
 
 
 def check_name(name: str, path: Path, taken: Mapping[str, object]) -> str:
-    """Return the name when it can stand in an address and is not taken yet.
+    """Return the name if it is valid in a URL and not used yet.
 
     Raises SettingsError: it cannot, or it is.
     """

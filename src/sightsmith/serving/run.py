@@ -1,4 +1,4 @@
-"""Starting the service and ending it well."""
+"""Starting the service and shutting it down cleanly."""
 
 import asyncio
 import errno
@@ -44,7 +44,7 @@ _DEFAULTS = ServeSettings()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
 _ACCEPTED = 16
-"""Connections taken in one turn of the event loop: asyncio takes as many as its backlog before it looks at a bound."""
+"""Connections accepted per event-loop iteration: asyncio accepts up to its backlog before it checks a limit."""
 _LAST_SECONDS = 3.0  # Seconds for threads to finish after the requests under way
 _GRACE_SECONDS = 10.0  # Seconds after which a process with a hanging event loop is killed
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to show for them
@@ -68,7 +68,7 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
         PortTakenError: the address is in use; no model has been loaded then.
         BundleError: a bundle is missing, damaged or tampered with.
         ProofError: a model does not answer its witnesses as it did when trained.
-        SettingsError: a setting, name or address is out of the question.
+        SettingsError: a setting, name or address is invalid.
     """
     begun = time.monotonic()
     asked = asked_names(bundles)
@@ -88,7 +88,7 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
 
 
 def _threads_hang() -> bool:
-    """Tell whether threads of the service go on after it has stopped, and after a little patience."""
+    """Tell whether threads of the service still run a few seconds after it has stopped."""
     deadline = time.monotonic() + _LAST_SECONDS
     ours = (DECODE_THREADS, MODEL_THREADS)
     threads = [thread for thread in threading.enumerate() if thread.name.startswith(ours)]
@@ -110,9 +110,9 @@ def _leave(predictors: dict[str, Predictor]) -> NoReturn:
 
 
 class _Signals:
-    """Notes that SIGTERM or SIGINT came before or after the server has its own handlers for them.
+    """Records a SIGTERM or SIGINT that arrives before or after the server installs its own handlers.
 
-    Raising from a handler would be shorter, but it breaks whatever is being imported or closed at that moment.
+    Raising from a handler would be shorter, but it could interrupt an import or a close.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class _Signals:
         self.served = False
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        """Note it. While the service starts, a second one of its kind ends the process at once."""
+        """Record a signal. During startup, a second one of the same kind ends the process at once."""
         self.came = True
         if not self.served:
             signal.signal(number, signal.SIG_DFL)
@@ -144,13 +144,13 @@ async def _serve(
         registry = Registry(models, settings, decoders, Held(settings))
         app = create_app(registry, version("sightsmith"), leaving.is_set)
         count_repeats()
-        gc.freeze()  # loaded objects stay: the collector need not visit them
+        gc.freeze()  # loaded objects are permanent, so the garbage collector can skip them
         server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens and when it leaves, which it does even if its event loop hangs."""
+    """uvicorn with notices of start and shutdown; it shuts down even if its event loop hangs."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, and let the system end the process if that takes far too long."""
+        """Begin the shutdown; the system kills the process if that takes too long."""
         if not self.should_exit and hasattr(signal, "alarm"):
             signal.alarm(self._most_seconds)
         super().handle_exit(sig, frame)
@@ -200,7 +200,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _noted_signals() -> Iterator[_Signals]:
-    """Note SIGTERM and SIGINT inside the block instead of dying of them.
+    """Record SIGTERM and SIGINT inside the block instead of being terminated.
 
     While the server runs uvicorn has its own handlers; when it has drained it puts these back and sends itself the
     signal once more.
@@ -220,7 +220,7 @@ def _noted_signals() -> Iterator[_Signals]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Take the address now, so that a taken one is known before a model is loaded."""
+    """Bind the address now, so that one in use is reported before a model is loaded."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:

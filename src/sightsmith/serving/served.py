@@ -1,4 +1,4 @@
-"""One model of the service: its predictor, its batches, its health."""
+"""One served model: its predictor, its batches, its health."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ def is_tiny(picture: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a model answers its witnesses right, and when that was last seen."""
+    """Whether a model reproduces its witnesses, and when that was last checked."""
 
     ready: bool
     reason: str
@@ -54,7 +54,7 @@ class ServedModel:
         self.name, self.predictor, self.settings = name, predictor, settings
         self.manifest = predictor.bundle.manifest
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
-        # Kept: the bundle on the disk may be replaced by a newer one while this one goes on answering.
+        # Kept in memory: the bundle on disk may be replaced while this one is still served.
         self._witnesses = predictor.bundle.witnesses()
         self.examples = for_browsers(self._witnesses.items) if settings.examples else ()
         self._health = Health(False, "its witnesses have not been replayed yet", None)
@@ -74,7 +74,7 @@ class ServedModel:
 
     @property
     def sample(self) -> Path:
-        """A picture's file to show in a command: one of the witnesses, if the bundle is a folder."""
+        """A picture's file for the example command: a witness, if the bundle is a folder."""
         bundle = self.predictor.bundle
         pictures = (bundle.folder / name for name in bundle.manifest.files if name.startswith("witnesses/"))
         found = next((path for path in pictures if path.suffix in EXTENSIONS), None)
@@ -98,7 +98,7 @@ class ServedModel:
 
     @property
     def health(self) -> Health:
-        """Whether it is ready; not one whose last check, or whose decoding, is long overdue, because it hangs."""
+        """Whether it is ready; an overdue check or decoding counts as hanging, so not ready."""
         stuck = self._decoders.stuck()
         if self._health.ready and stuck > self.settings.decode_seconds + _PATIENCE:
             return Health(
@@ -127,7 +127,7 @@ class ServedModel:
         await self.batcher.stop()
 
     async def check(self) -> None:
-        """Replay the witnesses in the live model and note the outcome; pictures that wait for a decoder don't delay it.
+        """Replay the witnesses in the live model and record the result, without waiting for decoders.
 
         If the model hangs this never ends, and an overdue check means not ready.
         """

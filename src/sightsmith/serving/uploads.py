@@ -26,17 +26,17 @@ _ENVELOPE = 10_000  # Bytes allowed on top of the picture for a form's or JSON's
 
 _IMAGE_FIELD = re.compile(rb'"image"\s*:\s*"')
 
-_TEXT = 4096  # Bytes of a form's field that is no file; there is none that means anything here
+_TEXT = 4096  # Bytes of a form's field that is no file; such fields are not used
 
 _LEAST_HELD = 8
 """Pictures of the largest size that all requests together may hold, however short the models' queues are."""
 
 
 class Held:
-    """The bytes of body that requests hold at the moment, all of them together, and their bound.
+    """The body bytes that all requests hold in memory together, and their limit.
 
-    A bound on bytes and not on requests: clients that send slowly, or nothing, hold next to nothing, so that any
-    number of them shuts no other client out.
+    A limit on bytes, not on requests: clients that send slowly, or nothing, hold few bytes, so that any
+    number of them blocks no other client.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
@@ -75,7 +75,7 @@ async def read_picture(
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
 
     Args:
-        add: called with the size of every piece of the body; see `Held`.
+        add: called with the size of each received piece of the body; see `Held`.
         threads: that decode a large text.
 
     Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
@@ -199,7 +199,7 @@ def _from_json(body: bytes) -> bytes:
 def _cut_out(body: bytes) -> tuple[bytes, bytes | None]:
     """Return a large JSON without the text of its picture, and that text in its quotes; a small one as it is, and None.
 
-    The parser makes an object of every value and holds up all other threads meanwhile: it gets a few KB only.
+    The JSON parser blocks all other threads while it works, so it gets a few KB only.
 
     Raises RefusalError: 400, too much of it is not the picture.
     """

@@ -1,11 +1,11 @@
-"""One task is one file: how nets learn a kind of answer from an input.
+"""One task is one file: training of nets that give a kind of answer for an input.
 
 A task's file has:
 
 - `INPUT`, `KIND`, `PROGRAMS`: names in the catalogues of inputs, kinds of answer and programs;
 - `NETS`: the roles of its nets, each with its family;
 - `OUTPUTS`: of the exported graph, in order; the first is always computed;
-- `METRIC`: which of `validation`'s figures picks the best epoch; higher is better;
+- `METRIC`: the `validation` figure that selects the best epoch; higher is better;
 - `Settings`: a frozen dataclass;
 - `check(settings, balanced)`: raises if the settings contradict each other or `--balanced`;
 - `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;

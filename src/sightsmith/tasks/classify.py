@@ -35,7 +35,7 @@ OUTPUTS = ("logits", "class_map")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     label_smoothing: float = 0.1
-    """Share of each training target that is spread over all classes, in [0, 1)."""
+    """Fraction of each training target spread evenly over all classes, in [0, 1)."""
     mixup: float = 0.0
     """α of mixup: pairs of pictures are blended by a share from Beta(α, α). ≥ 0; 0 is off, 0.2 is usual."""
     cutmix: float = 0.0
@@ -43,7 +43,7 @@ class Settings:
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a picture of a rare class weighs more in the loss, by pictures ÷ (classes × pictures of the class)."""
     top_k: int = 5
-    """Validation also counts answers as right that are among this many best, if there are more classes; ≥ 1."""
+    """Validation also reports top-k accuracy with this k, if there are more classes than k; ≥ 1."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

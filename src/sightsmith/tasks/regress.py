@@ -41,7 +41,7 @@ class Settings:
     huber_delta: float = 1.0
     """Error from which the Huber loss is linear, in standard deviations of the numbers; > 0."""
     coverage: float = 0.9
-    """Share of new numbers that the prediction interval shall hold, in (0, 1)."""
+    """Share of new numbers that should lie in the prediction interval, in (0, 1)."""
     calibration_fraction: float = 0.15
     """Share of all samples, cut from those for training, that calibrate the prediction interval, in [0, 0.5]; 0 makes
     none."""

@@ -1,4 +1,4 @@
-"""Tagging: which of K tags a picture has, each by itself.
+"""Tagging: which of K tags a picture has, each predicted independently.
 
 Paper: Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV 2021, arXiv:2009.14119. Symbols: γ+ and γ-
 are `gamma_positive` and `gamma_negative`, m is `margin`. Deviation: the loss is averaged over known targets, not

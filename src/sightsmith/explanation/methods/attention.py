@@ -1,4 +1,4 @@
-"""The weights by which a net with attention reads the positions of its feature map, the same for every class.
+"""The attention weights over the positions of a net's feature map, the same for every class.
 
 Paper: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation", EMNLP 2015,
 arXiv:1508.04025. Attention shows the positions that a net reads from, not its conclusions: `class_map` of the same net

@@ -4,7 +4,7 @@ Paper: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via G
 arXiv:1610.02391: α[d] = mean over positions of ∂score/∂A[d], map = Σ_d α[d] · A[d]. The paper's ReLU is applied when
 the map is drawn; the raw values keep their sign. The score is the logit above the mean of all logits.
 
-Averaging the gradient over positions forgets where a head looks that treats positions differently (dense layers,
+Averaging the gradient over positions loses the location for heads that treat positions differently (dense layers,
 attention); `hirescam` does not.
 Shapes: H W C the input's height, width and channels, D features, h w height and width of the last feature map.
 """

@@ -1,8 +1,8 @@
-"""Integrated gradients: each pixel's share of the rise of the class's score on the way from an empty picture.
+"""Integrated gradients: each pixel's contribution to the class's score along a path from an empty picture.
 
 Paper: Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv:1703.01365; computed by
-captum (BSD-3-Clause). From a black picture black pixels can have no share, from a white one white pixels; so the way
-is gone from both, and the shares are averaged. The score is the logit above the mean of all logits.
+captum (BSD-3-Clause). From a black baseline black pixels get no share, from a white one white pixels; so
+both baselines are used and averaged. The score is the logit above the mean of all logits.
 Shapes: B batch, H W C the input's height, width and channels.
 """
 

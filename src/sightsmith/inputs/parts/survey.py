@@ -1,4 +1,4 @@
-"""The survey of the training items, and the input that training then asks for."""
+"""Facts about the training items, and the input that training requests."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +15,7 @@ class Survey:
     grey: bool  # Whether all items of a sample are grey
     in_memory: bool  # Whether the items are arrays in memory already
     varied: bool = True  # Whether augmentation of pictures applies to the input
-    whole: bool = False  # objects at the edges count, so nothing may be cut off; set by the kind of answer
+    whole: bool = False  # the edges matter, so nothing may be cropped; set by the kind of answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Whether a classifier's probabilities can be believed: reliability, proper scores, temperature scaling.
+"""Calibration of a classifier's probabilities: reliability, proper scores, temperature scaling.
 
 Papers: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599 (expected calibration
 error, temperature scaling); Brier, "Verification of forecasts expressed in terms of probability", 1950.

@@ -19,7 +19,7 @@ _NUMBERS_FROM = 20  # Pixels of a matrix cell from which its number fits in
 
 
 def coverage_chart(coverage: Sequence[float], right: Sequence[float], thresholds: Sequence[float]) -> Markup:
-    """Draw how often answers are right when only the surest share of them is given."""
+    """Draw accuracy over coverage: the most confident answers first."""
     points = list(zip(coverage, right, strict=True))
     frame = Frame(left=52, top=30, width=392, height=206, x=(0, 1), y=padded([*right, 1.0], 0.06, high=1.0))
     marks = [
@@ -36,7 +36,7 @@ def coverage_chart(coverage: Sequence[float], right: Sequence[float], thresholds
 
 
 def reliability_chart(bins: Sequence[Bin]) -> Markup:
-    """Draw accuracy against confidence, and how many answers have which confidence below it."""
+    """Draw accuracy against confidence, with a histogram of the confidences below."""
     frame = Frame(left=52, top=30, width=300, height=220, x=(0, 1), y=(0, 1))
     below = Frame(left=52, top=280, width=300, height=52, x=(0, 1), y=(0, max(1, *(one.count for one in bins))))
     corner, far = frame.at(0, 0), frame.at(1, 1)
@@ -83,7 +83,7 @@ def _cells(
     parts = []
     for row, column in zip(*np.nonzero(confusion_KK), strict=True):
         count, share = int(confusion_KK[row, column]), float(confusion_KK[row, column] / support_K[row])
-        # the root, because a mistake in 1 of 100 must be seen
+        # square root, so that 1 mistake in 100 is still visible
         shade = 0.1 + 0.9 * (share if row == column else math.sqrt(share))
         kind = "right" if row == column else "wrong"
         x, y = left + column * cell, top + row * cell

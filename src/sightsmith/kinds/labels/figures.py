@@ -20,8 +20,8 @@ TOP_KS = (3, 5)  # Top-k accuracies reported if there are more than k classes
 KEPT = 5  # Answers kept a sample
 _SIGNIFICANT = 0.05
 _TEST = (
-    "The p-value is of McNemar's test, which looks at the pictures that only one of the two gets right; if "
-    "pictures have groups, whole groups are drawn and their leads' signs are flipped instead."
+    "The p-value is of McNemar's test on the pictures that only one of the two models gets right; if "
+    "pictures have groups, it is of sign flips of the difference in each group."
 )
 
 
@@ -80,7 +80,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Figures besides the averages."""
+    """Figures per class, confusion and calibration."""
 
     per_class: tuple[ClassFigures, ...]  # figures of each class, in the order of the names
     confusion_KK: NDArray[np.int64]  # rows are targets, columns answers
@@ -88,7 +88,7 @@ class Figures:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Classes of the model that no sample has; averages leave them out."""
+        """Classes of the model without a sample; averages exclude them."""
         return tuple(one.name for one in self.per_class if one.support == 0)
 
     def confusions(self, limit: int) -> list[tuple[str, str, int]]:
@@ -111,7 +111,7 @@ def measure(
 
     Args:
         truths: index of the right class of each.
-        groups_N: number of each sample's group, of which the intervals then are; None for none.
+        groups_N: number of each sample's group, the unit of the intervals; None without groups.
     """
     return measure_scores(
         np.stack([answer.scores_K for answer in answers]), np.array(truths, dtype=np.int32), names, groups_N
@@ -168,7 +168,7 @@ def load(raw: Mapping[str, Any]) -> tuple[tuple[str, ...], Figures]:
 
 
 def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[list[str]]]:
-    """Return the columns, how many of them lead, and a row of cells a sample."""
+    """Return the header, the number of leading columns, and one row of cells per sample."""
     kept = rows.top_NT.shape[1]
     lead = ["target", "answer", "right", "score", "target_score"]
     further = [f"{part}_{place}" for place in range(2, kept + 1) for part in ("answer", "score")]
@@ -224,7 +224,7 @@ def brief(evaluated: Evaluated) -> dict[str, float]:
 
 
 def text(evaluated: Evaluated) -> list[str]:
-    """Return a line a figure for a terminal."""
+    """Return one line per figure for a terminal."""
     lines = []
     for name, value in evaluated.overall.items():
         if name.startswith("weighted_") or value is None:
@@ -236,7 +236,7 @@ def text(evaluated: Evaluated) -> list[str]:
 
 
 def further_text(evaluated: Evaluated) -> list[str]:
-    """Return the lines that come last."""
+    """Return the lines after the data warning."""
     figures: Figures = evaluated.figures
     lines = [f"  {'ECE':<18}{figures.calibration.ece:.4f}", f"  {'NLL':<18}{figures.calibration.nll:.4f}"]
     if figures.absent:

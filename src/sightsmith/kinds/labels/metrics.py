@@ -1,6 +1,6 @@
 """How often a classifier is right: arrays in, numbers out, NumPy only.
 
-Everything that counts right and wrong answers follows from the confusion matrix, so it is counted once.
+All counts of right and wrong answers come from one confusion matrix.
 
 A class with no sample in the targets has no recall and no AUROC: its row says NaN, and the averages leave it out.
 A class that is never predicted has precision 0, as in scikit-learn with `zero_division=0`.
@@ -39,7 +39,7 @@ class Average:
 def accuracy(probabilities_NK: Floats, targets_N: Integers) -> float:
     """Return the share of samples whose most probable class is the target, in 0…1.
 
-    Of equally probable classes the first counts as the answer, as `argmax` says.
+    Among equally probable classes the first is the answer, as with `argmax`.
 
     Raises ValueError: the shapes do not fit, there is no sample, or a target is outside 0…K-1.
     """

@@ -32,16 +32,16 @@ from sightsmith.kinds.parts.sections import (
     share,
 )
 
-_WIDE = 0.05  # Half-width of the accuracy's interval from which the test set is called small
-_UNCALIBRATED = 0.03  # Expected calibration error from which the probabilities are called off
-_WEAK = 0.1  # Distance of a class's recall below the mean from which it is named
-_FREQUENT = 0.05  # Share of a class given to one other class from which the pair is named
+_WIDE = 0.05  # Half-width of the accuracy's interval from which a warning is shown
+_UNCALIBRATED = 0.03  # Expected calibration error from which a warning is shown
+_WEAK = 0.1  # Recall below the mean by this much names a class as weak
+_FREQUENT = 0.05  # Share of a class confused with one other class from which the pair is reported
 _CONFUSIONS = 12
 _SIDE_BY_SIDE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
 
 
 def lead(evaluated: Evaluated) -> Markup:
-    """Return the first paragraph."""
+    """Return the opening paragraph, as HTML."""
     counts, span = evaluated.counts, evaluated.intervals["accuracy"]
     name, constant = baseline(evaluated)
     groups = f" in {counts['groups']:,} groups" if "groups" in counts else ""
@@ -104,7 +104,7 @@ def findings(evaluated: Evaluated) -> list[Finding]:
 
 
 def _failures(evaluated: Evaluated) -> list[Finding]:
-    """Find classes that the model never recognises, and an answer that is no better than a constant one."""
+    """Find classes that are never recognised, and a model no better than a constant answer."""
     found = []
     never = sorted(
         (one for one in evaluated.figures.per_class if one.support and not one.recall), key=lambda one: -one.support
@@ -155,7 +155,7 @@ def _weakest(evaluated: Evaluated) -> list[Finding]:
     ]
     recall, weakest = min(known, key=lambda pair: pair[0])
     mean = evaluated.overall["balanced_accuracy"] or 0.0
-    if not recall or recall > mean - _WEAK:  # a class that is never recognised is reported as a failure
+    if not recall or recall > mean - _WEAK:  # recall 0 is already reported as an error
         return []
     found = f"“{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%})"
     return [Finding(level="warning", text=f"Weakest class: {found}.")]
@@ -179,7 +179,7 @@ def _believed(evaluated: Evaluated) -> list[Finding]:
         text = f"Probabilities can be taken at their word: off by {figures.ece * 100:.1f} points on average."
         return [Finding(level="note", text=text)]
     off = f"probabilities are off by {figures.ece * 100:.1f} points on average"
-    # The best temperature is that of the likelihood, which need not bring the mean gap down.
+    # The best temperature maximises the likelihood, which need not lower the mean gap.
     if figures.best_ece >= figures.ece:
         text = f"The {off}, too high for some and too low for others: temperature scaling cannot fix it."
         return [Finding(level="warning", text=text)]
@@ -283,7 +283,7 @@ def _reliable(evaluated: Evaluated) -> Section:
 def _coverage(curve: selective.Coverage) -> Markup:
     step = max(1, len(curve.coverage_P) // 60)
     last = len(curve.coverage_P) - 1
-    # accuracy over the first few answers jumps between 0 and 1 and says nothing
+    # accuracy over very few answers jumps between 0 and 1
     kept = [at for at in range(0, last + 1, step) if curve.coverage_P[at] >= 0.02 or at == last]
     kept = [*kept, last] if kept[-1:] != [last] else kept
     return coverage_chart(
@@ -292,11 +292,11 @@ def _coverage(curve: selective.Coverage) -> Markup:
 
 
 def picks(evaluated: Evaluated, each: int) -> list[Pick]:
-    """Return the pictures worth looking at.
+    """Return the pictures to show.
 
-    Mistakes, most confident first, and right answers, least confident first: both one of each group in turn, so that
-    the frames of one video do not fill the row. Then right answers, the surest of each class in turn, so that one easy
-    class does not.
+    Mistakes, most confident first, and right answers, least confident first, each alternating between groups, so that
+    the frames of one video do not fill the row. Then right answers, the most confident of each class in turn, so that
+    one easy class does not fill the row.
     """
     rows: Rows = evaluated.rows
     groups_N = np.arange(len(rows.right_N)) if evaluated.groups is None else group_indices(evaluated.groups)
@@ -323,7 +323,7 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
-    """Return the words below the picture of a sample: the answer, and the truth if it differs."""
+    """Return the caption of a sample: the answer, and the truth if it differs."""
     rows: Rows = evaluated.rows
     answer, score = evaluated.names[rows.predicted_N[sample]], share(float(rows.scores_NT[sample, 0]))
     if rows.right_N[sample]:

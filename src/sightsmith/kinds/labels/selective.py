@@ -26,7 +26,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A wanted accuracy and the threshold that reached it on these samples with the most answers."""
+    """A target accuracy, and the threshold that reached it with the highest coverage on these samples."""
 
     accuracy: float
     threshold: float

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a trained net's probabilities believable, its answers unchanged.
+"""Temperature scaling: one number that calibrates a net's probabilities without changing its answers.
 
 Paper: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
 Shapes: N pictures, K classes.
@@ -16,8 +16,8 @@ def fit_temperature(logits_NK: NDArray[np.floating], targets_N: NDArray[np.integ
     """Return the temperature in 0.1…10 under which softmax(logits / T) makes the targets most likely.
 
     The loss has one minimum in log T (it is convex in 1 / T), which a golden-section search narrows down. The targets
-    are smoothed by 1 / (N + 2), as Platt (1999) did: a net that makes no mistake on N pictures may be sure to about
-    that much, not without limit.
+    are smoothed by 1 / (N + 2), as in Platt (1999): without a mistake on N pictures, confidence is limited to about
+    that much.
     """
     low, high = np.log(_LOW), np.log(_HIGH)
     for _ in range(_STEPS):

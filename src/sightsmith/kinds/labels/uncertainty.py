@@ -1,9 +1,9 @@
-"""How far a metric may be off by the luck of the test set: intervals and paired tests, NumPy only.
+"""Sampling uncertainty of metrics: confidence intervals and paired tests, NumPy only.
 
 An interval is of other pictures drawn like these, from the same classes; if pictures have groups (frames of a
 video, pictures of a patient), of other groups. Drawing the test set again with replacement would lose the rare
-classes from many of the draws and take the luck of a class with one group for certainty, so the variance is
-calculated instead: how much each group pulls the metric, squared and summed. A class
+classes from many of the draws and give a class with one group no variance, so the variance is
+calculated instead: the influence of each group on the metric, squared and summed. A class
 with few groups borrows from the spread of the others, as if one more group (`_PRIOR_GROUPS`) had been seen that is
 like those of all classes. Macro F1 is on average a little smaller on few pictures than on many; this is corrected.
 
@@ -57,7 +57,7 @@ class _Measure:
     right_N: Floats  # 1 if the answer is right, else 0; of a difference the second model's less the first's
     pull_N: Floats  # how the metric moves with each sample; sums to 0 over each class
     slope_K: Floats  # how the metric moves with the recall of each class
-    # by how much the metric is larger on a test set of this size than on endless pictures, on average
+    # expected excess of the metric on a test set of this size over its value on unlimited pictures
     bias: float = 0.0
 
 
@@ -165,15 +165,15 @@ def _minus(second: _Measure, first: _Measure) -> _Measure:
 def _spread(test: _TestSet, right_N: Floats) -> _Spread:
     """Return the variance of the mean of each class.
 
-    The variance of one group is at most that of one sample, by the class's rate of right answers; which share of it
-    there is, because samples of a group are alike, is estimated from the groups of all classes together.
+    The variance of one group is at most that of one sample, by the class's rate of right answers. The actual share,
+    given that samples of a group are alike, is estimated from the groups of all classes together.
     """
     share_P = test.size_P / test.support_K[test.class_P]
     mean_K = test.by_class(right_N)
     off_P = np.bincount(test.pair_N, right_N) / test.support_K[test.class_P] - share_P * mean_K[test.class_P]
     shown_K = np.bincount(test.class_P, weights=off_P**2).astype(np.float64)
     share_K = np.bincount(test.class_P, weights=share_P**2)
-    groups_K = 1 / share_K  # as many of one size would say as much
+    groups_K = 1 / share_K  # effective number of groups: as many equal groups give the same variance
     freedom_K = groups_K - 1
     rate_K, square_K = (
         (groups_K * own_K + _PRIOR_GROUPS * own_K.mean()) / (groups_K + _PRIOR_GROUPS)
@@ -191,7 +191,7 @@ def _error(test: _TestSet, one: _Measure) -> tuple[float, float]:
     """Return the variance of a measure and its degrees of freedom.
 
     The part of the squared pulls that the classes' own spread adds is replaced by the estimate of `_spread`. The
-    rest is as uncertain as the largest pulls make it: a few large ones among many small (errors are rare) tell little.
+    rest is as uncertain as the largest pulls: if errors are rare, a few large pulls carry little information.
     """
     spread = _spread(test, one.right_N)
     pull_G, size_G = np.bincount(test.group_N, one.pull_N), np.bincount(test.group_N)
@@ -210,7 +210,7 @@ def _interval(test: _TestSet, one: _Measure, *, share: bool) -> Interval:
     variance, freedom = _error(test, one)
     if variance < _NOTHING**2:
         groups_K = np.bincount(test.class_P)
-        # Wilson's of each class, joined as Zou and Donner do: no class need be as bad as it could be when others are
+        # Wilson's limit of each class, combined as in Zou and Donner: not all classes are at their worst together
         reach = float(np.sqrt(((NORMAL**2 / (groups_K + NORMAL**2)) ** 2).sum()) / len(groups_K))
         return Interval(one.value, max(0.0 if share else -1.0, one.value - reach), min(1.0, one.value + reach))
     reach = student_deviations(freedom) * float(np.sqrt(variance))
@@ -228,9 +228,9 @@ def paired_p_value(
 ) -> float:
     """Return the exact two-sided p-value of "both models err equally often", in 0…1.
 
-    Only samples that one model gets right and the other wrong tell them apart; under the hypothesis which of the two
-    it is, is a fair coin: McNemar's test. With groups there is one coin a group, for all of its samples: sign flips
-    of the groups' leads, of which McNemar's test is the case of groups of one sample.
+    Only samples that one model gets right and the other wrong count. Under the hypothesis, a fair coin decides which
+    of the two is right: McNemar's test. With groups there is one coin per group, for all of its samples: sign flips
+    of the groups' differences. McNemar's test is the case of one sample per group.
     """
     lead_N = (second_N == targets_N).astype(np.int64) - (first_N == targets_N)
     lead_G = lead_N

@@ -28,7 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]  # Outputs of the graph by name; the first a
 
 METRIC = Metric(name="accuracy", title="accuracy")  # Returned by `headline`
 
-TASK = "classify"  # Learns it unless another task is named
+TASK = "classify"  # Default task that learns this kind
 
 NOUNS = ("class", "classes")
 
@@ -37,7 +37,7 @@ HUB_TASK = "image-classification"  # Name of the task on model hubs
 WHOLE = False  # Whether cutting off a part of the picture may change the truth
 EVIDENCE = "class_map"  # The output with the evidence for each class at each position
 EVIDENCE_UNIT = "logit of the class above the mean of all classes"
-METHOD = "class_map"  # How answers are explained unless another method is named
+METHOD = "class_map"  # Default explanation method
 STRENGTH = "log-probability, nats"  # Returned by `strengths_of`
 _TINY = 1e-7
 
@@ -117,7 +117,7 @@ class Labels:
         return [Shape(shape="bar", name=label, text=f"{score:.1%}", share=score) for label, score in self.top(top)]
 
     def heat(self, class_index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Say how strongly each pixel of the original picture speaks for a class.
+        """Return how strongly each pixel of the original picture supports a class.
 
         The evidence is relative to the mean of all classes (softmax ignores a common offset), minus the minimum of all
         positions; evidence against the class, and pixels that the net did not see, are 0.
@@ -128,7 +128,7 @@ class Labels:
             size: (width, height) of the upright original in pixels.
 
         Returns:
-            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if no place speaks for the class.
+            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if there is no positive evidence.
 
         Raises SettingsError: the prediction has no class map, or there is no such class.
         """
@@ -196,7 +196,7 @@ def headline(answers: Sequence[Labels], targets: Sequence[int]) -> float:
 def calibrate(
     logits_NK: NDArray[np.floating], targets_N: NDArray[np.integer]
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return the values that make the scores believable, `temperature`, and the figures that they lead to."""
+    """Return the fitted `temperature` that calibrates the scores, and the resulting figures."""
     temperature = fit_temperature(logits_NK, targets_N)
     return {"temperature": temperature}, {"loss_at_temperature": cross_entropy(logits_NK, targets_N, temperature)}
 
@@ -223,7 +223,7 @@ def targets(truths: Sequence[int], names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def translate(truth: int, names: Sequence[str], model_names: Sequence[str]) -> int:
-    """Return a truth of data with these names as one of a model with those."""
+    """Return a class index of data with `names` as an index into `model_names`."""
     return model_names.index(names[truth])
 
 
@@ -254,7 +254,7 @@ def best_aspects(answer: Labels, count: int) -> list[tuple[str, float]]:
 
 
 def strengths_of(answers: Sequence[Labels], aspect: Aspect) -> NDArray[np.float32]:
-    """Return the logarithm (N,) of a class's probability in N answers, in nats: it still moves near 0 and 1."""
+    """Return the logarithm (N,) of a class's probability in N answers, in nats."""
     return np.log(np.maximum(scores_of(answers, aspect), _TINY))
 
 

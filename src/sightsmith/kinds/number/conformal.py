@@ -2,7 +2,7 @@
 
 Papers: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; Lei et al., "Distribution-Free
 Predictive Inference for Regression", JASA 113 (2018), arXiv:1604.04173, algorithm 2. The score is the absolute residual
-of the paper; the samples must be none that trained the model or picked its epoch.
+of the paper. The samples must not have been used to train the model or to select its epoch.
 
 Shapes: N samples.
 """
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 
 def reach(values_N: NDArray[np.floating], truths_N: NDArray[np.floating], coverage: float) -> float | None:
-    """Return half the width of the interval that holds a new truth with at least this probability.
+    """Return the half-width of an interval that contains a new truth with at least this probability.
 
-    The probability is over the samples that calibrate as well as the new one, if all come from one distribution.
+    The probability is over the calibration samples and the new one, all from one distribution.
 
     Returns:
         In the unit of the numbers, ≥ 0; None if the samples are too few: below coverage / (1 - coverage).

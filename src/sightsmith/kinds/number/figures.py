@@ -54,7 +54,7 @@ class Figures:
     mean: float  # of the truths
     bias: float  # mean of answers minus truths
     reach: float | None  # half the width of the prediction interval
-    wanted_coverage: float | None  # share of numbers that it was made to hold
+    wanted_coverage: float | None  # share of numbers that should lie inside it
 
 
 def measure(
@@ -110,7 +110,7 @@ def _values(rows: Rows, reach: float | None) -> bootstrap.Values:
 
 
 def _ranks(values_N: Floats) -> Floats:
-    """Return the rank of each value, equal ones sharing the mean of theirs."""
+    """Return the rank of each value; equal values get their mean rank."""
     _, place_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place_N]
 

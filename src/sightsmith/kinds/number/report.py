@@ -32,9 +32,9 @@ from sightsmith.kinds.parts.sections import (
 )
 
 _DOTS = 1500  # Dots of a scatter plot
-_BIASED = 0.25  # Bias as a share of the mean absolute error from which it is named
-_OFF_COVERAGE = 0.05  # Distance of the measured from the wanted coverage from which it is named
-_SHRUNK = 0.6  # Slope of answers over truths below which they are called drawn towards the mean
+_BIASED = 0.25  # Bias as a share of the mean absolute error from which it is reported
+_OFF_COVERAGE = 0.05  # Gap between measured and target coverage from which it is reported
+_SHRUNK = 0.6  # Slope of answers over truths below which shrinkage is reported
 
 
 def lead(evaluated: Evaluated) -> Markup:

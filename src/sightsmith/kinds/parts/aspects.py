@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """One thing that an answer tells, such as one of its labels."""
+    """One part of an answer, such as one of its labels."""
 
     index: int  # its place among the names
     name: str

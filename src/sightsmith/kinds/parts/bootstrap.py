@@ -1,6 +1,6 @@
-"""Intervals of metrics by drawing the samples, or their groups, again.
+"""Bootstrap intervals of metrics, resampling the samples or their groups.
 
-A metric is computed under weights: a weight is how often a sample was drawn. So a draw costs no copy of the answers,
+A metric is computed from weights: how often each sample was drawn. So a draw copies no answers,
 and two models are compared under the same draws.
 
 Papers: Efron, "Better Bootstrap Confidence Intervals", JASA 82 (1987) (percentiles corrected for bias and skewness:
@@ -25,7 +25,7 @@ Values = Callable[[Floats], Mapping[str, Floats]]
 """From the weights (r, N) to the value of each metric in each draw, (r,); NaN if a draw does not define it."""
 
 _DRAWS = 1000
-_WORK = 400_000_000  # Operations that all draws may cost together; fewer draws are made beyond
+_WORK = 400_000_000  # Maximum operations of all draws together; larger inputs get fewer draws
 _LEAST = 200
 _JACKKNIFED = 500  # Groups up to which skewness is corrected: with more, it hardly matters
 _NORMAL = NormalDist()
@@ -74,7 +74,7 @@ def _weights(count: int, groups_N: NDArray[np.integer] | None, total: int) -> It
 
 
 def _one_left_out(count: int, units: int, groups_N: NDArray[np.integer] | None) -> Iterator[Floats]:
-    """Yield the weights of all samples but those of one group, for each group in turn."""
+    """Yield weights that leave out one group, for each group in turn."""
     group_N = np.arange(count) if groups_N is None else groups_N
     step = max(1, _STEP // count)
     for start in range(0, units, step):
@@ -83,7 +83,7 @@ def _one_left_out(count: int, units: int, groups_N: NDArray[np.integer] | None) 
 
 
 def _interval(value: float, drawn_R: Floats, without_G: Floats | None, units: int) -> Interval | None:
-    """Return the BCa percentiles of a Student's interval of as many samples, never missing the value."""
+    """Return the BCa interval, widened as Student's for few samples; it always contains the value."""
     drawn_R = drawn_R[np.isfinite(drawn_R)]
     if not len(drawn_R) or not math.isfinite(value):
         return None
@@ -107,7 +107,7 @@ def _acceleration(without_G: Floats) -> float:
 def flipped_p_value(first_N: Floats, second_N: Floats, groups_N: NDArray[np.integer] | None) -> float:
     """Return the two-sided p-value of "the two models are equally good" for a metric that is a mean over samples.
 
-    Under the hypothesis it is a coin for each group whether its values are swapped between the models (Fisher's
+    Under the hypothesis, a coin per group decides whether its values are swapped between the models (Fisher's
     sign flips), so the sum of their differences is compared with sums under 10,000 throws.
     """
     gap_G = second_N - first_N if groups_N is None else np.bincount(groups_N, second_N - first_N)

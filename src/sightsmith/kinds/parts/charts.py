@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-LETTER = 6.2  # Width of a letter of 11-pixel text, in pixels, for leaving room; labels are cut, never trusted to fit
+LETTER = 6.2  # Width of a letter of 11-pixel text, in pixels, to reserve space; longer labels are shortened
 _LABEL_LETTERS = 22
 _PAPER = '<rect width="100%" height="100%" fill="white"/>'
 _STYLE = (
@@ -17,7 +17,7 @@ _STYLE = (
     ".line.b { stroke: #d9480f } .dot.a, .key.a { fill: #2f6fed } .dot.b, .key.b { fill: #d9480f } "
     ".grid { stroke: #e6eaf0 } .axis { stroke: #98a2b3 }"
 )
-"""The colours of the report's style sheet in the light."""
+"""The light-mode colours of the report's style sheet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +58,13 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, percent:
 
 
 def standalone(drawing: Markup) -> str:
-    """Return a chart as a file of its own, with colours that need no page."""
+    """Return a chart as a standalone SVG file with its own colours."""
     start, rest = drawing.split(">", 1)
     return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{_PAPER}{rest}'
 
 
 def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:
-    """Cut a long name in the middle: names of a kind differ most at their ends."""
+    """Shorten a long name in the middle, since similar names differ most at their ends."""
     if len(name) <= letters:
         return name
     tail = (letters - 1) // 2

@@ -1,4 +1,4 @@
-"""How far arrays of two answers are apart."""
+"""Differences between arrays of two answers."""
 
 from collections.abc import Iterable
 

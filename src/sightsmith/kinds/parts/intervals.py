@@ -1,4 +1,4 @@
-"""A value and how far it may be off, and which samples belong together."""
+"""Confidence intervals, and numbers of sample groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def group_indices(groups: Sequence[str]) -> NDArray[np.integer]:
 
 
 def known(value: float) -> float | None:
-    """Return a number as JSON can hold it: None for NaN."""
+    """Return a number for JSON: None for NaN."""
     return None if np.isnan(value) else float(value)
 
 

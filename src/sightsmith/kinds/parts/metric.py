@@ -11,11 +11,11 @@ class Metric:
     name: str  # key in JSON and in the record of a training
     title: str  # for people
     higher: bool = True  # whether higher values are better
-    relative: bool = False  # whether a drop is a share of the value before, because the metric has a unit
+    relative: bool = False  # whether a drop is relative to the earlier value, because the metric has a unit
 
     @property
     def worst(self) -> float:
-        """The value that every other one beats."""
+        """The worst possible value, ±infinity."""
         return -math.inf if self.higher else math.inf
 
     def better(self, value: float, than: float) -> bool:

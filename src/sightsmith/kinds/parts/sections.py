@@ -1,4 +1,4 @@
-"""Records of which a kind of answer composes its part of a report; one template draws them for every kind."""
+"""Building blocks of a report; each kind of answer fills them, one template draws them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +149,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """A row of pictures worth looking at: which samples, most telling first."""
+    """A row of pictures to show: which samples, most informative first."""
 
     title: str
     explains: str
@@ -157,7 +157,7 @@ class Pick:
 
 
 def in_turn(samples_N: NDArray[Any], kinds_M: NDArray[Any]) -> NDArray[Any]:
-    """Reorder positions of M samples: the first of each kind, then the second of each, and so on."""
+    """Interleave positions of M samples: the first of each kind, then the second of each, and so on."""
     seen: dict[int, int] = {}
     turns = []
     for kind in kinds_M[samples_N].tolist():

@@ -43,7 +43,7 @@ class TagFigures:
     support: int  # samples that have it
     known: int  # samples of which it is known
     threshold: float
-    prior: float | None  # share of samples that have it: the average precision of scores that tell nothing
+    prior: float | None  # share of samples that have it: the average precision of constant scores
     average_precision: float | None
     precision: float | None
     recall: float | None
@@ -55,7 +55,7 @@ class Figures:
     """Figures besides the averages."""
 
     per_tag: tuple[TagFigures, ...]  # in the order of the names
-    frequent: tuple[str, ...]  # the tags whose constant answer has the best micro F1: the baseline
+    frequent: tuple[str, ...]  # tags of the constant answer with the best micro F1 (the baseline)
     frequent_micro_f1: float
     frequent_macro_f1: float
 
@@ -129,7 +129,7 @@ def _figures(
 
 
 def _most_frequent(positives_K: Floats, known_K: NDArray[np.integer], names: Sequence[str]) -> dict[str, Any]:
-    """Return the baseline that gives every picture the same tags, as many as make its micro F1 best."""
+    """Return the baseline that gives every picture the same most frequent tags, with the best micro F1."""
     order = np.argsort(-positives_K / np.maximum(known_K, 1), kind="stable")
     micro_K = 2 * np.cumsum(positives_K[order]) / np.maximum(np.cumsum(known_K[order]) + positives_K.sum(), 1e-12)
     best = int(micro_K.argmax()) + 1

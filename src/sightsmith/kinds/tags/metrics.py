@@ -37,7 +37,7 @@ def average_precision(scores_N: Floats, targets_N: Floats, weights_rN: NDArray[n
 def average_precisions(
     scores_NK: Floats, targets_NK: Floats, weights_rN: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the average precision of each tag in each draw, (r, K); in the samples as they are without draws."""
+    """Return the average precision of each tag in each draw, (r, K); without weights of the samples themselves."""
     weights_rN = np.ones((1, len(scores_NK))) if weights_rN is None else weights_rN
     columns = [average_precision(scores_NK[:, k], targets_NK[:, k], weights_rN) for k in range(scores_NK.shape[1])]
     return np.stack(columns, axis=1)
@@ -55,7 +55,7 @@ def mean_of_known(values_rK: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def prevalence(targets_NK: Floats, weights_rN: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Return the share of positive samples of each tag, (r, K): the average precision of scores that tell nothing.
+    """Return the share of positive samples of each tag, (r, K): the average precision of constant scores.
 
     NaN for a tag without a positive sample, as its average precision.
     """

@@ -33,8 +33,8 @@ from sightsmith.kinds.tags.value import Tags
 _CURVES = 9  # Tags whose precision is drawn over recall, the most frequent ones
 _POINTS = 80  # Points of such a curve
 _WIDE = 0.05  # Half-width of the interval of mAP from which the test set is called small
-_WEAK = 0.1  # Distance of a tag's average precision from its prior below which it is named
-_FEW = 10  # Positive samples below which a tag's figures are called uncertain
+_WEAK = 0.1  # Average precision above the prior by less than this reports a tag
+_FEW = 10  # Positive samples below which a tag's figures are reported as uncertain
 _NAMED = 8
 _SIDE_BY_SIDE = {"map": "mAP", "map_gain": "mAP above prior", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 

@@ -1,4 +1,4 @@
-"""The truth of a picture: its tags, and those of which it is unknown."""
+"""The truth of a picture: its tags, and the tags that are unknown for it."""
 
 from dataclasses import dataclass
 
@@ -9,4 +9,4 @@ class Tagged:
 
     present: tuple[int, ...]
     unknown: tuple[int, ...] = ()  # neither trained on nor measured
-    closed: bool = True  # whether tags that are no names of the data are absent; else unknown
+    closed: bool = True  # whether tags that the data does not name are absent; else they are unknown

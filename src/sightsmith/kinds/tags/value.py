@@ -134,7 +134,7 @@ class Tags:
         ]
 
     def heat(self, index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Say how strongly each pixel of the original picture speaks for a tag.
+        """Return how strongly each pixel of the original picture supports a tag.
 
         Args:
             index: which tag, 0…K-1.
@@ -142,7 +142,7 @@ class Tags:
             size: (width, height) of the upright original in pixels.
 
         Returns:
-            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if no place speaks for the tag.
+            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if there is no positive evidence.
 
         Raises SettingsError: the answer has no class map.
         """
@@ -188,7 +188,7 @@ def same_answers(expected: Sequence[Tags], got: Sequence[Tags], tolerance: float
     """Return the share of pictures with the same present tags, in 0…1.
 
     Args:
-        tolerance: expected scores this near to a threshold count as on either side of it.
+        tolerance: expected scores this close to a threshold match either answer.
     """
     if not expected:
         return 1.0
@@ -222,7 +222,7 @@ def calibrate(
 
 
 def strata(truths: Sequence[Tagged | None]) -> NDArray[np.int64]:
-    """Return the number of each truth's stratum, (N,): its rarest tag, so that every split gets some of each tag.
+    """Return each truth's stratum, (N,): its rarest tag, so that every split gets samples of each tag.
 
     Pictures without any tag are one stratum more; -1 is unknown.
     """

@@ -185,7 +185,7 @@ def _native(config: PretrainedCfg) -> NativeInput:
 
 
 def _paper(name: str, config: PretrainedCfg) -> str:
-    """Return the paper of the net by the library's own words: its weights' record, else the first link it gives."""
+    """Return the paper that timm names for the net: in the record of its weights, else its first link."""
     entry = model_entrypoint(name.partition(".")[0])
     for text in (inspect.getdoc(entry), sys.modules[entry.__module__].__doc__):
         found = re.search(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})", text or "", re.IGNORECASE)
@@ -257,7 +257,7 @@ def _short(error: BaseException) -> str:
 def _fetch(
     name: str, config: PretrainedCfg, channels: int, classes: int, height: int, width: int
 ) -> tuple[Path, WeightsRecord]:
-    """Fetch a net's published weights, and tell how they differ from the net that is to be built."""
+    """Fetch a net's published weights, and describe how they differ from the requested net."""
     path, origin = fetch(name), str(config.hf_hub_id or config.url)
     notes = []
     new_head = classes != config.num_classes
@@ -279,7 +279,7 @@ def _fetch(
 
 
 def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple[str, ...]]:
-    """Rename and resize a foreign state as timm itself does for this family, and adapt the first convolution."""
+    """Rename and resize a foreign state with timm's rules for this family, and adapt the first convolution."""
     net, notes = module.net, []
     convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
     if convert is not None:

@@ -53,7 +53,7 @@ class ClassifierNet(nn.Module):
         return features
 
     def attention(self, images_BCHW: Tensor) -> Tensor | None:  # noqa: ARG002 -- nets that attend override this
-        """Return how much each position is attended to, (B, h, w) ≥ 0 summing to 1, or None for a net without."""
+        """Return the attention of each position, (B, h, w) ≥ 0, sum 1; None for a net without attention."""
         return None
 
     def published(self) -> nn.Module:

@@ -39,7 +39,7 @@ def _from_hub(repository: str, filename: str) -> Path:
     cached = try_to_load_from_cache(repository, filename)
     if isinstance(cached, str):
         return Path(cached)
-    # Asked for first: without a network the download itself tries six times, half a minute long, and prints each.
+    # Check first: without a network, the download retries six times in half a minute and prints each try.
     get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
     return Path(hf_hub_download(repository, filename))
 

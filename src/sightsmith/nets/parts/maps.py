@@ -31,7 +31,7 @@ def by_position(head: Head, features_BDhw: Tensor) -> Tensor:
 
 
 def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
-    """Apply a head to the feature map with all but one position's neighbourhood masked: Recipro-CAM.
+    """Apply a head once per position, with all but that position's neighbourhood masked: Recipro-CAM.
 
     Source: Byun and Lee, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks",
     2022, arXiv:2209.14074, with its 3×3 Gaussian mask. Deviation: logits, not softmax scores, so that classes compare.
@@ -52,8 +52,8 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
 def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> Tensor:
     """As `by_masking`, for a head that begins with a dense layer over the flattened map, h·w times faster.
 
-    A dense layer is linear, so its answer to a masked map is the masked sum of each position's own share: one
-    product for the shares, one 3×3 convolution for the sums.
+    A dense layer is linear, so its output for a masked map is the masked sum of each position's contribution: one
+    product for the contributions, one 3×3 convolution for the sums.
 
     Args:
         dense_EDhw: weights of the dense layer, its flattened input unfolded to (D, h, w).
@@ -72,7 +72,7 @@ def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> T
 
 
 def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int = 4) -> Tensor:
-    """Measure how far each class's logit falls when a cell of the picture is hidden: for nets that nothing else fits.
+    """Measure how far each class's logit falls when a cell of the picture is hidden: for all other nets.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
     A hidden cell is zero, which is the mean colour of normalised pictures.

@@ -28,7 +28,7 @@ class NativeInput:
     std: tuple[float, ...]  # of each channel, pixels scaled to 0…1
     crop_fraction: float  # the share of the largest fitting box that is kept, in (0, 1]
     interpolation: str  # "bilinear" or "bicubic"
-    fixed: bool = False  # whether the net must be built for one size; else it takes any
+    fixed: bool = False  # whether the net needs this size; else it accepts any
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class WeightsRecord:
     origin: str  # "none" (random), a published name such as `timm/resnet18.a1_in1k`, or the file's name
     licence: str  # of the weights; "not stated" if unknown, "none" for random weights
     sha256: str = ""  # of the file, in hexadecimal; empty for random ones
-    notes: tuple[str, ...] = ()  # weights left out or adapted, in sentences; nothing is dropped silently
+    notes: tuple[str, ...] = ()  # sentences about weights that were skipped or adapted
     new_head: bool = True  # whether the classifier starts from random numbers
 
 

@@ -135,7 +135,7 @@ def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
 
 
 def _check_patches(net: Any, height: int, width: int) -> None:
-    """Refuse a size whose right and lower border the net's patches would leave out without a word."""
+    """Refuse a size whose right or lower border the net's patches would silently ignore."""
     patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
         raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
@@ -160,7 +160,7 @@ def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layou
 
 
 def _needs_whole_map(net: Any) -> bool:
-    """Tell whether the head opens with a convolution larger than a position (VGG)."""
+    """Tell whether the head begins with a convolution larger than 1×1 (VGG)."""
     return getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
 
 
@@ -190,5 +190,5 @@ def _grid(patches: int, height: int, width: int) -> tuple[int, int] | None:
 
 
 def names_of(one_or_more: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
-    """Return the entries of a field of timm's configurations that holds one name, several or none."""
+    """Return a tuple of names from a field of timm's configurations with one, several or no names."""
     return (one_or_more,) if isinstance(one_or_more, str) else tuple(one_or_more or ())

@@ -1,4 +1,4 @@
-"""Reading weights from a file, safely, and fitting them to a net; nothing is dropped without a word.
+"""Reading weights safely from a file and fitting them to a net; every dropped tensor is reported.
 
 Files: `.safetensors`, or a torch file read with `weights_only=True`, which holds tensors and no code.
 """
@@ -21,7 +21,7 @@ from sightsmith.nets.parts.records import WeightsRecord
 
 State = dict[str, Tensor]
 Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
-"""Adapts a foreign state before it must fit (renaming, resizing), and returns notes on its changes."""
+"""Renames and resizes a foreign state to fit the net, and returns notes on its changes."""
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
@@ -32,7 +32,7 @@ _SHOWN = 4
 def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
     """Load a file's weights into a net.
 
-    The head keeps its random weights if the file's has another number of classes; the record says so.
+    The head stays random if the file's head has another number of classes; the record says so.
 
     Args:
         net: the net's name, for messages.
@@ -116,7 +116,7 @@ def _tensors_of(raw: Any) -> State:
 
 
 def _renamed(state: State, target: nn.Module) -> State:
-    """Strip the prefix (of DataParallel, a Lightning module, a bundle …) under which the most names match."""
+    """Strip the prefix (DataParallel, Lightning, a bundle …) that makes the most names match."""
     wanted = target.state_dict().keys()
 
     def stripped(prefix: str) -> State:

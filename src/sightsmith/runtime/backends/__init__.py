@@ -2,7 +2,7 @@
 
 A backend's file has:
 
-- `RANK`: the lower, the sooner it is picked if several can run;
+- `RANK`: backends with a lower rank are preferred;
 - `EXPORTED`: whether it needs files of its own in the bundle (`compile` makes them), or runs from the weights;
 - `missing() -> str | None`: why it cannot run here and what to install, or None;
 - `precisions() -> tuple[str, ...]`: of this machine, best first;
@@ -10,7 +10,7 @@ A backend's file has:
 - `load(bundle, folder, graph, precision, threads) -> Session`: `folder` holds its files, `graph` is the graph's name;
   threads 0 is as many as are usable.
 
-Importing one is quick and imports no third-party package that may be missing.
+Importing it is fast and imports no optional package.
 """
 
 from pkgutil import extend_path

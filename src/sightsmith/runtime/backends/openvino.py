@@ -1,8 +1,8 @@
 """OpenVINO on the processor: the fast backend, without torch.
 
 `run` uses a model compiled for the time of one answer, `stream` one compiled for answers a second; each is compiled
-on first use, with only the outputs that were asked for. Nothing is reported to anybody: OpenVINO's own telemetry is
-kept from loading.
+on first use, with only the requested outputs. No usage data is sent: OpenVINO's telemetry is
+never loaded.
 """
 
 import os
@@ -58,7 +58,7 @@ def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int)
     file = folder / f"{graph}.xml"
     text, weights = bundle.content(file), bundle.content(file.with_suffix(".bin"))
     try:
-        # From memory: given a path, OpenVINO maps the file and goes on reading it, whatever is written there later.
+        # Read from memory: given a path, OpenVINO maps the file and would see later changes to it.
         model = _core().read_model(text, weights)
     except RuntimeError as error:
         raise BackendError(f"openvino: cannot read {file}: {_short(error)}. Export it again.") from error
@@ -92,7 +92,7 @@ class OpenVinoSession(Session):
         return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 
     def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
-        """Answer many batches, in order; as many are under way at once as OpenVINO says is best."""
+        """Answer many batches, in order; OpenVINO's optimal number of requests runs at once."""
         names = self.chosen(outputs)
         compiled = self._get(names, "THROUGHPUT")
         most = compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -101,7 +101,7 @@ class OpenVinoSession(Session):
             for feeds in batches:
                 check_feeds(self.ports, feeds)
                 if len(under_way) > most:
-                    request, _kept = under_way.popleft()  # the arrays must outlive the work on them
+                    request, _kept = under_way.popleft()  # keeps the arrays alive until the request is done
                     yield self._answer(compiled, request, names)
                 under_way.append(self._start(compiled, feeds))
             while under_way:
@@ -166,10 +166,10 @@ def _core() -> Any:
 
 @cache
 def _openvino() -> ModuleType:
-    """Import OpenVINO, but neither its converter, which takes as long again, nor its telemetry.
+    """Import OpenVINO without its converter, which doubles the import time, and without its telemetry.
 
     Importing `openvino` reports the import to Intel unless `openvino_telemetry` cannot be imported; None in
-    `sys.modules` makes it so, and OpenVINO then takes its own silent stand-in.
+    `sys.modules` prevents that, and OpenVINO then uses its own silent stub.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None means: do not import

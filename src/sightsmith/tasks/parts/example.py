@@ -14,5 +14,5 @@ class Example:
 
     nets: dict[str, nn.Module]  # small nets by role
     facts: Facts  # of the data
-    settings: Any  # of the task, with nothing random in them, so that one batch can be learned by heart
+    settings: Any  # of the task, without randomness, so that one batch can be overfitted
     batch: Batch  # as the training loader gives it

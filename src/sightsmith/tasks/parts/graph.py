@@ -22,11 +22,11 @@ def sizes(outputs: int, input_settings: Preprocessing) -> dict[str, Any]:
 
 
 class PictureGraph(nn.Module):
-    """From uint8 pictures as `Preprocessing.apply` gives them to the net's answers and, if asked for, their map.
+    """Maps uint8 pictures from `Preprocessing.apply` to the net's outputs and, on request, their class map.
 
     Args:
-        outputs: which to compute; `class_map` among them or not.
-        finish: a module that the net's answers go through.
+        outputs: which to compute; may include `class_map`.
+        finish: a module applied to the net's outputs.
         map_scale: factor of the map.
     """
 

@@ -1,4 +1,4 @@
-"""A learner: the nets of a task by role, and how they learn. Training owns the loops."""
+"""A learner: the nets of a task by role, and how they are trained. The training package has the loops."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class Facts:
 
 
 class Learner(nn.Module):
-    """The nets of a task, and how they learn: by gradient descent, or all at once.
+    """The nets of a task, trained by gradient descent or fitted in one step.
 
     A task's learner gives `answer`, and either `loss` (gradient descent, for each of its optimisers in turn) or `fit`.
 
     Attributes:
-        OPTIMISERS: the roles of the nets that each optimiser moves; empty for a learner that is fitted all at once.
+        OPTIMISERS: the roles of the nets that each optimiser updates; empty for a learner that is fitted in one step.
         nets: by role.
     """
 
@@ -52,7 +52,7 @@ class Learner(nn.Module):
         raise NotImplementedError
 
     def fit(self, feeds: Feeds, targets: Tensor) -> None:
-        """Learn from all training items at once, not varied, and put the result into the nets."""
+        """Fit the nets to all training items in one step, without augmentation."""
         raise NotImplementedError
 
     def nets_of(self, optimiser: str) -> list[nn.Module]:
@@ -65,7 +65,7 @@ class Learner(nn.Module):
                 yield from net.head_parameters()
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the nets that have a head, but those of the head."""
+        """Yield the parameters outside the head, of the nets that have a head."""
         for net in self.nets.values():
             if isinstance(net, ClassifierNet):
                 yield from net.backbone_parameters()

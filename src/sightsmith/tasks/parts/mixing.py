@@ -1,7 +1,7 @@
 """Mixing the pictures of a batch: mixup and CutMix, as functions of torch's global CPU generator.
 
 Papers: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412 (λ, α and the mixed
-loss are the paper's); Yun et al., "CutMix", ICCV 2019, arXiv:1905.04899 (λ is corrected to the area really cut).
+loss are the paper's); Yun et al., "CutMix", ICCV 2019, arXiv:1905.04899 (λ is corrected to the actual area of the box).
 
 Shapes: B batch, C channels, H W height and width.
 """
@@ -22,7 +22,7 @@ class Mixed:
 
 
 def mix(images_BCHW: Tensor, mixup: float, cutmix: float) -> Mixed:
-    """Mix a batch by mixup or CutMix, whichever is on; by a coin if both are.
+    """Mix a batch by mixup or CutMix; if both are on, choose one at random.
 
     Args:
         images_BCHW: normalised pictures; not changed.
@@ -51,7 +51,7 @@ def _cut(images_BCHW: Tensor, partner_B: Tensor, share: float) -> Mixed:
 
 
 def _span(length: int, side: float) -> tuple[int, int]:
-    """Return start and end of a cut of a share `side` of the length, its middle anywhere in the picture."""
+    """Return start and end of a cut of `side` × length, with its centre anywhere in the picture."""
     middle = int(torch.randint(length, ()))
     half = side * length / 2
     return max(0, round(middle - half)), min(length, round(middle + half))

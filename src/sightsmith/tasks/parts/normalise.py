@@ -1,4 +1,4 @@
-"""From uint8 pictures to a net's normalised floats: the one place, for training and for the exported graph.
+"""Normalising uint8 pictures to floats for a net, shared by training and the exported graph.
 
 Shapes: B batch, C channels, H W height and width.
 """
