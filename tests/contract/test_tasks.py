@@ -79,7 +79,7 @@ def test_what_was_learned_is_measured_and_calibrated(name):
     targets = example.batch[1].numpy()
     figures = file.validation(answers, targets, example.settings)
     assert np.isfinite(figures[KINDS.module(file.KIND).METRIC.name])
-    asked = file.calibration(example.settings) if hasattr(file, "calibration") else Calibration()
+    asked = file.calibration(example.settings, None) if hasattr(file, "calibration") else Calibration()
     calibrated, after = KINDS.module(file.KIND).calibrate(answers, targets, **asked.options)
     json.dumps([calibrated, after])
 

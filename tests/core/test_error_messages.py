@@ -32,6 +32,8 @@ EVERY = (
         ("Leave --task.top-k out.", 'Leave task["top_k"] out.'),
         ("Run `sightsmith evaluate x --data y` first.", "Run `sightsmith evaluate x --data y` first."),
         ("a -- b, and x--y", "a -- b, and x--y"),
+        ("Upgrade: `pip install --upgrade sightsmith`.", "Upgrade: `pip install --upgrade sightsmith`."),
+        ("Name it: --data '/tmp/my data/x'.", "Name it: data='/tmp/my data/x'."),
     ],
 )
 def test_flags_become_arguments(flags, arguments):

@@ -120,11 +120,27 @@ def test_numbers_are_learnt_measured_and_compared(home, ask):
     assert "Furthest too high" in page
     manifest = json.loads((home / "counter/manifest.json").read_text(encoding="utf-8"))
     assert manifest["definition"]["calibrated"].keys() == {"quantity", "unit", "scale", "reach", "coverage"}
+    assert (
+        manifest["definition"]["calibrated"]["scale"] == manifest["definition"]["graphs"]["model"]["settings"]["scale"]
+    )
     splits = json.loads((home / "counter/splits.json").read_text(encoding="utf-8"))
     assert 15 <= len(splits["calibration"]) <= 30
     assert not set(splits["calibration"]) & {key for split in ("train", "val", "test") for key in splits[split]}
     told = ask("compare", "counter", "counter").succeeded().out
     assert "p of equal MAE" in told
+
+
+def test_no_sample_held_out_makes_no_interval(ask, home):
+    how = ("--target", "count", "--task.calibration-fraction", "0", "--out", "bare")
+    ask("train", *QUICK, "numbers.csv", *how).succeeded()
+    line = json.loads(ask("predict", "bare", "dots/000.png", "--as", "jsonl").succeeded().out)
+    assert line["number"]["low"] is None
+    assert "There is no prediction interval" in ask_report(ask, home, "bare")
+
+
+def ask_report(ask, home, model):
+    ask("evaluate", model).succeeded()
+    return (home / model / "report/index.html").read_text(encoding="utf-8")
 
 
 def test_answers_in_every_form(ask):
@@ -225,6 +241,10 @@ def test_a_flag_that_is_no_flag_is_named(ask, table):
     told = ask("check", name, "--target", "left,right").out
     assert "neither 0, 1 nor empty" in told
     assert "row 3: 'left yes'" in told
+    flags = [f"dots/{at:03}.png,{at % 2}.0,{int(at < 9)}" for at in range(20)]
+    told = ask("check", table("path,left,right", *flags, "dots/030.png,1.0,yes")).out
+    assert "20 pictures in 2 tags" in told, "1.0 is 1, and one wrong cell does not make a column no tag"
+    assert "row 22: 'right yes'" in told
 
 
 def test_tags_that_tell_nothing_apart_are_refused(ask, table):

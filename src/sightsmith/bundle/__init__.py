@@ -1,1 +1,1 @@
-"""The folder a trained model lives in: manifest, weights, witnesses, model card."""
+"""The folder format of a trained model: manifest, weights, witnesses, model card."""

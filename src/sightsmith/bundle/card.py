@@ -1,7 +1,7 @@
-"""The model card: README.md of a bundle, written from its manifest and from nothing else.
+"""The model card: README.md of a bundle, generated only from its manifest.
 
 Form after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, arXiv:1810.03993; the front matter is that of
-model hubs. Statements that only its makers can make are marked blanks until `card` fills them in.
+model hubs. Statements that only the authors can make are placeholders until `card` fills them in.
 """
 
 import json
@@ -140,7 +140,7 @@ def _metric_table(values: Mapping[str, Any]) -> str:
 
 
 def _flat(values: Any) -> dict[str, float]:
-    """Return the numbers of a split's metrics, which older bundles have one level deeper."""
+    """Return the numbers of a split's metrics; older bundles nest them one level deeper."""
     if not isinstance(values, Mapping):
         return {}
     flat = {**values, **(values["metrics"] if isinstance(values.get("metrics"), Mapping) else {})}
@@ -198,7 +198,7 @@ def _licences(manifest: Manifest) -> Iterator[str]:
 
 
 def _trust(manifest: Manifest) -> Iterator[str]:
-    yield "## What this bundle promises"
+    yield "## How this bundle is verified"
     yield (
         "`manifest.json` holds the SHA-256 of every file; opening the bundle checks them. The pictures in `witnesses/` "
         "come from the data, go wherever the bundle goes, and are answered again by every export and at every start of "

@@ -1,4 +1,4 @@
-"""The definition of a model's answers: all that fixes them besides its weights."""
+"""The definition of a model's answers: everything except the weights that determines them."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ class Graph:
 class Definition:
     """Everything but the weights that determines a model's answers; immutable."""
 
-    rule: int = RULE  # the rule of its digest; 1 in bundles of schema 1, for ever
+    rule: int = RULE  # the rule of its digest; always 1 in bundles of schema 1
     input: str  # name of a file in inputs/
     input_settings: Any  # how an item becomes arrays, that file's `Settings`
     kind: str  # kind of answer, a name in the catalogue of kinds
@@ -60,7 +60,7 @@ class Definition:
         return self.graph.outputs
 
     def fitted(self) -> dict[str, float]:
-        """Return the numbers that were fitted after training, by name, those inside the first graph among them."""
+        """Return the numbers fitted after training, by name, including those inside the first graph."""
         values = {**self.graph.settings, **self.calibrated}
         return {name: value for name, value in values.items() if isinstance(value, float)}
 

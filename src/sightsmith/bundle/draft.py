@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BundleDraft:
-    """Everything that `write_bundle` needs; the fields mean what they mean in the manifest."""
+    """Everything that `write_bundle` needs; fields as in the manifest."""
 
     name: str
     task: TaskRecord
@@ -51,7 +51,7 @@ class BundleDraft:
     """Further files by path relative to the bundle, such as `report/gate.html`."""
 
     def check(self) -> None:
-        """Check that the parts fit each other. Raises BundleError: they do not; the message says which."""
+        """Check that the parts are consistent. Raises BundleError: they are not; the message says which."""
         names = self.definition.names
         if len(set(names)) < len(names) or "" in names:
             raise BundleError(f"{self.name}: a bundle needs names that are not empty, each once; got {len(names)}")

@@ -49,7 +49,7 @@ def oddities_of(folder: Path, listed: Container[str]) -> list[str]:
 
 
 def holder_of(marker: str, top: Path) -> Path:
-    """Return the folder that contains `marker`: `top`, or the one folder in it if the archive has such a folder."""
+    """Return the folder that contains `marker`: `top`, or the single folder in it."""
     inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     if (top / marker).exists() or len(inside) != 1 or not inside[0].is_dir():
         return top
@@ -68,7 +68,7 @@ def put(path: Path, content: Content) -> None:
 
 
 def link(source: Path | str, target: Path | str) -> None:
-    """Give a file a second name, which costs no time or space; copy if the disk has no links."""
+    """Hard-link a file; copy it if the disk has no links."""
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

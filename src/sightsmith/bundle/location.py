@@ -1,4 +1,4 @@
-"""The place of a bundle on the disk, which is replaced as a whole or not at all."""
+"""The output path of a bundle, which is replaced atomically."""
 
 import shutil
 import tempfile
@@ -12,13 +12,13 @@ from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import new_folder, refuse_existing, replace_content
 
 MANIFEST, SPLITS = "manifest.json", "splits.json"
-_MARKS = frozenset({MANIFEST, SPLITS})  # Files that no bundle is without
+_MARKS = frozenset({MANIFEST, SPLITS})  # Files that every bundle has
 _WEIGHTS = ".safetensors"
 """Ending of the weights' files, of which a bundle has at least one; no other folder has one beside the marks."""
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
-    """Raise if the place of a bundle is taken and may not be replaced.
+    """Raise if a bundle's path exists and may not be replaced.
 
     Raises OutputExistsError: a bundle or an empty folder exists and `overwrite` is false, or anything else exists.
     """
@@ -37,7 +37,7 @@ def name_of(place: Path) -> str:
 
 @contextmanager
 def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
-    """Give a folder to fill; when the block ends without error, it becomes the folder or zip archive at `place`."""
+    """Yield a folder to fill; if the block succeeds, it becomes the folder or zip archive at `place`."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sightsmith-", dir=place.parent) as temporary:
         folder = Path(temporary) / "bundle"
@@ -64,7 +64,7 @@ def _move(fresh: Path, place: Path) -> None:
     with new_folder(place, overwrite=True) as partial:
         for entry in fresh.iterdir():
             entry.rename(partial / entry.name)
-        for entry in hidden:  # .git and the like are not ours to drop
+        for entry in hidden:  # keep .git and the like
             if entry.is_dir():
                 shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=link)
             else:

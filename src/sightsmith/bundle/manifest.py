@@ -130,7 +130,7 @@ class Manifest:
         """
         try:
             raw = json.loads(text)
-            _dump(raw)  # refuses NaN and infinities, which JSON has not
+            _dump(raw)  # refuses NaN and infinities, which JSON lacks
         except (ValueError, RecursionError) as error:
             raise BundleError(f"manifest.json: not valid JSON ({error}). Copy the bundle again.") from error
         if not isinstance(raw, dict):
@@ -146,7 +146,7 @@ class Manifest:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: tuples and arrays become lists, paths strings, NaN and infinities None."""
+    """Return a value as plain JSON: tuples and arrays become lists, paths strings, NaN and infinities None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -170,7 +170,7 @@ def _check_schema(schema: object) -> None:
     if schema > SCHEMA:
         raise BundleError(
             f"manifest.json: written in schema {schema} by a newer Sightsmith; this version reads schemas up to "
-            f"{SCHEMA}. Upgrade: pip install --upgrade sightsmith."
+            f"{SCHEMA}. Upgrade: `pip install --upgrade sightsmith`."
         )
 
 

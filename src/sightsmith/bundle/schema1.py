@@ -1,7 +1,7 @@
 """Reading manifests of schema 1: one function turns them into schema 2.
 
 In schema 1 the graph divided by the temperature and gave probabilities, and a model had one net and one input of uint8
-pixels. That graph is as it is, so its temperature stays one of its settings, and the digest keeps its own rule.
+pixels. Such a graph cannot change, so its temperature stays one of its settings, and its digest uses rule 1.
 """
 
 from collections.abc import Mapping

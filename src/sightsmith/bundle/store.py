@@ -44,7 +44,7 @@ class Bundle:
 
     Attributes:
         path: the folder or archive that was opened, as it was named.
-        place: the absolute path, links followed, so that writing replaces the bundle and not a link to it.
+        place: the absolute path with links resolved, so that writing replaces the bundle, not a link to it.
         folder: of its files; a temporary one for an archive, removed at `close` and at exit.
         manifest: its manifest.
     """
@@ -62,7 +62,7 @@ class Bundle:
             path: a folder, or a .zip archive of one.
             verify: compare every file with its SHA-256 in the manifest.
 
-        Raises BundleError: there is none, it is damaged or changed, or it is from a newer version.
+        Raises BundleError: it is missing, damaged, changed or from a newer version.
         """
         path = Path(path)
         try:
@@ -74,7 +74,7 @@ class Bundle:
         return cls._open(path, path.resolve(), verify)
 
     def again(self, verify: bool = True) -> Self:
-        """Open it as it is now at its place, even if a link or the working folder has changed since."""
+        """Open the current bundle at `place`, even if a link or the working folder has changed since."""
         if not self.place.exists():
             raise BundleError(f"{self.path}: does not exist any more. It was moved or deleted since it was opened.")
         return self._open(self.path, self.place, verify)
@@ -164,7 +164,7 @@ class Bundle:
         return json.loads(self.file(SPLITS).read_text(encoding="utf-8"))
 
     def close(self) -> None:
-        """Remove the files unpacked from an archive; a folder stays as it is. Closing twice does no harm."""
+        """Remove the files unpacked from an archive; a folder stays as it is. May be called twice."""
         if self._remove is not None:
             self._remove()
 
@@ -187,7 +187,7 @@ def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) 
 
     Raises:
         OutputExistsError: the path exists and `overwrite` is false, or it is not a bundle.
-        BundleError: the draft contradicts itself, or the disk does not take it.
+        BundleError: the draft is inconsistent, or the disk cannot be written.
     """
     path = Path(path)
     place = path.resolve()
@@ -255,7 +255,7 @@ def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
 
 
 def verify(bundle: Bundle) -> list[str]:
-    """Return everything that is wrong with a bundle's files, in words; empty if nothing is."""
+    """Return all problems of a bundle's files as messages; empty if there are none."""
     problems = _problems(bundle)
     if not problems:
         try:
@@ -319,7 +319,7 @@ def _parsed(raw: bytes, path: Path) -> Manifest:
 
 
 def _members_of(path: Path, zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Return the members of an archive that its manifest lists; hidden ones of other tools stay packed.
+    """Return the members of an archive that its manifest lists; hidden files of other tools are skipped.
 
     Raises BundleError: the archive has no manifest, or a member that the manifest does not list.
     """

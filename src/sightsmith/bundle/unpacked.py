@@ -1,4 +1,4 @@
-"""Folders that archives are unpacked to, removed by their process, or by the next one if that was killed."""
+"""Temporary folders of unpacked archives, removed by their process, or by a later one if it was killed."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 from sightsmith.core.locks import FolderLock
 
 _PREFIX = "sightsmith-unpacked-"
-_YOUNG = 60.0  # Seconds in which a folder is left alone: its process may not have locked it yet
+_YOUNG = 60.0  # Minimum age in seconds of a folder to delete: a new one may not be locked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Unpacked:
     lock: FolderLock
 
     def remove(self) -> None:
-        """Delete the folder and give up its lock; twice does no harm."""
+        """Delete the folder and release its lock; may be called twice."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.release()
 
@@ -39,7 +39,7 @@ def new_unpacked() -> Unpacked:
 
 def _remove_orphans(place: Path) -> None:
     for folder in place.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # BlockingIOError: its process lives; any other: another process was quicker
+        with suppress(OSError):  # BlockingIOError: its process is alive; else another process has deleted it
             status = folder.lstat()
             if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
                 lock = FolderLock(folder)

@@ -1,6 +1,6 @@
 """Witnesses: a few real items and the outputs that the trained model gave for them.
 
-Every export, and every start of a service, replays them: a model that answers otherwise is not the model that was
+Every export, and every start of a service, replays them: a model with other answers is not the model that was
 evaluated.
 
 Shapes: N witnesses.
@@ -66,7 +66,7 @@ class Proof:
         return not self.problems()
 
     def problems(self) -> list[str]:
-        """Return each difference beyond its limit, in words."""
+        """Return a message for each difference beyond its limit."""
         found = [
             f"{name} differs by {self.differences[name]:.3g}, allowed is {limit:.3g}"
             for name, limit in self.limits.items()

@@ -14,7 +14,7 @@ _SWITCHES = frozenset(
 _CALLED = {"as": "form"}  # Flags whose name differs from their argument
 _WORDS = "none|folder|table|auto|pretrained|find|rgb|grey|fp32|bf16|ram"  # Values that messages give as words
 _FLAG = re.compile(
-    r"`sightsmith [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?"
+    r"`(?:sightsmith|pip) [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?"
     rf"(?: ([\d.]*\d|'[^']*'|[A-Z]+\b|(?:{_WORDS})\b|[\w.~-]*/[\w./~-]*\w))?"
 )
 

@@ -1,4 +1,4 @@
-"""Varying training pictures: one by one (crops, TrivialAugment, RandAugment) or by the batch (all else).
+"""Augmenting training pictures: one by one (crops, TrivialAugment, RandAugment) or per batch (the rest).
 
 Every random choice is a function of a seed that the caller derives from (run, epoch, picture or step), so that a
 resumed training makes the same pictures.
@@ -52,7 +52,7 @@ class Augmentation:
 
     @property
     def per_picture(self) -> bool:
-        """Whether any part must look at pictures one by one."""
+        """Tell whether a part needs pictures one by one."""
         return self.policy != "none" or self.crop_share < 1
 
 
@@ -102,7 +102,7 @@ def apply_policy(transform: Callable[[Tensor], Tensor], pixels_HWC: NDArray[np.u
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Shift, mirror, turn, scale, relight and erase the pictures of a batch, each by its own draws.
+    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, each at random.
 
     Args:
         pixels_BHWC: uint8, on any device.
@@ -136,7 +136,7 @@ def _shifted(pixels_BHWC: Tensor, shift: float, generator: torch.Generator) -> T
 
 
 def _moved(count: int, side: int, shift: float, generator: torch.Generator) -> Tensor:
-    """Return (B, side): for each picture and each place along one axis, the place its pixel comes from."""
+    """Return (B, side): for each picture and position along one axis, the source position of its pixel."""
     furthest = round(shift * side)
     offsets_B1 = torch.randint(-furthest, furthest + 1, (count, 1), generator=generator)
     return (torch.arange(side)[None] + offsets_B1).clamp_(0, side - 1)
@@ -154,7 +154,7 @@ def _warped(pixels_BHWC: Tensor, rotate: float, zoom: float, generator: torch.Ge
     angle_B = math.radians(rotate) * _between(-1, 1, count, generator)
     scale_B = torch.exp(math.log1p(zoom) * _between(-1, 1, count, generator))
     cosine_B, sine_B = angle_B.cos() / scale_B, angle_B.sin() / scale_B
-    # The grid's axes both run from -1 to 1, so that turning a picture that is not square needs its aspect.
+    # Both axes of the grid run from -1 to 1, so rotating a picture that is not square needs its aspect.
     aspect, zero_B = height / width, torch.zeros(count)
     matrix_B23 = torch.stack(
         [

@@ -1,4 +1,4 @@
-"""Names for classes that are called by numbers, from a file.
+"""Names for numbered classes, from a file.
 
 A line is the name of a class, the first that of class 0; or every line has its number before the name: `3 cat`,
 `3: cat`, or a table of two columns (`3,cat`; a semicolon and a tab will do), with or without a header.

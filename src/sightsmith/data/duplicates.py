@@ -1,10 +1,10 @@
-"""Which pictures are the same, and which nearly: content hashes, perceptual hashes, thumbnails.
+"""Finding duplicates and near duplicates: content hashes, perceptual hashes, thumbnails.
 
 Near duplicates (a picture saved again, made smaller, a neighbouring frame) are found by a 64-bit perceptual hash:
 the signs of the lowest 8×8 frequencies of the 16×16 grey thumbnail about their median. Two hashes that differ in at
 most 7 bits agree in at least one of their 8 bytes, so pictures are sorted by each byte in turn, and inside a byte
-by mean brightness, which near duplicates share. Thumbnails confirm pairs with near hashes: 28×28 clothing and
-8×8 digits have many neighbours in the hash that are other pictures.
+by mean brightness, which near duplicates share. Thumbnails confirm pairs with similar hashes: 28×28 clothing and
+8×8 digits have many different pictures with similar hashes.
 
 Shapes: N pictures, U different thumbnails, P pairs, T = 16 the side of a thumbnail.
 """
@@ -25,7 +25,7 @@ SIDE = 16  # Side of a thumbnail in pixels
 
 _REDUCED = 8 * SIDE  # Sides of a large picture are averaged over whole pixels to no less than this first
 _MAX_BITS = 7
-"""Bits in which the hashes of near duplicates may differ; 8 bytes make 7 the most that is sure to be found."""
+"""Bits in which the hashes of near duplicates may differ; with 8 bytes, up to 7 are always found."""
 _MAX_MEAN = 4.0
 """Mean difference of near duplicates' thumbnails, in grey levels 0…255. Measured on 7,000 CIFAR and 500 ImageNet
 pictures: JPEG at quality 50 or half the size gives below 4.2 in 99 of 100."""
@@ -80,7 +80,7 @@ def same(hashes_N32: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDAr
 def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDArray[np.int64]]:
     """Return the groups, of 2 or more, of positions in `among` whose pictures look nearly the same.
 
-    A group is connected by pairs of near duplicates, so its ends may differ by more.
+    A group is connected by pairs of near duplicates, so two of its members may differ by more.
     """
     rows = thumbnails_NTT[among].reshape(len(among), SIDE * SIDE)
     if not len(rows):
@@ -133,7 +133,7 @@ def _equal_rows(rows: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDA
 
 
 def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (U,) for different thumbnails the least position that each hangs together with by near duplicates."""
+    """Return (U,) the lowest position in the group of near duplicates of each different thumbnail."""
     hashes = perceptual_hashes(rows_U256.reshape(-1, SIDE, SIDE))
     means = rows_U256.mean(axis=1, dtype=np.float32)
     contrasts = _contrasts(rows_U256, means)
@@ -144,7 +144,7 @@ def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
         for left, right in _windows(bytes_U8[order, column], means[order]):
             alike = np.bitwise_count(hashes[order[left]] ^ hashes[order[right]]) <= _MAX_BITS
             pairs_P2 = np.stack([order[left[alike]], order[right[alike]]], axis=1)
-            # Joined at once and kept nowhere: pictures of one scene make as many pairs as their number squared.
+            # Joined immediately and not stored: pictures of one scene give a quadratic number of pairs.
             for start in range(0, len(pairs_P2), _JOINED_AT_ONCE):
                 _join(root_U, pairs_P2[start : start + _JOINED_AT_ONCE], rows_U256, contrasts)
     return root_U

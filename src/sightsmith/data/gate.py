@@ -43,12 +43,12 @@ class GateReport:
         problems: errors first.
         skipped: (key, reason) of each sample that training leaves out.
         lost: pictures that never became samples (rows or files that are left out).
-        bad: number of samples that are damaged, contradict themselves (copies do not), or were lost by an error.
+        bad: number of samples that are damaged, have contradictory labels, or were lost by an error; not copies.
         counts: (names, 4) kept pictures in train, val, test and no split of the source.
         sizes: (width, height, count), the most frequent first.
         modes: pictures by mode as stored.
         hashes: (total, 32) content hashes, for the fingerprint.
-        spread: in words how the truths of a kind without names are spread, else empty.
+        spread: text on the distribution of the truths of a kind without names, else empty.
         ranges: (range, count) of such truths.
         near_groups: positions that look nearly the same, for splits that keep them together.
         by_class: properties of the files, class by class; those that vary.
@@ -195,7 +195,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
 
 
 def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
-    """Let every rule that fits the source's kind of answer conclude from the scan, in order."""
+    """Apply every rule for the source's kind of answer to the scan, in order."""
     count = len(source.samples)
     truths = [sample.target for sample in source.samples]
     pairs = KINDS.module(source.kind).pairs(truths)

@@ -1,7 +1,7 @@
 """Batches for training and evaluation: deterministic, resumable at any step, bounded in memory.
 
 The order of an epoch and every random choice in it are functions of (seed, epoch, step, picture), so a training that
-was killed goes on with the same batches, and workers change nothing but the speed.
+was killed resumes with the same batches, and workers change only the speed.
 
 Shapes: N pictures, B in a batch, H height, W width, C channels.
 """
@@ -83,7 +83,7 @@ class Order:
 
 
 def _balanced(strata_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return N positions in random order, equally many of each class; a small class's pictures come again."""
+    """Return N positions in random order, equally many of each class; small classes are repeated."""
     strata = np.unique(strata_N)
     each = -(-len(strata_N) // len(strata))
     drawn = [np.resize(rng.permutation(np.flatnonzero(strata_N == one)), each) for one in strata]
@@ -201,7 +201,7 @@ class _Fetching(Dataset[Any]):
     """The work of a worker process: whole batches, and errors as text (an exception would lose type and message).
 
     Batches are NumPy arrays, which travel through a pipe: tensors would go through shared memory, and if that is
-    full (64 MB in a container by default) the batch is lost without a word and training waits for ever.
+    full (64 MB in a container by default) the batch is lost silently and training hangs.
     """
 
     def __init__(self, fetcher: Fetcher) -> None:
@@ -234,7 +234,7 @@ def _same(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:  # noqa: ARG001
-    """Keep the terminal's signals from a worker: the main process finishes its step, saves, and ends the workers."""
+    """Ignore terminal signals in a worker: the main process finishes its step, saves, and ends the workers."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

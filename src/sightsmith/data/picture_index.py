@@ -10,9 +10,9 @@ from sightsmith.core.images import Picture
 
 
 class PictureIndex:
-    """References of many pictures, packed: a path takes its bytes and 8 more, whatever Python would need for it.
+    """References of many pictures, packed: a path takes 8 bytes more than its text.
 
-    Packed references are also not touched one by one by the reference counter, so forked workers share their memory.
+    Packed references have no reference counts, so forked workers share their memory.
     """
 
     def __init__(self, pictures: Iterable[Picture]) -> None:

@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
-CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: it varies more than the filter of the resize does
+CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: the crop varies more than the resize filter does
 _MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
@@ -56,7 +56,7 @@ class InMemory:
 
 
 class Decoding:
-    """Items read one by one, from a file or from memory; a picture from a file at the least scale that will do."""
+    """Items read one by one, from a file or from memory; files are decoded at the smallest sufficient scale."""
 
     in_memory = False
 
@@ -122,7 +122,7 @@ class RamCache:
         return len(self._sizes_N2)
 
     def __getitem__(self, position: int) -> Picture:
-        """Return one picture as an image that looks into the block."""
+        """Return one picture as a view of the block."""
         width, height = self._sizes_N2[position]
         flat = self._block[self._ends[position] : self._ends[position + 1]]
         pixels = flat.reshape((height, width) if self._mode == "L" else (height, width, 3))

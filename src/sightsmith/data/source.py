@@ -1,6 +1,6 @@
 """A source: pictures on a disk, or a data set known by name, as an index of samples.
 
-One on-disk format is one file of `data/sources/`; this picks the file by name, by `--format`, or by looking.
+One on-disk format is one file of `data/sources/`; this selects it by name, by `--format`, or by detection.
 """
 
 import re
@@ -45,7 +45,7 @@ class Problem:
     Attributes:
         code: short name of the rule, such as "unreadable"; the same in every version.
         severity: error: the data is wrong; warning: it may be; info: worth knowing.
-        message: the thing, the rule, the value and the way out.
+        message: the subject, the rule, the value and the remedy.
         groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
         notes: a remark on each group, or empty.
         lost: how many pictures never became samples because of this (a file or row that is left out).
@@ -192,6 +192,8 @@ def build_source(
     if not samples:
         reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
         raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
+    if options.names is not None and not names:
+        raise SettingsError(f"names: {printable(location)} has no classes to name. Leave it out.")
     given = read_class_names(options.names) if options.names is not None else {}
     if given:
         names = name_classes(names, given, printable(str(options.names)))
@@ -256,7 +258,7 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
 
 
 def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
-    """Refuse to look for the columns of a table in a format that has none."""
+    """Refuse options about table columns for a format without columns."""
     given = [name for name in ("target", "unit") if getattr(options, name) is not None]
     if given and not getattr(module, "HAS_COLUMNS", False):
         raise SettingsError(
@@ -326,7 +328,7 @@ def _detect(path: Path) -> ModuleType:
     chosen = _fitting(path)
     if len(chosen) > 1:
         names = _names_of(chosen)
-        raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format {names[0]}.")
+        raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format '{names[0]}'.")
     if not chosen:
         raise DataError(f"{printable(str(path))}: {_no_format(path)}")
     return chosen[0]
@@ -370,7 +372,7 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
 
 
 def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Tell samples of one key apart by `#2`, `#3` …: a table may name one file twice."""
+    """Make repeated keys unique with `#2`, `#3` …: a table may list one file twice."""
     if len({sample.key for sample in samples}) == len(samples):
         return samples
     seen: dict[str, int] = {}

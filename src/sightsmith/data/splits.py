@@ -1,4 +1,4 @@
-"""Which sample trains, which tunes and which tests: seeded, stratified, groups kept whole.
+"""Assigning samples to train, val and test: seeded, stratified, without splitting groups.
 
 The place of a sample depends on the seed, its key, its class and its group, never on the order of the samples.
 
@@ -206,7 +206,7 @@ class _Unit:
 def _units(
     source: Source, pool: Sequence[int], together: Iterable[Sequence[int]], seed: int, *, stratified: bool
 ) -> list[_Unit]:
-    """Return the units in the order of the draw, which the seed and their names alone decide."""
+    """Return the units in random order, which depends only on the seed and their names."""
     strata_N = source.strata() if stratified else None
     names = _unit_names(source, pool, together)
     members: dict[str, list[int]] = defaultdict(list)
@@ -283,7 +283,7 @@ def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArra
 
 
 def _best_bin(unit: _Unit, have: Mapping[int, NDArray[np.float64]], want: Mapping[int, NDArray[np.float64]]) -> int:
-    """Return the bin that the unit brings nearest to its wanted counts; among equals the one that lacks most."""
+    """Return the bin that the unit brings closest to its target counts; on ties the one with the largest deficit."""
     error = np.zeros(len(next(iter(want.values()))))
     for label, count in unit.per_class.items():
         error += count * (2 * (have[label] - want[label]) + count) / want[label].sum()
@@ -300,7 +300,7 @@ def _deal_single(
     *,
     first_has_all: bool,
 ) -> None:
-    """Give units of one sample their bins: each class gets its share rounded down or up, errors carried on."""
+    """Assign units of one sample to bins: each class's share is rounded, with rounding errors carried over."""
     members: dict[int, list[int]] = defaultdict(list)
     for place, unit in enumerate(units):
         if bins[place] < 0:
@@ -317,7 +317,7 @@ def _deal_single(
 def _round(
     expected: NDArray[np.float64], debt: NDArray[np.float64], *, need_first: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Round to whole numbers of the same sum, each down or up, up for those that earlier classes rounded down most."""
+    """Round to integers with the same sum; those that earlier classes rounded down most are rounded up first."""
     counts = np.floor(np.round(expected, 9)).astype(np.int64)
     fraction = expected - counts
     left = round(float(expected.sum())) - int(counts.sum())

@@ -43,7 +43,7 @@ class ByClass:
 
     name: str  # of the property
     told: bool  # whether it predicts the class
-    texts: tuple[str, ...]  # its middle and its 10th and 90th percentile in each class, or its most frequent values
+    texts: tuple[str, ...]  # its median and 10th and 90th percentile in each class, or its most frequent values
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Verdict:
     by_class: tuple[ByClass, ...] = ()  # properties of the files, class by class; those that vary
 
     def leave_out(self, places: Iterable[int], reason: str) -> None:
-        """Leave samples out of training; the first reason is kept."""
+        """Exclude samples from training; the first reason is kept."""
         for place in places:
             self.left_out[place] = True
             self.reasons.setdefault(place, reason)

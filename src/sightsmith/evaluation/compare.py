@@ -134,7 +134,11 @@ class Comparison:
             return []
         paired = [one.paired for one in self.differences]
         metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.title
-        rows = [[name.replace("_", " "), *(_signed(one.metrics[name]) for one in paired)] for name in paired[0].metrics]
+        names = dict.fromkeys(name for one in paired for name in one.metrics)
+        rows = [
+            [name.replace("_", " "), *(_signed(one.metrics[name]) if name in one.metrics else "–" for one in paired)]
+            for name in names
+        ]
         rows.append([f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)])
         rows.append(["by", *(one.test for one in paired)])
         rows.append([f"{metric} is", *(one.verdict for one in paired)])

@@ -155,7 +155,7 @@ class Evaluation:
             kind = raw.get("kind", FIRST)
             figures = part_of(kind, "figures")
             names, found = figures.load(raw)
-            keys, groups, header, cells = _read_table(Path(folder) / TABLE_NAME)
+            keys, groups, header, cells = _read_table(Path(folder) / TABLE_NAME, grouped="groups" in raw["counts"])
             return cls(
                 **{key: raw[key] for key in ("model", "data", "counts", "seconds", "created")},
                 kind=kind,
@@ -174,11 +174,13 @@ class Evaluation:
             raise DataError(f"{folder}: a damaged evaluation ({error!r}). Evaluate again.") from error
 
 
-def _read_table(path: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None, list[str], list[list[str]]]:
+def _read_table(
+    path: Path, *, grouped: bool
+) -> tuple[tuple[str, ...], tuple[str, ...] | None, list[str], list[list[str]]]:
     """Return the keys, the groups, and the kind's own header and cells."""
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    group = header.index(_GROUP) if _GROUP in header else None
+    group = header.index(_GROUP) if grouped else None  # a tag may be called group, too: its column comes later
     own = [at for at in range(1, len(header)) if at != group]
     groups = None if group is None else tuple(row[group] for row in rows)
     return tuple(row[0] for row in rows), groups, [header[at] for at in own], [[row[at] for at in own] for row in rows]

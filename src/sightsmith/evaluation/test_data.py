@@ -131,7 +131,7 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
         raise DataError(
             f"{source.location}: the pictures or labels of its {split} split are not those of the training. They "
             "changed, or another folder has this name. Put them back, or measure the present files as other data: "
-            f"--data {source.location} (of `export`: --prove {source.location})."
+            f"--data '{source.location}' (of `export`: --prove '{source.location}')."
         )
 
 

@@ -1,4 +1,4 @@
-"""Judging an explanation: does the class fade when the places it points at are erased, and return with them first?
+"""Scoring an explanation: how the class's probability changes as the marked places are erased and restored.
 
 Papers: Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
 arXiv:1806.07421 (deletion and insertion); Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018,
@@ -54,7 +54,7 @@ def judge(
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, ...], cell: float) -> NDArray[np.float32]:
-    """Return a map of random numbers in 0…1, one for each cell of `cell` of the longer side; 0 is one a value."""
+    """Return a map of random numbers in 0…1, one per square of side `cell` × longer side; 0: one per value."""
     side = max(1, round(cell * max(shape)))
     height, width = shape
     cells_hw = rng.random((-(-height // side), -(-width // side)), np.float32)

@@ -111,7 +111,7 @@ def export(
     """
     modules = {name.replace("-", "_"): _checked(name, precision) for name in dict.fromkeys(to)}
     if not modules:
-        raise SettingsError("export: name a backend, such as --to openvino")
+        raise SettingsError("export: name a backend, such as --to 'openvino'")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     with ExitStack() as stack:
         if opened is not bundle:

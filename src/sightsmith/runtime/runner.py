@@ -151,7 +151,7 @@ class Runner:
             reread: read the items again too, and compare the inputs that they become.
 
         Returns:
-            The larger difference of the two runs for each output.
+            The worse of the two results, figure by figure.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
         forms = dict.fromkeys((self.outputs, self.outputs[:1]))

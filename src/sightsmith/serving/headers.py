@@ -61,7 +61,7 @@ class RequestChecks:
     """Refuses an ambiguous request, and one for a host name that is not allowed.
 
     The first may hide another request from a proxy; the parser refuses a length that is given twice.
-    The second prevents DNS rebinding: a web page points its own name at a service on its visitor's machine (DNS
+    The second is how a web page reaches a service on its visitor's machine: it points its own name there (DNS
     rebinding).
     """
 

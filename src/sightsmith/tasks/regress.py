@@ -43,8 +43,8 @@ class Settings:
     coverage: float = 0.9
     """Share of new numbers that should lie in the prediction interval, in (0, 1)."""
     calibration_fraction: float = 0.15
-    """Share of all samples, cut from those for training, that calibrate the prediction interval, in [0, 0.5]; 0 makes
-    none."""
+    """Share of the samples without a split of their own that calibrate the prediction interval instead of training, in
+    [0, 0.5]; 0 makes none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.huber_delta < float("inf"):
@@ -110,8 +110,11 @@ def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings)
     return RegressLearner(nets["net"], facts, settings)
 
 
-def calibration(settings: Settings) -> Calibration:
-    return Calibration(share=settings.calibration_fraction, options={"coverage": settings.coverage})
+def calibration(settings: Settings, learner: RegressLearner | None = None) -> Calibration:
+    """Return how the prediction interval is calibrated: on samples held out for it, never on validation."""
+    scale = 1.0 if learner is None else learner.scale
+    options = {"coverage": settings.coverage, "scale": scale}
+    return Calibration(share=settings.calibration_fraction, held_out=True, options=options)
 
 
 def validation(

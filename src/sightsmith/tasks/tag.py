@@ -34,6 +34,7 @@ from sightsmith.tasks.parts.normalise import Normalise
 INPUT, KIND, PROGRAMS = "picture", "tags", ("once",)
 NETS = {"net": "classifier"}
 OUTPUTS = ("logits", "class_map")
+_TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,11 @@ class TagLearner(Learner):
         if self.settings.loss == "bce":
             return F.binary_cross_entropy_with_logits(logits_BK, targets_BK, reduction="none")
         chosen, scores_BK = self.settings, logits_BK.sigmoid()
-        shifted_BK = (scores_BK - chosen.margin).clamp(min=0)
-        positive_BK = -((1 - scores_BK) ** chosen.gamma_positive) * F.logsigmoid(logits_BK)
-        negative_BK = -(shifted_BK**chosen.gamma_negative) * torch.log1p(-shifted_BK.clamp(max=1 - 1e-6))
+        shifted_BK = (scores_BK - chosen.margin).clamp(min=_TINY)  # its power has no gradient at 0
+        # sigmoid rounds to 1 for large logits; logsigmoid keeps the gradient of a wrong, sure answer
+        absent_BK = F.logsigmoid(-logits_BK) if chosen.margin == 0 else torch.log1p(-shifted_BK.clamp(max=1 - _TINY))
+        positive_BK = -((1 - scores_BK).clamp(min=_TINY) ** chosen.gamma_positive) * F.logsigmoid(logits_BK)
+        negative_BK = -(shifted_BK**chosen.gamma_negative) * absent_BK
         return targets_BK * positive_BK + (1 - targets_BK) * negative_BK
 
 
@@ -101,7 +104,7 @@ def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings)
     return TagLearner(nets["net"], facts, settings)
 
 
-def calibration(settings: Settings) -> Calibration:
+def calibration(settings: Settings, learner: TagLearner | None = None) -> Calibration:
     return Calibration(options={"min_precision": settings.min_precision})
 
 

@@ -1,7 +1,7 @@
 """Callbacks of training: seeds, learning rate, and the record of the curve.
 
 Everything that a later step depends on is either a function of (seed, epoch, step) or in the checkpoint, so a
-training that was killed goes on exactly as it would have.
+training that was killed resumes exactly.
 """
 
 # ruff: noqa: ARG002 -- Lightning's signatures
@@ -25,7 +25,7 @@ from sightsmith.training.ema import RunningAverage
 from sightsmith.training.optim import Schedule
 from sightsmith.training.work_folder import BEST, LAST
 
-_LOOK_EVERY = 25  # Steps between two looks at the loss on an accelerator, each of which waits for the device
+_LOOK_EVERY = 25  # Steps between two checks of the loss on an accelerator, because each check waits for the device
 _SANE_LR = 0.01  # The largest learning rate that is suggested after one that was too large
 
 
@@ -35,7 +35,7 @@ class Steps(Callback):
     Args:
         order: of the training pictures; its epoch is set here.
         schedule: the learning rate of each optimiser step.
-        backbone: parameters that rest while the head alone learns, and the statistics of their batch norms with them.
+        backbone: parameters that are frozen while only the head learns, like the statistics of their batch norms.
         clip: largest norm of the gradient; 0 for any.
     """
 
@@ -69,7 +69,7 @@ class Steps(Callback):
         self._order.set_epoch(trainer.current_epoch + 1)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Set them."""
+        """Set the seed and learning rate of the step, and freeze or unfreeze the backbone."""
         self._batch = batch_idx
         _seed(step_seed(self._seed, trainer.current_epoch, batch_idx, stream=1), pl_module.device)
         rate = self._schedule.at(steps_made(trainer))
@@ -85,7 +85,7 @@ class Steps(Callback):
                 norm.train(not frozen)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        """Make the gradient the mean of its batches, and shorten one that is too long.
+        """Average the gradient over its batches, and clip it to the largest norm.
 
         Lightning divides by `accumulate_grad_batches` even if an epoch's last step has fewer, and its own clipping
         refuses fused optimisers in bf16.
@@ -129,7 +129,7 @@ def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
 
 
 class Record(Callback):
-    """Keeps the curve, the best weights, and watches for a loss that is not a number and for the end of progress.
+    """Saves the curve and the best weights, and stops training if the loss is not finite or no longer improves.
 
     Args:
         folder: for the curve and the best weights.
@@ -165,7 +165,7 @@ class Record(Callback):
         self.best, self.best_epoch, self._better_epoch = metric.worst, 0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make room for the losses of an epoch, keeping those of a checkpoint inside one."""
+        """Allocate the losses of an epoch, keeping those from a mid-epoch checkpoint."""
         losses_S = torch.zeros(int(trainer.num_training_batches), device=pl_module.device)
         losses_S[: len(self._losses_S)] = self._losses_S.to(pl_module.device)
         self._looked = self._first_step = len(self._losses_S)
@@ -178,7 +178,7 @@ class Record(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the loss and look at it: at once on the processor, every few steps elsewhere."""
+        """Record the loss and check it: at every step on the processor, every few steps elsewhere."""
         self._losses_S[batch_idx] = loss_of(trainer, outputs)
         if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
             self.check_losses(trainer, batch_idx + 1)
@@ -189,6 +189,8 @@ class Record(Callback):
         self.check_weights(trainer, pl_module)
         number = trainer.current_epoch + 1
         score = float(trainer.callback_metrics[f"val_{self._metric.name}"])
+        if not math.isfinite(score):
+            raise self._ruined(trainer, f"the validation {self._metric.title} became {score} in epoch {number}")
         epoch = self._row(trainer, number, score)
         if self._metric.better(score, self.best):
             self._better_epoch = number

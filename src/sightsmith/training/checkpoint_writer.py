@@ -46,7 +46,7 @@ class CheckpointWriter(Callback):
         self._saved = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals over (a process's main thread alone may)."""
+        """Install the signal handlers (only the main thread can)."""
         self._saved = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,7 +81,7 @@ class CheckpointWriter(Callback):
         if self._signal is not None:
             raise KeyboardInterrupt
         self._signal = number
-        with suppress(OSError, RuntimeError):  # a terminal that went away must not keep us from saving
+        with suppress(OSError, RuntimeError):  # a closed terminal must not prevent saving
             self._notice("Stop requested: finishing the step and saving. Ask again to stop at once.")
 
     def _save(self, trainer: Trainer) -> None:

@@ -69,7 +69,7 @@ class SafeCheckpointIO(CheckpointIO):
 
 
 class _Packer:
-    """Turns a tree into JSON and puts its tensors aside, under names that the JSON refers to."""
+    """Converts a tree to JSON and collects its tensors under names that the JSON refers to."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}

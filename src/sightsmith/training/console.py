@@ -72,7 +72,7 @@ class Console(Callback):
         self._validation_started = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note how long it took, since the bar's rate is that of training alone."""
+        """Record the time of validation, because the bar's rate covers training only."""
         self._validation = time.monotonic() - self._validation_started
 
     def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
@@ -94,7 +94,7 @@ class Console(Callback):
             self._bar.console.print(line, highlight=False)
 
     def _left(self, trainer: Trainer, batches: int, rate: float, further: float = 0.0) -> str:
-        """Say when it will end at the rate that is shown, after so many batches of the epoch, with further seconds."""
+        """Return the time left in words, at this rate, after `batches` of the epoch, plus `further` seconds."""
         total = int(trainer.num_training_batches)
         left = (self._epochs - trainer.current_epoch) * total - batches
         return f"{duration(left * self._batch_size / max(rate, 1e-9) + further)} left"
@@ -112,5 +112,5 @@ class Console(Callback):
 
 
 def _short(column: str) -> str:
-    """Return the name of a further metric for a line that says already that it is of the validation pictures."""
+    """Return a metric's name without `val_`, for a line that already says so."""
     return column.removeprefix("val_").removesuffix("_accuracy").replace("_", " ")

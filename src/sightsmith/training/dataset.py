@@ -79,10 +79,10 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     """
     source = open_source(settings.data, settings)
     if settings.task or settings.balanced:
-        _task(settings, source)  # a wrong setting is found before all pictures are checked
+        _task(settings, source)  # report a wrong setting before all pictures are checked
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
-    splits = _split(settings, source, gate, _task(settings, source).calibration.share)
+    splits = _split(settings, source, gate, _task(settings, source).calibration().share)
     counts = splits.counts()
     for split in ("train", "val"):
         if counts[split] == 0:
@@ -94,7 +94,7 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
 
 
 def collapsed(dataset: Dataset, settings: TrainSettings) -> str:
-    """Say which split got less than half of its share because nearly equal pictures stay together; empty for none."""
+    """Return which splits got less than half of their share because near-duplicates stay together; else empty."""
     counts, gate = dataset.splits.counts(), dataset.gate
     wanted: dict[Split, float] = (
         {} if settings.folds else {"val": settings.val_fraction, "test": settings.test_fraction}
@@ -114,7 +114,7 @@ def collapsed(dataset: Dataset, settings: TrainSettings) -> str:
 def untrained(dataset: Dataset) -> list[str]:
     """Return the classes that have pictures, none of them in train: whole groups or nearly equal ones are in one split.
 
-    Only cross-validation may bring this about; a single split takes care of it.
+    Only cross-validation can cause this; a single split prevents it.
     """
     source, kind = dataset.source, KINDS.module(dataset.source.kind)
     have: dict[Split, set[int]] = {}

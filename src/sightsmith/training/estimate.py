@@ -1,4 +1,4 @@
-"""Fitting a learner all at once, without gradient descent; the record is a curve of one epoch."""
+"""Fitting a learner in one step, without gradient descent; its curve has one epoch."""
 
 import time
 
@@ -23,7 +23,7 @@ def estimate(
 
     Args:
         learner: its `fit` is called once.
-        train: the training pictures, not varied, each once.
+        train: the training pictures, each once, without augmentation.
         metric: which of its figures is the headline.
         work: the folder for the curve and the weights.
     """

@@ -1,4 +1,4 @@
-"""From trained weights to a bundle: the best weights, the temperature, the witnesses, the papers."""
+"""From trained weights to a bundle: the best weights, calibration, witnesses and documentation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +71,10 @@ def finalize(
     figures = task.file.validation(answers, targets, task.settings)
     held_out = loaders.calibration is not loaders.val
     shown = outputs_of(learner, loaders.calibration, fitted.plan) if held_out else (answers, targets)
-    calibrated, after = KINDS.module(task.file.KIND).calibrate(*shown, **task.calibration.options)
+    calibration = task.calibration(learner)
+    if calibration.held_out and not held_out:
+        shown = answers[:0], targets[:0]  # validation picked the epoch, so its errors are too small
+    calibrated, after = KINDS.module(task.file.KIND).calibrate(*shown, **calibration.options)
     calibrated = {**dataset.source.details, **calibrated}
     metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()

@@ -1,4 +1,4 @@
-"""Training, from data that was checked and split to a bundle that others can trust.
+"""Training, from checked and split data to a bundle.
 
 A pipeline of values: data → plan → nets → learner → fitted → calibrated → bundle.
 """
@@ -64,7 +64,7 @@ class TrainResult:
         plan: the choices, with reasons.
         gate: the findings of the data check.
         splits: which picture is in which split.
-        seconds: the check of the data and the training took, of this process.
+        seconds: seconds that this process took for the data check and the training.
     """
 
     path: Path
@@ -115,6 +115,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
                 plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
             if plan.lr.value == "find":
                 plan = replace(plan, lr=_find_lr(settings, plan, learner, loaders, work))
+            if task.calibration().share and not dataset.splits.counts().get("calibration"):
+                tell("warning: too few samples, or groups too large, to hold some out for calibration.")
             work.remember(_chosen(plan, read, dataset))
             tell(plan.to_text())
             _learn(task, settings, plan, learner, loaders, work, quiet=quiet)
@@ -254,7 +256,7 @@ def _learn(
     *,
     quiet: bool,
 ) -> None:
-    """Let the learner learn, by descent or all at once; its best weights are then in the work folder."""
+    """Train the learner, by descent or in one step, and write its best weights to the work folder."""
 
     def validate(answers: Any, targets: Any) -> dict[str, float]:
         figures: dict[str, float] = task.file.validation(answers, targets, task.settings)

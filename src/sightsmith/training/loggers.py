@@ -17,7 +17,7 @@ from sightsmith.training.settings import TrainSettings
 
 _RUN_ID = "mlflow_run"
 _MLFLOW = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to anybody
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # no usage data is sent
     "MLFLOW_ALLOW_FILE_STORE": "true",  # ./mlruns, unless MLFLOW_TRACKING_URI is set
 }
 
@@ -77,7 +77,7 @@ class _LosableLogger(MLFlowLogger):
     lost = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log them, or say once that nothing is logged any more."""
+        """Log the metrics; warn once if logging has failed."""
         if not self.lost:
             with self._losing():
                 super().log_metrics(metrics, step)

@@ -71,7 +71,7 @@ def find_lr(
         seed: of the net's own random numbers.
         clip: largest norm of the gradient, as in training; 0 for any.
 
-    Raises TrainingError: the loss is not a number before anything can be seen.
+    Raises TrainingError: the loss is not finite before a rate can be suggested.
     """
     before = copy.deepcopy(module.state_dict())
     module.train()

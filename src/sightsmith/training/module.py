@@ -20,7 +20,7 @@ Validate = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
 class Descent(LightningModule):
     """Gradient descent on a learner.
 
-    With one optimiser Lightning steps it, and several batches may make a step; with more, each batch steps every one of
+    With one optimiser Lightning steps it, and a step may use several batches; with more, each batch steps each of
     them in turn. Logs `train_loss` (their sum) and each figure of validation as `val_NAME`.
 
     Args:

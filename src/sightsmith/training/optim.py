@@ -1,4 +1,4 @@
-"""The optimiser, and how the learning rate goes.
+"""The optimiser and the learning-rate schedule.
 
 Papers: Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv:1608.03983 (cosine); Goyal et al., "Accurate, Large Minibatch
 SGD", arXiv:1706.02677 (warm-up); He et al., "Bag of Tricks", CVPR 2019, arXiv:1812.01187 (no decay of biases).

@@ -1,4 +1,4 @@
-"""Open settings are chosen here, once, from the data and the machine; every choice carries its reason.
+"""Choosing unset settings from the data and the machine; every choice has a reason.
 
 A given setting is never replaced: an absent GPU is an error.
 """
@@ -24,7 +24,7 @@ from sightsmith.nets.build import NativeInput, NetInfo, describe_net, fetch_weig
 from sightsmith.training.settings import TrainSettings
 
 SMALL = 64  # Sides up to this many pixels count as small pictures
-_FEW = 10_000  # Fewer training pictures than this, small ones, are also turned, scaled and relit
+_FEW = 10_000  # Below this many small training pictures, they are also rotated, zoomed and jittered
 _LARGE_SIDE = 224
 _STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
@@ -79,10 +79,10 @@ class Plan:
 def choose_within_reach(
     settings: TrainSettings, survey: Survey, machine: Machine, tell: Callable[[str], object]
 ) -> Plan:
-    """Resolve as `choose`, but without published weights that were chosen by default and cannot be fetched.
+    """As `choose`, but with random weights if the default published weights cannot be fetched.
 
     Args:
-        tell: called with a line that names the missing weights, the reason and the way out.
+        tell: called with a line about the missing weights, the reason and the remedy.
     """
     plan = choose(settings, survey, machine)
     if settings.weights != "auto" or plan.weights.value == "none":
@@ -251,7 +251,7 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
 
 
 def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small: bool, grey: bool) -> Choice:
-    """More pictures need fewer passes, trained weights fewer still; small ones cost little, grey ones are plain."""
+    """Fewer epochs for more pictures, for pretrained weights and for grey pictures; more for small pictures."""
     if settings.epochs is not None:
         return Choice(settings.epochs, "")
     if pretrained:

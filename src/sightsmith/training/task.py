@@ -9,6 +9,7 @@ from sightsmith.core.settings import from_mapping
 from sightsmith.kinds import KINDS
 from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.calibration import Calibration
+from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.settings import TrainSettings
 
 
@@ -20,11 +21,10 @@ class TaskChoice:
     file: ModuleType
     settings: Any
 
-    @property
-    def calibration(self) -> Calibration:
-        """How its answers are calibrated."""
+    def calibration(self, learner: Learner | None = None) -> Calibration:
+        """Return how its answers are calibrated; before training the learner is None."""
         asked = getattr(self.file, "calibration", None)
-        return Calibration() if asked is None else asked(self.settings)
+        return Calibration() if asked is None else asked(self.settings, learner)
 
 
 def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:

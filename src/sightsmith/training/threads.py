@@ -27,7 +27,7 @@ def compute_threads(asked: int | None) -> Iterator[None]:
 
 
 class Threads(Callback):
-    """Follows the machine with the number of threads, unless something fixes it.
+    """Adapts the number of threads to the load of the machine, unless it is fixed.
 
     The number changes the order of floating-point sums, and so the last bits of the weights. A resumed training
     therefore keeps the number of its checkpoint.
@@ -45,7 +45,7 @@ class Threads(Callback):
         self._ended: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start to try, on a processor."""
+        """Start tuning the number of threads, on a processor."""
         if not self._fixed and pl_module.device.type == "cpu":
             self._policy = ThreadPolicy(torch.get_num_threads())
 
@@ -56,7 +56,7 @@ class Threads(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note how long the step took, its batch included, and take the number for the next."""
+        """Record the time of the step, including its batch, and set the threads for the next."""
         if self._policy is None:
             return
         now, before = time.monotonic(), self._ended

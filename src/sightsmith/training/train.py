@@ -49,9 +49,9 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
 
 
 def taken(settings: TrainSettings) -> tuple[TrainSettings, WorkFolder]:
-    """Return the settings with a place for the bundle, and its work folder, locked.
+    """Return the settings with a path for the bundle, and its locked work folder.
 
-    Without `out` the first free name is taken: the lock decides, so that two trainings started at once get two.
+    Without `out` the first free name is used; the lock gives simultaneous trainings different names.
     """
     if settings.out is not None:
         work = WorkFolder(Path(settings.out))

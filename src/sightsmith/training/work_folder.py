@@ -1,7 +1,7 @@
 """The folder beside the bundle-to-be in which training works: settings, choices, curve, checkpoints.
 
-It stays when training is interrupted, so that `--resume` finds everything, and goes when the bundle is written. A lock
-on it keeps a second training out. This module imports no torch.
+It stays when training is interrupted, for `--resume`, and is deleted when the bundle is written. A lock
+on it prevents a second training. This module imports no torch.
 """
 
 import json
@@ -89,11 +89,11 @@ class WorkFolder:
 
     @property
     def locked(self) -> bool:
-        """Whether the system keeps other trainings out of the folder."""
+        """Tell whether the system supports the lock on the folder."""
         return self._lock is not None and self._lock.held
 
     def start(self, settings: TrainSettings) -> None:
-        """Empty the folder, which was taken, and write the settings to it; a resumed training finds it as it was."""
+        """Empty the locked folder and write the settings to it; on resume, leave it unchanged."""
         if settings.resume:
             return
         _empty(self.path)
@@ -101,7 +101,7 @@ class WorkFolder:
             self.write(_RUN, to_toml(settings))
 
     def close(self) -> None:
-        """Let others take the folder; one that was made for nothing goes."""
+        """Release the lock; delete the folder if it is new and empty."""
         if self._lock is None:
             return
         if self._lock.made:
@@ -166,7 +166,7 @@ class WorkFolder:
 
     @contextmanager
     def gone_on_error(self) -> Iterator[None]:
-        """Delete the folder on an error before the first checkpoint, so that the next try may start."""
+        """Delete the folder on an error before the first checkpoint, so that training can start again."""
         try:
             yield
         except (SightsmithError, KeyboardInterrupt):

@@ -62,12 +62,32 @@ def test_too_few_samples_make_no_interval(count, coverage, possible):
     assert (conformal.reach(np.zeros(count), np.arange(count), coverage) is not None) == possible
 
 
+def test_nothing_held_out_makes_no_interval():
+    values, figures_ = value.calibrate(np.zeros((0, 1)), np.zeros(0), coverage=0.9, scale=3.0)
+    assert values == {"scale": 3.0}
+    assert figures_ == {"calibration_count": 0.0}
+
+
+def test_equal_truths_have_no_share_of_a_variance():
+    answers = answers_of(np.linspace(0, 1, 10))
+    found = figures.measure(answers, [0.1] * 10, (), None).overall
+    assert found["r2"] is None
+    assert found["spearman"] is None
+
+
+def test_an_interval_that_holds_everything_is_not_certain():
+    span = figures.measure(answers_of([1, 2, 3], reach=5.0, coverage=0.9), [1.5, 2.0, 2.5], (), None).intervals
+    assert span["coverage"].low < 0.5
+    assert span["coverage"].high == 1
+
+
 def test_an_answer_tells_its_number_with_unit_and_interval():
     one = Number(12.34567, reach=2.0, coverage=0.9, quantity="age", unit="years")
     assert one.to_json(digits=3) == {"value": 12.3, "low": 10.3, "high": 14.3, "coverage": 0.9, "unit": "years"}
-    assert one.to_text() == "12.35 years (90% between 10.35 and 14.35)"
+    assert one.to_text() == "12.346 years (90% between 10.346 and 14.346)"
+    assert Number(12345.678, unit="EUR").to_text(digits=8) == "12345.678 EUR"
     assert one.to_rows(digits=2) == [["12", "10", "14", "years"]]
-    assert [shape.text for shape in one.shapes()] == ["12.35 years", "10.35 … 14.35 years"]
+    assert [shape.text for shape in one.shapes()] == ["12.346 years", "10.346 … 14.346 years"]
     bare = Number(3.0)
     assert bare.to_json() == {"value": 3.0, "low": None, "high": None, "coverage": None, "unit": ""}
     assert bare.to_text() == "3"

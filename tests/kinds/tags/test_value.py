@@ -73,9 +73,21 @@ def test_a_truth_of_other_data_is_translated_by_name():
     assert opened == Tagged(present=(0,), unknown=(1,), closed=False)
     assert value.truth_text(opened, NAMES) == "rain;?night"
     assert value.truth_text(Tagged(present=()), NAMES) == "no tag"
+    assert value.truth_text(Tagged(present=(0, 2)), NAMES) == "fog;rain", "whatever the order of the names"
+
+
+@pytest.mark.parametrize("logits", [(-15.0, -15.5, -16.0, -17.0), (16.5, 16.0, 14.5, 14.0)])
+def test_thresholds_keep_scores_near_the_ends_apart(logits):
+    logits_N1, targets_N1 = np.array(logits)[:, None], np.array([1.0, 1.0, 0.0, 0.0])[:, None]
+    values, figures = value.calibrate(logits_N1, targets_N1)
+    answers = value.decode({"logits": logits_N1}, ("rain",), values)
+    assert [bool(one.present) for one in answers] == [True, True, False, False]
+    assert figures["macro_f1_at_thresholds"] == 1
 
 
 def test_an_unknown_tag_cannot_be_explained():
     with pytest.raises(SettingsError, match=r"no tag 'fogg'. Did you mean 'fog'"):
         value.aspect_of(answer(0.1, 0.2, 0.3), "fogg")
     assert value.aspect_of(answer(0.1, 0.2, 0.3)).name == "fog"
+    shown = answer(0.6, 0.55, 0.1, thresholds=(0.7, 0.3, 0.5))
+    assert value.aspect_of(shown).name == "night", "the surest of those that are answered"

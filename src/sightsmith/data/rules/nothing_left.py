@@ -1,4 +1,4 @@
-"""Whether anything is left to learn from."""
+"""Whether any usable picture is left."""
 
 from sightsmith.data.verdict import Checked, Verdict
 

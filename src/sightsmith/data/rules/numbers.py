@@ -1,4 +1,4 @@
-"""Numbers of which nothing can be learnt, and single ones far from all others."""
+"""Numbers that are all equal, and outliers."""
 
 import numpy as np
 

@@ -24,11 +24,11 @@ _FEWEST_GROUPS = 8  # A class with fewer groups is left out: its folds would be 
 _MOST_BINS = 32
 _IN_A_BIN = 10  # Pictures that a bin of a measured property has at least, on average
 _DEVIATIONS = 3.5
-"""Half the interval in standard errors: one false alarm in about 4,000 for each property, some 500 for all eight."""
+"""Half-width in standard errors: one false alarm in about 4,000 per property, in about 500 for all eight."""
 _MARGIN = 0.1
-"""Part of the way from chance to certainty that is no matter: classes of one source differ a little in size."""
+"""Tolerated share of the range from chance to 1: classes of one source differ a little in size."""
 _MARGIN_OF_CONTENT = 0.5
-"""For bytes: a busy picture takes more of them, so they predict some classes from the content."""
+"""The same for bytes: detailed pictures need more of them, so bytes depend on the content."""
 TOGETHER = "all together"
 
 
@@ -135,12 +135,12 @@ def _most_frequent(names: Sequence[str], counts_K: NDArray[np.int64]) -> str:
 def find_shortcuts(
     properties: Sequence[Property], targets_N: NDArray[np.int64], groups_N: NDArray[np.int64]
 ) -> list[Shortcut]:
-    """Return the properties that tell the class, the best first; all of them together if none does alone.
+    """Return the properties that predict the class, best first; all of them combined if no single one does.
 
     Args:
         properties: those with one value cost nothing.
         targets_N: class of each picture, ≥ 0.
-        groups_N: pictures of one group share a number, and never stand on both sides of a fold.
+        groups_N: pictures of one group share a number, and are always in the same fold.
     """
     used_N, classes_N = _well_filled(targets_N, groups_N)
     varying = [each for each in properties if len(used_N) and np.ptp(each.values[used_N])]

@@ -1,4 +1,4 @@
-"""Tags that cannot be learnt or measured: never or always there, too rare, or in one split alone."""
+"""Tags that cannot be learnt or measured: never or always present, too rare, or in one split only."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -124,7 +124,7 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
 
 
 def _unlabelled(strays: list[tuple[str, str]], of_test: list[tuple[str, str]]) -> tuple[Problem, ...]:
-    """Name the pictures without a label; that those of ILSVRC's test set have none is no fault of the data."""
+    """Report pictures without a label; for ILSVRC's test set this is expected."""
     no_label = f"{many(len(strays), 'picture has', 'pictures have')} no label"
     advice = f"Move them into folders named by WordNet id, or add a table of labels ({', '.join(_TABLES)})."
     no_test = f"{many(len(of_test), 'picture', 'pictures')} of test without a label, as in ILSVRC, left out"

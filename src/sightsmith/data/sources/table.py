@@ -79,6 +79,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     for at, (reason, value) in sorted(truths.left_out.items()):
         shown = f": {value[:80]!r}" if value else ""
         left_out.setdefault(reason, []).append((printable(rows[at]["path"]), f"row {numbers[at]}{shown}"))
+    no_attribute = {*_OWN, *truths.columns}
     samples = [
         Sample(
             key=printable(row["path"]),
@@ -86,7 +87,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
             target=truth,
             group=row.get(group_column or "") or None,
             split=split_named(row.get("split", "")),
-            attributes={name: cell for name, cell in row.items() if name not in {*_OWN, *truths.columns} and cell},
+            attributes={name: cell for name, cell in row.items() if name not in no_attribute and cell},
         )
         for at, (row, truth) in enumerate(zip(rows, truths.values, strict=True))
         if at not in truths.left_out

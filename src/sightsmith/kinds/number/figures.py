@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sightsmith.kinds.number.value import METRIC, Number
 from sightsmith.kinds.parts import bootstrap
 from sightsmith.kinds.parts.bootstrap import Floats
-from sightsmith.kinds.parts.intervals import known
+from sightsmith.kinds.parts.intervals import known, wilson
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
 TITLES = {
@@ -30,6 +30,7 @@ _EXPLAINS = (
     "The p-value is of sign flips on each picture's absolute error; if pictures have groups, whole groups are flipped."
 )
 _SIGNIFICANT = 0.05
+_ROUNDING = 1e-14  # Variances below this share of the squared values are rounding errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,13 @@ def measure(
     one = answers[0]
     values = _values(rows, one.reach)
     overall = {name: known(value[0]) for name, value in values(np.ones((1, len(truths)))).items()}
+    intervals = bootstrap.intervals(values, len(truths), groups_N, cost=_SPEARMAN_COST)
+    if overall.get("coverage") in (0.0, 1.0):  # draws of equal outcomes show no spread
+        units = len(truths) if groups_N is None else int(groups_N.max()) + 1
+        intervals["coverage"] = wilson(overall["coverage"] or 0.0, units)
     return Measured(
         overall=overall,
-        intervals=bootstrap.intervals(values, len(truths), groups_N, cost=_SPEARMAN_COST),
+        intervals=intervals,
         figures=Figures(
             unit=one.unit,
             quantity=one.quantity,
@@ -91,6 +96,7 @@ def _values(rows: Rows, reach: float | None) -> bootstrap.Values:
     """
     off_N, truths_N = rows.off_N, rows.truths_N
     ranks = _ranks(rows.values_N), _ranks(truths_N)
+    least = _ROUNDING * max(float((truths_N**2).max()), 1e-300)
 
     def values(weights_rN: Floats) -> dict[str, Floats]:
         share_rN = weights_rN / weights_rN.sum(axis=1, keepdims=True)
@@ -100,7 +106,7 @@ def _values(rows: Rows, reach: float | None) -> bootstrap.Values:
         found = {
             "mae": share_rN @ np.abs(off_N),
             "rmse": np.sqrt(square_r),
-            "r2": np.where(spread_r > 0, 1 - square_r / np.maximum(spread_r, 1e-300), np.nan),
+            "r2": np.where(spread_r > least, 1 - square_r / np.maximum(spread_r, 1e-300), np.nan),
             "spearman": _correlation(*ranks, share_rN),
             "mae_of_mean": (share_rN * np.abs(from_mean_rN)).sum(axis=1),
         }
@@ -119,7 +125,8 @@ def _correlation(first_N: Floats, second_N: Floats, share_rN: Floats) -> Floats:
     one_rN, other_rN = (values_N - (share_rN @ values_N)[:, None] for values_N in (first_N, second_N))
     spread_r = (share_rN * one_rN**2).sum(axis=1) * (share_rN * other_rN**2).sum(axis=1)
     common_r = (share_rN * one_rN * other_rN).sum(axis=1)
-    return np.where(spread_r > 0, common_r / np.sqrt(np.maximum(spread_r, 1e-300)), np.nan)
+    least = _ROUNDING * len(first_N) ** 4
+    return np.where(spread_r > least, common_r / np.sqrt(np.maximum(spread_r, 1e-300)), np.nan)
 
 
 def save(evaluated: Evaluated) -> dict[str, Any]:

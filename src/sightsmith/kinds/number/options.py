@@ -7,7 +7,7 @@ from sightsmith.core.errors import SettingsError
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    digits: int = field(default=6, metadata={"ge": 1, "le": 9})
+    digits: int = field(default=5, metadata={"ge": 1, "le": 9})
     """Significant digits of numbers, 1…9."""
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"number": 1e-3, "class_map": 1e-2},
     "bf16": {"number": 5e-2, "class_map": 1e-1},
 }
-"""`number` in standard deviations of the numbers that calibrated."""
+"""`number` in standard deviations of the numbers that were trained on."""
 
 _FACTS = ("reach", "coverage", "quantity", "unit", "scale")
 _BINS = 10  # Strata, at most
@@ -55,7 +55,7 @@ class Number:
         coverage: share of new pictures whose number is in the interval, 0…1; None if there is none.
         quantity: name of the number.
         unit: its unit; empty if none was given.
-        scale: standard deviation of the numbers that calibrated.
+        scale: standard deviation of the numbers that were trained on.
         evidence_hw: contribution of each position of the net's input, None if not asked for.
     """
 
@@ -85,34 +85,32 @@ class Number:
 
     def to_rows(self, digits: int = Options.digits) -> list[list[str]]:
         """Return one row of `COLUMNS`."""
-        ends = ("", "") if self.interval is None else (f"{one:.{digits}g}" for one in self.interval)
-        return [[f"{self.value:.{digits}g}", *ends, self.unit]]
+        ends = ("", "") if self.interval is None else (worded(one, digits) for one in self.interval)
+        return [[worded(self.value, digits), *ends, self.unit]]
 
-    def to_text(self, digits: int = 4) -> str:
+    def to_text(self, digits: int = Options.digits) -> str:
         """Return the number and its interval in a line."""
-        digits = min(digits, 4)
         between = ""
         if self.interval is not None:
             low, high = self.interval
-            between = f" ({self.coverage:.0%} between {low:.{digits}g} and {high:.{digits}g})"
+            between = f" ({self.coverage:.0%} between {worded(low, digits)} and {worded(high, digits)})"
         return f"{self._with_unit(self.value, digits)}{between}"
 
-    def draw(self, picture: Picture, digits: int = 4) -> Image.Image:
+    def draw(self, picture: Picture, digits: int = Options.digits) -> Image.Image:
         """Return the picture with the number below it."""
         return draw(picture, self.shapes(digits))
 
     def shapes(self, digits: int = Options.digits) -> list[Shape]:
         """Return the number and its interval as words."""
-        digits = min(digits, 4)
         shapes = [Shape(shape="text", name=self.quantity, text=self._with_unit(self.value, digits))]
         if self.interval is not None:
-            low, high = (f"{one:.{digits}g}" for one in self.interval)
+            low, high = (worded(one, digits) for one in self.interval)
             name = f"{self.coverage:.0%} interval"
             shapes.append(Shape(shape="text", name=name, text=f"{low} … {high} {self.unit}".rstrip()))
         return shapes
 
     def _with_unit(self, value: float, digits: int) -> str:
-        return f"{value:.{digits}g} {self.unit}".rstrip()
+        return f"{worded(value, digits)} {self.unit}".rstrip()
 
 
 PREDICTION = Number
@@ -121,6 +119,11 @@ PREDICTION = Number
 def rounded(value: float, digits: int) -> float:
     """Return a number with so many significant digits."""
     return float(f"{value:.{digits}g}")
+
+
+def worded(value: float, digits: int) -> str:
+    """Return a number with so many significant digits, without an exponent up to 15 digits."""
+    return f"{rounded(value, digits):.15g}"
 
 
 def decode(
@@ -145,7 +148,7 @@ def decode(
 def differences(expected: Sequence[Number], got: Sequence[Number]) -> dict[str, float]:
     """Return the largest difference of each part that the answers in `got` have.
 
-    `number` is in standard deviations of the numbers that calibrated. `class_map` is the root mean square of the
+    `number` is in standard deviations of the numbers that were trained on. `class_map` is the root mean square of the
     difference of a picture's maps, relative to the root mean square of the expected ones.
     """
     pairs_ = list(zip(expected, got, strict=True))
@@ -176,18 +179,17 @@ def headline(answers: Sequence[Number], truths: Sequence[float]) -> float:
 
 
 def calibrate(
-    values_N1: NDArray[np.floating], targets_N: NDArray[np.floating], coverage: float = 0.9
+    values_N1: NDArray[np.floating], targets_N: NDArray[np.floating], coverage: float = 0.9, scale: float = 1.0
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return the prediction interval and the spread of the numbers, and how many samples it was fitted on.
+    """Return the prediction interval, and the number of samples it was fitted on; no interval if they are too few.
 
     Args:
         coverage: wanted share of new numbers in the interval, in (0, 1).
+        scale: standard deviation of the numbers that were trained on.
     """
     found = conformal.reach(values_N1[:, 0], targets_N, coverage)
-    values = {"scale": float(np.std(targets_N)) or 1.0} | (
-        {} if found is None else {"reach": found, "coverage": coverage}
-    )
-    return values, {"calibration_count": float(len(targets_N))}
+    interval = {} if found is None else {"reach": found, "coverage": coverage}
+    return {"scale": scale, **interval}, {"calibration_count": float(len(targets_N))}
 
 
 def strata(truths: Sequence[float | None]) -> NDArray[np.int64]:

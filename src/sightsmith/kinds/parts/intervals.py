@@ -25,6 +25,13 @@ def group_indices(groups: Sequence[str]) -> NDArray[np.integer]:
     return np.array([numbers.setdefault(name or place, len(numbers)) for place, name in enumerate(groups)])
 
 
+def wilson(share: float, count: int) -> Interval:
+    """Return Wilson's 95 % interval of a share of independent trials, in 0…1."""
+    centre, wide = share + NORMAL**2 / (2 * count), 1 + NORMAL**2 / count
+    reach = NORMAL * (share * (1 - share) / count + NORMAL**2 / (4 * count**2)) ** 0.5
+    return Interval(share, max(0.0, (centre - reach) / wide), min(1.0, (centre + reach) / wide))
+
+
 def known(value: float) -> float | None:
     """Return a number for JSON: None for NaN."""
     return None if np.isnan(value) else float(value)

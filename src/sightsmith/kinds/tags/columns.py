@@ -12,7 +12,8 @@ REASONS: Mapping[str, str] = {
     "no-tag-known": "no tag filled in. Write 1 or 0 for at least one tag, or delete the rows.",
     "no-flag": "a cell that is neither 0, 1 nor empty (unknown). Correct it.",
 }
-_FLAGS = {"1": True, "0": False, "": None}
+_FLAGS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}  # as pandas writes them, too
+_MOSTLY = 0.9  # Share of a column's cells that must be flags for it to be a tag that nobody named
 
 
 def claims(columns: Sequence[str], rows: Sequence[Row], target: tuple[str, ...] | None) -> bool:
@@ -36,9 +37,13 @@ def read(columns: Sequence[str], rows: Sequence[Row], target: tuple[str, ...] | 
 
 
 def _flagged(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Return the columns that hold nothing but 0, 1 and blanks, and a 0 or 1 somewhere."""
-    seen = {name: {row.get(name, "") for row in rows} for name in columns}
-    return [name for name, cells in seen.items() if cells <= _FLAGS.keys() and cells - {""}]
+    """Return the columns whose cells are 0, 1 or blank, but for a few wrong ones that are named later."""
+    found = []
+    for name in columns:
+        cells = [cell for row in rows if (cell := row.get(name, ""))]
+        if cells and sum(cell in _FLAGS for cell in cells) >= _MOSTLY * len(cells):
+            found.append(name)
+    return found
 
 
 def _listed(rows: Sequence[Row]) -> Truths:
@@ -62,14 +67,14 @@ def _flags(rows: Sequence[Row], columns: tuple[str, ...]) -> Truths:
     left_out: dict[int, tuple[str, str]] = {}
     for at, row in enumerate(rows):
         cells = [row.get(name, "") for name in columns]
-        wrong = [f"{name} {cell}" for name, cell in zip(columns, cells, strict=True) if cell not in _FLAGS]
+        wrong = [f"{name} {cell}" for name, cell in zip(columns, cells, strict=True) if cell and cell not in _FLAGS]
         if wrong:
             left_out[at] = ("no-flag", wrong[0])
         elif not any(cells):
             left_out[at] = ("no-tag-known", "")
         values.append(
             Tagged(
-                present=tuple(index for index, cell in enumerate(cells) if cell == "1"),
+                present=tuple(index for index, cell in enumerate(cells) if _FLAGS.get(cell) == 1),
                 unknown=tuple(index for index, cell in enumerate(cells) if cell == ""),
                 closed=False,
             )

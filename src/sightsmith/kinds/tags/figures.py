@@ -3,7 +3,7 @@
 Shapes: N samples, K tags, r draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ from sightsmith.kinds.tags.value import METRIC, Tags, targets, truth_text
 
 _COST = 12  # Operations of one tag and sample in a draw
 _EXPLAINS = (
-    "The p-value is of sign flips on the mean precision with which each picture's tags are ranked above others; if "
-    "pictures have groups, whole groups are flipped."
+    "The p-value is the share of bootstrap draws of the pictures, or of their groups, in which the difference has the "
+    "other sign, times two."
 )
 _SIGNIFICANT = 0.05
 
@@ -163,17 +163,18 @@ def load(raw: Mapping[str, Any]) -> tuple[tuple[str, ...], Figures]:
     return tuple(one.name for one in figures.per_tag), figures
 
 
-def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[list[str]]]:
+def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, Iterator[list[str]]]:
     """Return the columns, how many of them lead, and a row of cells a sample: its tags, then each tag's score."""
-    cells = []
-    for target_K, scores_K in zip(rows.targets_NK, rows.scores_NK, strict=True):
-        truth = Tagged(
-            present=tuple(np.flatnonzero(target_K == 1).tolist()),
-            unknown=tuple(np.flatnonzero(np.isnan(target_K)).tolist()),
-        )
-        told = truth_text(truth, names) if truth.present or truth.unknown else ""
-        cells.append([told, *(f"{score:.6g}" for score in scores_K)])
-    return ["target", *names], 1, cells
+    return ["target", *names], 1, (_cells(*row, names) for row in zip(rows.targets_NK, rows.scores_NK, strict=True))
+
+
+def _cells(target_K: Floats, scores_K: Floats, names: Sequence[str]) -> list[str]:
+    truth = Tagged(
+        present=tuple(np.flatnonzero(target_K == 1).tolist()),
+        unknown=tuple(np.flatnonzero(np.isnan(target_K)).tolist()),
+    )
+    told = truth_text(truth, names) if truth.present or truth.unknown else ""
+    return [told, *(f"{score:.6g}" for score in scores_K)]
 
 
 def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Sequence[str]) -> Rows:
@@ -212,20 +213,15 @@ def compare(
         one, other = (side(weights_rN) for side in sides)
         return {name: other[name] - one[name] for name in ("map", "macro_f1", "micro_f1")}
 
-    found = bootstrap.intervals(gaps, len(first_NK), groups_N, cost=2 * _COST * len(first.names))
-    p_value = bootstrap.flipped_p_value(_ranking(first_NK, targets_NK), _ranking(second_NK, targets_NK), groups_N)
+    found, p_values = bootstrap.compared(gaps, len(first_NK), groups_N, cost=2 * _COST * len(first.names))
+    p_value = p_values.get(METRIC.name, 1.0)
     return Paired(
         metrics=found,
         p_value=p_value,
-        test="sign flips" if groups_N is None else "sign flips of groups",
+        test="bootstrap" if groups_N is None else "bootstrap of groups",
         explains=_EXPLAINS,
         verdict=_verdict(found[METRIC.name].value if METRIC.name in found else 0.0, p_value),
     )
-
-
-def _ranking(scores_NK: NDArray[np.floating], targets_NK: NDArray[np.floating]) -> Floats:
-    """Return the average precision of each picture's own ranking of the tags, (N,); 0 for one without a tag."""
-    return np.nan_to_num(metrics.average_precisions(scores_NK.T, targets_NK.T)[0])
 
 
 def _verdict(gap: float, p_value: float) -> Literal["no difference shown", "better", "worse"]:

@@ -164,7 +164,8 @@ def _curve(scores_N: NDArray[np.floating], targets_N: NDArray[np.floating]) -> l
     hits_N = np.cumsum(targets_N[known_N][order])
     if not len(hits_N) or not hits_N[-1]:
         return []
-    kept = np.unique(np.linspace(0, len(hits_N) - 1, _POINTS).astype(int))
+    steps = np.flatnonzero(targets_N[known_N][order] == 1)  # precision peaks at the samples that have the tag
+    kept = np.unique(np.append(steps[np.linspace(0, len(steps) - 1, _POINTS).astype(int)], len(hits_N) - 1))
     return [(float(hits_N[at] / hits_N[-1]), float(hits_N[at] / (at + 1))) for at in kept]
 
 

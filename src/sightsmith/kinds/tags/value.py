@@ -6,6 +6,7 @@ Shapes: N pictures, K tags, h and w the height and width of the class map.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from sightsmith.kinds.parts.differences import largest, relative_difference
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape, draw, to_html
 from sightsmith.kinds.tags.columns import BETWEEN, UNKNOWN
-from sightsmith.kinds.tags.metrics import best_thresholds, f1, mean_average_precision
+from sightsmith.kinds.tags.metrics import best_thresholds, f1, mean_average_precision, mean_of_known
 from sightsmith.kinds.tags.options import Options
 from sightsmith.kinds.tags.truth import Tagged
 
@@ -216,9 +217,9 @@ def calibrate(
         min_precision: 0 takes the threshold of the best F1; else the lowest one that reaches this precision.
     """
     scores_NK = _sigmoid(logits_NK)
-    thresholds_K = best_thresholds(scores_NK, targets_NK, min_precision)
-    macro = np.nanmean(f1(scores_NK >= thresholds_K, targets_NK)) if len(thresholds_K) else np.nan
-    return {"thresholds": [round(float(one), 6) for one in thresholds_K]}, {"macro_f1_at_thresholds": float(macro)}
+    thresholds_K = best_thresholds(scores_NK, targets_NK, min_precision).astype(np.float32)
+    macro = float(mean_of_known(f1(scores_NK >= thresholds_K, targets_NK)[None])[0])
+    return {"thresholds": [float(one) for one in thresholds_K]}, {"macro_f1_at_thresholds": macro}
 
 
 def strata(truths: Sequence[Tagged | None]) -> NDArray[np.int64]:
@@ -246,7 +247,7 @@ def pairs(truths: Sequence[Tagged | None]) -> tuple[NDArray[np.int64], NDArray[n
 
 def truth_text(truth: Tagged, names: Sequence[str]) -> str:
     """Return the tags of a truth, unknown ones after a question mark."""
-    told = [names[at] for at in truth.present] + [f"{UNKNOWN}{names[at]}" for at in truth.unknown]
+    told = sorted(names[at] for at in truth.present) + sorted(f"{UNKNOWN}{names[at]}" for at in truth.unknown)
     return BETWEEN.join(told) or "no tag"
 
 
@@ -261,10 +262,12 @@ def targets(truths: Sequence[Tagged], names: Sequence[str]) -> NDArray[np.float3
 
 def translate(truth: Tagged, names: Sequence[str], model_names: Sequence[str]) -> Tagged:
     """Return a truth of data with these names as one of a model with those."""
-    index_of = {name: at for at, name in enumerate(model_names)}
+    if tuple(names) == tuple(model_names):
+        return truth
+    index_of, missing = _mapping(tuple(names), tuple(model_names))
     unknown = {index_of[names[at]] for at in truth.unknown if names[at] in index_of}
     if not truth.closed:
-        unknown |= {at for name, at in index_of.items() if name not in names}
+        unknown |= missing
     present = (index_of[names[at]] for at in truth.present)
     return Tagged(present=tuple(sorted(present)), unknown=tuple(sorted(unknown)), closed=truth.closed)
 
@@ -272,6 +275,14 @@ def translate(truth: Tagged, names: Sequence[str], model_names: Sequence[str]) -
 def spread(truths: Sequence[Tagged | None], details: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
     """Return nothing: how many samples each tag has is counted by name."""
     return "", []
+
+
+@lru_cache(maxsize=8)
+def _mapping(names: tuple[str, ...], model_names: tuple[str, ...]) -> tuple[dict[str, int], frozenset[int]]:
+    """Return the index of each of the model's tags, and the indices of those that the data does not name."""
+    known = frozenset(names)
+    index_of = {name: at for at, name in enumerate(model_names)}
+    return index_of, frozenset(at for name, at in index_of.items() if name not in known)
 
 
 def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
@@ -286,7 +297,8 @@ def aspect_of(answer: Tags, name: str | None = None) -> Aspect:
     """
     if name is not None and name not in answer.names:
         raise SettingsError(f"the model has no tag {shortened(name)!r}. {did_you_mean(name, answer.names)}")
-    index = int(answer.scores_K.argmax()) if name is None else answer.names.index(name)
+    counted_K = np.where(answer.present_K, answer.scores_K, -1) if answer.present_K.any() else answer.scores_K
+    index = int(counted_K.argmax()) if name is None else answer.names.index(name)
     return Aspect(index, answer.names[index], float(answer.scores_K[index]))
 
 

@@ -10,5 +10,6 @@ class Calibration:
     """Which samples calibrate, and how."""
 
     share: float = 0.0
-    """Share of all samples, cut from those for training, that only calibrate; 0 calibrates on the validation split."""
+    """Share of the samples without a split of their own, cut from those for training, that only calibrate."""
+    held_out: bool = False  # never calibrate on the validation split, even if no sample is held out
     options: Mapping[str, Any] = field(default_factory=dict)  # further arguments of the kind's `calibrate`

@@ -20,10 +20,10 @@ def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path
     """Call `fetch` with the cache folder of a data set, and explain what to do if it fails.
 
     Args:
-        fetch: downloads into the folder; every error of it counts as a refused network.
+        fetch: downloads into the folder; any error counts as a network failure.
         by_hand: instructions: the address, and the files to put into the folder.
 
-    Raises DataError: the download failed; the message has the way round it.
+    Raises DataError: the download failed; the message explains the manual download.
     """
     folder = cache_folder(name)
     way_round = (

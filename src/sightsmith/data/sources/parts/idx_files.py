@@ -66,7 +66,7 @@ def _read_shape(path: Path, file: BufferedIOBase) -> tuple[int, ...]:
 
 
 def _read_at_most(file: BufferedIOBase, count: int) -> bytearray:
-    """Read in pieces: a single read takes memory for all that a header claims, whatever the file holds."""
+    """Read in pieces: a single read would allocate the whole size that a header claims."""
     data = bytearray()
     while piece := file.read(min(_PIECE, count - len(data))):
         data += piece

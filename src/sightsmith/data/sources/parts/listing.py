@@ -1,4 +1,4 @@
-"""Listing the pictures below a folder: fast, safe against links that lead back, and losing nothing unsaid."""
+"""Listing the pictures below a folder: fast, safe against cyclic links, reporting every skipped file."""
 
 import os
 from collections import Counter

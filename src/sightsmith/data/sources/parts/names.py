@@ -17,5 +17,5 @@ SPLIT_NAMES: dict[str, Split] = {
 
 
 def split_named(name: str) -> Split | None:
-    """Return the split that a folder's or cell's name means, or None."""
+    """Return the split for the name of a folder or in a cell, None if unknown."""
     return SPLIT_NAMES.get(name.strip().lower())
