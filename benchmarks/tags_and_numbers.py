@@ -16,7 +16,7 @@ from benchmarks.common import claim, data, machine, sightsmith
 
 _SETS = {"coad": "coad_driving_coco", "bccd_voc": "bccd_voc"}
 _NET = ("--model", "smallresnet", "--size", "128")
-_CELLS = ("--flip", "both", "--net.stages", "3", "--lr", "0.005", "--epochs", "100", "--cache", "ram")
+_CELLS = ("--flip", "both", "--epochs", "40", "--cache", "ram")
 _QUICK = ("--model", "smallresnet", "--net.width", "8", "--size", "48", "--epochs", "6")
 _SEEDS = 20
 
