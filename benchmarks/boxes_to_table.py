@@ -50,7 +50,7 @@ def coco(folder: Path) -> Boxes:
 READERS = {"bccd_voc": voc, "coad": coco}
 EVERYWHERE = {"bccd_voc": "RBC"}
 """A class that every picture shows. A picture without a box of it was not annotated to the end (15 of 364 blood smears
-have boxes of white cells alone, among dozens of red ones), so its boxes are no count and it is left out of cells.csv."""
+have boxes of white cells alone, among dozens of red ones), so it is left out of cells.csv."""
 
 
 def tested(folder: Path) -> set[str]:
