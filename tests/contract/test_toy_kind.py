@@ -123,7 +123,7 @@ def test_a_table_may_hold_its_truths(place, ask):
 
 def test_a_setting_that_the_input_cannot_use_is_refused(ask):
     how = ("--model", "scale", "--out", "flipped")
-    ask("train", "lamps", *how, "--flip", "both").refused(2, "flip varies pictures", "takes another input")
+    ask("train", "lamps", *how, "--flip", "both").refused(2, "flip augments pictures", "the task has another input")
 
 
 def test_what_cannot_be_explained_says_why(model, ask):

@@ -43,11 +43,11 @@ def test_a_count_has_its_noun():
     [
         (lambda: str(replace(this_machine(), cores=1)), "1 core ("),
         (lambda: describe(b"x"), "1 byte"),
-        (lambda: str(Proof(count=1, differences={}, limits={}, same_answers=1.0)), "1 witness answered"),
+        (lambda: str(Proof(count=1, differences={}, limits={}, same_answers=1.0)), "1 witness reproduced"),
         (lambda: str(COMPARISON), "on 1 picture,"),
         (lambda: refusal(check_part, np.zeros((1, 2, 2), np.uint8), np.zeros(2, int), "x"), "1 picture but 2 labels"),
         (lambda: refusal(Splits({"k": "test", "gone": "test"}).indices, "test", ONE), "1 of 2 samples .* is not in it"),
-        (lambda: refusal(build, ["a"], "(b)"), "fits no picture of 1, "),
+        (lambda: refusal(build, ["a"], "(b)"), "matches none of 1 picture; "),
         (lambda: build(["a", "b"], "(b)").problems[0].message, "1 of 2 pictures does not fit"),
     ],
 )

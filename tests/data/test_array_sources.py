@@ -166,7 +166,7 @@ def test_npz_plain_with_names_and_gaps(tmp_path):
         ({"images": PICTURES / 255.0, "labels": LABELS}, r"must be uint8.*got float64.*astype\('uint8'\)"),
         ({"images": PICTURES, "labels": np.stack([LABELS, LABELS], 1)}, "one label a picture"),
         ({"images": PICTURES, "labels": LABELS.astype(float)}, "labels must be integers"),
-        ({"images": PICTURES[:, None], "labels": LABELS}, "channels-first arrays must be turned"),
+        ({"images": PICTURES[:, None], "labels": LABELS}, "channels-first arrays must be transposed"),
         ({"images": PICTURES, "labels": LABELS[:-1]}, "12 pictures but 11 labels"),
         ({"images": PICTURES, "labels": LABELS.astype(object)}, "Python objects"),
     ],

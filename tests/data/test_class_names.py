@@ -59,7 +59,7 @@ def test_every_format_is_named_the_same_way(tmp_path):
     [
         ("stop\nyield\n", "012", r"names.txt: has no name for class 2; it names 0…1\. .*NUMBER NAME"),
         ("1 stop\n2 yield\n", "12345678", r"no name for class 3, 4, 5 and 3 more; it names 1…2"),
-        ("cat\ndog\n", ("cat", "1"), r"class 'cat' is no number.*names"),
+        ("cat\ndog\n", ("cat", "1"), r"class 'cat' is not a number.*names"),
         ("0 a\n0 b\n", "01", r"names.txt: names class 0 twice"),
         ("0,a,x\n1,b,y\n", "01", r"names.txt, line 1: 3 cells.*in quotes"),
         ("a\n\nb\n", "01", r"class 1 has no name"),

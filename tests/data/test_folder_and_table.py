@@ -300,7 +300,7 @@ def test_a_row_with_more_cells_than_columns_is_named_and_merges_no_classes(tmp_p
     found = problems(source)["extra-cells"]
     assert (found.severity, found.lost, found.keys) == ("error", 2, ("p/1.png", "p/2.png"))
     assert found.notes[0] == "row 2: 'p/1.png,cat, big'"
-    assert "in quotes" in found.message
+    assert "Quote texts" in found.message
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_labels_from_names_keep_the_splits_of_folders(tmp_path):
         (".", {"label_by": "(["}, SettingsError, "label_by: .* is not a regular expression"),
         (".", {"label_by": "(x)_"}, DataError, "no picture in it can be used(.|\n)*not fit the pattern"),
         (".", {"label_by": "(x)_", "format": "npz"}, SettingsError, "label_by: labels are taken .* the format 'npz'"),
-        ("cat_1.png", {"label_by": "(x)_"}, SettingsError, "label_by: labels are taken .* is none"),
+        ("cat_1.png", {"label_by": "(x)_"}, SettingsError, "label_by: labels are taken .* is no folder"),
         (None, {"label_by": "(x)_"}, SettingsError, "label_by: digits has labels of its own"),
         (".", {}, DataError, "label_by"),
     ],

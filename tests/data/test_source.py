@@ -118,7 +118,7 @@ def test_samples_outside_the_pattern_stand_alone_and_are_named():
         ("^(a", SettingsError, "not a regular expression"),
         ("^a_", SettingsError, "needs one part in"),
         ("^(a)(b)", SettingsError, "has 2"),
-        ("^(zzz)", DataError, "fits no picture of 1, the first of which is 'a_1.png'"),
+        ("^(zzz)", DataError, "matches none of 1 picture; the first is 'a_1.png'"),
     ],
 )
 def test_patterns_that_cannot_group(pattern, error, message):

@@ -137,7 +137,7 @@ def test_a_proof_counts_ties_within_the_limit_as_the_same():
     assert far.ok
     changed = compared(answers([0.6, 0.4], [0.9, 0.1]), answers([0.56, 0.44], [0.1, 0.9]), 0.05)
     assert changed.same_answers == 0.5
-    assert changed.problems() == ["probabilities differs by 0.8, allowed is 0.05", "1 of 2 answers is another"]
+    assert changed.problems() == ["probabilities differs by 0.8, allowed is 0.05", "1 of 2 answers differs"]
 
 
 def test_answers_that_are_no_numbers_fail():

@@ -159,7 +159,7 @@ def test_patience_stops_early(digit_files, tmp_path):
 def test_weights_ruined_by_the_last_step_of_an_epoch_are_not_called_a_good_checkpoint(digit_files, tmp_path):
     """With one step an epoch the loss, computed before it, is fine; only the weights tell."""
     ruin = {"lr": 1e30, "clip": 0.0, "warmup_epochs": 0.0, "batch_size": 512}
-    with pytest.raises(TrainingError, match=r"weights are ruined .* of epoch 1, .*There was no checkpoint yet"):
+    with pytest.raises(TrainingError, match=r"weights are not finite .* of epoch 1, .*There was no checkpoint yet"):
         train(settings(digit_files, tmp_path / "x", **ruin), quiet=True)
     assert list(tmp_path.iterdir()) == []
 

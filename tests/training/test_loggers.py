@@ -57,7 +57,7 @@ def test_training_goes_on_where_mlflow_is_lost(digit_files, tmp_path, monkeypatc
         (tmp_path / "runs").write_text("no folder any more")
 
     threading.Thread(target=lose, daemon=True).start()
-    with pytest.warns(UserWarning, match=r"MLflow is lost \(.*the curve goes on in metrics\.csv"):
+    with pytest.warns(UserWarning, match=r"MLflow failed \(.*the curve continues in metrics\.csv"):
         bundle = train(settings(digit_files, tmp_path / "x", logger="mlflow", epochs=30), quiet=True).bundle
     assert len(bundle.file("report/metrics.csv").read_text().splitlines()) == 31
 

@@ -100,7 +100,7 @@ def test_asked_twice_training_stops_at_once_as_interrupted(digit_files, tmp_path
     before = last.stat().st_mtime_ns
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while "Ask once more" not in (line := process.stderr.readline()):
+    while "Ask again" not in (line := process.stderr.readline()):
         assert line, "it ended without a word"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)

@@ -400,7 +400,7 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
         grouped.append(replace(sample, group=group))
     if len(strays) == len(grouped):
         raise DataError(
-            f"group_by: the pattern {group_by!r} matches none of {len(grouped):,} pictures; the first is "
+            f"group_by: the pattern {group_by!r} matches none of {many(len(grouped), 'picture')}; the first is "
             f"{grouped[0].key!r}. Write a pattern that fits such names, with the part that names the group in (…)."
         )
     of_all = f"of {len(grouped):,} pictures"
