@@ -1,5 +1,6 @@
 """The documentation site is built strictly from the repository alone, with search, API reference and Chinese pages."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,10 +15,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def site():
-    done = subprocess.run([sys.executable, DOCS / "site.py"], cwd=ROOT, text=True, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return ROOT / "site"
+def site(made_once):
+    """Build the site once for all test processes: every build uses the same folders of the checkout."""
+
+    def build(folder):
+        done = subprocess.run([sys.executable, DOCS / "site.py"], cwd=ROOT, text=True, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        shutil.copytree(ROOT / "site", folder / "site")
+
+    return made_once("site", build) / "site"
 
 
 def test_every_page_is_in_the_site_and_in_its_menu(site):
@@ -52,3 +58,4 @@ def test_it_is_searched_and_loads_nothing_from_elsewhere(site, browser):
     assert [url for url in asked if not url.startswith((home, "blob:", "data:"))] == []
     page.close()
     server.shutdown()
+    server.server_close()
