@@ -23,9 +23,9 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.graph import PictureGraph
 from sightsmith.tasks.parts.graph import sizes as picture_sizes
-from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
+from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.mixing import mix
-from sightsmith.tasks.parts.normalise import Normalise
+from sightsmith.tasks.parts.picture_learner import PictureLearner
 
 INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
 NETS = {"net": "classifier"}
@@ -55,20 +55,14 @@ class Settings:
             raise SettingsError(f"task.top_k must be ≥ 1, got {self.top_k!r}")
 
 
-class ClassifyLearner(Learner):
+class ClassifyLearner(PictureLearner):
     """A classifier being trained; its loss has smoothing, mixing and class weights."""
 
     def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__({"net": net})
+        super().__init__(net, facts)
         self.settings = settings
-        self.normalise = Normalise(facts.input_settings)
         self.register_buffer("class_weights_K", _class_weights(settings, facts), persistent=False)
         self.class_weights_K: Tensor | None
-
-    def answer(self, feeds: Feeds) -> Tensor:
-        """Return the logits (B, K)."""
-        logits_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
-        return logits_BK.float()
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""

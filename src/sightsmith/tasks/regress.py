@@ -26,8 +26,8 @@ from sightsmith.tasks.parts.calibration import Calibration
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.graph import PictureGraph
 from sightsmith.tasks.parts.graph import sizes as picture_sizes
-from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
-from sightsmith.tasks.parts.normalise import Normalise
+from sightsmith.tasks.parts.learner import Batch, Facts, Feeds
+from sightsmith.tasks.parts.picture_learner import PictureLearner
 
 INPUT, KIND, PROGRAMS = "picture", "number", ("once",)
 NETS = {"net": "classifier"}
@@ -66,13 +66,12 @@ class _Affine(nn.Module):
         return answers * self.scale + self.mean
 
 
-class RegressLearner(Learner):
+class RegressLearner(PictureLearner):
     """A regressor being trained; it scales the numbers by their mean and standard deviation in the training data."""
 
     def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__({"net": net})
+        super().__init__(net, facts)
         self.settings = settings
-        self.normalise = Normalise(facts.input_settings)
         targets_N = np.zeros(0) if facts.targets is None else np.asarray(facts.targets, dtype=np.float64)
         self.mean = float(targets_N.mean()) if len(targets_N) else 0.0
         self.scale = float(targets_N.std()) or 1.0 if len(targets_N) else 1.0
@@ -83,16 +82,12 @@ class RegressLearner(Learner):
 
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the numbers (B, 1) in their unit."""
-        return self._standardised(feeds) * self.scale + self.mean
-
-    def _standardised(self, feeds: Feeds) -> Tensor:
-        answers_B1: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
-        return answers_B1.float()
+        return super().answer(feeds) * self.scale + self.mean
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are numbers (B,)."""
         feeds, targets_B = batch
-        answers_B, wanted_B = self._standardised(feeds)[:, 0], (targets_B.float() - self.mean) / self.scale
+        answers_B, wanted_B = super().answer(feeds)[:, 0], (targets_B.float() - self.mean) / self.scale
         if self.settings.loss == "huber":
             return F.huber_loss(answers_B, wanted_B, delta=self.settings.huber_delta)
         return (F.l1_loss if self.settings.loss == "l1" else F.mse_loss)(answers_B, wanted_B)

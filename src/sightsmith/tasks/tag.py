@@ -28,8 +28,8 @@ from sightsmith.tasks.parts.calibration import Calibration
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.graph import PictureGraph
 from sightsmith.tasks.parts.graph import sizes as picture_sizes
-from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
-from sightsmith.tasks.parts.normalise import Normalise
+from sightsmith.tasks.parts.learner import Batch, Facts
+from sightsmith.tasks.parts.picture_learner import PictureLearner
 
 INPUT, KIND, PROGRAMS = "picture", "tags", ("once",)
 NETS = {"net": "classifier"}
@@ -60,18 +60,12 @@ class Settings:
             raise SettingsError(f"task.min_precision must be in [0, 1], got {self.min_precision!r}")
 
 
-class TagLearner(Learner):
+class TagLearner(PictureLearner):
     """A tagger being trained."""
 
     def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__({"net": net})
+        super().__init__(net, facts)
         self.settings = settings
-        self.normalise = Normalise(facts.input_settings)
-
-    def answer(self, feeds: Feeds) -> Tensor:
-        """Return the logits (B, K)."""
-        logits_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
-        return logits_BK.float()
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are (B, K): 1, 0, or NaN for unknown."""
