@@ -13,7 +13,8 @@ from PIL import Image
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import Sample
-from sightsmith.data.source import CATALOGUE, Problem, SourceOptions, build_source, known_names, open_source
+from sightsmith.data.problem import Problem
+from sightsmith.data.source import CATALOGUE, SourceOptions, build_source, known_names, open_source
 
 
 def test_every_format_keeps_the_contract():

@@ -18,10 +18,11 @@ from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
+from sightsmith.data.problem import Problem
 from sightsmith.data.rules import RULES
 from sightsmith.data.scan import Scan, scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
-from sightsmith.data.source import Problem, Source
+from sightsmith.data.source import Source
 from sightsmith.data.verdict import COLUMNS, ByClass, Checked, Verdict
 from sightsmith.kinds import KINDS
 

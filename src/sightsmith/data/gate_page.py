@@ -12,7 +12,8 @@ from sightsmith.core.images import decode
 from sightsmith.core.pages import data_uri, is_small, template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
-from sightsmith.data.source import Problem, Source
+from sightsmith.data.problem import Problem
+from sightsmith.data.source import Source
 
 _PAGES = Path(__file__).with_name("pages")
 _SIDE = 96  # Longest side of a thumbnail in pixels

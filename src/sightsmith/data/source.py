@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,79 +22,18 @@ from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
 from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.duplicates import content_hash
+from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.settings import SourceOptions as SourceOptions
 from sightsmith.kinds import FIRST, KINDS
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
 
-Severity = Literal["error", "warning", "info"]
-
 _DEFAULTS = SourceOptions()
-_LISTED = 5  # Pictures named in a problem's text; its JSON names all
 _EXAMPLES = {
     "group_by": r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone.",
     "label_by": r"An example: ([a-z]+)_\d+\.jpg$ takes cat from cat_001.jpg.",
 }
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something wrong, or worth knowing, about the data.
-
-    Attributes:
-        code: short name of the rule, such as "unreadable"; the same in every version.
-        severity: error: the data is wrong; warning: it may be; info: worth knowing.
-        message: the subject, the rule, the value and the remedy.
-        groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
-        notes: a remark on each group, or empty.
-        lost: how many pictures never became samples because of this (a file or row that is left out).
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    groups: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
-    lost: int = 0
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(key for group in self.groups for key in group)
-
-    def to_text(self, listed: int = _LISTED) -> str:
-        """Return the message and the first few groups, a line each."""
-        lines = [f"{self.severity}: {self.message} [{self.code}]"]
-        notes = self.notes or ("",) * len(self.groups)
-        for group, note in list(zip(self.groups, notes, strict=True))[:listed]:
-            shown = " = ".join(group[:3]) + (f" = … ({len(group)} in all)" if len(group) > 3 else "")
-            lines.append(f"    {shown}{': ' if note else ''}{note}")
-        if len(self.groups) > listed:
-            lines.append(f"    and {len(self.groups) - listed:,} more")
-        return "\n".join(lines)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "message": self.message,
-            "keys": list(self.keys),
-            "groups": [list(group) for group in self.groups],
-            "notes": list(self.notes),
-            "lost": self.lost,
-        }
-
-
-def problem_of_each(
-    code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
-) -> tuple[Problem, ...]:
-    """Return one problem that names each (key, note) of `found`, or none if there are none."""
-    if not found:
-        return ()
-    groups = tuple((key,) for key, _ in found)
-    notes = tuple(note for _, note in found)
-    count = len(found) if lost else 0
-    return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
-from sightsmith.data.source import Problem, Severity, Source
+from sightsmith.data.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
-from sightsmith.data.source import Severity
+from sightsmith.data.problem import Severity
 from sightsmith.data.verdict import Checked, Verdict
 
 ORDER = 90

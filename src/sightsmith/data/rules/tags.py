@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.counts import first_few, many
-from sightsmith.data.source import Severity
+from sightsmith.data.problem import Severity
 from sightsmith.data.verdict import Checked, Verdict
 
 _LISTED = 10  # Tags that a message names

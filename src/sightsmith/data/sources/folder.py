@@ -16,7 +16,8 @@ from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import natural
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, part_pattern, problem_of_each
+from sightsmith.data.problem import Problem, problem_of_each
+from sightsmith.data.source import Source, SourceOptions, build_source, part_pattern
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.sources.parts.other_tasks import other_task

@@ -25,7 +25,8 @@ from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import natural
 from sightsmith.core.records import Sample, Split
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.problem import Problem, problem_of_each
+from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.download import cache_folder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import split_named

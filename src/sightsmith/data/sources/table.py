@@ -17,7 +17,8 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean, nearest
 from sightsmith.core.records import Sample
-from sightsmith.data.source import Problem, Source, SourceOptions, build_source, problem_of_each
+from sightsmith.data.problem import Problem, problem_of_each
+from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.kinds import KINDS, optional_part
 from sightsmith.kinds.parts.columns import Row

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sightsmith.core.counts import many
 from sightsmith.core.images import EXTENSIONS, printable
-from sightsmith.data.source import Problem, problem_of_each
+from sightsmith.data.problem import Problem, problem_of_each
 
 _OTHER_PICTURES = frozenset(
     {

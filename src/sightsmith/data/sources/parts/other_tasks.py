@@ -13,7 +13,7 @@ from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
 from sightsmith.core.names import natural
-from sightsmith.data.source import Problem
+from sightsmith.data.problem import Problem
 from sightsmith.data.sources.parts.listing import Listing
 from sightsmith.data.sources.parts.names import split_named
 

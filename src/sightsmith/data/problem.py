@@ -1,0 +1,68 @@
+"""A problem of data: what the gate and the sources report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+
+_LISTED = 5  # Pictures named in a problem's text; its JSON names all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong, or worth knowing, about the data.
+
+    Attributes:
+        code: short name of the rule, such as "unreadable"; the same in every version.
+        severity: error: the data is wrong; warning: it may be; info: worth knowing.
+        message: the subject, the rule, the value and the remedy.
+        groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
+        notes: a remark on each group, or empty.
+        lost: how many pictures never became samples because of this (a file or row that is left out).
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    groups: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    lost: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for group in self.groups for key in group)
+
+    def to_text(self, listed: int = _LISTED) -> str:
+        """Return the message and the first few groups, a line each."""
+        lines = [f"{self.severity}: {self.message} [{self.code}]"]
+        notes = self.notes or ("",) * len(self.groups)
+        for group, note in list(zip(self.groups, notes, strict=True))[:listed]:
+            shown = " = ".join(group[:3]) + (f" = … ({len(group)} in all)" if len(group) > 3 else "")
+            lines.append(f"    {shown}{': ' if note else ''}{note}")
+        if len(self.groups) > listed:
+            lines.append(f"    and {len(self.groups) - listed:,} more")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "keys": list(self.keys),
+            "groups": [list(group) for group in self.groups],
+            "notes": list(self.notes),
+            "lost": self.lost,
+        }
+
+
+def problem_of_each(
+    code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
+) -> tuple[Problem, ...]:
+    """Return one problem that names each (key, note) of `found`, or none if there are none."""
+    if not found:
+        return ()
+    groups = tuple((key,) for key, _ in found)
+    notes = tuple(note for _, note in found)
+    count = len(found) if lost else 0
+    return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)
