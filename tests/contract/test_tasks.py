@@ -10,7 +10,7 @@ from sightsmith.core.ports import check_feeds
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.calibration import Calibration

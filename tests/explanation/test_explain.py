@@ -17,7 +17,7 @@ from sightsmith.explanation.explain import METHODS, explain
 from sightsmith.explanation.sanity import noise, scores, strongest_first
 from sightsmith.explanation.subject import Subject
 from sightsmith.kinds.labels.value import Labels
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.runtime.predictor import Predictor
 

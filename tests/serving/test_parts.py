@@ -13,7 +13,7 @@ from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.overlay import overlay
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.kinds.labels.value import Labels
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.runner import Runner
 from sightsmith.serving.card import to_html
 from sightsmith.serving.heat import explanation

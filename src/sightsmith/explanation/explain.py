@@ -68,14 +68,14 @@ def explain(
     feeds = model.feeds(picture)
     pixels_HWC = feeds[PIXELS]
     answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]
-    aspect = kind.aspect_of(answer, label)
+    aspect = answer.aspect(label)
     raw_hw = np.asarray(file.explain(subject, pixels_HWC, aspect), dtype=np.float32)
     shown = model.placement(picture)
     return Explanation(
         method=method.replace("-", "_"),
         label=aspect.name,
         score=aspect.score,
-        top=tuple(kind.best_aspects(answer, _TOP)),
+        top=tuple(answer.top(_TOP)),
         map_HW=project_evidence(raw_hw, shown.box, shown.size, getattr(file, "GRAIN", 0.0)),
         raw_hw=raw_hw,
         unit=file.UNIT.format(kind=kind),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession, rebuild

@@ -19,7 +19,7 @@ from sightsmith.core.resampling import resample
 from sightsmith.explanation.heat_map import blur
 from sightsmith.explanation.record import Sanity
 from sightsmith.explanation.subject import Subject
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.backends import torch as torch_backend
 
 _STEPS = 32

@@ -3,7 +3,7 @@
 Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
 from sightsmith.inputs.picture import PIXELS
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.backends import torch as torch_backend
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.session import default_batch
 
 if TYPE_CHECKING:
     from sightsmith.explanation.gradients import TorchNet
-
-
-_Measure = Callable[[Sequence[Any], Aspect], NDArray[np.float32]]
 
 
 class Subject:
@@ -38,27 +35,26 @@ class Subject:
 
     def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the score (N,) of an aspect for many inputs, a batch at a time."""
-        return self._each(pixels_NHWC, self.runner.kind.scores_of, aspect)
+        return self._each(pixels_NHWC, lambda answer: answer.score_of(aspect))
 
     def strengths(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the strength (N,) of an aspect, in the kind's unit, for many inputs, a batch at a time."""
-        return self._each(pixels_NHWC, self.runner.kind.strengths_of, aspect)
+        return self._each(pixels_NHWC, lambda answer: answer.strength_of(aspect))
 
-    def _each(self, pixels_NHWC: NDArray[np.uint8], of: _Measure, aspect: Aspect) -> NDArray[np.float32]:
+    def _each(self, pixels_NHWC: NDArray[np.uint8], of: Callable[[Any], float]) -> NDArray[np.float32]:
         step = default_batch(self.runner.definition.graph.inputs)
         feeds = ({PIXELS: pixels_NHWC[at : at + step]} for at in range(0, len(pixels_NHWC), step))
         outputs = self.runner.stream(feeds, self.runner.outputs[:1])
-        return np.concatenate([of(self.runner.decode(one), aspect) for one in outputs])
+        return np.array([of(answer) for one in outputs for answer in self.runner.decode(one)], np.float32)
 
     def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the evidence for an aspect at each position of one input, (h, w), that the graph itself gives.
 
         Raises SettingsError: the model has no such output.
         """
-        kind = self.runner.kind
-        outputs = (self.runner.outputs[0], kind.EVIDENCE)
+        outputs = (self.runner.outputs[0], self.runner.kind.EVIDENCE)
         (answer,) = self.runner.decode(self.runner.run({PIXELS: pixels_HWC[None]}, outputs))
-        evidence_hw: NDArray[np.float32] = kind.evidence_of(answer, aspect)
+        evidence_hw: NDArray[np.float32] = answer.evidence(aspect.index)
         return evidence_hw
 
     @cached_property

@@ -6,27 +6,28 @@ and `core.errors` alone, because the command line reads it.
 
 `value.py` has everything that running a model needs (NumPy and Pillow alone):
 
-- `PREDICTION`: the class of an answer, with `to_json(**options)`, `to_rows(**options)` under `COLUMNS`,
-  `to_text(**options)`, and `shapes(**options)`, which are drawn (`parts/shapes.py`);
+- `PREDICTION`: the class of an answer, an `Answer` of `parts/answer.py` with `to_json(**options)`, `to_rows(**options)`
+  under `COLUMNS`, `to_text(**options)`, and `shapes(**options)`, which are drawn (`parts/shapes.py`); if it can be
+  explained also `aspect(name=None) -> Aspect`, `top(count)`: names and scores of the best aspects, `score_of(aspect)`
+  and `strength_of(aspect)`: those of another answer's aspect, the second on the scale on which occlusion measures a
+  fall; kinds with a score for each name inherit these from `parts/named.py`;
 - `NOUNS`: the named thing, singular and plural; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
   learns it unless another is named; `HUB_TASK`: its name on model hubs, empty if it has none;
 - `WHOLE`: whether cropping the picture may change its label;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from the trained model's;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;
 - `differences(expected, got)`, `same_answers(expected, got, tolerance)`: how much answers differ;
-- of truths `strata(truths) -> (N,)`: the stratum of each, -1 for unknown; `pairs(truths)`:
-  which names they have, as positions of truths and indices of names; `spread(truths, details)`: for a kind without
-  names, how they are spread, in words and by ranges; `truth_text(truth, names)`; `targets(truths, names) -> (N, …)`:
-the targets of training; `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with
-  these details, such as a unit, cannot be compared with a model's answers, empty if they can;
+- of truths `strata(truths) -> (N,)`: the stratum of each, -1 for unknown; `pairs(truths)`: which names they have, as
+  positions of truths and indices of names; `spread(truths, details)`: for a kind without names, how they are spread, in
+  words and by ranges; `truth_text(truth, names)`; `targets(truths, names) -> (N, …)`: the targets of training;
+  `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with these details, such as a unit,
+  cannot be compared with a model's answers, empty if they can. `parts/named.py` and `parts/unnamed.py` have those
+  that say nothing for a kind with or without names;
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
 lead to; the options are those of the task's `calibration`;
 - for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
-  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strengths_of`; `aspect_of(answer, name)`,
-  `best_aspects(answer, count)`, `scores_of(answers, aspect)`, `strengths_of(answers, aspect)` (the scores on the scale
-  on which occlusion measures a fall), `evidence_of(answer, aspect)`, `raw_evidence_of(answer, aspect)` and
-  `heat_of(answer, aspect, input_settings, size)`.
+  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
@@ -44,7 +45,7 @@ lead to; the options are those of the task's `calibration`;
 - `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics;
 - `text(evaluated)` and `further_text(evaluated)`: lines for a terminal; a data warning may be printed between them.
 
-`report.py` writes the report; it is loaded when a page is made:
+`report.py` writes the report; it is loaded when a page is made. `parts/summary.py` has what all reports say alike:
 
 - `lead(evaluated) -> Markup`, `tiles(evaluated)`, `findings(evaluated)` and `sections(evaluated, kept=…)`, lists of the
   records of `parts/sections.py`;

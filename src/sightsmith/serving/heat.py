@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.overlay import colours
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.runner import Runner, Value
 
 _LONGEST = (256, 512)
@@ -37,13 +37,13 @@ def explanation(runner: Runner, prediction: Value, aspect: Aspect, picture: byte
         PictureError: the picture cannot be decoded.
     """
     settings = runner.definition.input_settings
-    values_hw = runner.kind.raw_evidence_of(prediction, aspect)
+    values_hw = prediction.raw_evidence(aspect.index)
     shown = runner.placement(picture)
     width, height = shown.size
     scale = float(np.clip(max(width, height), *_LONGEST)) / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return {
-        "heatmap": base64.b64encode(_png(runner.kind.heat_of(prediction, aspect, settings, size))).decode(),
+        "heatmap": base64.b64encode(_png(prediction.heat(aspect.index, settings, size))).decode(),
         "map": {
             "label": aspect.name,
             "box": [round(side, 2) for side in shown.box],

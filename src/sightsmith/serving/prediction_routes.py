@@ -102,7 +102,7 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
                 whole["shapes"] = [shape.to_json() for shape in prediction.shapes(**options)]
             if not query.explain:
                 return JSONResponse(whole)
-            aspect = model.predictor.kind.aspect_of(prediction, query.label)
+            aspect = prediction.aspect(query.label)
             added = await asyncio.get_running_loop().run_in_executor(
                 registry.decoders, explanation, model.predictor, prediction, aspect, picture
             )

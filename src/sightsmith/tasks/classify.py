@@ -17,7 +17,7 @@ from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.labels.temperature import cross_entropy
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.tasks.parts.example import Example

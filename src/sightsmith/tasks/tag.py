@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812 -- the field's own name for i
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.picture import PIXELS
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.kinds.tags.metrics import mean_average_precision
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.classifier import ClassifierNet

@@ -87,7 +87,7 @@ def test_thresholds_keep_scores_near_the_ends_apart(logits):
 
 def test_an_unknown_tag_cannot_be_explained():
     with pytest.raises(SettingsError, match=r"no tag 'fogg'. Did you mean 'fog'"):
-        value.aspect_of(answer(0.1, 0.2, 0.3), "fogg")
-    assert value.aspect_of(answer(0.1, 0.2, 0.3)).name == "fog"
+        answer(0.1, 0.2, 0.3).aspect("fogg")
+    assert answer(0.1, 0.2, 0.3).aspect().name == "fog"
     shown = answer(0.6, 0.55, 0.1, thresholds=(0.7, 0.3, 0.5))
-    assert value.aspect_of(shown).name == "night", "the surest of those that are answered"
+    assert shown.aspect().name == "night", "the surest of those that are answered"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.explanation.subject import Subject
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 
 NEEDS = "torch"
 UNIT = "share of the attention"

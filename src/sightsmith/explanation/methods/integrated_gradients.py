@@ -12,7 +12,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 
 NEEDS = "torch"
 UNIT = "share of the logit"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.explanation.subject import Subject
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.parts.answer import Aspect
 
 NEEDS = "any"
 UNIT = "fall of the {kind.STRENGTH}"

@@ -5,7 +5,7 @@ Shapes: N samples, K classes, T answers kept a sample (the most probable first).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sightsmith.kinds.labels import calibration, metrics, uncertainty
 from sightsmith.kinds.labels.temperature import softmax
 from sightsmith.kinds.labels.value import METRIC, Labels
+from sightsmith.kinds.parts import summary
 from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
 TOP_KS = (3, 5)  # Top-k accuracies reported if there are more than k classes
 KEPT = 5  # Answers kept a sample
-_SIGNIFICANT = 0.05
 _TEST = (
     "The p-value is of McNemar's test on the pictures that only one of the two models gets right; if "
     "pictures have groups, it is of sign flips of the difference in each group."
@@ -214,7 +214,7 @@ def compare(
         p_value=p_value,
         test="McNemar" if groups_N is None else "sign flips of groups",
         explains=_TEST,
-        verdict=_verdict(gaps[METRIC.name].value, p_value),
+        verdict=summary.verdict(gaps[METRIC.name].value, p_value, METRIC),
     )
 
 
@@ -225,29 +225,15 @@ def brief(evaluated: Evaluated) -> dict[str, float]:
 
 def text(evaluated: Evaluated) -> list[str]:
     """Return one line per figure for a terminal."""
-    lines = []
-    for name, value in evaluated.overall.items():
-        if name.startswith("weighted_") or value is None:
-            continue
-        span = evaluated.intervals.get(name)
-        between = f"   95 % between {span.low:.4f} and {span.high:.4f}" if span else ""
-        lines.append(f"  {name.replace('_', ' '):<18}{value:.4f}{between}")
-    return lines
+    shown = {name: name.replace("_", " ") for name in evaluated.overall if not name.startswith("weighted_")}
+    return summary.lines(evaluated, shown)
 
 
 def further_text(evaluated: Evaluated) -> list[str]:
     """Return the lines after the data warning."""
     figures: Figures = evaluated.figures
     lines = [f"  {'ECE':<18}{figures.calibration.ece:.4f}", f"  {'NLL':<18}{figures.calibration.nll:.4f}"]
-    if figures.absent:
-        lines.append(f"  classes without a sample: {', '.join(figures.absent)}")
-    return lines
-
-
-def _verdict(gap: float, p_value: float) -> Literal["no difference shown", "better", "worse"]:
-    if p_value >= _SIGNIFICANT:
-        return "no difference shown"
-    return "better" if gap > 0 else "worse"
+    return [*lines, f"  classes without a sample: {', '.join(figures.absent)}"] if figures.absent else lines
 
 
 def _overall(

@@ -9,13 +9,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sightsmith.core.counts import first_few, many
+from sightsmith.core.counts import first_few
 from sightsmith.core.pages import breakable
 from sightsmith.kinds.labels import selective
 from sightsmith.kinds.labels.charts import MAX_MATRIX, confusion_chart, coverage_chart, reliability_chart
-from sightsmith.kinds.labels.figures import ClassFigures, Figures, Rows
-from sightsmith.kinds.labels.value import Labels
-from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.labels.figures import Figures, Rows
+from sightsmith.kinds.labels.value import METRIC, NOUNS, Labels
+from sightsmith.kinds.parts import summary
 from sightsmith.kinds.parts.sections import (
     Cell,
     Chart,
@@ -31,8 +31,8 @@ from sightsmith.kinds.parts.sections import (
     in_turn,
     share,
 )
+from sightsmith.kinds.parts.summary import meter
 
-_WIDE = 0.05  # Half-width of the accuracy's interval from which a warning is shown
 _UNCALIBRATED = 0.03  # Expected calibration error from which a warning is shown
 _WEAK = 0.1  # Recall below the mean by this much names a class as weak
 _FREQUENT = 0.05  # Share of a class confused with one other class from which the pair is reported
@@ -63,26 +63,24 @@ def lead(evaluated: Evaluated) -> Markup:
 
 def tiles(evaluated: Evaluated) -> list[Tile]:
     """Return the headline figures, those with intervals first."""
-    shown = [
-        Tile(name=title, value=share(interval.value), explains=explains, interval=interval)
-        for key, title, explains in (
-            ("accuracy", "Accuracy", "share of right answers"),
-            ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes, equally weighted"),
-            ("macro_f1", "Macro F1", "mean F1 of the classes, equally weighted"),
-        )
-        if (interval := evaluated.intervals.get(key))
-    ]
-    shown += [
-        Tile(name=f"Top-{key[3:]} accuracy", value=share(value), explains=f"right one among the {key[3:]} best answers")
-        for key, value in evaluated.overall.items()
-        if key.startswith("top")
-    ]
+    ks = [name[3:] for name in evaluated.overall if name.startswith("top")]
+    shown = {
+        "accuracy": ("Accuracy", "share of right answers"),
+        "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes, equally weighted"),
+        "macro_f1": ("Macro F1", "mean F1 of the classes, equally weighted"),
+        **{f"top{k}": (f"Top-{k} accuracy", f"right one among the {k} best answers") for k in ks},
+    }
     area = evaluated.overall["macro_auroc"]
-    value = "–" if area is None else f"{area:.3f}"
-    shown.append(Tile(name="AUROC", value=value, explains="mean over classes, one against the rest"))
     ece = share(evaluated.figures.calibration.ece, 2)
-    shown.append(Tile(name="Calibration error", value=ece, explains="confidence minus accuracy, mean size"))
-    return shown
+    return [
+        *summary.tiles(evaluated, shown),
+        Tile(
+            name="AUROC",
+            value="–" if area is None else f"{area:.3f}",
+            explains="mean over classes, one against the rest",
+        ),
+        Tile(name="Calibration error", value=ece, explains="confidence minus accuracy, mean size"),
+    ]
 
 
 def baseline(evaluated: Evaluated) -> tuple[str, float]:
@@ -95,97 +93,60 @@ def findings(evaluated: Evaluated) -> list[Finding]:
     """Return the findings, each by a stated rule."""
     return [
         *_failures(evaluated),
-        *_absent(evaluated),
-        *_certainty(evaluated),
+        *summary.absent(evaluated.figures.absent, NOUNS),
+        *summary.uncertain(evaluated, METRIC),
         *_weakest(evaluated),
         *_confusion(evaluated),
-        *_believed(evaluated),
+        _believed(evaluated),
     ]
 
 
 def _failures(evaluated: Evaluated) -> list[Finding]:
     """Find classes that are never recognised, and a model no better than a constant answer."""
     found = []
-    never = sorted(
-        (one for one in evaluated.figures.per_class if one.support and not one.recall), key=lambda one: -one.support
-    )
+    never = [one for one in evaluated.figures.per_class if one.support and not one.recall]
     if never:
+        never.sort(key=lambda one: -one.support)
         shown = first_few([f"“{one.name}” (0 of {one.support:,})" for one in never], 8)
-        found.append(Finding(level="error", text=f"Never recognised: {shown}."))
+        found.append(Finding("error", f"Never recognised: {shown}."))
     name, constant = baseline(evaluated)
     if evaluated.intervals["accuracy"].low <= constant:
-        found.append(
-            Finding(
-                level="error", text=f"Not shown to be better than always answering “{name}” ({constant:.1%} right)."
-            )
-        )
+        text = f"Not shown to be better than always answering “{name}” ({constant:.1%} right)."
+        found.append(Finding("error", text))
     return found
 
 
-def _absent(evaluated: Evaluated) -> list[Finding]:
-    absent = evaluated.figures.absent
-    if not absent:
-        return []
-    names = ", ".join(absent[:8]) + (" …" if len(absent) > 8 else "")
-    return [
-        Finding(level="warning", text=f"Classes without a sample, left out of the averages: {names} ({len(absent)}).")
-    ]
-
-
-def _certainty(evaluated: Evaluated) -> list[Finding]:
-    span, counts = evaluated.intervals["accuracy"], evaluated.counts
-    half = (span.high - span.low) / 2
-    if half < _WIDE:
-        return []
-    if "groups" in counts:
-        counted = many(counts["groups"], "group leaves", "groups leave")
-    else:
-        counted = many(counts["evaluated"], "picture leaves", "pictures leave")
-    return [
-        Finding(
-            level="warning",
-            text=f"{counted} the accuracy uncertain by ±{half * 100:.1f} points; four times as many would halve that.",
-        )
-    ]
-
-
 def _weakest(evaluated: Evaluated) -> list[Finding]:
-    known: list[tuple[float, ClassFigures]] = [
-        (one.recall, one) for one in evaluated.figures.per_class if one.recall is not None
-    ]
-    recall, weakest = min(known, key=lambda pair: pair[0])
+    weakest = min((one for one in evaluated.figures.per_class if one.recall is not None), key=lambda one: one.recall)
     mean = evaluated.overall["balanced_accuracy"] or 0.0
-    if not recall or recall > mean - _WEAK:  # recall 0 is already reported as an error
+    if not weakest.recall or weakest.recall > mean - _WEAK:  # recall 0 is already reported as an error
         return []
-    found = f"“{weakest.name}”, {recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%})"
-    return [Finding(level="warning", text=f"Weakest class: {found}.")]
+    found = f"“{weakest.name}”, {weakest.recall:.1%} of {weakest.support:,} recognised (mean {mean:.1%})"
+    return [Finding("warning", f"Weakest class: {found}.")]
 
 
 def _confusion(evaluated: Evaluated) -> list[Finding]:
-    most = evaluated.figures.confusions(1)
-    if not most:
-        return []
-    target, answer, count = most[0]
-    support = _support(evaluated.figures)[target]
-    if count < 2 or count / support < _FREQUENT:
-        return []
-    text = f"Most frequent confusion: “{target}” taken for “{answer}”, {count:,} of {support:,}."
-    return [Finding(level="note", text=text)]
+    for target, answer, count in evaluated.figures.confusions(1):
+        support = _support(evaluated.figures)[target]
+        if count >= 2 and count / support >= _FREQUENT:
+            text = f"Most frequent confusion: “{target}” taken for “{answer}”, {count:,} of {support:,}."
+            return [Finding("note", text)]
+    return []
 
 
-def _believed(evaluated: Evaluated) -> list[Finding]:
+def _believed(evaluated: Evaluated) -> Finding:
     figures = evaluated.figures.calibration
     if figures.ece < _UNCALIBRATED:
         text = f"Probabilities can be taken at their word: off by {figures.ece * 100:.1f} points on average."
-        return [Finding(level="note", text=text)]
+        return Finding("note", text)
     off = f"probabilities are off by {figures.ece * 100:.1f} points on average"
     # The best temperature maximises the likelihood, which need not lower the mean gap.
     if figures.best_ece >= figures.ece:
         text = f"The {off}, too high for some and too low for others: temperature scaling cannot fix it."
-        return [Finding(level="warning", text=text)]
+        return Finding("warning", text)
     sure = "too sure of itself" if figures.best_temperature > 1 else "less sure than it could be"
     way_out = f"temperature {figures.best_temperature:.2f} would leave {figures.best_ece * 100:.1f}"
-    return [Finding(level="warning", text=f"The model is {sure}: its {off}; {way_out}.")]
+    return Finding("warning", f"The model is {sure}: its {off}; {way_out}.")
 
 
 def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
@@ -211,7 +172,7 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
     confusions = figures.confusions(_CONFUSIONS if few else 3 * _CONFUSIONS)
     support = _support(figures)
     rows = [
-        [Cell(target, "name"), Cell(answer, "name"), Cell(f"{count:,}"), _meter(count / support[target])]
+        [Cell(target, "name"), Cell(answer, "name"), Cell(f"{count:,}"), meter(count / support[target])]
         for target, answer, count in confusions
     ]
     header = [Cell("Picture shows", ""), Cell("Model answered", ""), Cell("Pictures"), Cell("Of the class")]
@@ -219,7 +180,7 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
     table = (
         Table(title="Most frequent confusions", header=header, rows=rows)
         if rows
-        else Note(text="No picture was answered wrongly.", quiet=False)
+        else Note("No picture was answered wrongly.", quiet=False)
     )
     return Section(title="Which classes are confused", note=note, beside=True, blocks=[*chart, table])
 
@@ -235,7 +196,7 @@ def _each_class(evaluated: Evaluated) -> Section:
         [
             Cell(one.name, "name"),
             Cell(f"{one.support:,}", value=one.support),
-            *map(_meter, (one.precision, one.recall, one.f1, one.auroc)),
+            *map(meter, (one.precision, one.recall, one.f1, one.auroc)),
         ]
         for one in evaluated.figures.per_class
     ]
@@ -245,39 +206,28 @@ def _each_class(evaluated: Evaluated) -> Section:
 def _reliable(evaluated: Evaluated) -> Section:
     figures, rows = evaluated.figures.calibration, evaluated.rows
     curve = selective.coverage(rows.scores_NT[:, 0], rows.right_N)
-    goals = selective.goals(curve)
-    reliability = Column(
-        title="Reliability",
-        blocks=[
-            Note(
-                text="Of all answers given with a confidence of 80%, 80% should be right: bars should end on the "
-                "dashed line."
-            ),
-            Chart(svg=reliability_chart(figures.bins)),
-            Note(
-                text=f"Expected calibration error (15 bins of equal width): {share(figures.ece, 2)}; negative "
-                f"log-likelihood {figures.nll:.4f}; Brier score {figures.brier:.4f}."
-            ),
-        ],
+    promise = Note(
+        "Of all answers given with a confidence of 80%, 80% should be right: bars should end on the dashed line."
     )
-    table = Table(
-        header=[Cell("To be right on", ""), Cell("answer from a score of"), Cell("which answers")],
-        rows=[
-            [Cell(f"{goal.accuracy * 100:g}%", ""), Cell(f"{goal.threshold:.3f}"), Cell(share(goal.coverage))]
-            for goal in goals
-        ],
+    errors = Note(
+        f"Expected calibration error (15 bins of equal width): {share(figures.ece, 2)}; negative log-likelihood "
+        f"{figures.nll:.4f}; Brier score {figures.brier:.4f}."
     )
-    caution = Note(text="Thresholds were found on these pictures; check one on others before relying on it.")
-    advice: list[Table | Note] = [table, caution] if goals else []
-    sure = Column(
-        title="Answering only when sure",
-        blocks=[
-            Note(text="Leaving the least confident pictures to a person makes the other answers right more often."),
-            Chart(svg=_coverage(curve)),
-            *advice,
-        ],
-    )
-    return Section(title="Can the probabilities be believed?", columns=[reliability, sure])
+    bars = Column(title="Reliability", blocks=[promise, Chart(svg=reliability_chart(figures.bins)), errors])
+    blocks: list[Chart | Table | Note] = [
+        Note("Leaving the least confident pictures to a person makes the other answers right more often."),
+        Chart(svg=_coverage(curve)),
+    ]
+    goals = [
+        [Cell(f"{goal.accuracy * 100:g}%", ""), Cell(f"{goal.threshold:.3f}"), Cell(share(goal.coverage))]
+        for goal in selective.goals(curve)
+    ]
+    if goals:
+        header = [Cell("To be right on", ""), Cell("answer from a score of"), Cell("which answers")]
+        caution = Note("Thresholds were found on these pictures; check one on others before relying on it.")
+        blocks += [Table(header=header, rows=goals), caution]
+    sure = Column(title="Answering only when sure", blocks=blocks)
+    return Section(title="Can the probabilities be believed?", columns=[bars, sure])
 
 
 def _coverage(curve: selective.Coverage) -> Markup:
@@ -292,34 +242,22 @@ def _coverage(curve: selective.Coverage) -> Markup:
 
 
 def picks(evaluated: Evaluated, each: int) -> list[Pick]:
-    """Return the pictures to show.
+    """Return the pictures to show: mistakes, most confident first, and right answers, least and most confident first.
 
-    Mistakes, most confident first, and right answers, least confident first, each alternating between groups, so that
-    the frames of one video do not fill the row. Then right answers, the most confident of each class in turn, so that
-    one easy class does not fill the row.
+    The most confident ones are taken of each class in turn, so that one easy class does not fill the row.
     """
     rows: Rows = evaluated.rows
-    groups_N = np.arange(len(rows.right_N)) if evaluated.groups is None else group_indices(evaluated.groups)
     surest_first = np.argsort(-rows.scores_NT[:, 0], kind="stable")
     right = surest_first[rows.right_N[surest_first]]
-    return [
-        Pick(
-            title="Most confidently wrong",
-            explains="Look here first: wrong labels, classes that look alike, or a model that looks at the wrong "
-            "place. The heat maps show the evidence for the answer given and for the right one.",
-            samples_N=in_turn(surest_first[~rows.right_N[surest_first]], groups_N)[:each],
-        ),
-        Pick(
-            title="Right, but least sure",
-            explains="One step from a mistake.",
-            samples_N=in_turn(right[::-1], groups_N)[:each],
-        ),
-        Pick(
-            title="Right and surest",
-            explains="The surest of each class in turn: the model's idea of the class.",
-            samples_N=in_turn(right, rows.targets_N)[:each],
-        ),
-    ]
+    look = "Look here first: wrong labels, classes that look alike, or a model that looks at the wrong place. "
+    look += "The heat maps show the evidence for the answer given and for the right one."
+    told = (
+        ("Most confidently wrong", look, surest_first[~rows.right_N[surest_first]]),
+        ("Right, but least sure", "One step from a mistake.", right[::-1]),
+    )
+    explains = "The surest of each class in turn: the model's idea of the class."
+    surest = Pick("Right and surest", explains, in_turn(right, rows.targets_N)[:each])
+    return [*summary.picks(evaluated, each, told), surest]
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
@@ -345,18 +283,10 @@ def heats(
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:
     """Return a row a figure for a comparison."""
-    rows = {}
-    for name in _SIDE_BY_SIDE:
-        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
-        between = f" ({span.low:.4f}…{span.high:.4f})" if span else ""
-        rows[name.replace("_", " ")] = "–" if value is None else f"{value:.4f}{between}"
     figures = evaluated.figures.calibration
-    return {**rows, "ECE": f"{figures.ece:.4f}", "NLL": f"{figures.nll:.4f}"}
+    further = {"ECE": f"{figures.ece:.4f}", "NLL": f"{figures.nll:.4f}"}
+    return summary.rows(evaluated, {name: name.replace("_", " ") for name in _SIDE_BY_SIDE}) | further
 
 
 def _support(figures: Figures) -> dict[str, int]:
     return {one.name: one.support for one in figures.per_class}
-
-
-def _meter(value: float | None) -> Cell:
-    return Cell(share(value), value="" if value is None else value, share=value or 0)

@@ -5,13 +5,13 @@ Shapes: N samples, r draws.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.kinds.number.value import METRIC, Number
-from sightsmith.kinds.parts import bootstrap
+from sightsmith.kinds.parts import bootstrap, summary
 from sightsmith.kinds.parts.bootstrap import Floats
 from sightsmith.kinds.parts.intervals import known, wilson
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
@@ -29,7 +29,6 @@ _SPEARMAN_COST = 8
 _EXPLAINS = (
     "The p-value is of sign flips on each picture's absolute error; if pictures have groups, whole groups are flipped."
 )
-_SIGNIFICANT = 0.05
 _ROUNDING = 1e-14  # Variances below this share of the squared values are rounding errors
 
 
@@ -176,14 +175,8 @@ def compare(
         p_value=p_value,
         test="sign flips" if groups_N is None else "sign flips of groups",
         explains=_EXPLAINS,
-        verdict=_verdict(float(np.abs(other.off_N).mean()), float(np.abs(one.off_N).mean()), p_value),
+        verdict=summary.verdict(float(np.abs(other.off_N).mean() - np.abs(one.off_N).mean()), p_value, METRIC),
     )
-
-
-def _verdict(value: float, before: float, p_value: float) -> Literal["no difference shown", "better", "worse"]:
-    if p_value >= _SIGNIFICANT:
-        return "no difference shown"
-    return "better" if METRIC.better(value, before) else "worse"
 
 
 def brief(evaluated: Evaluated) -> dict[str, float]:
@@ -191,7 +184,7 @@ def brief(evaluated: Evaluated) -> dict[str, float]:
     return {"bias": evaluated.figures.bias}
 
 
-def with_unit(name: str, value: float, unit: str) -> str:
+def with_unit(name: str, value: float, unit: str = "") -> str:
     """Return a metric's value in words, with the unit if it has one."""
     if name == "coverage":
         return f"{value:.1%}"
@@ -200,16 +193,9 @@ def with_unit(name: str, value: float, unit: str) -> str:
 
 def text(evaluated: Evaluated) -> list[str]:
     """Return a line a figure for a terminal."""
-    figures: Figures = evaluated.figures
-    lines = []
-    for name, value in evaluated.overall.items():
-        if value is None:
-            continue
-        span = evaluated.intervals.get(name)
-        ends = [with_unit(name, end, "") for end in (span.low, span.high)] if span else []
-        between = f"   95 % between {ends[0]} and {ends[1]}" if ends else ""
-        lines.append(f"  {TITLES[name]:<18}{with_unit(name, value, figures.unit)}{between}")
-    return lines
+    return summary.lines(
+        evaluated, {name: TITLES[name] for name in evaluated.overall}, with_unit, evaluated.figures.unit
+    )
 
 
 def further_text(evaluated: Evaluated) -> list[str]:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
 from sightsmith.kinds.number.figures import TITLES, Figures, Rows, with_unit
-from sightsmith.kinds.number.value import Number, heat_of
-from sightsmith.kinds.parts.aspects import Aspect
+from sightsmith.kinds.number.value import Number
+from sightsmith.kinds.parts import summary
 from sightsmith.kinds.parts.charts import Frame, dot, grid, padded, svg, tag
-from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.kinds.parts.sections import (
     Cell,
     Chart,
@@ -27,7 +26,6 @@ from sightsmith.kinds.parts.sections import (
     Section,
     Table,
     Tile,
-    in_turn,
     share,
 )
 
@@ -41,7 +39,7 @@ def lead(evaluated: Evaluated) -> Markup:
     """Return the first paragraph."""
     figures: Figures = evaluated.figures
     mae, span = evaluated.overall["mae"] or 0.0, evaluated.intervals.get("mae")
-    ends = (with_unit("mae", span.low, ""), with_unit("mae", span.high, figures.unit)) if span else ()
+    ends = (with_unit("mae", span.low), with_unit("mae", span.high, figures.unit)) if span else ()
     between = f" (95% interval {ends[0]} to {ends[1]})" if ends else ""
     return Markup(
         "Off by <b>{}</b> on average over {:,} pictures{}. Always answering their mean, {}, would be off by {}."
@@ -68,7 +66,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
     for name, text in explains.items():
         value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
         if value is not None:
-            ends = f"{with_unit(name, span.low, '')} … {with_unit(name, span.high, '')}" if span else ""
+            ends = f"{with_unit(name, span.low)} … {with_unit(name, span.high)}" if span else ""
             title = TITLES[name][0].upper() + TITLES[name][1:]
             tiles.append(Tile(name=title, value=with_unit(name, value, figures.unit), explains=text, span=ends))
     return tiles
@@ -81,18 +79,18 @@ def findings(evaluated: Evaluated) -> list[Finding]:
     mae, mean_mae = evaluated.overall["mae"] or 0.0, evaluated.overall["mae_of_mean"] or 0.0
     span, found = evaluated.intervals.get("r2"), []
     if span is None or span.low <= 0:
-        found.append(Finding(level="error", text="Not shown to be better than always answering the mean."))
+        found.append(Finding("error", "Not shown to be better than always answering the mean."))
     if mean_mae:
         text = f"The error is {mae / mean_mae:.0%} of that of always answering the mean."
-        found.append(Finding(level="note", text=text))
+        found.append(Finding("note", text))
     if abs(figures.bias) > _BIASED * mae:
         side = "high" if figures.bias > 0 else "low"
         text = f"Answers are too {side} by {with_unit('mae', abs(figures.bias), figures.unit)} on average."
-        found.append(Finding(level="warning", text=text))
+        found.append(Finding("warning", text))
     slope = _slope(rows)
     if slope is not None and slope < _SHRUNK:
         text = f"Answers are drawn towards the mean: they rise by {slope:.2f} for each 1 of the truth."
-        found.append(Finding(level="warning", text=text))
+        found.append(Finding("warning", text))
     return [*found, *_coverage(evaluated)]
 
 
@@ -100,15 +98,15 @@ def _coverage(evaluated: Evaluated) -> list[Finding]:
     figures: Figures = evaluated.figures
     if figures.reach is None or figures.wanted_coverage is None:
         text = "There is no prediction interval: too few pictures were held out to calibrate one."
-        return [Finding(level="warning", text=text)]
+        return [Finding("warning", text)]
     inside, span = evaluated.overall["coverage"] or 0.0, evaluated.intervals.get("coverage")
     wide = with_unit("mae", figures.reach, figures.unit)
     held = f"The prediction interval (± {wide}) holds {share(inside)} of the truths"
     asked = f"it was made to hold {share(figures.wanted_coverage)}"
     if span and not span.low - _OFF_COVERAGE <= figures.wanted_coverage <= span.high + _OFF_COVERAGE:
         text = f"{held}; {asked}. These pictures differ from the training's."
-        return [Finding(level="warning", text=text)]
-    return [Finding(level="note", text=f"{held}; {asked}.")]
+        return [Finding("warning", text)]
+    return [Finding("note", f"{held}; {asked}.")]
 
 
 def _slope(rows: Rows) -> float | None:
@@ -126,14 +124,14 @@ def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
         title="Answer over truth",
         blocks=[
             Chart(svg=_scatter(rows, figures, f"truth{unit}")),
-            Note(text="On the line answers are right; between the dashed lines they are in the prediction interval."),
+            Note("On the line answers are right; between the dashed lines they are in the prediction interval."),
         ],
     )
     errors = Column(
         title="Errors",
         blocks=[
             Chart(svg=_histogram(rows.off_N, f"answer minus truth{unit}")),
-            Note(text=f"Bias {figures.bias:+.4g}{unit}; half of the answers are off by at most {half:.4g}."),
+            Note(f"Bias {figures.bias:+.4g}{unit}; half of the answers are off by at most {half:.4g}."),
         ],
     )
     constant = {"mae": evaluated.overall["mae_of_mean"] or 0.0, "rmse": float(rows.truths_N.std())}
@@ -186,21 +184,14 @@ def _histogram(off_N: NDArray[np.float64], x_label: str) -> Markup:
 def picks(evaluated: Evaluated, each: int) -> list[Pick]:
     """Return the pictures worth looking at: too high, too low, and nearest to the truth, one of each group in turn."""
     off_N = evaluated.rows.off_N
-    groups_N = np.arange(len(off_N)) if evaluated.groups is None else group_indices(evaluated.groups)
     off_first = np.argsort(off_N, kind="stable")
+    look = "Look here first: wrong numbers in the data, or pictures unlike those of the training."
     told = (
-        (
-            "Furthest too high",
-            "Look here first: wrong numbers in the data, or pictures unlike those of the training.",
-            off_first[::-1][off_N[off_first[::-1]] > 0],
-        ),
+        ("Furthest too high", look, off_first[::-1][off_N[off_first[::-1]] > 0]),
         ("Furthest too low", "Pictures of which the model misses a part.", off_first[off_N[off_first] < 0]),
         ("Nearest to the truth", "The easy cases.", np.argsort(np.abs(off_N), kind="stable")),
     )
-    return [
-        Pick(title=title, explains=explains, samples_N=in_turn(samples_N, groups_N)[:each])
-        for title, explains, samples_N in told
-    ]
+    return summary.picks(evaluated, each, told)
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:
@@ -213,24 +204,13 @@ def said(evaluated: Evaluated, sample: int) -> list[Piece]:
 
 
 def heats(
-    answer: Number,
-    evaluated: Evaluated,
-    sample: int,
-    input_settings: Any,
-    size: tuple[int, int],
+    answer: Number, evaluated: Evaluated, sample: int, input_settings: Any, size: tuple[int, int]
 ) -> list[tuple[str, NDArray[np.float32]]]:
     """Return the heat map of a sample: the contribution of each place to the number."""
-    if answer.evidence_hw is None:
-        return []
-    return [("contribution", heat_of(answer, Aspect(0, answer.quantity, answer.value), input_settings, size))]
+    return [] if answer.class_map_Khw is None else [("contribution", answer.heat(0, input_settings, size))]
 
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:
     """Return a row a figure for a comparison."""
-    rows = {}
-    for name in ("mae", "rmse", "r2", "spearman", "coverage", "mae_of_mean"):
-        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
-        if value is not None:
-            between = f" ({with_unit(name, span.low, '')}…{with_unit(name, span.high, '')})" if span else ""
-            rows[TITLES[name]] = f"{with_unit(name, value, evaluated.figures.unit)}{between}"
-    return rows
+    shown = ("mae", "rmse", "r2", "spearman", "coverage", "mae_of_mean")
+    return summary.rows(evaluated, {name: TITLES[name] for name in shown}, with_unit, evaluated.figures.unit)

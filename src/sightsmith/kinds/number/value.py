@@ -10,25 +10,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.resampling import heat
 from sightsmith.kinds.number import conformal
 from sightsmith.kinds.number.options import Options
-from sightsmith.kinds.parts.aspects import Aspect
-from sightsmith.kinds.parts.differences import largest, relative_difference
+from sightsmith.kinds.parts import unnamed
+from sightsmith.kinds.parts.answer import Answer, Aspect, largest_differences
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape, draw, to_html
+from sightsmith.kinds.parts.shapes import Shape
 
 METRIC = Metric(name="mae", title="MAE", higher=False, relative=True)
 TASK = "regress"
 NOUNS = ("number", "numbers")
 HUB_TASK = ""  # Hubs have no name for it
 COLUMNS = ("value", "low", "high", "unit")
-WHOLE = True  # Whether cutting off a part of the picture may change the truth
+WHOLE = True
 EVIDENCE = "class_map"
 EVIDENCE_UNIT = "share of the number"
 METHOD = "occlusion"
@@ -39,14 +37,15 @@ TOLERANCES: dict[str, dict[str, float]] = {
 }
 """`number` in standard deviations of the numbers that were trained on."""
 
+_SAME = 0.01  # Standard deviations that two equal answers may be apart
 _FACTS = ("reach", "coverage", "quantity", "unit", "scale")
 _BINS = 10  # Strata, at most
 _RANGES = 16  # Bars of the check's chart, at most
 _IN_A_BIN = 8  # Samples of a stratum, at least
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Number:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Number(Answer):
     """The number of one picture.
 
     Attributes:
@@ -56,7 +55,7 @@ class Number:
         quantity: name of the number.
         unit: its unit; empty if none was given.
         scale: standard deviation of the numbers that were trained on.
-        evidence_hw: contribution of each position of the net's input, None if not asked for.
+        class_map_Khw: contribution of each position of the net's input, K = 1; None if not asked for.
     """
 
     value: float
@@ -65,18 +64,12 @@ class Number:
     quantity: str = "number"
     unit: str = ""
     scale: float = 1.0
-    evidence_hw: NDArray[np.float32] | None = None
+    class_map_Khw: NDArray[np.float32] | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The prediction interval, None if none was calibrated."""
         return None if self.reach is None else (self.value - self.reach, self.value + self.reach)
-
-    def __repr__(self) -> str:
-        return f"<Number {self.to_text()}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.shapes())
 
     def to_json(self, digits: int = Options.digits) -> dict[str, Any]:
         low, high = (None, None) if self.interval is None else (rounded(one, digits) for one in self.interval)
@@ -96,10 +89,6 @@ class Number:
             between = f" ({self.coverage:.0%} between {worded(low, digits)} and {worded(high, digits)})"
         return f"{self._with_unit(self.value, digits)}{between}"
 
-    def draw(self, picture: Picture, digits: int = Options.digits) -> Image.Image:
-        """Return the picture with the number below it."""
-        return draw(picture, self.shapes(digits))
-
     def shapes(self, digits: int = Options.digits) -> list[Shape]:
         """Return the number and its interval as words."""
         shapes = [Shape(shape="text", name=self.quantity, text=self._with_unit(self.value, digits))]
@@ -112,8 +101,28 @@ class Number:
     def _with_unit(self, value: float, digits: int) -> str:
         return f"{worded(value, digits)} {self.unit}".rstrip()
 
+    def aspect(self, name: str | None = None) -> Aspect:
+        """Return the aspect to explain, the number. Raises SettingsError: something else is named."""
+        if name not in (None, self.quantity):
+            raise SettingsError(f"the model answers with one number, {self.quantity!r}. Leave the label out.")
+        return Aspect(0, self.quantity, self.value)
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        return [(self.quantity, self.value)][:k]
+
+    def score_of(self, aspect: Aspect) -> float:  # noqa: ARG002 -- a number has one aspect
+        return self.value
+
+    strength_of = score_of
+
+    def heat(self, index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Return how much each pixel adds to the number above the place that adds least, as `Answer.heat`."""
+        evidence_hw = self.evidence(index)
+        return heat(evidence_hw - evidence_hw.min(), preprocessing.box(*size), size)
+
 
 PREDICTION = Number
+pairs, translate = unnamed.pairs, unnamed.translate
 
 
 def rounded(value: float, digits: int) -> float:
@@ -126,11 +135,7 @@ def worded(value: float, digits: int) -> str:
     return f"{rounded(value, digits):.15g}"
 
 
-def decode(
-    outputs: Mapping[str, NDArray[Any]],
-    names: Sequence[str],
-    calibrated: Mapping[str, Any],
-) -> list[Number]:
+def decode(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], calibrated: Mapping[str, Any]) -> list[Number]:
     """Make the answers to N pictures.
 
     Args:
@@ -140,28 +145,14 @@ def decode(
     maps = outputs.get("class_map")
     facts = {name: calibrated[name] for name in _FACTS if name in calibrated}
     return [
-        Number(float(value), evidence_hw=None if maps is None else maps[n, 0], **facts)
+        Number(float(value), class_map_Khw=None if maps is None else maps[n], **facts)
         for n, value in enumerate(outputs["number"][:, 0])
     ]
 
 
 def differences(expected: Sequence[Number], got: Sequence[Number]) -> dict[str, float]:
-    """Return the largest difference of each part that the answers in `got` have.
-
-    `number` is in standard deviations of the numbers that were trained on. `class_map` is the root mean square of the
-    difference of a picture's maps, relative to the root mean square of the expected ones.
-    """
-    pairs_ = list(zip(expected, got, strict=True))
-    worst = {"number": largest([abs(one.value - other.value) / one.scale for one, other in pairs_])}
-    maps = [
-        (one.evidence_hw, other.evidence_hw)
-        for one, other in pairs_
-        if one.evidence_hw is not None and other.evidence_hw is not None
-    ]
-    return worst | ({"class_map": largest([relative_difference(*pair) for pair in maps])} if maps else {})
-
-
-_SAME = 0.01  # Standard deviations that two equal answers may be apart
+    """Return the largest differences: of `number` in standard deviations of those trained on, and of `class_map`."""
+    return largest_differences(expected, got, "number", lambda one, other: abs(one.value - other.value) / one.scale)
 
 
 def same_answers(expected: Sequence[Number], got: Sequence[Number], tolerance: float = 0.0) -> float:
@@ -201,11 +192,6 @@ def strata(truths: Sequence[float | None]) -> NDArray[np.int64]:
     return np.where(np.isnan(values_N), -1, np.searchsorted(edges, values_N, side="right")).astype(np.int64)
 
 
-def pairs(truths: Sequence[float | None]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return no pair: numbers have no names."""
-    return np.zeros(0, np.int64), np.zeros(0, np.int64)
-
-
 def truth_text(truth: float, names: Sequence[str]) -> str:
     return f"{truth:.12g}"
 
@@ -213,10 +199,6 @@ def truth_text(truth: float, names: Sequence[str]) -> str:
 def targets(truths: Sequence[float], names: Sequence[str]) -> NDArray[np.float32]:
     """Return the targets of training for N truths: the numbers, (N,)."""
     return np.array(truths, dtype=np.float32)
-
-
-def translate(truth: float, names: Sequence[str], model_names: Sequence[str]) -> float:
-    return truth
 
 
 def spread(truths: Sequence[float | None], details: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
@@ -240,46 +222,3 @@ def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         f"its numbers are in {other or 'no unit'}, the model's in {own or 'no unit'}. Convert them, or give the unit "
         "that they are in with --unit."
     )
-
-
-def aspect_of(answer: Number, name: str | None = None) -> Aspect:
-    """Return the aspect of an answer to explain: its number.
-
-    Raises SettingsError: something else is named.
-    """
-    if name not in (None, answer.quantity):
-        raise SettingsError(f"the model answers with one number, {answer.quantity!r}. Leave the label out.")
-    return Aspect(0, answer.quantity, answer.value)
-
-
-def best_aspects(answer: Number, count: int) -> list[tuple[str, float]]:
-    return [(answer.quantity, answer.value)][:count]
-
-
-def scores_of(answers: Sequence[Number], aspect: Aspect) -> NDArray[np.float32]:
-    """Return the numbers (N,) of N answers."""
-    return np.array([answer.value for answer in answers], np.float32)
-
-
-strengths_of = scores_of
-
-
-def evidence_of(answer: Number, aspect: Aspect) -> NDArray[np.float32]:
-    """Return the contribution of each position of the net's input to the number, (h, w).
-
-    Raises SettingsError: the answer has no evidence.
-    """
-    if answer.evidence_hw is None:
-        raise SettingsError("this prediction has no evidence. Ask for it: predict(…, outputs=('class_map',)).")
-    return answer.evidence_hw
-
-
-raw_evidence_of = evidence_of
-
-
-def heat_of(
-    answer: Number, aspect: Aspect, input_settings: Preprocessing, size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Return how much each pixel of a picture of this (width, height) adds to the number, (H, W) in 0…1."""
-    evidence_hw = evidence_of(answer, aspect)
-    return heat(evidence_hw - evidence_hw.min(), input_settings.box(*size), size)

@@ -62,7 +62,7 @@ class Paired:
     verdict: Literal["no difference shown", "better", "worse"]  # of the headline metric
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One sentence with its severity."""
 
@@ -109,7 +109,7 @@ class Chart:
     scrolls: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Note:
     """A paragraph."""
 
@@ -147,7 +147,7 @@ class Piece:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Pick:
     """A row of pictures to show: which samples, most informative first."""
 

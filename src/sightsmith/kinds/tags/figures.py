@@ -5,12 +5,12 @@ Shapes: N samples, K tags, r draws.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.kinds.parts import bootstrap
+from sightsmith.kinds.parts import bootstrap, summary
 from sightsmith.kinds.parts.bootstrap import Floats
 from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
@@ -24,7 +24,6 @@ _EXPLAINS = (
     "The p-value is the share of bootstrap draws of the pictures, or of their groups, in which the difference has the "
     "other sign, times two."
 )
-_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,14 +219,8 @@ def compare(
         p_value=p_value,
         test="bootstrap" if groups_N is None else "bootstrap of groups",
         explains=_EXPLAINS,
-        verdict=_verdict(found[METRIC.name].value if METRIC.name in found else 0.0, p_value),
+        verdict=summary.verdict(found[METRIC.name].value if METRIC.name in found else 0.0, p_value, METRIC),
     )
-
-
-def _verdict(gap: float, p_value: float) -> Literal["no difference shown", "better", "worse"]:
-    if p_value >= _SIGNIFICANT:
-        return "no difference shown"
-    return "better" if gap > 0 else "worse"
 
 
 def brief(evaluated: Evaluated) -> dict[str, float]:
@@ -237,15 +230,8 @@ def brief(evaluated: Evaluated) -> dict[str, float]:
 
 def text(evaluated: Evaluated) -> list[str]:
     """Return a line a figure for a terminal."""
-    lines = []
-    for name, value in evaluated.overall.items():
-        if value is None:
-            continue
-        span = evaluated.intervals.get(name)
-        between = f"   95 % between {span.low:.4f} and {span.high:.4f}" if span else ""
-        shown = {"map": "mAP", "map_gain": "mAP above prior"}.get(name, name.replace("_", " "))
-        lines.append(f"  {shown:<18}{value:.4f}{between}")
-    return lines
+    titles = {name: name.replace("_", " ") for name in evaluated.overall}
+    return summary.lines(evaluated, titles | {"map": "mAP", "map_gain": "mAP above prior"})
 
 
 def further_text(evaluated: Evaluated) -> list[str]:

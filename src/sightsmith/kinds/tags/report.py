@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sightsmith.core.counts import first_few, many
+from sightsmith.core.counts import first_few
+from sightsmith.kinds.parts import summary
 from sightsmith.kinds.parts.charts import Series, line_chart
-from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.kinds.parts.sections import (
     Cell,
     Chart,
@@ -24,18 +24,16 @@ from sightsmith.kinds.parts.sections import (
     Section,
     Table,
     Tile,
-    in_turn,
     share,
 )
+from sightsmith.kinds.parts.summary import meter, quoted
 from sightsmith.kinds.tags.figures import Figures, Rows, TagFigures
-from sightsmith.kinds.tags.value import Tags
+from sightsmith.kinds.tags.value import METRIC, NOUNS, Tags
 
 _CURVES = 9  # Tags whose precision is drawn over recall, the most frequent ones
 _POINTS = 80  # Points of such a curve
-_WIDE = 0.05  # Half-width of the interval of mAP from which the test set is called small
 _WEAK = 0.1  # Average precision above the prior by less than this reports a tag
 _FEW = 10  # Positive samples below which a tag's figures are reported as uncertain
-_NAMED = 8
 _SIDE_BY_SIDE = {"map": "mAP", "map_gain": "mAP above prior", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 
 
@@ -54,24 +52,21 @@ def lead(evaluated: Evaluated) -> Markup:
         between,
         share(value - gain),
         share(evaluated.overall["micro_f1"]),
-        first_few([f"“{name}”" for name in figures.frequent], 3),
+        quoted(figures.frequent, 3),
         share(figures.frequent_micro_f1),
     )
 
 
 def tiles(evaluated: Evaluated) -> list[Tile]:
     """Return the headline figures."""
-    shown = (
-        ("map", "mAP", "mean over tags of the average precision"),
-        ("macro_f1", "Macro F1", "mean F1 of the tags at their thresholds, equally weighted"),
-        ("micro_f1", "Micro F1", "F1 of all answers together at the thresholds"),
-        ("micro_precision", "Precision", "share of the answered tags that are right"),
-        ("micro_recall", "Recall", "share of the pictures' tags that are answered"),
-    )
-    return [
-        Tile(name=title, value=share(evaluated.overall[key]), explains=explains, interval=evaluated.intervals.get(key))
-        for key, title, explains in shown
-    ]
+    shown = {
+        "map": ("mAP", "mean over tags of the average precision"),
+        "macro_f1": ("Macro F1", "mean F1 of the tags at their thresholds, equally weighted"),
+        "micro_f1": ("Micro F1", "F1 of all answers together at the thresholds"),
+        "micro_precision": ("Precision", "share of the answered tags that are right"),
+        "micro_recall": ("Recall", "share of the pictures' tags that are answered"),
+    }
+    return summary.tiles(evaluated, shown)
 
 
 def findings(evaluated: Evaluated) -> list[Finding]:
@@ -80,43 +75,27 @@ def findings(evaluated: Evaluated) -> list[Finding]:
     found = []
     gain = evaluated.intervals.get("map_gain")
     if gain is None or gain.low <= 0:
-        text = "Not shown to rank pictures better than scores that tell nothing."
-        found.append(Finding(level="error", text=text))
+        found.append(Finding("error", "Not shown to rank pictures better than scores that tell nothing."))
     if (evaluated.overall["micro_f1"] or 0) <= figures.frequent_micro_f1:
-        tags = first_few([f"“{name}”" for name in figures.frequent], 3)
-        text = f"Always answering {tags} has a micro F1 of {figures.frequent_micro_f1:.1%}, no lower than the model's."
-        found.append(Finding(level="warning", text=text))
+        constant = f"Always answering {quoted(figures.frequent, 3)} has a micro F1 of {figures.frequent_micro_f1:.1%}"
+        found.append(Finding("warning", f"{constant}, no lower than the model's."))
     never = [one.name for one in figures.per_tag if one.support and not one.recall]
     if never:
-        found.append(Finding(level="error", text=f"Never found: {_quoted(never)}."))
+        found.append(Finding("error", f"Never found: {quoted(never)}."))
     weak = [one.name for one in figures.per_tag if one.name not in never and _gain(one) < _WEAK and one.support]
     if weak:
-        text = f"Ranked hardly better than by chance (less than {_WEAK:.0%} above the prior): {_quoted(weak)}."
-        found.append(Finding(level="warning", text=text))
-    span = evaluated.intervals.get("map")
-    if span and (span.high - span.low) / 2 >= _WIDE:
-        noun = "group" if "groups" in evaluated.counts else "picture"
-        counted = many(evaluated.counts.get("groups", evaluated.counts["evaluated"]), noun)
-        half = (span.high - span.low) / 2 * 100
-        text = f"With {counted} mAP is uncertain by ±{half:.1f} points; four times as many would halve that."
-        found.append(Finding(level="warning", text=text))
+        text = f"Ranked hardly better than by chance (less than {_WEAK:.0%} above the prior): {quoted(weak)}."
+        found.append(Finding("warning", text))
+    found += summary.uncertain(evaluated, METRIC)
     few = [f"{one.name} ({one.support})" for one in figures.per_tag if 0 < one.support < _FEW]
     if few:
-        text = f"Tags with fewer than {_FEW} pictures, whose own figures tell little: {_quoted(few)}."
-        found.append(Finding(level="note", text=text))
-    absent = [one.name for one in figures.per_tag if one.support == 0]
-    if absent:
-        text = f"Tags without a sample, left out of the averages: {_quoted(absent)}."
-        found.append(Finding(level="warning", text=text))
-    return found
+        text = f"Tags with fewer than {_FEW} pictures, whose own figures tell little: {quoted(few)}."
+        found.append(Finding("note", text))
+    return [*found, *summary.absent([one.name for one in figures.per_tag if one.support == 0], NOUNS)]
 
 
 def _gain(one: TagFigures) -> float:
     return (one.average_precision or 0.0) - (one.prior or 0.0)
-
-
-def _quoted(names: list[str]) -> str:
-    return first_few([f"“{name}”" for name in names], _NAMED)
 
 
 def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
@@ -136,9 +115,9 @@ def _each_tag(evaluated: Evaluated) -> Section:
             Cell(one.name, "name"),
             Cell(f"{one.support:,}", value=one.support),
             Cell(share(one.prior), value=one.prior or 0),
-            _meter(one.average_precision),
+            meter(one.average_precision),
             Cell(f"{one.threshold:.3f}"),
-            *map(_meter, (one.precision, one.recall, one.f1)),
+            *map(meter, (one.precision, one.recall, one.f1)),
         ]
         for one in evaluated.figures.per_tag
     ]
@@ -182,7 +161,7 @@ def _baselines(evaluated: Evaluated) -> Section:
             Cell(share(figures.frequent_micro_f1)),
         ],
     ]
-    note = Note(text="The constant answer has the most frequent tags, as many as make its micro F1 here best.")
+    note = Note("The constant answer has the most frequent tags, as many as make its micro F1 here best.")
     return Section(title="Against a constant answer", blocks=[Table(header=header, rows=rows), note])
 
 
@@ -192,17 +171,14 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
     over_NK = rows.scores_NK - np.array([one.threshold for one in evaluated.figures.per_tag], np.float32)
     wrong_N = np.where((over_NK >= 0) & (rows.targets_NK == 0), over_NK, -1).max(axis=1)
     missed_N = np.where((over_NK < 0) & (rows.targets_NK == 1), -over_NK, -1).max(axis=1)
-    groups_N = np.arange(len(wrong_N)) if evaluated.groups is None else group_indices(evaluated.groups)
     clean_N = np.where((wrong_N < 0) & (missed_N < 0), (rows.targets_NK == 1).sum(axis=1), -1)
+    look = "Look here first: tags far above their thresholds that the picture does not have."
     told = (
-        ("Wrong tags", "Look here first: tags far above their thresholds that the picture does not have.", wrong_N),
-        ("Missed tags", "Tags of the picture that are far below their thresholds.", missed_N),
-        ("All tags right", "Pictures with most tags first.", clean_N),
+        ("Wrong tags", look, _falling(wrong_N)),
+        ("Missed tags", "Tags of the picture that are far below their thresholds.", _falling(missed_N)),
+        ("All tags right", "Pictures with most tags first.", _falling(clean_N)),
     )
-    return [
-        Pick(title=title, explains=explains, samples_N=in_turn(_falling(values_N), groups_N)[:each])
-        for title, explains, values_N in told
-    ]
+    return summary.picks(evaluated, each, told)
 
 
 def _falling(values_N: NDArray[np.floating]) -> NDArray[Any]:
@@ -241,13 +217,4 @@ def heats(
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:
     """Return a row a figure for a comparison."""
-    rows = {}
-    for name, title in _SIDE_BY_SIDE.items():
-        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
-        between = f" ({span.low:.4f}…{span.high:.4f})" if span else ""
-        rows[title] = "–" if value is None else f"{value:.4f}{between}"
-    return rows
-
-
-def _meter(value: float | None) -> Cell:
-    return Cell(share(value), value="" if value is None else value, share=value or 0)
+    return summary.rows(evaluated, _SIDE_BY_SIDE)

@@ -7,21 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture
-from sightsmith.core.names import did_you_mean, shortened
-from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.core.resampling import heat
-from sightsmith.kinds.parts.aspects import Aspect
-from sightsmith.kinds.parts.differences import largest, relative_difference
+from sightsmith.kinds.parts import named
+from sightsmith.kinds.parts.answer import largest_differences
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape, draw, to_html
+from sightsmith.kinds.parts.shapes import Shape
 from sightsmith.kinds.tags.columns import BETWEEN, UNKNOWN
 from sightsmith.kinds.tags.metrics import best_thresholds, f1, mean_average_precision, mean_of_known
 from sightsmith.kinds.tags.options import Options
@@ -32,21 +26,20 @@ TASK = "tag"
 NOUNS = ("tag", "tags")
 HUB_TASK = "image-classification"
 COLUMNS = ("tag", "score", "threshold", "present")
-WHOLE = True  # Whether cutting off a part of the picture may change the truth
+WHOLE = True
 EVIDENCE = "class_map"
 EVIDENCE_UNIT = "logit of the tag"
 METHOD = "class_map"
-STRENGTH = "log-probability, nats"
+STRENGTH = named.STRENGTH
 TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"scores": 1e-3, "class_map": 1e-2},
     "bf16": {"scores": 5e-2, "class_map": 1e-1},
 }
-_TINY = 1e-7
 _SHOWN = 12  # Surest tags that are drawn with the absent ones
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tags:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Tags(named.NamedScores):
     """The tags of one picture.
 
     Attributes:
@@ -56,6 +49,7 @@ class Tags:
         class_map_Khw: each tag's evidence (logit) at each position of the net's input, None if not asked for.
     """
 
+    NOUN: ClassVar[str] = "tag"
     names: tuple[str, ...]
     scores_K: NDArray[np.float32]
     thresholds_K: NDArray[np.float32]
@@ -70,19 +64,15 @@ class Tags:
     @property
     def present(self) -> list[str]:
         """The names of the tags that reach their thresholds, surest first."""
-        return [self.names[at] for at in self._order() if self.present_K[at]]
+        return [self.names[at] for at in self._shown(absent=False)]
 
-    def _order(self) -> list[int]:
-        return np.argsort(-self.scores_K, kind="stable").tolist()
+    @property
+    def index(self) -> int:
+        """Index of the surest present tag; of the surest of all if none is present."""
+        return (self._shown(absent=False) or self.order())[0]
 
     def _shown(self, absent: bool) -> list[int]:
-        return [at for at in self._order() if absent or self.present_K[at]]
-
-    def __repr__(self) -> str:
-        return f"<Tags {self.to_text()}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.shapes())
+        return [at for at in self.order() if absent or self.present_K[at]]
 
     def to_json(self, absent: bool = Options.absent) -> list[dict[str, Any]]:
         """Return the present tags, or all of them, surest first; scores to 6 decimals."""
@@ -106,21 +96,12 @@ class Tags:
 
     def to_text(self, absent: bool = Options.absent) -> str:
         """Return the tags in a line; absent ones in brackets."""
-        told = [
-            f"{self.names[at]} {self.scores_K[at]:.1%}"
-            if self.present_K[at]
-            else f"({self.names[at]} {self.scores_K[at]:.1%})"
-            for at in self._shown(absent)
-        ]
-        return "  ".join(told) or "no tag"
-
-    def draw(self, picture: Picture, absent: bool = True) -> Image.Image:
-        """Return the picture with its tags as bars below it, their thresholds as ticks."""
-        return draw(picture, self.shapes(absent))
+        told = [(f"{self.names[at]} {self.scores_K[at]:.1%}", self.present_K[at]) for at in self._shown(absent)]
+        return "  ".join(text if present else f"({text})" for text, present in told) or "no tag"
 
     def shapes(self, absent: bool = Options.absent) -> list[Shape]:
         """Return a bar for each present tag, or for the surest tags; the surest one if none is present."""
-        order = self._order()
+        order = self.order()
         shown = [at for place, at in enumerate(order) if self.present_K[at] or (absent and place < _SHOWN)] or order[:1]
         return [
             Shape(
@@ -134,23 +115,9 @@ class Tags:
             for at in shown
         ]
 
-    def heat(self, index: int, preprocessing: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Return how strongly each pixel of the original picture supports a tag.
-
-        Args:
-            index: which tag, 0…K-1.
-            preprocessing: how the picture became the net's input.
-            size: (width, height) of the upright original in pixels.
-
-        Returns:
-            (H, W) float32 in 0…1, 1 at the strongest place; all 0 if there is no positive evidence.
-
-        Raises SettingsError: the answer has no class map.
-        """
-        return heat(_map_of(self)[index], preprocessing.box(*size), size)
-
 
 PREDICTION = Tags
+spread, unlike = named.spread, named.unlike
 
 
 def decode(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], calibrated: Mapping[str, Any]) -> list[Tags]:
@@ -170,19 +137,10 @@ def decode(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], calibrated
 
 
 def differences(expected: Sequence[Tags], got: Sequence[Tags]) -> dict[str, float]:
-    """Return the largest difference of each part that the answers in `got` have.
-
-    `scores` is absolute, in 0…1. `class_map` is the root mean square of the difference of a picture's maps, relative to
-    the root mean square of the expected ones.
-    """
-    pairs_ = list(zip(expected, got, strict=True))
-    worst = {"scores": largest([np.abs(one.scores_K - other.scores_K).max() for one, other in pairs_])}
-    maps = [
-        (one.class_map_Khw, other.class_map_Khw)
-        for one, other in pairs_
-        if one.class_map_Khw is not None and other.class_map_Khw is not None
-    ]
-    return worst | ({"class_map": largest([relative_difference(*pair) for pair in maps])} if maps else {})
+    """Return the largest differences: of `scores` in 0…1, and of `class_map` (see `largest_differences`)."""
+    return largest_differences(
+        expected, got, "scores", lambda one, other: float(np.abs(one.scores_K - other.scores_K).max())
+    )
 
 
 def same_answers(expected: Sequence[Tags], got: Sequence[Tags], tolerance: float = 0.0) -> float:
@@ -272,73 +230,12 @@ def translate(truth: Tagged, names: Sequence[str], model_names: Sequence[str]) -
     return Tagged(present=tuple(sorted(present)), unknown=tuple(sorted(unknown)), closed=truth.closed)
 
 
-def spread(truths: Sequence[Tagged | None], details: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
-    """Return nothing: how many samples each tag has is counted by name."""
-    return "", []
-
-
 @lru_cache(maxsize=8)
 def _mapping(names: tuple[str, ...], model_names: tuple[str, ...]) -> tuple[dict[str, int], frozenset[int]]:
     """Return the index of each of the model's tags, and the indices of those that the data does not name."""
     known = frozenset(names)
     index_of = {name: at for at, name in enumerate(model_names)}
     return index_of, frozenset(at for name, at in index_of.items() if name not in known)
-
-
-def unlike(details: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Return an empty text: tags have no unit that could differ."""
-    return ""
-
-
-def aspect_of(answer: Tags, name: str | None = None) -> Aspect:
-    """Return the aspect of an answer to explain: the named tag, or the surest.
-
-    Raises SettingsError: there is no tag of that name.
-    """
-    if name is not None and name not in answer.names:
-        raise SettingsError(f"the model has no tag {shortened(name)!r}. {did_you_mean(name, answer.names)}")
-    counted_K = np.where(answer.present_K, answer.scores_K, -1) if answer.present_K.any() else answer.scores_K
-    index = int(counted_K.argmax()) if name is None else answer.names.index(name)
-    return Aspect(index, answer.names[index], float(answer.scores_K[index]))
-
-
-def best_aspects(answer: Tags, count: int) -> list[tuple[str, float]]:
-    """Return the names and scores of the surest tags, surest first."""
-    order = np.argsort(-answer.scores_K, kind="stable")[:count]
-    return [(answer.names[at], float(answer.scores_K[at])) for at in order]
-
-
-def scores_of(answers: Sequence[Tags], aspect: Aspect) -> NDArray[np.float32]:
-    """Return the score (N,) of a tag in N answers, in 0…1."""
-    return np.array([answer.scores_K[aspect.index] for answer in answers], np.float32)
-
-
-def strengths_of(answers: Sequence[Tags], aspect: Aspect) -> NDArray[np.float32]:
-    """Return the logarithm (N,) of a tag's score in N answers, in nats."""
-    return np.log(np.maximum(scores_of(answers, aspect), _TINY))
-
-
-def evidence_of(answer: Tags, aspect: Aspect) -> NDArray[np.float32]:
-    """Return a tag's evidence at each position of the net's input, (h, w), in logits.
-
-    Raises SettingsError: the answer has no class map.
-    """
-    evidence_hw: NDArray[np.float32] = _map_of(answer)[aspect.index]
-    return evidence_hw
-
-
-raw_evidence_of = evidence_of
-
-
-def heat_of(answer: Tags, aspect: Aspect, input_settings: Preprocessing, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return how strongly each pixel speaks for a tag, as `Tags.heat`."""
-    return answer.heat(aspect.index, input_settings, size)
-
-
-def _map_of(answer: Tags) -> NDArray[np.float32]:
-    if answer.class_map_Khw is None:
-        raise SettingsError("this prediction has no class map. Ask for it: predict(…, outputs=('class_map',)).")
-    return answer.class_map_Khw
 
 
 def _sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float32]:
