@@ -197,7 +197,7 @@ def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path)
     assert tens.counts["groups"] == 3
     assert f"{len(own.keys)} pictures in 3 groups of" in tens.to_text()
     assert tens.overall == own.overall
-    assert any(one.text.startswith("3 groups leave the accuracy uncertain") for one in findings(tens))
+    assert any(one.text.startswith("With 3 groups accuracy is uncertain") for one in findings(tens))
     tens.save(tmp_path)
     assert Evaluation.load(tmp_path).groups == tens.groups
     assert (Evaluation.load(tmp_path).rows.top_NT == tens.rows.top_NT).all()
