@@ -169,13 +169,14 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         page = browser.new_page()
         page.goto(url)
         page.set_input_files("#file", str(place / "lamps/000.png"))
-        page.locator("#bars .class").first.wait_for()
-        assert page.locator("#bars .name").inner_text() == "level"
-        assert page.locator("#bars .value").inner_text() == f"{answered.json()['level']:.3f}"
+        page.locator("#best-score").wait_for()
+        assert page.locator("#best-label").inner_text() == "level"
+        assert page.locator("#bars .class").count() == 0, "words are not said twice"
+        assert page.locator("#best-score").inner_text() == f"{answered.json()['level']:.3f}"
         page.get_by_label("digits").fill("1")
         page.get_by_label("digits").press("Tab")
         page.wait_for_function(
-            "text => document.querySelector('#bars .value').innerText === text", arg=f"{short['level']:.1f}"
+            "text => document.querySelector('#best-score').innerText === text", arg=f"{short['level']:.1f}"
         )
         facts = page.locator("#facts").inner_text()
         assert "class" not in facts

@@ -274,8 +274,8 @@ function showShapes(shapes) {
   $("best-score").textContent = some ? "no score reaches its threshold" : shownText(shapes[0]);
   $("chips").hidden = chips.length === 0;
   $("chips").replaceChildren(...chips.map(({ name }) => Object.assign(document.createElement("li"), { textContent: name })));
-  // The headline is the first shape already; words are not said twice.
-  $("bars").replaceChildren(...(shapes.length > 1 && shapes[0].shape === "text" ? shapes.slice(1) : shapes).map(row));
+  // Words of the first shape are the headline already; they are not said twice.
+  $("bars").replaceChildren(...(shapes[0].shape === "text" ? shapes.slice(1) : shapes).map(row));
   showChosen();
 }
 
