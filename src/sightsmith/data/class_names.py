@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sightsmith.core.counts import first_few
 from sightsmith.core.errors import DataError
-from sightsmith.data.sources.parts.text_files import read_text
+from sightsmith.data.sources.parts.names import read_text
 
 _NUMBERED = re.compile(r"\s*(?P<number>\d{1,18})(?:\s*(?P<between>[,;\t:])\s*|\s+)(?P<name>\S.*)")
 _HEADER = re.compile(r"[^\d,;\t][^,;\t]*[,;\t][^,;\t]+")

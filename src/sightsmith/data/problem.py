@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sightsmith.core.images import printable
+
 Severity = Literal["error", "warning", "info"]
 
 _LISTED = 5  # Pictures named in a problem's text; its JSON names all
@@ -57,12 +59,12 @@ class Problem:
 
 
 def problem_of_each(
-    code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
+    code: str, severity: Severity, message: str, keys: Sequence[str], notes: Sequence[str] = (), *, lost: bool = False
 ) -> tuple[Problem, ...]:
-    """Return one problem that names each (key, note) of `found`, or none if there are none."""
-    if not found:
+    """Return one problem that names each key, with its note if there are any, or none if there are no keys."""
+    if not keys:
         return ()
-    groups = tuple((key,) for key, _ in found)
-    notes = tuple(note for _, note in found)
-    count = len(found) if lost else 0
+    groups = tuple((printable(key),) for key in keys)
+    notes = tuple(notes) or ("",) * len(keys)
+    count = len(keys) if lost else 0
     return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)

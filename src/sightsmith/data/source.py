@@ -330,13 +330,11 @@ def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
     pattern, which = part_pattern("group_by", group_by)
-    grouped, strays = [], []
+    grouped = []
     for sample in samples:
         match = pattern.search(sample.key)
-        group = match.group(which) if match else None
-        if group is None:
-            strays.append((sample.key, ""))
-        grouped.append(replace(sample, group=group))
+        grouped.append(replace(sample, group=match.group(which) if match else None))
+    strays = [sample.key for sample in grouped if sample.group is None]
     if len(strays) == len(grouped):
         raise DataError(
             f"group_by: the pattern {group_by!r} matches none of {many(len(grouped), 'picture')}; the first is "

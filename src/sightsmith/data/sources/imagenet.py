@@ -11,8 +11,6 @@ the sorted WordNet ids are the names. The table of labels is any of `LOC_val_sol
 `val_annotations.txt` in ROOT or val: the file's name, then its WordNet id.
 """
 
-import csv
-import io
 import os
 import re
 from collections import Counter
@@ -29,8 +27,7 @@ from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.source import Source, SourceOptions, build_source
 from sightsmith.data.sources.parts.download import cache_folder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
-from sightsmith.data.sources.parts.names import split_named
-from sightsmith.data.sources.parts.text_files import read_text
+from sightsmith.data.sources.parts.names import read_rows, read_text, split_named
 
 NAMES = ("imagenet",)
 
@@ -63,20 +60,26 @@ def open_source(location: str, options: SourceOptions) -> Source:
     root = Path(location)
     if location in NAMES and options.format is None:
         root = cache_folder("imagenet")
-        _require(root)
+        if not detect(root):
+            raise DataError(
+                "imagenet: cannot be downloaded without an account. Get ILSVRC2012 from https://image-net.org/download "
+                "or https://www.kaggle.com/c/imagenet-object-localization-challenge, unpack it so that "
+                f"{root}/train/n01440764/ exists (a link will do), and run again; or give the folder's path instead of "
+                "the name."
+            )
     base = _base(root)
     listing = list_pictures(str(base))
     found, problems = _find(base, root, listing)
     wnids, names = _classes(root, {wnid for wnid, _, _ in found})
     index_of = {wnid: index for index, wnid in enumerate(wnids)}
-    unnamed = [(printable(key), wnid) for wnid, key, _ in found if wnid not in index_of]
+    unnamed = {key: wnid for wnid, key, _ in found if wnid not in index_of}
     samples = [
         Sample(printable(key), os.path.join(base, key), index_of[wnid], None, split)  # noqa: PTH118 - memory
         for wnid, key, split in sorted(found, key=lambda entry: natural(entry[1]))
         if wnid in index_of
     ]
     message = f"{many(len(unnamed), 'picture has', 'pictures have')} a WordNet id that is not in the list of classes."
-    problems += problem_of_each("unknown-class", "error", message, unnamed, lost=True)
+    problems += problem_of_each("unknown-class", "error", message, [*unnamed], [*unnamed.values()], lost=True)
     return build_source(
         format="imagenet",
         location=location,
@@ -95,20 +98,10 @@ def _base(root: Path) -> Path:
     return root / _KAGGLE if (root / _KAGGLE).is_dir() else root
 
 
-def _require(root: Path) -> None:
-    if not root.is_dir() or not detect(root):
-        raise DataError(
-            "imagenet: cannot be downloaded without an account. Get ILSVRC2012 from https://image-net.org/download or "
-            "https://www.kaggle.com/c/imagenet-object-localization-challenge, unpack it so that "
-            f"{root}/train/n01440764/ exists (a link will do), and run again; or give the folder's path instead of the "
-            "name."
-        )
-
-
 def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Problem, ...]]:
     found: Found = []
-    strays: list[tuple[str, str]] = []
-    of_test: list[tuple[str, str]] = []
+    strays: list[str] = []
+    of_test: list[str] = []
     labels = _labels(base, root)
     for folder, files in listing.pictures.items():
         top, _, rest = folder.partition("/")
@@ -118,19 +111,15 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
             key = f"{folder}/{file}" if folder else file
             wnid = inner if _WNID.fullmatch(inner) else _wnid_of(file, split, labels)
             if wnid is None:
-                (of_test if split == "test" else strays).append((printable(key), ""))
+                (of_test if split == "test" else strays).append(key)
             else:
                 found.append((wnid, key, split))
-    return found, _unlabelled(strays, of_test)
-
-
-def _unlabelled(strays: list[tuple[str, str]], of_test: list[tuple[str, str]]) -> tuple[Problem, ...]:
-    """Report pictures without a label; for ILSVRC's test set this is expected."""
     no_label = f"{many(len(strays), 'picture has', 'pictures have')} no label"
     advice = f"Move them into folders named by WordNet id, or add a table of labels ({', '.join(_TABLES)})."
     no_test = f"{many(len(of_test), 'picture', 'pictures')} of test without a label, as in ILSVRC, left out"
-    return (
+    return found, (
         *problem_of_each("no-label", "error", f"{no_label}. {advice}", sorted(strays), lost=True),
+        # of ILSVRC's test set nobody has the labels
         *problem_of_each("no-label", "warning", f"{no_test}. {advice}", sorted(of_test), lost=True),
     )
 
@@ -185,23 +174,22 @@ def _lines(table: Path, pattern: re.Pattern[str], form: str) -> Iterator[tuple[i
 
 def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
     """Yield the number of the line, WordNet id and name of each row of `classes.csv`."""
-    rows = csv.reader(io.StringIO(read_text(table)), strict=True)
-    try:
-        header = next(rows, [])
-        if not {"wnid", "name"} <= set(header):
-            raise DataError(f"{table}: needs the columns index, wnid and name.")
-        for row in filter(any, rows):
-            where = f"{table}, line {rows.line_num}"
-            if any(row[len(header) :]):
-                raise DataError(
-                    f"{where}: {len(row)} cells, and the header has {len(header)}. Put a name with a comma in quotes."
-                )
-            named = dict(zip(header, row, strict=False))
-            if not (named.get("wnid") and named.get("name")):
-                raise DataError(f"{where}: its wnid or its name is empty. Fill it in or delete the line.")
-            yield rows.line_num, named["wnid"], named["name"]
-    except csv.Error as error:
-        raise DataError(f"{table}: not a whole table: {error}. Check its quotes.") from error
+    rows = read_rows(table)
+    _, header = next(rows, (1, []))
+    if not {"wnid", "name"} <= set(header):
+        raise DataError(f"{table}: needs the columns index, wnid and name.")
+    for number, row in rows:
+        if not any(row):
+            continue
+        where = f"{table}, line {number}"
+        if any(row[len(header) :]):
+            raise DataError(
+                f"{where}: {len(row)} cells, and the header has {len(header)}. Put a name with a comma in quotes."
+            )
+        named = dict(zip(header, row, strict=False))
+        if not (named.get("wnid") and named.get("name")):
+            raise DataError(f"{where}: its wnid or its name is empty. Fill it in or delete the line.")
+        yield number, named["wnid"], named["name"]
 
 
 def _by_key(table: Path, rows: Iterable[tuple[int, str, str]]) -> dict[str, str]:

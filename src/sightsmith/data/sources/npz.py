@@ -36,10 +36,13 @@ def open_source(location: str, options: SourceOptions) -> Source:
     if file is None:
         raise DataError(f"{location}: one .npz file in it is needed. Point at the file.")
     arrays = _read(file)
-    sets: list[tuple[Split | None, str]] = [*((split, f"{split}_") for split in SPLITS), (None, "")]
-    parts: dict[Split | None, Part] = {
-        split: _part(file, arrays, prefix) for split, prefix in sets if f"{prefix}images" in arrays
-    }
+    parts: dict[Split | None, Part] = {}
+    for split in (*SPLITS, None):
+        images, labels = (f"{split}_{name}" if split else name for name in ("images", "labels"))
+        if images in arrays and labels not in arrays:
+            raise DataError(f"{file}: has {images} but no {labels}; it has {', '.join(arrays)}.")
+        if images in arrays:
+            parts[split] = check_part(arrays[images], arrays[labels], f"{file} ({images})")
     if not parts:
         raise DataError(
             f"{file}: needs the arrays train_images and train_labels (val_…, test_…) or images and labels; "
@@ -63,7 +66,7 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except ValueError as error:
-        if "allow_pickle" in str(error) or "pickle" in str(error).lower():
+        if "pickle" in str(error).lower():
             raise DataError(
                 f"{file}: holds Python objects or is no .npz archive; only arrays of numbers and strings are read. "
                 "Save it again with np.savez and plain arrays."
@@ -100,12 +103,6 @@ def _check_size(name: str, array: IO[bytes], size: int) -> None:
             f"{name}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes {claimed:,} bytes, but it "
             f"has {held:,}. Download it again."
         )
-
-
-def _part(file: Path, arrays: dict[str, NDArray[np.generic]], prefix: str) -> Part:
-    if f"{prefix}labels" not in arrays:
-        raise DataError(f"{file}: has {prefix}images but no {prefix}labels; it has {', '.join(arrays)}.")
-    return check_part(arrays[f"{prefix}images"], arrays[f"{prefix}labels"], f"{file} ({prefix}images)")
 
 
 def _names(file: Path, classes: NDArray[np.generic]) -> list[str]:

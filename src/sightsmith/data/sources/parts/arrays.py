@@ -67,28 +67,20 @@ def array_samples(
 
     Raises DataError: a label has no name.
     """
-    values = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
-    if names is not None:
-        _check_labels(parts, len(names))
-        classes, index_of = tuple(names), {index: index for index in range(len(names))}
-    else:
-        classes = tuple(str(value) for value in values)
-        index_of = {int(value): index for index, value in enumerate(values)}
+    found = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
+    values = found if names is None else np.arange(len(names))
+    index_of = {value: index for index, value in enumerate(values.tolist())}
     samples = []
     for split, part in parts.items():
-        prefix = split or "all"
+        wrong = part.labels_N[~np.isin(part.labels_N, values)]
+        if wrong.size:
+            named = f"names for 0…{len(values) - 1}" if values.size else "no names"
+            raise DataError(
+                f"{part.name}: label {wrong[0]} has no name; there are {named}. Correct the labels or the list of "
+                "classes."
+            )
         samples += [
-            Sample(f"{prefix}/{place:05d}", picture, index_of[label], None, split)
+            Sample(f"{split or 'all'}/{place:05d}", picture, index_of[label], None, split)
             for place, (picture, label) in enumerate(zip(part.pictures, part.labels_N.tolist(), strict=True))
         ]
-    return classes, samples
-
-
-def _check_labels(parts: Mapping[Split | None, Part], count: int) -> None:
-    for part in parts.values():
-        if part.labels_N.size and not 0 <= part.labels_N.min() <= part.labels_N.max() < count:
-            wrong = part.labels_N[(part.labels_N < 0) | (part.labels_N >= count)][0]
-            named = f"names for 0…{count - 1}" if count else "no names"
-            raise DataError(
-                f"{part.name}: label {wrong} has no name; there are {named}. Correct the labels or the list of classes."
-            )
+    return tuple(map(str, values) if names is None else names), samples

@@ -11,7 +11,7 @@ import numpy as np
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Split
 from sightsmith.data.sources.parts.arrays import Part
-from sightsmith.data.sources.parts.text_files import read_names
+from sightsmith.data.sources.parts.names import read_names
 
 PIXELS = 3 * 32 * 32
 
@@ -26,7 +26,7 @@ def find_folder(path: Path) -> Path | None:
 
 def is_pickled(path: Path) -> bool:
     folders = (path, path / "cifar-10-batches-py", path / "cifar-100-python")
-    return any((folder / "batches.meta").is_file() or _pickled_100(folder) for folder in folders)
+    return any(_has(folder, "batches.meta") or _has(folder, "meta", "train", "test") for folder in folders)
 
 
 def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None]:
@@ -35,14 +35,13 @@ def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None
     Raises DataError: a file is cut short, or the list of names is not UTF-8.
     """
     fine = _is_100(folder)
-    files: dict[Split, list[Path]] = {"train": _batches(folder), "test": [folder / "test_batch.bin"]}
-    if fine:
-        files = {"train": [folder / "train.bin"], "test": [folder / "test.bin"]}
-    parts: dict[Split | None, Part] = {}
-    for split, paths in files.items():
-        present = [path for path in paths if path.exists()]
-        if present:
-            parts[split] = _read(present, label_bytes=2 if fine else 1)
+    files: dict[Split, list[Path]] = {
+        "train": [folder / "train.bin"] if fine else _batches(folder),
+        "test": [file for file in (folder / ("test.bin" if fine else "test_batch.bin"),) if file.exists()],
+    }
+    parts: dict[Split | None, Part] = {
+        split: _read(paths, label_bytes=2 if fine else 1) for split, paths in files.items() if paths
+    }
     return parts, read_names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
 
 
@@ -67,10 +66,8 @@ def _batches(folder: Path) -> list[Path]:
 
 
 def _is_100(folder: Path) -> bool:
-    return (folder / "train.bin").is_file() and (
-        (folder / "fine_label_names.txt").is_file() or (folder / "test.bin").is_file()
-    )
+    return _has(folder, "train.bin", "fine_label_names.txt") or _has(folder, "train.bin", "test.bin")
 
 
-def _pickled_100(folder: Path) -> bool:
-    return (folder / "meta").is_file() and (folder / "train").is_file() and (folder / "test").is_file()
+def _has(folder: Path, *names: str) -> bool:
+    return all((folder / name).is_file() for name in names)

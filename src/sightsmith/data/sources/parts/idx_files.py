@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import absurd_ratio
-from sightsmith.core.records import Split
+from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.sources.parts.arrays import Part, check_part
 from sightsmith.data.sources.parts.names import split_named
 
@@ -66,8 +66,8 @@ def _read_shape(path: Path, file: BufferedIOBase) -> tuple[int, ...]:
 
 
 def _read_at_most(file: BufferedIOBase, count: int) -> bytearray:
-    """Read in pieces: a single read would allocate the whole size that a header claims."""
     data = bytearray()
+    # In pieces: a single read would allocate the whole size that a header claims.
     while piece := file.read(min(_PIECE, count - len(data))):
         data += piece
     return data
@@ -90,9 +90,8 @@ def read_pair(images: Path) -> Part:
     """
     base = re.sub("images", "labels", re.sub("idx3", "idx1", images.name, flags=re.IGNORECASE), flags=re.IGNORECASE)
     bare = base.removesuffix(".gz")
-    labels = next(
-        (images.with_name(name) for name in (base, bare, f"{bare}.gz") if images.with_name(name).exists()), None
-    )
+    spelt = [images.with_name(name) for name in (base, bare, f"{bare}.gz")]
+    labels = next((path for path in spelt if path.exists()), None)
     if labels is None:
         raise DataError(f"{images}: its labels {base} are not beside it. Put them there.")
     return check_part(read_idx(images), read_idx(labels), f"{images} with {labels.name}")
@@ -107,5 +106,4 @@ def read_sets(images: dict[str, Path]) -> dict[Split | None, Part]:
         if split in parts:
             raise DataError(f"{path.parent}: has more than one set for {split or 'all'}; point at one images file.")
         parts[split] = read_pair(path)
-    order: tuple[Split | None, ...] = ("train", "val", "test", None)
-    return {split: parts[split] for split in order if split in parts}
+    return {split: parts[split] for split in (*SPLITS, None) if split in parts}
