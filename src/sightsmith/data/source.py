@@ -178,14 +178,26 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         _refuse_columns(options, named)
         if options.label_by is not None:
             raise SettingsError(f"label_by: {location} has labels of its own. Leave it out, or write './{location}'.")
-        source = named.open_source(str(location), options)
-        return replace(source, problems=(*source.problems, *_shadowed(str(location))))
+        source: Source = named.open_source(str(location), options)
+        if not Path(location).exists():
+            return source
+        message = (
+            f"{location!r} opened the data set of that name; for the folder or file beside it write './{location}'."
+        )
+        beside = Problem(code="name-and-path", severity="info", message=message)
+        return replace(source, problems=(*source.problems, beside))
     path = _require_path(location)
     asked = CATALOGUE.module(options.format) if options.format else None
     if asked is not None and _only_by_name(asked):
-        raise DataError(_no_paths(asked, path))
+        name, fitting = asked.NAMES[0], " or ".join(_fitting(path))
+        hint = (
+            f"The files there fit --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
+        )
+        raise DataError(
+            f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
+        )
     if options.label_by is None:
-        chosen = asked or _detect(path)
+        chosen = asked or CATALOGUE.module(_detect(path))
         _refuse_columns(options, chosen)
         return chosen.open_source(str(location), options)
     if not path.is_dir() or options.format not in (None, "folder"):
@@ -201,16 +213,19 @@ def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
     given = [name for name in ("target", "unit") if getattr(options, name) is not None]
     if given and not getattr(module, "HAS_COLUMNS", False):
         raise SettingsError(
-            f"{given[0]}: names columns or units of a table, and the format {_names_of([module])[0]!r} has none. Leave "
-            "it out, or write the truths into a CSV table."
+            f"{given[0]}: names columns or units of a table, and the format {module.__name__.rpartition('.')[2]!r} has "
+            "none. Leave it out, or write the truths into a CSV table."
         )
 
 
-def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
+def _opened_by_name(location: str | Path, options: SourceOptions = _DEFAULTS) -> ModuleType | None:
     """Return the format that opens a data set by its name alone; None if the location is a path."""
-    named = _by_name(location)
     asked = CATALOGUE.module(options.format) if options.format else None
-    return named if asked is None or (asked is named and _only_by_name(asked)) else None
+    if isinstance(location, Path) or location not in CATALOGUE:
+        return None
+    named = CATALOGUE.module(location)
+    known = location.replace("_", "-") in getattr(named, "NAMES", ())
+    return named if known and (asked is None or (asked is named and _only_by_name(asked))) else None
 
 
 def _require_path(location: str | Path) -> Path:
@@ -222,66 +237,38 @@ def _require_path(location: str | Path) -> Path:
     return path
 
 
-def _by_name(location: str | Path) -> ModuleType | None:
-    if isinstance(location, Path) or location not in CATALOGUE:
-        return None
-    module = CATALOGUE.module(location)
-    spelt = location.replace("_", "-")
-    return module if spelt in getattr(module, "NAMES", ()) else None
-
-
 def _only_by_name(module: ModuleType) -> bool:
     return not hasattr(module, "detect")
 
 
-def _no_paths(module: ModuleType, path: Path) -> str:
-    name = module.NAMES[0]
-    fitting = " or ".join(_names_of(_fitting(path)))
-    hint = f"The files there fit --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
-    return f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
-
-
-def _shadowed(name: str) -> tuple[Problem, ...]:
-    if not Path(name).exists():
-        return ()
-    message = f"{name!r} opened the data set of that name; for the folder or file beside it write './{name}'."
-    return (Problem(code="name-and-path", severity="info", message=message),)
-
-
 def _nothing_there(location: str | Path) -> str:
     message = f"{printable(str(location))}: no such file or folder"
-    if _by_name(location) is not None:
+    if _opened_by_name(location) is not None:
         return f"{message}. Leave --format out to open the data set of that name."
     if isinstance(location, str) and "/" not in location and "\\" not in location:
         return f"{message}, and no data set of that name. {did_you_mean(location, known_names())}"
     whole = Path(location)
-    parent = next(folder for folder in (*whole.parents, Path()) if folder.exists())
-    nearby = [entry.name for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
-    missing = whole.relative_to(parent).parts[0] if parent != Path() else whole.parts[0]
+    parent = next(folder for folder in whole.parents if folder.exists())
+    nearby = [printable(entry.name) for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
+    missing = printable(whole.relative_to(parent).parts[0])
     where = "the current folder" if parent == Path() else printable(str(parent))
-    hint = did_you_mean(printable(missing), map(printable, nearby))
-    return f"{message}: {where} has no {printable(missing)!r}. {hint}"
+    return f"{message}: {where} has no {missing!r}. {did_you_mean(missing, nearby)}"
 
 
-def _detect(path: Path) -> ModuleType:
-    chosen = _fitting(path)
-    if len(chosen) > 1:
-        names = _names_of(chosen)
-        raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format '{names[0]}'.")
-    if not chosen:
+def _detect(path: Path) -> str:
+    fitting = _fitting(path)
+    if len(fitting) > 1:
+        raise DataError(f"{path}: may be {' or '.join(fitting)}. Say which with --format '{fitting[0]}'.")
+    if not fitting:
         raise DataError(f"{printable(str(path))}: {_no_format(path)}")
-    return chosen[0]
+    return fitting[0]
 
 
-def _fitting(path: Path) -> list[ModuleType]:
+def _fitting(path: Path) -> list[str]:
     """Return the formats of a path; general ones only if no special one fits."""
-    modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
-    fitting = [module for module in modules if not _only_by_name(module) and module.detect(path)]
-    return [module for module in fitting if not getattr(module, "GENERAL", False)] or fitting
-
-
-def _names_of(modules: Iterable[ModuleType]) -> list[str]:
-    return [module.__name__.rpartition(".")[2] for module in modules]
+    modules = {name: CATALOGUE.module(name) for name in CATALOGUE.names()}
+    fitting = [name for name, module in modules.items() if not _only_by_name(module) and module.detect(path)]
+    return [name for name in fitting if not getattr(modules[name], "GENERAL", False)] or fitting
 
 
 def _no_format(path: Path) -> str:
@@ -301,7 +288,7 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
     one, several = nouns
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
-        if not name or not name.strip():
+        if not name.strip():
             raise DataError(f"{location}: {one} {index} has no name. Give it one in the list of {several}.")
         if seen.setdefault(name, index) != index:
             raise DataError(
