@@ -35,11 +35,11 @@ def read_class_names(file: Path) -> dict[int, str]:
     rows = [(place, line) for place, line in enumerate(lines, 1) if line.strip()]
     if len(rows) > 1 and _HEADER.fullmatch(rows[0][1]) and _NUMBERED.fullmatch(rows[1][1]):
         rows = rows[1:]
-    matches = [(place, _NUMBERED.fullmatch(line)) for place, line in rows]
     names: dict[int, str] = {}
-    for place, match in matches:
+    for place, line in rows:
+        match = _NUMBERED.fullmatch(line)
         if match is None:
-            return {number: line.strip() for number, line in enumerate(lines)}
+            return dict(enumerate(map(str.strip, lines)))
         number = int(match["number"])
         if number in names:
             raise DataError(f"{file}: names class {number} twice, the second time in line {place}. Delete one.")
@@ -66,20 +66,19 @@ def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -
 
     Raises DataError: a class is no number, or has no name in the list.
     """
-    if not are_numbers(numbers):
-        word = next(name for name in numbers if not _NUMBER.fullmatch(name))
+    words = [name for name in numbers if not _NUMBER.fullmatch(name)]
+    if words:
         raise DataError(
-            f"{where}: the class {word!r} is not a number; only numbered classes take a list. Leave --names out, or "
-            "rename the classes."
+            f"{where}: the class {words[0]!r} is not a number; only numbered classes take a list. Leave --names out, "
+            "or rename the classes."
         )
-    wanted = [int(name) for name in numbers]
-    nameless = [str(number) for number in wanted if number not in names]
+    nameless = [str(int(name)) for name in numbers if int(name) not in names]
     if nameless:
         raise DataError(
             f"{where}: has no name for class {first_few(nameless, _SHOWN)}; it names {min(names)}…{max(names)}. "
             "Add the missing names; if the first line is not that of class 0, write each line as NUMBER NAME."
         )
-    return tuple(names[number] for number in wanted)
+    return tuple(names[int(name)] for name in numbers)
 
 
 def are_numbers(names: Sequence[str]) -> bool:

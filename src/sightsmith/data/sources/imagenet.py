@@ -39,20 +39,19 @@ _NAME = re.compile(r"(?P<key>n\d{8})\s+(?P<value>\S.*)")
 _TABLES = ("LOC_val_solution.csv", "val_labels.csv", "val_labels.txt", "val_annotations.txt")
 _KAGGLE = "ILSVRC/Data/CLS-LOC"
 _LOOKED_AT = 200
+Found = list[tuple[str, str, Split | None]]  # (WordNet id, path below the base, split) of each picture
 
 
 def detect(path: Path) -> bool:
     """Tell whether a folder has train/WNID folders, or files called WNID_name.jpg."""
-    if not path.is_dir():
+    return _has_named(path, _FLAT) or _has_named(_base(path) / "train", _WNID)
+
+
+def _has_named(folder: Path, pattern: re.Pattern[str]) -> bool:
+    if not folder.is_dir():
         return False
-    train = _base(path) / "train"
-    with os.scandir(path) as entries:
-        if any(_FLAT.fullmatch(entry.name) for entry in islice(entries, _LOOKED_AT)):
-            return True
-    if not train.is_dir():
-        return False
-    with os.scandir(train) as entries:
-        return any(_WNID.fullmatch(entry.name) for entry in islice(entries, _LOOKED_AT))
+    with os.scandir(folder) as entries:
+        return any(pattern.fullmatch(entry.name) for entry in islice(entries, _LOOKED_AT))
 
 
 def open_source(location: str, options: SourceOptions) -> Source:
@@ -91,9 +90,6 @@ def open_source(location: str, options: SourceOptions) -> Source:
     )
 
 
-Found = list[tuple[str, str, Split | None]]  # (WordNet id, path below the base, split) of each picture
-
-
 def _base(root: Path) -> Path:
     return root / _KAGGLE if (root / _KAGGLE).is_dir() else root
 
@@ -101,7 +97,7 @@ def _base(root: Path) -> Path:
 def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Problem, ...]]:
     found: Found = []
     strays: list[str] = []
-    of_test: list[str] = []
+    of_test: list[str] = []  # of ILSVRC's test set nobody has the labels
     labels = _labels(base, root)
     for folder, files in listing.pictures.items():
         top, _, rest = folder.partition("/")
@@ -114,31 +110,27 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
                 (of_test if split == "test" else strays).append(key)
             else:
                 found.append((wnid, key, split))
-    no_label = f"{many(len(strays), 'picture has', 'pictures have')} no label"
     advice = f"Move them into folders named by WordNet id, or add a table of labels ({', '.join(_TABLES)})."
-    no_test = f"{many(len(of_test), 'picture', 'pictures')} of test without a label, as in ILSVRC, left out"
+    no_label = f"{many(len(strays), 'picture has', 'pictures have')} no label. {advice}"
+    no_test = f"{many(len(of_test), 'picture')} of test without a label, as in ILSVRC, left out. {advice}"
     return found, (
-        *problem_of_each("no-label", "error", f"{no_label}. {advice}", sorted(strays), lost=True),
-        # of ILSVRC's test set nobody has the labels
-        *problem_of_each("no-label", "warning", f"{no_test}. {advice}", sorted(of_test), lost=True),
+        *problem_of_each("no-label", "error", no_label, sorted(strays), lost=True),
+        *problem_of_each("no-label", "warning", no_test, sorted(of_test), lost=True),
     )
 
 
 def _wnid_of(file: str, split: Split | None, labels: dict[str, str]) -> str | None:
     flat = _FLAT.fullmatch(file)
-    if flat and split != "val":
-        return flat[1]
-    return labels.get(file.rpartition(".")[0])
+    return flat[1] if flat and split != "val" else labels.get(file.rpartition(".")[0])
 
 
 def _labels(base: Path, root: Path) -> dict[str, str]:
     """Return the WordNet id by name of the file without its extension, from the first table there is."""
-    for folder in (root, base, base / "val"):
-        for name in _TABLES:
-            if (folder / name).is_file():
-                lines = _lines(folder / name, _LABEL, "a file's name, then its WordNet id")
-                return _by_key(folder / name, ((number, Path(file).stem, wnid) for number, file, wnid in lines))
-    return {}
+    tables = [folder / name for folder in (root, base, base / "val") for name in _TABLES if (folder / name).is_file()]
+    if not tables:
+        return {}
+    lines = _lines(tables[0], _LABEL, "a file's name, then its WordNet id")
+    return _by_key(tables[0], ((number, Path(file).stem, wnid) for number, file, wnid in lines))
 
 
 def _classes(root: Path, present: set[str]) -> tuple[list[str], list[str]]:
@@ -154,13 +146,13 @@ def _listed(root: Path, present: set[str]) -> dict[str, str]:
     """Return the names by WordNet id, in the order of the classes, from the first list there is."""
     if (root / "classes.csv").is_file():
         return _by_key(root / "classes.csv", _rows(root / "classes.csv"))
-    for name in ("LOC_synset_mapping.txt", "words.txt"):
-        if (root / name).is_file():
-            names = _by_key(root / name, _lines(root / name, _NAME, "a WordNet id, then its name"))
-            if name == "words.txt":  # all of WordNet, so it gives names but not the list of classes
-                names = {wnid: names.get(wnid, wnid) for wnid in sorted(present)}
-            return names
-    return {}
+    tables = [root / name for name in ("LOC_synset_mapping.txt", "words.txt") if (root / name).is_file()]
+    if not tables:
+        return {}
+    names = _by_key(tables[0], _lines(tables[0], _NAME, "a WordNet id, then its name"))
+    if tables[0].name != "words.txt":
+        return names
+    return {wnid: names.get(wnid, wnid) for wnid in sorted(present)}  # words.txt has all of WordNet, not the classes
 
 
 def _lines(table: Path, pattern: re.Pattern[str], form: str) -> Iterator[tuple[int, str, str]]:
