@@ -35,15 +35,15 @@ class Problem:
     def keys(self) -> tuple[str, ...]:
         return tuple(key for group in self.groups for key in group)
 
-    def to_text(self, listed: int = _LISTED) -> str:
+    def to_text(self) -> str:
         """Return the message and the first few groups, a line each."""
         lines = [f"{self.severity}: {self.message} [{self.code}]"]
         notes = self.notes or ("",) * len(self.groups)
-        for group, note in list(zip(self.groups, notes, strict=True))[:listed]:
+        for group, note in list(zip(self.groups, notes, strict=True))[:_LISTED]:
             shown = " = ".join(group[:3]) + (f" = … ({len(group)} in all)" if len(group) > 3 else "")
             lines.append(f"    {shown}{': ' if note else ''}{note}")
-        if len(self.groups) > listed:
-            lines.append(f"    and {len(self.groups) - listed:,} more")
+        if len(self.groups) > _LISTED:
+            lines.append(f"    and {len(self.groups) - _LISTED:,} more")
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ One on-disk format is one file of `data/sources/`; this selects it by name, by `
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,8 +124,8 @@ def build_source(
     """Make a source from the samples of a format: groups by pattern, keys made unique, none empty.
 
     Raises:
-        DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none,
-            or the list of `names` does not name every class.
+        DataError: there is no sample, a class has no name of its own, the pattern of `group_by` fits no sample, or the
+            list of `names` does not name every class.
         SettingsError: `group_by` is not a regular expression with one group.
     """
     if not samples:
@@ -316,11 +316,8 @@ def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
-    pattern, which = part_pattern("group_by", group_by)
-    grouped = []
-    for sample in samples:
-        match = pattern.search(sample.key)
-        grouped.append(replace(sample, group=match.group(which) if match else None))
+    group_of = part_finder("group_by", group_by)
+    grouped = [replace(sample, group=group_of(sample.key)) for sample in samples]
     strays = [sample.key for sample in grouped if sample.group is None]
     if len(strays) == len(grouped):
         raise DataError(
@@ -335,11 +332,10 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
     return grouped, problem_of_each("no-group", "warning", message, strays)
 
 
-def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
-    """Read a pattern that takes a part out of a path: `group_by` or `label_by`.
+def part_finder(setting: str, text: str) -> Callable[[str], str | None]:
+    """Return the function that takes a part out of a path by the pattern of `group_by` or `label_by`.
 
-    Returns:
-        The pattern, and which of its groups is the part: the one called "group" ("label"), or its only one.
+    The part is the pattern's group called "group" ("label"), or its only group; None if the pattern does not fit.
 
     Raises SettingsError: it is no regular expression, or none of its groups is the part.
     """
@@ -348,11 +344,15 @@ def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
         pattern = re.compile(text)
     except re.error as error:
         raise SettingsError(f"{setting}: {text!r} is not a regular expression: {error}") from None
-    if part in pattern.groupindex:
-        return pattern, part
-    if pattern.groups != 1:
+    if part not in pattern.groupindex and pattern.groups != 1:
         raise SettingsError(
             f"{setting}: a pattern needs one part in (…), which names the {part}; {text!r} has {pattern.groups}. "
             f"{_EXAMPLES[setting]}"
         )
-    return pattern, 1
+    which = pattern.groupindex.get(part, 1)
+
+    def find(path: str) -> str | None:
+        match = pattern.search(path)
+        return match.group(which) if match else None
+
+    return find

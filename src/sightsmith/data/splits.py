@@ -2,7 +2,7 @@
 
 The place of a sample depends on the seed, its key, its class and its group, never on the order of the samples.
 
-Shapes: C classes, S splits.
+Shapes: N samples.
 """
 
 import hashlib

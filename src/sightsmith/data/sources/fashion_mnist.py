@@ -6,7 +6,7 @@ from sightsmith.data.sources.parts.download import open_mnist
 
 NAMES = ("fashion-mnist",)
 _ADDRESS = "https://github.com/zalandoresearch/fashion-mnist"
-_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 open_source = partial(
     open_mnist, "fashion-mnist", dataset="FashionMNIST", classes=_CLASSES, licence="MIT", address=_ADDRESS
 )

@@ -17,7 +17,7 @@ from sightsmith.core.images import printable
 from sightsmith.core.names import natural
 from sightsmith.core.records import Sample, Split
 from sightsmith.data.problem import Problem, problem_of_each
-from sightsmith.data.source import Source, SourceOptions, build_source, part_pattern
+from sightsmith.data.source import Source, SourceOptions, build_source, part_finder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
@@ -68,7 +68,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
 
 def _by_path(listing: Listing, label_by: str) -> tuple[list[Labelled], tuple[Problem, ...]]:
     """Take each picture's label from its path, and its split from the top folder if all are splits."""
-    pattern, which = part_pattern("label_by", label_by)
+    label_of = part_finder("label_by", label_by)
     with_splits = all(split_named(folder.partition("/")[0]) for folder in listing.pictures)
     labelled: list[Labelled] = []
     strays: list[str] = []
@@ -76,9 +76,8 @@ def _by_path(listing: Listing, label_by: str) -> tuple[list[Labelled], tuple[Pro
         split = split_named(folder.partition("/")[0]) if with_splits else None
         for file in sorted(listing.pictures[folder], key=natural):
             key = f"{folder}/{file}" if folder else file
-            match = pattern.search(printable(key))
-            if match and match.group(which):
-                labelled.append((key, match.group(which), split))
+            if label := label_of(printable(key)):
+                labelled.append((key, label, split))
             else:
                 strays.append(key)
     message = (

@@ -24,11 +24,7 @@ class Part:
 
 
 def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name: str) -> Part:
-    """Check the shapes and types of two arrays that belong together.
-
-    Args:
-        labels: one label a picture, (N,) or (N, 1).
-        name: their name in messages.
+    """Check the shapes and types of pictures and their labels, (N,) or (N, 1).
 
     Raises DataError: a wrong shape or type, or the counts differ.
     """
@@ -50,8 +46,7 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
         raise DataError(f"{name}: labels must be integers, got {labels.dtype}. Number the classes from 0.")
     if len(pictures) != len(labels):
         raise DataError(
-            f"{name}: {many(len(pictures), 'picture')} but {many(len(labels), 'label')}. The files do not belong "
-            "together."
+            f"{name}: {many(len(pictures), 'picture')} but {many(len(labels), 'label')}. The files do not belong together."
         )
     return Part(pictures, labels.astype(np.int64), name)
 

@@ -14,12 +14,13 @@ from sightsmith.data.sources.parts.arrays import Part
 from sightsmith.data.sources.parts.names import read_names
 
 PIXELS = 3 * 32 * 32
+_BATCHES = "data_batch_*.bin"
 
 
 def find_folder(path: Path) -> Path | None:
     """Return the folder that holds the files: the path itself or the folder of the archive inside it."""
     for folder in (path, path / "cifar-10-batches-bin", path / "cifar-100-binary"):
-        if folder.is_dir() and (_batches(folder) or _is_100(folder)):
+        if any(folder.glob(_BATCHES)) or _is_100(folder):
             return folder
     return None
 
@@ -35,13 +36,11 @@ def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None
     Raises DataError: a file is cut short, or the list of names is not UTF-8.
     """
     fine = _is_100(folder)
-    files: dict[Split, list[Path]] = {
-        "train": [folder / "train.bin"] if fine else _batches(folder),
-        "test": [file for file in (folder / ("test.bin" if fine else "test_batch.bin"),) if file.exists()],
-    }
-    parts: dict[Split | None, Part] = {
-        split: _read(paths, label_bytes=2 if fine else 1) for split, paths in files.items() if paths
-    }
+    patterns: dict[Split, str] = {"train": _BATCHES, "test": "test_batch.bin"}
+    if fine:
+        patterns = {"train": "train.bin", "test": "test.bin"}
+    files = {split: sorted(folder.glob(pattern)) for split, pattern in patterns.items()}
+    parts: dict[Split | None, Part] = {split: _read(paths, 2 if fine else 1) for split, paths in files.items() if paths}
     return parts, read_names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
 
 
@@ -59,10 +58,6 @@ def _read(files: list[Path], label_bytes: int) -> Part:
     planes_NCHW = records[:, label_bytes:].reshape(-1, 3, 32, 32)
     pictures_NHWC = np.ascontiguousarray(planes_NCHW.transpose(0, 2, 3, 1))
     return Part(pictures_NHWC, records[:, label_bytes - 1].astype(np.int64), str(files[0]))
-
-
-def _batches(folder: Path) -> list[Path]:
-    return sorted(folder.glob("data_batch_*.bin"))
 
 
 def _is_100(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from sightsmith.core.errors import DataError
@@ -17,14 +17,7 @@ _MNIST_FILES = (
 
 
 def open_mnist(
-    name: str,
-    _location: str,
-    options: SourceOptions,
-    *,
-    dataset: str,
-    classes: Sequence[str],
-    licence: str,
-    address: str,
+    name: str, _location: str, options: SourceOptions, *, dataset: str, classes: list[str], licence: str, address: str
 ) -> Source:
     """Open a data set that comes as MNIST's four files.
 
@@ -53,7 +46,7 @@ def open_mnist(
 
 def _mnist_images(base: Path) -> dict[str, Path]:
     for folder in (base, *sorted(base.glob("*/raw"))):  # torchvision puts them into NAME/raw
-        found = find_idx(folder) if folder.is_dir() else {}
+        found = find_idx(folder)
         if found.keys() >= {"train", "t10k"}:
             return found
     return {}
@@ -73,10 +66,8 @@ def open_cifar(name: str, _location: str, options: SourceOptions, *, url: str, m
 
 def cache_folder(name: str) -> Path:
     """Return the folder of a known data set: `$SIGHTSMITH_CACHE/data/NAME`, by default below `~/.cache/sightsmith`."""
-    own = os.environ.get("SIGHTSMITH_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME")
-    base = Path(own) if own else (Path(shared) if shared else Path.home() / ".cache") / "sightsmith"
-    return base / "data" / name
+    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SIGHTSMITH_CACHE") or Path(shared, "sightsmith"), "data", name)
 
 
 def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path:

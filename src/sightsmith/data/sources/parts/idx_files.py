@@ -20,7 +20,7 @@ from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.sources.parts.arrays import Part, check_part
 from sightsmith.data.sources.parts.names import split_named
 
-IMAGES = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$", re.IGNORECASE)
+_IMAGES = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$", re.IGNORECASE)
 """Name of a file of pictures; that of its labels has `labels` and `idx1` instead."""
 
 _UINT8 = 8
@@ -73,13 +73,13 @@ def _read_at_most(file: BufferedIOBase, count: int) -> bytearray:
     return data
 
 
-def find_idx(folder: Path) -> dict[str, Path]:
-    """Return the files of pictures in a folder by the name of their set ("train", "t10k"), plain before gzipped."""
+def find_idx(path: Path) -> dict[str, Path]:
+    """Return the files of pictures in a folder, or the file itself, by the name of their set ("train", "t10k")."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # the plain name sorts before the same with .gz
-        match = IMAGES.match(path.name)
-        if match and path.is_file():
-            found.setdefault(match["set"], path)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:  # the plain name sorts before the same with .gz
+        match = _IMAGES.match(file.name)
+        if match and file.is_file():
+            found.setdefault(match["set"], file)
     return found
 
 
