@@ -171,12 +171,9 @@ def _scan_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixel
 def _grey(stack: NDArray[np.generic]) -> NDArray[np.floating]:
     """Return (B, H, W) in 0…255, transparency laid over white."""
     levels = (stack.astype(np.uint16) >> 8 if stack.dtype == np.uint16 else stack).astype(np.float32)
-    if levels.ndim == 3:
-        return levels
-    if levels.shape[3] == 1:
-        return levels[..., 0]
+    channels = levels.shape[3] if levels.ndim == 4 else 1
+    if channels == 1:
+        return levels.reshape(levels.shape[:3])
     luma = levels[..., :3] @ _GREY
-    if levels.shape[3] == 3:
-        return luma
-    alpha = levels[..., 3] / np.float32(255)
+    alpha = levels[..., 3] / np.float32(255) if channels == 4 else np.float32(1)
     return luma * alpha + 255 * (1 - alpha)

@@ -4,6 +4,7 @@ One on-disk format is one file of `data/sources/`; this selects it by name, by `
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -189,10 +190,8 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
     path = _require_path(location)
     asked = CATALOGUE.module(options.format) if options.format else None
     if asked is not None and _only_by_name(asked):
-        name, fitting = asked.NAMES[0], " or ".join(_fitting(path))
-        hint = (
-            f"The files there fit --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
-        )
+        name, fits = asked.NAMES[0], " or ".join(_fitting(path))
+        hint = f"The files there fit --format {fits}." if fits else f"And no other format fits: {_no_format(path)}"
         raise DataError(
             f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
         )
@@ -299,20 +298,20 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
 
 def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Make repeated keys unique with `#2`, `#3` …: a table may list one file twice."""
-    if len({sample.key for sample in samples}) == len(samples):
-        return samples
-    seen: dict[str, int] = {}
     taken = {sample.key for sample in samples}
-    told_apart = []
+    if len(taken) == len(samples):
+        return samples
+    seen: Counter[str] = Counter()
+    unique = []
     for sample in samples:
-        seen[sample.key] = count = seen.get(sample.key, 0) + 1
-        key = sample.key
+        seen[sample.key] += 1
+        key, count = sample.key, seen[sample.key]
         while count > 1 and key in taken:
             key = f"{sample.key}#{count}"
             count += 1
         taken.add(key)
-        told_apart.append(sample if key == sample.key else replace(sample, key=key))
-    return told_apart
+        unique.append(replace(sample, key=key))
+    return unique
 
 
 def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
@@ -344,12 +343,12 @@ def part_finder(setting: str, text: str) -> Callable[[str], str | None]:
         pattern = re.compile(text)
     except re.error as error:
         raise SettingsError(f"{setting}: {text!r} is not a regular expression: {error}") from None
+    which = pattern.groupindex.get(part, 1)
     if part not in pattern.groupindex and pattern.groups != 1:
         raise SettingsError(
             f"{setting}: a pattern needs one part in (…), which names the {part}; {text!r} has {pattern.groups}. "
             f"{_EXAMPLES[setting]}"
         )
-    which = pattern.groupindex.get(part, 1)
 
     def find(path: str) -> str | None:
         match = pattern.search(path)

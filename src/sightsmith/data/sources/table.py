@@ -133,21 +133,16 @@ def _target(path: Path, header: Sequence[str], asked: str | None) -> tuple[str, 
 def _reader(
     path: Path, header: Sequence[str], free: Sequence[str], rows: Sequence[Row], target: tuple[str, ...] | None
 ) -> tuple[str, ModuleType]:
-    """Return the kind of answer that reads these columns, and its `columns.py`.
-
-    Raises DataError: none does.
-    """
+    """Return the kind of answer that reads these columns, and its `columns.py`. Raises DataError: none does."""
     often = [name for name in free if name.lower() in _OFTEN_LABEL or nearest("label", [name], 1)]
     readers = {kind: part for kind in KINDS.names() if (part := optional_part(kind, "columns"))}
     for seen in ((), rows) if not often else ((),):  # by the header alone first, then by the cells
         for kind, reader in readers.items():
             if reader.claims(free, seen, target):
                 return kind, reader
-    hint = (
-        f"Rename {often[0]!r} to 'label'."
-        if often
-        else "Add it: label is one of path,label,split,group. Or name the column of a number with --target."
-    )
+    hint = "Add it: label is one of path,label,split,group. Or name the column of a number with --target."
+    if often:
+        hint = f"Rename {often[0]!r} to 'label'."
     raise DataError(f"{path}: no column 'label'; it has {', '.join(header) or 'none'}. {hint}")
 
 
@@ -190,16 +185,16 @@ def _ungrouped(source: Source, column: str, *, asked: bool) -> tuple[Problem, ..
     """Name the samples without a value in the column of groups; all may be without one unless it was asked for."""
     found = [sample.key for sample in source.samples if sample.group is None]
     count, total = len(found), len(source.samples)
-    if count == total and asked:
+    if count < total:
+        of_all = f"of {total:,} pictures"
+        message = (
+            f"{many(count, f'{of_all} has', f'{of_all} have')} nothing in the column {column!r}; each counts as a "
+            "group of its own. Fill it in for samples that belong together."
+        )
+        return problem_of_each("no-group", "warning", message, found)
+    if asked:
         raise DataError(
             f"{source.location}: group_by: the column {column!r} is empty in all {total:,} rows that can be used. Fill "
             "it in, or group by another column."
         )
-    if count == total:
-        return ()
-    of_all = f"of {total:,} pictures"
-    message = (
-        f"{many(count, f'{of_all} has', f'{of_all} have')} nothing in the column {column!r}; each counts as a group of "
-        "its own. Fill it in for samples that belong together."
-    )
-    return problem_of_each("no-group", "warning", message, found)
+    return ()

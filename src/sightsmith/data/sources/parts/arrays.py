@@ -45,9 +45,8 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
     if labels.dtype.kind not in "iu":
         raise DataError(f"{name}: labels must be integers, got {labels.dtype}. Number the classes from 0.")
     if len(pictures) != len(labels):
-        raise DataError(
-            f"{name}: {many(len(pictures), 'picture')} but {many(len(labels), 'label')}. The files do not belong together."
-        )
+        counts = f"{many(len(pictures), 'picture')} but {many(len(labels), 'label')}"
+        raise DataError(f"{name}: {counts}. The files do not belong together.")
     return Part(pictures, labels.astype(np.int64), name)
 
 
@@ -69,10 +68,9 @@ def array_samples(
     for split, part in parts.items():
         wrong = part.labels_N[~np.isin(part.labels_N, values)]
         if wrong.size:
-            named = f"names for 0…{len(values) - 1}" if values.size else "no names"
+            there = f"there are names for 0…{len(values) - 1}" if values.size else "there are no names"
             raise DataError(
-                f"{part.name}: label {wrong[0]} has no name; there are {named}. Correct the labels or the list of "
-                "classes."
+                f"{part.name}: label {wrong[0]} has no name; {there}. Correct the labels or the list of classes."
             )
         samples += [
             Sample(f"{split or 'all'}/{place:05d}", picture, index_of[label], None, split)
