@@ -57,14 +57,9 @@ def _name_in(match: re.Match[str], where: str) -> str:
 
 
 def name_classes(numbers: Sequence[str], names: Mapping[int, str], where: str) -> tuple[str, ...]:
-    """Return the names of classes that are called by numbers.
+    """Return the names of classes that are called by numbers in the data, such as "3" or "00003".
 
-    Args:
-        numbers: their names in the data, such as "3" or "00003".
-        names: the names by number; those of other classes are left out.
-        where: what to call the list in messages.
-
-    Raises DataError: a class is no number, or has no name in the list.
+    Raises DataError, which calls the list `where`: a class is no number, or has no name in the list.
     """
     words = [name for name in numbers if not _NUMBER.fullmatch(name)]
     if words:

@@ -44,8 +44,7 @@ class Scan:
     frames: NDArray[np.int32]  # pictures or pages in the file, of which the first is used
     mode_names: list[str] = field(default_factory=list)  # modes as stored (RGB, L, RGBA, P, CMYK, I;16 …)
     format_names: list[str] = field(default_factory=list)  # of the files, such as PNG; empty for arrays
-    # (code, reason) of each picture that cannot be used, by position
-    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    failures: dict[int, tuple[str, str]] = field(default_factory=dict)  # (code, reason) of unusable ones, by position
 
     @property
     def decoded(self) -> NDArray[np.int64]:
@@ -66,11 +65,7 @@ def _position(names: list[str], name: str) -> int:
 
 
 def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Scan:
-    """Look at every picture once.
-
-    Args:
-        max_pixels: bound on width × height.
-    """
+    """Look at every picture once; `max_pixels` bounds width × height."""
     count = len(samples)
     scan = Scan(
         widths=np.zeros(count, dtype=np.int32),

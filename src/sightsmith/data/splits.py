@@ -161,8 +161,7 @@ def k_folds(
 def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.uint8] | None = None) -> str:
     """Return the SHA-256 of the kept samples' keys, contents and labels, in any order of the samples.
 
-    Args:
-        hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed if not given.
+    The content hashes of all samples, (N, 32), are computed unless `GateReport.hashes` are given.
     """
     lines = []
     for place in kept.tolist():
@@ -225,12 +224,9 @@ def _by_key(source: Source, units: Sequence[_Unit], splits: Sequence[Split]) -> 
 
 
 def _deal(units: Sequence[_Unit], shares: Sequence[float], *, first_has_all: bool) -> list[int]:
-    """Return the bin of each unit so that each class is spread by the shares.
+    """Return the bin of each unit, in the order of the draw, so that each class is spread by the shares of the bins.
 
-    Args:
-        units: in the order of the draw.
-        shares: of each bin; they add up to 1.
-        first_has_all: each class must be in bin 0.
+    The shares add up to 1. With `first_has_all` each class is in bin 0.
     """
     have: _Counts = defaultdict(lambda: np.zeros(len(shares)))
     want = _wanted(units, shares)

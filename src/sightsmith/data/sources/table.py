@@ -29,7 +29,6 @@ _SUFFIXES = {".csv", ".tsv"}
 _OFTEN_PATH = ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name")
 _OFTEN_LABEL = ("class", "class_name", "category", "target", "diagnosis", "species")
 
-
 _LEFT_OUT = {
     "no-path": "no path. Fill it in or delete the rows.",
     "missing-file": "a file that is not there. Paths are relative to the table; correct them or delete the rows.",

@@ -83,11 +83,7 @@ def find_idx(path: Path) -> dict[str, Path]:
     return found
 
 
-def read_pair(images: Path) -> Part:
-    """Read a file of pictures and the file of labels beside it.
-
-    Raises DataError: there are no labels, or either file is wrong, or the counts differ.
-    """
+def _read_pair(images: Path) -> Part:
     base = re.sub("images", "labels", re.sub("idx3", "idx1", images.name, flags=re.IGNORECASE), flags=re.IGNORECASE)
     bare = base.removesuffix(".gz")
     spelt = [images.with_name(name) for name in (base, bare, f"{bare}.gz")]
@@ -98,12 +94,14 @@ def read_pair(images: Path) -> Part:
 
 
 def read_sets(images: dict[str, Path]) -> dict[Split | None, Part]:
-    """Read several sets by split. Raises DataError: two sets claim one split, or a file is wrong."""
+    """Read several sets by split, each a file of pictures and the file of labels beside it.
+
+    Raises DataError: two sets claim one split, there are no labels, a file is wrong, or the counts differ.
+    """
     parts: dict[Split | None, Part] = {}
     for name, path in images.items():
-        last = re.split(r"[-_.]", name)[-1]
-        split = split_named(last) if len(images) > 1 or split_named(last) else None
+        split = split_named(re.split(r"[-_.]", name)[-1])
         if split in parts:
             raise DataError(f"{path.parent}: has more than one set for {split or 'all'}; point at one images file.")
-        parts[split] = read_pair(path)
+        parts[split] = _read_pair(path)
     return {split: parts[split] for split in (*SPLITS, None) if split in parts}

@@ -29,8 +29,7 @@ _SUFFIXES = 6  # Kinds of files that a message counts apart
 class Listing:
     """The files below a folder; every path is relative to it, with `/`, as the system gives it."""
 
-    # names of the picture files of each folder that has any
-    pictures: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[str, list[str]] = field(default_factory=dict)  # names of the files, of each folder that has any
     leaves: list[str] = field(default_factory=list)  # folders without folders in them
     others: list[str] = field(default_factory=list)  # files that are not pictures
     unsupported: list[str] = field(default_factory=list)  # pictures in formats that are not decoded here
