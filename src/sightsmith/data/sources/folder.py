@@ -102,7 +102,7 @@ def _by_folder(location: str, listing: Listing, *, asked: bool) -> tuple[list[La
         split, name = (split_named(top), inner) if with_splits else (None, folder)
         keys = [f"{folder}/{file}" for file in sorted(listing.pictures.get(folder, ()), key=natural)]
         if with_splits and split is None:
-            strays += keys
+            strays += map(printable, keys)
         elif name:  # a split without a folder in it has no class
             names.add(name)
             labelled += [(key, name, split) for key in keys]

@@ -107,7 +107,7 @@ def _find(base: Path, root: Path, listing: Listing) -> tuple[Found, tuple[Proble
             key = f"{folder}/{file}" if folder else file
             wnid = inner if _WNID.fullmatch(inner) else _wnid_of(file, split, labels)
             if wnid is None:
-                (of_test if split == "test" else strays).append(key)
+                (of_test if split == "test" else strays).append(printable(key))
             else:
                 found.append((wnid, key, split))
     advice = f"Move them into folders named by WordNet id, or add a table of labels ({', '.join(_TABLES)})."
