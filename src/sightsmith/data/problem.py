@@ -13,23 +13,14 @@ _LISTED = 5  # Pictures named in a problem's text; its JSON names all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something wrong, or worth knowing, about the data.
+    """Something wrong, or worth knowing, about the data."""
 
-    Attributes:
-        code: short name of the rule, such as "unreadable"; the same in every version.
-        severity: error: the data is wrong; warning: it may be; info: worth knowing.
-        message: the subject, the rule, the value and the remedy.
-        groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
-        notes: a remark on each group, or empty.
-        lost: how many pictures never became samples because of this (a file or row that is left out).
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    groups: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
-    lost: int = 0
+    code: str  # short name of the rule, such as "unreadable"; the same in every version
+    severity: Severity  # error: the data is wrong; warning: it may be; info: worth knowing
+    message: str  # the subject, the rule, the value and the remedy
+    groups: tuple[tuple[str, ...], ...] = ()  # keys of the samples concerned; copies of one picture are in one group
+    notes: tuple[str, ...] = ()  # a remark on each group, or empty
+    lost: int = 0  # how many pictures never became samples because of this (a file or row that is left out)
 
     @property
     def keys(self) -> tuple[str, ...]:

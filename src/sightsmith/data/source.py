@@ -21,10 +21,10 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
-from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.duplicates import content_hash
 from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.settings import SourceOptions as SourceOptions
+from sightsmith.data.sources.parts.names import name_classes, read_class_names
 from sightsmith.kinds import FIRST, KINDS
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
@@ -39,31 +39,18 @@ _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An index of samples.
+    """An index of samples."""
 
-    Attributes:
-        format: name of the file in `data/sources/` that made it.
-        location: the path or name it was opened by.
-        kind: kind of answer that its samples have truths of.
-        names: of the classes or tags; the index of a sample's label is a position in it.
-        samples: the index, in the order of the source.
-        problems: found while listing.
-        licence: licence of the data, if known.
-        details: facts about the truths that their kind keeps, such as the unit of a number.
-        given_names: the list of names for classes that the data numbers; empty if the data has names.
-        hashes: content hashes by key, as far as they are known.
-    """
-
-    format: str
-    location: str
-    kind: str = FIRST
-    names: tuple[str, ...]
-    samples: Sequence[Sample]
-    problems: tuple[Problem, ...] = ()
-    licence: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    given_names: Mapping[int, str] = field(default_factory=dict)
-    hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    format: str  # name of the file in `data/sources/` that made it
+    location: str  # the path or name it was opened by
+    kind: str = FIRST  # kind of answer that its samples have truths of
+    names: tuple[str, ...]  # of the classes or tags; the index of a sample's label is a position in it
+    samples: Sequence[Sample]  # the index, in the order of the source
+    problems: tuple[Problem, ...] = ()  # found while listing
+    licence: str | None = None  # of the data, if known
+    details: Mapping[str, Any] = field(default_factory=dict)  # facts that the kind keeps, such as the unit of a number
+    given_names: Mapping[int, str] = field(default_factory=dict)  # the list for classes that the data numbers, if any
+    hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)  # of contents, by key, if known
 
     def __repr__(self) -> str:
         return f"<Source {self.location} ({self.format}): {many(len(self.samples), 'sample')} of {self.kind}>"

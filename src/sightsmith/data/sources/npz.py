@@ -7,7 +7,6 @@ Arrays of Python objects are never read, since they are pickles.
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,19 +89,15 @@ def _check_sizes(file: Path) -> None:
             raise DataError(f"{file}: {odd}. If you trust it, save it again with np.savez.")
         for member in members:
             with archive.open(member) as array:
-                _check_size(f"{file}, {member.filename}", array, member.file_size)
-
-
-def _check_size(name: str, array: IO[bytes], size: int) -> None:
-    version = np.lib.format.read_magic(array)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(array)
-    claimed, held = math.prod(shape) * max(1, dtype.itemsize), size - array.tell()
-    if claimed != held and not dtype.hasobject:
-        raise DataError(
-            f"{name}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes {claimed:,} bytes, but it "
-            f"has {held:,}. Download it again."
-        )
+                first = np.lib.format.read_magic(array) == (1, 0)
+                read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read_header(array)
+                claimed, held = math.prod(shape) * max(1, dtype.itemsize), member.file_size - array.tell()
+            if claimed != held and not dtype.hasobject:
+                raise DataError(
+                    f"{file}, {member.filename}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes "
+                    f"{claimed:,} bytes, but it has {held:,}. Download it again."
+                )
 
 
 def _names(file: Path, classes: NDArray[np.generic]) -> list[str]:

@@ -63,10 +63,8 @@ def list_pictures(root: str) -> Listing:
     def relative(path: str) -> str:
         return path[len(root) :].lstrip("/")
 
-    def refused(error: OSError) -> None:
-        listing.closed.append(relative(error.filename))
-
-    for path, folders, files in os.walk(root, followlinks=True, onerror=refused):
+    walk = os.walk(root, followlinks=True, onerror=lambda error: listing.closed.append(relative(error.filename)))
+    for path, folders, files in walk:
         folder = relative(path)
         prefix = f"{folder}/" if folder else ""
         status = os.stat(path)  # noqa: PTH116 - names that are not UTF-8, and speed
