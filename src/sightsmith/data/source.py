@@ -66,8 +66,7 @@ class Source:
 
     def strata(self) -> NDArray[np.int64]:
         """Return (N,) the number of each sample's stratum (of labels the class), -1 if its truth is unknown."""
-        strata_N: NDArray[np.int64] = KINDS.module(self.kind).strata([sample.target for sample in self.samples])
-        return strata_N
+        return KINDS.module(self.kind).strata([sample.target for sample in self.samples])
 
     def truth_text(self, sample: Sample) -> str:
         """Return the truth of a sample in words, empty if it is unknown."""
@@ -176,7 +175,7 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         return replace(source, problems=(*source.problems, beside))
     path = _require_path(location)
     asked = CATALOGUE.module(options.format) if options.format else None
-    if asked is not None and _only_by_name(asked):
+    if asked is not None and not hasattr(asked, "detect"):  # it opens by its name alone
         name, fits = asked.NAMES[0], " or ".join(_fitting(path))
         hint = f"The files there fit --format {fits}." if fits else f"And no other format fits: {_no_format(path)}"
         raise DataError(
@@ -211,7 +210,7 @@ def _opened_by_name(location: str | Path, options: SourceOptions = _DEFAULTS) ->
         return None
     named = CATALOGUE.module(location)
     known = location.replace("_", "-") in getattr(named, "NAMES", ())
-    return named if known and (asked is None or (asked is named and _only_by_name(asked))) else None
+    return named if known and (asked is None or (asked is named and not hasattr(asked, "detect"))) else None
 
 
 def _require_path(location: str | Path) -> Path:
@@ -221,10 +220,6 @@ def _require_path(location: str | Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(_nothing_there(location)) from None
     return path
-
-
-def _only_by_name(module: ModuleType) -> bool:
-    return not hasattr(module, "detect")
 
 
 def _nothing_there(location: str | Path) -> str:
@@ -253,7 +248,7 @@ def _detect(path: Path) -> str:
 def _fitting(path: Path) -> list[str]:
     """Return the formats of a path; general ones only if no special one fits."""
     modules = {name: CATALOGUE.module(name) for name in CATALOGUE.names()}
-    fitting = [name for name, module in modules.items() if not _only_by_name(module) and module.detect(path)]
+    fitting = [name for name, module in modules.items() if hasattr(module, "detect") and module.detect(path)]
     return [name for name in fitting if not getattr(modules[name], "GENERAL", False)] or fitting
 
 

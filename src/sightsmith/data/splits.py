@@ -56,10 +56,7 @@ class Splits:
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
     def to_json(self) -> dict[str, list[str]]:
-        by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
-        for key, split in self.of.items():
-            by_split.setdefault(split, []).append(key)
-        return by_split
+        return {split: [key for key, own in self.of.items() if own == split] for split in self.counts()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
