@@ -160,6 +160,22 @@ def test_links_that_lead_back_end(tmp_path):
     assert problems(source)["link-loop"].keys == ("a/again", "b/self")
 
 
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    put(tmp_path, "a/1.png", "b/2.png", "c/in/3.png")
+    scan = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("/in"):  # root may read everything, so the system cannot be made to refuse
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    source = open_source(tmp_path)
+    assert source.names == ("a", "b")
+    found = problems(source)["closed-folder"]
+    assert (found.severity, found.keys) == ("error", ("c/in",))
+
+
 def test_links_to_folders_elsewhere_are_followed(tmp_path):
     put(tmp_path / "store", "x/1.png")
     put(tmp_path / "data", "a/2.png")

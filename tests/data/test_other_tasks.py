@@ -115,3 +115,12 @@ def test_other_texts_and_classes_called_mask_are_no_boxes(tmp_path):
     source = open_source(tmp_path)
     assert source.names == ("face", "mask")
     assert "other-task" not in {problem.code for problem in source.problems}
+
+
+def test_masks_are_opened_by_the_decoders_of_pictures_alone(tmp_path):
+    """Whatever its name: Pillow would start Ghostscript for a PostScript file called 0.png."""
+    photos(tmp_path / "imgs")
+    (tmp_path / "masks").mkdir()
+    for number in range(3):
+        Image.fromarray(np.eye(24, 32, number, dtype=np.uint8)).save(tmp_path / "masks" / f"{number}.png", format="GIF")
+    assert open_source(tmp_path).names == ("imgs", "masks")

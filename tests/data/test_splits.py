@@ -109,7 +109,7 @@ def test_folds_take_each_sample_once_and_keep_groups(rows, k, seed):
     source = source_of([label for label, _ in rows], [None if g is None else f"g{g}" for _, g in rows])
     units = len({sample.group or sample.key for sample in source.samples})
     if units < k:
-        with pytest.raises(DataError, match=f"{k} folds need {k} samples or groups, there are {units}"):
+        with pytest.raises(DataError, match=f"{k} folds need {k} samples or groups, got {units}"):
             k_folds(source, everything(source), k, seed)
         return
     folds = k_folds(source, everything(source), k, seed)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sightsmith.core.images import printable
+
 Severity = Literal["error", "warning", "info"]
 
 _LISTED = 5  # Pictures named in a problem's text; its JSON names all
@@ -11,37 +13,28 @@ _LISTED = 5  # Pictures named in a problem's text; its JSON names all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something wrong, or worth knowing, about the data.
+    """Something wrong, or worth knowing, about the data."""
 
-    Attributes:
-        code: short name of the rule, such as "unreadable"; the same in every version.
-        severity: error: the data is wrong; warning: it may be; info: worth knowing.
-        message: the subject, the rule, the value and the remedy.
-        groups: keys of the samples concerned, those that belong together (copies of one picture) in one group.
-        notes: a remark on each group, or empty.
-        lost: how many pictures never became samples because of this (a file or row that is left out).
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    groups: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
-    lost: int = 0
+    code: str  # short name of the rule, such as "unreadable"; the same in every version
+    severity: Severity  # error: the data is wrong; warning: it may be; info: worth knowing
+    message: str  # the subject, the rule, the value and the remedy
+    groups: tuple[tuple[str, ...], ...] = ()  # keys of the samples concerned; copies of one picture are in one group
+    notes: tuple[str, ...] = ()  # a remark on each group, or empty
+    lost: int = 0  # how many pictures never became samples because of this (a file or row that is left out)
 
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(key for group in self.groups for key in group)
 
-    def to_text(self, listed: int = _LISTED) -> str:
+    def to_text(self) -> str:
         """Return the message and the first few groups, a line each."""
         lines = [f"{self.severity}: {self.message} [{self.code}]"]
         notes = self.notes or ("",) * len(self.groups)
-        for group, note in list(zip(self.groups, notes, strict=True))[:listed]:
+        for group, note in list(zip(self.groups, notes, strict=True))[:_LISTED]:
             shown = " = ".join(group[:3]) + (f" = … ({len(group)} in all)" if len(group) > 3 else "")
             lines.append(f"    {shown}{': ' if note else ''}{note}")
-        if len(self.groups) > listed:
-            lines.append(f"    and {len(self.groups) - listed:,} more")
+        if len(self.groups) > _LISTED:
+            lines.append(f"    and {len(self.groups) - _LISTED:,} more")
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,12 +50,12 @@ class Problem:
 
 
 def problem_of_each(
-    code: str, severity: Severity, message: str, found: Sequence[tuple[str, str]], *, lost: bool = False
+    code: str, severity: Severity, message: str, keys: Sequence[str], notes: Sequence[str] = (), *, lost: bool = False
 ) -> tuple[Problem, ...]:
-    """Return one problem that names each (key, note) of `found`, or none if there are none."""
-    if not found:
+    """Return one problem that names each key, with its note if there are any, or none if there are no keys."""
+    if not keys:
         return ()
-    groups = tuple((key,) for key, _ in found)
-    notes = tuple(note for _, note in found)
-    count = len(found) if lost else 0
+    groups = tuple((printable(key),) for key in keys)
+    notes = tuple(notes) or ("",) * len(keys)
+    count = len(keys) if lost else 0
     return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)

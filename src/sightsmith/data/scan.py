@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ class Scan:
     frames: NDArray[np.int32]  # pictures or pages in the file, of which the first is used
     mode_names: list[str] = field(default_factory=list)  # modes as stored (RGB, L, RGBA, P, CMYK, I;16 …)
     format_names: list[str] = field(default_factory=list)  # of the files, such as PNG; empty for arrays
-    # (code, reason) of each picture that cannot be used, by position
-    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    failures: dict[int, tuple[str, str]] = field(default_factory=dict)  # (code, reason) of unusable ones, by position
 
     @property
     def decoded(self) -> NDArray[np.int64]:
@@ -66,11 +65,7 @@ def _position(names: list[str], name: str) -> int:
 
 
 def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Scan:
-    """Look at every picture once.
-
-    Args:
-        max_pixels: bound on width × height.
-    """
+    """Look at every picture once; `max_pixels` bounds width × height."""
     count = len(samples)
     scan = Scan(
         widths=np.zeros(count, dtype=np.int32),
@@ -92,75 +87,62 @@ def _work(samples: Sequence[Sample], scan: Scan, max_pixels: int, threads: int) 
     """Do all of the work, yielding each position when it is done."""
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[range]] = deque()
-        for places in _shares(samples):
-            if isinstance(samples[places[0]].picture, np.ndarray):
-                running.append(pool.submit(_look_at_arrays, samples, places, scan, max_pixels))
-            else:
-                running.append(pool.submit(_look_at_files, samples, places, scan, max_pixels))
+        for places in _runs(samples):
+            arrays = isinstance(samples[places[0]].picture, np.ndarray)
+            running.append(pool.submit(_scan_arrays if arrays else _scan_files, samples, places, scan, max_pixels))
             if len(running) > 2 * threads:
                 yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
 
 
-def _shares(samples: Sequence[Sample]) -> Iterator[range]:
+def _runs(samples: Sequence[Sample]) -> Iterator[range]:
     """Yield runs of positions: arrays of one shape and type, or a few files."""
     start = 0
-    while start < len(samples):
+    for _, run in groupby(samples, _array_type):
+        stop = start + sum(1 for _ in run)
         picture = samples[start].picture
-        kind = _kind(picture)
         most = _FILES_AT_ONCE
         if isinstance(picture, np.ndarray):
             most = max(1, min(_ARRAYS_AT_ONCE, _BYTES_AT_ONCE // max(1, picture.nbytes)))
-        run = 0
-        for sample in islice(samples, start, start + most):
-            if _kind(sample.picture) != kind:
-                break
-            run += 1
-        yield range(start, start + run)
-        start += run
+        yield from (range(first, min(first + most, stop)) for first in range(start, stop, most))
+        start = stop
 
 
-def _kind(picture: Picture) -> tuple[object, ...] | None:
+def _array_type(sample: Sample) -> tuple[object, ...] | None:
+    picture = sample.picture
     return (picture.shape, picture.dtype) if isinstance(picture, np.ndarray) else None
 
 
-def _look_at_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
+def _scan_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     for place in places:
-        picture = samples[place].picture
         try:
-            _look_at_file(picture, place, scan, max_pixels)
-        except TooManyPixelsError as error:
-            _fail(scan, place, "too-many-pixels", _bare(error))
+            _scan_file(samples[place].picture, place, scan, max_pixels)
         except PictureError as error:
-            _fail(scan, place, "unreadable", _bare(error))
+            scan.failures[place] = _failure(error)
         except OSError as error:
-            _fail(scan, place, "unreadable", f"cannot be read ({error.strerror or error}).")
+            scan.failures[place] = ("unreadable", f"cannot be read ({error.strerror or error}).")
     return places
 
 
-def _look_at_file(picture: Picture, place: int, scan: Scan, max_pixels: int) -> None:
+def _scan_file(picture: Picture, place: int, scan: Scan, max_pixels: int) -> None:
     content = content_bytes(picture)
     scan.hashes[place] = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
     encoded = content if isinstance(picture, (str, bytes, os.PathLike)) else picture
     header = read_header(encoded)
-    image = decode(encoded, near=_NEAR, max_pixels=max_pixels)
-    scan.thumbnails[place] = thumbnail(image)
+    scan.thumbnails[place] = thumbnail(decode(encoded, near=_NEAR, max_pixels=max_pixels))
     if isinstance(encoded, bytes):
         scan.sizes[place] = len(encoded)
     scan.note(place, header)
 
 
-def _fail(scan: Scan, place: int, code: str, reason: str) -> None:
-    scan.failures[place] = (code, reason)
+def _failure(error: PictureError) -> tuple[str, str]:
+    """Return the code and the reason without the name, which the report gives beside it."""
+    code = "too-many-pixels" if isinstance(error, TooManyPixelsError) else "unreadable"
+    return code, f"{error}".partition(": ")[2] or f"{error}"
 
 
-def _bare(error: PictureError) -> str:
-    """Return the reason without the name, which the report gives beside it."""
-    return f"{error}".partition(": ")[2] or f"{error}"
-
-
-def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
+def _scan_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     first = samples[places[0]].picture
     try:
         decode(first)  # one shape and type: if the first can be decoded, all can
@@ -168,9 +150,7 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pi
         if height * width > max_pixels:
             raise TooManyPixelsError(f"{describe(first)}: over the bound of {max_pixels:,} pixels. Make it smaller.")
     except PictureError as error:
-        code = "too-many-pixels" if isinstance(error, TooManyPixelsError) else "unreadable"
-        for place in places:
-            _fail(scan, place, code, _bare(error))
+        scan.failures.update(dict.fromkeys(places, _failure(error)))
         return places
     stack = np.stack([samples[place].picture for place in places])  # type: ignore[misc]
     part = slice(places.start, places.stop)
@@ -178,25 +158,17 @@ def _look_at_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pi
     digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)
     scan.hashes[part] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
     scan.thumbnails[part] = thumbnails(_grey(stack))
-    scan.note(part, Header(width, height, _mode(stack)))
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[stack.shape[3] if stack.ndim == 4 else 1]
+    scan.note(part, Header(width, height, f"{mode};16" if stack.dtype == np.uint16 else mode))
     return places
 
 
 def _grey(stack: NDArray[np.generic]) -> NDArray[np.floating]:
     """Return (B, H, W) in 0…255, transparency laid over white."""
     levels = (stack.astype(np.uint16) >> 8 if stack.dtype == np.uint16 else stack).astype(np.float32)
-    if levels.ndim == 3:
-        return levels
-    if levels.shape[3] == 1:
-        return levels[..., 0]
+    channels = levels.shape[3] if levels.ndim == 4 else 1
+    if channels == 1:
+        return levels.reshape(levels.shape[:3])
     luma = levels[..., :3] @ _GREY
-    if levels.shape[3] == 3:
-        return luma
-    alpha = levels[..., 3] / np.float32(255)
+    alpha = levels[..., 3] / np.float32(255) if channels == 4 else np.float32(1)
     return luma * alpha + 255 * (1 - alpha)
-
-
-def _mode(stack: NDArray[np.generic]) -> str:
-    channels = stack.shape[3] if stack.ndim == 4 else 1
-    name = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-    return f"{name};16" if stack.dtype == np.uint16 else name

@@ -4,7 +4,8 @@ One on-disk format is one file of `data/sources/`; this selects it by name, by `
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
-from sightsmith.data.class_names import name_classes, read_class_names
 from sightsmith.data.duplicates import content_hash
 from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.settings import SourceOptions as SourceOptions
+from sightsmith.data.sources.parts.names import name_classes, read_class_names
 from sightsmith.kinds import FIRST, KINDS
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
@@ -38,31 +39,18 @@ _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An index of samples.
+    """An index of samples."""
 
-    Attributes:
-        format: name of the file in `data/sources/` that made it.
-        location: the path or name it was opened by.
-        kind: kind of answer that its samples have truths of.
-        names: of the classes or tags; the index of a sample's label is a position in it.
-        samples: the index, in the order of the source.
-        problems: found while listing.
-        licence: licence of the data, if known.
-        details: facts about the truths that their kind keeps, such as the unit of a number.
-        given_names: the list of names for classes that the data numbers; empty if the data has names.
-        hashes: content hashes by key, as far as they are known.
-    """
-
-    format: str
-    location: str
-    kind: str = FIRST
-    names: tuple[str, ...]
-    samples: Sequence[Sample]
-    problems: tuple[Problem, ...] = ()
-    licence: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    given_names: Mapping[int, str] = field(default_factory=dict)
-    hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    format: str  # name of the file in `data/sources/` that made it
+    location: str  # the path or name it was opened by
+    kind: str = FIRST  # kind of answer that its samples have truths of
+    names: tuple[str, ...]  # of the classes or tags; the index of a sample's label is a position in it
+    samples: Sequence[Sample]  # the index, in the order of the source
+    problems: tuple[Problem, ...] = ()  # found while listing
+    licence: str | None = None  # of the data, if known
+    details: Mapping[str, Any] = field(default_factory=dict)  # facts that the kind keeps, such as the unit of a number
+    given_names: Mapping[int, str] = field(default_factory=dict)  # the list for classes that the data numbers, if any
+    hashes: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)  # of contents, by key, if known
 
     def __repr__(self) -> str:
         return f"<Source {self.location} ({self.format}): {many(len(self.samples), 'sample')} of {self.kind}>"
@@ -78,8 +66,7 @@ class Source:
 
     def strata(self) -> NDArray[np.int64]:
         """Return (N,) the number of each sample's stratum (of labels the class), -1 if its truth is unknown."""
-        strata_N: NDArray[np.int64] = KINDS.module(self.kind).strata([sample.target for sample in self.samples])
-        return strata_N
+        return KINDS.module(self.kind).strata([sample.target for sample in self.samples])
 
     def truth_text(self, sample: Sample) -> str:
         """Return the truth of a sample in words, empty if it is unknown."""
@@ -124,8 +111,8 @@ def build_source(
     """Make a source from the samples of a format: groups by pattern, keys made unique, none empty.
 
     Raises:
-        DataError: there is no sample, a class has no name of its own, or the pattern of `group_by` fits none,
-            or the list of `names` does not name every class.
+        DataError: there is no sample, a class has no name of its own, the pattern of `group_by` fits no sample, or the
+            list of `names` does not name every class.
         SettingsError: `group_by` is not a regular expression with one group.
     """
     if not samples:
@@ -178,14 +165,24 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         _refuse_columns(options, named)
         if options.label_by is not None:
             raise SettingsError(f"label_by: {location} has labels of its own. Leave it out, or write './{location}'.")
-        source = named.open_source(str(location), options)
-        return replace(source, problems=(*source.problems, *_shadowed(str(location))))
+        source: Source = named.open_source(str(location), options)
+        if not Path(location).exists():
+            return source
+        message = (
+            f"{location!r} opened the data set of that name; for the folder or file beside it write './{location}'."
+        )
+        beside = Problem(code="name-and-path", severity="info", message=message)
+        return replace(source, problems=(*source.problems, beside))
     path = _require_path(location)
     asked = CATALOGUE.module(options.format) if options.format else None
-    if asked is not None and _only_by_name(asked):
-        raise DataError(_no_paths(asked, path))
+    if asked is not None and not hasattr(asked, "detect"):  # it opens by its name alone
+        name, fits = asked.NAMES[0], " or ".join(_fitting(path))
+        hint = f"The files there fit --format {fits}." if fits else f"And no other format fits: {_no_format(path)}"
+        raise DataError(
+            f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
+        )
     if options.label_by is None:
-        chosen = asked or _detect(path)
+        chosen = asked or CATALOGUE.module(_detect(path))
         _refuse_columns(options, chosen)
         return chosen.open_source(str(location), options)
     if not path.is_dir() or options.format not in (None, "folder"):
@@ -201,16 +198,19 @@ def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
     given = [name for name in ("target", "unit") if getattr(options, name) is not None]
     if given and not getattr(module, "HAS_COLUMNS", False):
         raise SettingsError(
-            f"{given[0]}: names columns or units of a table, and the format {_names_of([module])[0]!r} has none. Leave "
-            "it out, or write the truths into a CSV table."
+            f"{given[0]}: names columns or units of a table, and the format {module.__name__.rpartition('.')[2]!r} has "
+            "none. Leave it out, or write the truths into a CSV table."
         )
 
 
-def _opened_by_name(location: str | Path, options: SourceOptions) -> ModuleType | None:
+def _opened_by_name(location: str | Path, options: SourceOptions = _DEFAULTS) -> ModuleType | None:
     """Return the format that opens a data set by its name alone; None if the location is a path."""
-    named = _by_name(location)
     asked = CATALOGUE.module(options.format) if options.format else None
-    return named if asked is None or (asked is named and _only_by_name(asked)) else None
+    if isinstance(location, Path) or location not in CATALOGUE:
+        return None
+    named = CATALOGUE.module(location)
+    known = location.replace("_", "-") in getattr(named, "NAMES", ())
+    return named if known and (asked is None or (asked is named and not hasattr(asked, "detect"))) else None
 
 
 def _require_path(location: str | Path) -> Path:
@@ -222,66 +222,34 @@ def _require_path(location: str | Path) -> Path:
     return path
 
 
-def _by_name(location: str | Path) -> ModuleType | None:
-    if isinstance(location, Path) or location not in CATALOGUE:
-        return None
-    module = CATALOGUE.module(location)
-    spelt = location.replace("_", "-")
-    return module if spelt in getattr(module, "NAMES", ()) else None
-
-
-def _only_by_name(module: ModuleType) -> bool:
-    return not hasattr(module, "detect")
-
-
-def _no_paths(module: ModuleType, path: Path) -> str:
-    name = module.NAMES[0]
-    fitting = " or ".join(_names_of(_fitting(path)))
-    hint = f"The files there fit --format {fitting}." if fitting else f"And no other format fits: {_no_format(path)}"
-    return f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
-
-
-def _shadowed(name: str) -> tuple[Problem, ...]:
-    if not Path(name).exists():
-        return ()
-    message = f"{name!r} opened the data set of that name; for the folder or file beside it write './{name}'."
-    return (Problem(code="name-and-path", severity="info", message=message),)
-
-
 def _nothing_there(location: str | Path) -> str:
     message = f"{printable(str(location))}: no such file or folder"
-    if _by_name(location) is not None:
+    if _opened_by_name(location) is not None:
         return f"{message}. Leave --format out to open the data set of that name."
     if isinstance(location, str) and "/" not in location and "\\" not in location:
         return f"{message}, and no data set of that name. {did_you_mean(location, known_names())}"
     whole = Path(location)
-    parent = next(folder for folder in (*whole.parents, Path()) if folder.exists())
-    nearby = [entry.name for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
-    missing = whole.relative_to(parent).parts[0] if parent != Path() else whole.parts[0]
+    parent = next(folder for folder in whole.parents if folder.exists())
+    nearby = [printable(entry.name) for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
+    missing = printable(whole.relative_to(parent).parts[0])
     where = "the current folder" if parent == Path() else printable(str(parent))
-    hint = did_you_mean(printable(missing), map(printable, nearby))
-    return f"{message}: {where} has no {printable(missing)!r}. {hint}"
+    return f"{message}: {where} has no {missing!r}. {did_you_mean(missing, nearby)}"
 
 
-def _detect(path: Path) -> ModuleType:
-    chosen = _fitting(path)
-    if len(chosen) > 1:
-        names = _names_of(chosen)
-        raise DataError(f"{path}: may be {' or '.join(names)}. Say which with --format '{names[0]}'.")
-    if not chosen:
+def _detect(path: Path) -> str:
+    fitting = _fitting(path)
+    if len(fitting) > 1:
+        raise DataError(f"{path}: may be {' or '.join(fitting)}. Say which with --format '{fitting[0]}'.")
+    if not fitting:
         raise DataError(f"{printable(str(path))}: {_no_format(path)}")
-    return chosen[0]
+    return fitting[0]
 
 
-def _fitting(path: Path) -> list[ModuleType]:
+def _fitting(path: Path) -> list[str]:
     """Return the formats of a path; general ones only if no special one fits."""
-    modules = [CATALOGUE.module(name) for name in CATALOGUE.names()]
-    fitting = [module for module in modules if not _only_by_name(module) and module.detect(path)]
-    return [module for module in fitting if not getattr(module, "GENERAL", False)] or fitting
-
-
-def _names_of(modules: Iterable[ModuleType]) -> list[str]:
-    return [module.__name__.rpartition(".")[2] for module in modules]
+    modules = {name: CATALOGUE.module(name) for name in CATALOGUE.names()}
+    fitting = [name for name, module in modules.items() if hasattr(module, "detect") and module.detect(path)]
+    return [name for name in fitting if not getattr(modules[name], "GENERAL", False)] or fitting
 
 
 def _no_format(path: Path) -> str:
@@ -301,7 +269,7 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
     one, several = nouns
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
-        if not name or not name.strip():
+        if not name.strip():
             raise DataError(f"{location}: {one} {index} has no name. Give it one in the list of {several}.")
         if seen.setdefault(name, index) != index:
             raise DataError(
@@ -312,31 +280,26 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
 
 def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Make repeated keys unique with `#2`, `#3` …: a table may list one file twice."""
-    if len({sample.key for sample in samples}) == len(samples):
-        return samples
-    seen: dict[str, int] = {}
     taken = {sample.key for sample in samples}
-    told_apart = []
+    if len(taken) == len(samples):
+        return samples
+    seen: Counter[str] = Counter()
+    unique = []
     for sample in samples:
-        seen[sample.key] = count = seen.get(sample.key, 0) + 1
-        key = sample.key
+        seen[sample.key] += 1
+        key, count = sample.key, seen[sample.key]
         while count > 1 and key in taken:
             key = f"{sample.key}#{count}"
             count += 1
         taken.add(key)
-        told_apart.append(sample if key == sample.key else replace(sample, key=key))
-    return told_apart
+        unique.append(replace(sample, key=key))
+    return unique
 
 
 def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tuple[Problem, ...]]:
-    pattern, which = part_pattern("group_by", group_by)
-    grouped, strays = [], []
-    for sample in samples:
-        match = pattern.search(sample.key)
-        group = match.group(which) if match else None
-        if group is None:
-            strays.append((sample.key, ""))
-        grouped.append(replace(sample, group=group))
+    group_of = part_finder("group_by", group_by)
+    grouped = [replace(sample, group=group_of(sample.key)) for sample in samples]
+    strays = [sample.key for sample in grouped if sample.group is None]
     if len(strays) == len(grouped):
         raise DataError(
             f"group_by: the pattern {group_by!r} matches none of {many(len(grouped), 'picture')}; the first is "
@@ -350,11 +313,10 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
     return grouped, problem_of_each("no-group", "warning", message, strays)
 
 
-def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
-    """Read a pattern that takes a part out of a path: `group_by` or `label_by`.
+def part_finder(setting: str, text: str) -> Callable[[str], str | None]:
+    """Return the function that takes a part out of a path by the pattern of `group_by` or `label_by`.
 
-    Returns:
-        The pattern, and which of its groups is the part: the one called "group" ("label"), or its only one.
+    The part is the pattern's group called "group" ("label"), or its only group; None if the pattern does not fit.
 
     Raises SettingsError: it is no regular expression, or none of its groups is the part.
     """
@@ -363,11 +325,15 @@ def part_pattern(setting: str, text: str) -> tuple[re.Pattern[str], int | str]:
         pattern = re.compile(text)
     except re.error as error:
         raise SettingsError(f"{setting}: {text!r} is not a regular expression: {error}") from None
-    if part in pattern.groupindex:
-        return pattern, part
-    if pattern.groups != 1:
+    which = pattern.groupindex.get(part, 1)
+    if part not in pattern.groupindex and pattern.groups != 1:
         raise SettingsError(
             f"{setting}: a pattern needs one part in (…), which names the {part}; {text!r} has {pattern.groups}. "
             f"{_EXAMPLES[setting]}"
         )
-    return pattern, 1
+
+    def find(path: str) -> str | None:
+        match = pattern.search(path)
+        return match.group(which) if match else None
+
+    return find

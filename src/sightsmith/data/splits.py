@@ -2,12 +2,12 @@
 
 The place of a sample depends on the seed, its key, its class and its group, never on the order of the samples.
 
-Shapes: C classes, S splits.
+Shapes: N samples.
 """
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,6 +22,7 @@ from sightsmith.data.settings import SplitSettings as SplitSettings
 from sightsmith.data.source import Source
 
 _DEFAULTS = SplitSettings()
+_Counts = dict[int, NDArray[np.float64]]  # How many samples of each class each bin has
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Splits:
         return np.array(found, dtype=np.int64)
 
     def counts(self) -> dict[Split, int]:
-        names = list(self.of.values())
-        return {split: names.count(split) for split in PARTS if split in SPLITS or split in names}
+        counts = Counter(self.of.values())
+        return {split: counts[split] for split in PARTS if split in SPLITS or counts[split]}
 
     def digest(self) -> str:
         """Return a SHA-256 of the split of each sample, independent of their order."""
@@ -55,10 +56,7 @@ class Splits:
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
     def to_json(self) -> dict[str, list[str]]:
-        by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
-        for key, split in self.of.items():
-            by_split.setdefault(split, []).append(key)
-        return by_split
+        return {split: [key for key, own in self.of.items() if own == split] for split in self.counts()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -116,8 +114,7 @@ def assign(
     shares = [1 - sum(fractions.values()), *fractions.values()]
     units = _units(source, pool, together, settings.seed, stratified=settings.stratified)
     names: list[Split] = ["train", *fractions]
-    for unit, bin_ in zip(units, _deal(units, shares, first_has_all=settings.stratified), strict=True):
-        of |= {source.samples[place].key: names[bin_] for place in unit.places}
+    of |= _by_key(source, units, [names[bin_] for bin_ in _deal(units, shares, first_has_all=settings.stratified)])
     return Splits({sample.key: of[sample.key] for sample in samples})
 
 
@@ -145,27 +142,23 @@ def k_folds(
     units = _units(source, pool, together, seed, stratified=stratified)
     if len(units) < k:
         raise DataError(f"{source.location}: {k} folds need {k} samples or groups, got {len(units)}.")
-    fold_of: dict[str, int] = {}
-    for unit, fold in zip(units, _deal(units, [1 / k] * k, first_has_all=False), strict=True):
-        fold_of |= {source.samples[place].key: fold for place in unit.places}
+    fold_of = _deal(units, [1 / k] * k, first_has_all=False)
     folds = []
     for fold in range(k):
-        of = {sample.key: _in_fold(sample, fold_of, fold) for sample in samples}
-        if not calibration_fraction:
-            folds.append(Splits(of))
-            continue
-        training = [unit for unit in units if of[source.samples[unit.places[0]].key] == "train"]
-        bins = _deal(training, [1 - calibration_fraction, calibration_fraction], first_has_all=stratified)
-        held = [place for unit, bin_ in zip(training, bins, strict=True) if bin_ for place in unit.places]
-        folds.append(Splits({**of, **{source.samples[place].key: "calibration" for place in held}}))
+        of: dict[str, Split] = {sample.key: "test" for sample in samples}
+        of |= _by_key(source, units, ["val" if other == fold else "train" for other in fold_of])
+        if calibration_fraction:
+            training = [unit for unit, other in zip(units, fold_of, strict=True) if other != fold]
+            bins = _deal(training, [1 - calibration_fraction, calibration_fraction], first_has_all=stratified)
+            of |= _by_key(source, training, ["calibration" if bin_ else "train" for bin_ in bins])
+        folds.append(Splits(of))
     return folds
 
 
 def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.uint8] | None = None) -> str:
     """Return the SHA-256 of the kept samples' keys, contents and labels, in any order of the samples.
 
-    Args:
-        hashes: (N, 32) content hashes of all samples, as `GateReport.hashes`; computed if not given.
+    The content hashes of all samples, (N, 32), are computed unless `GateReport.hashes` are given.
     """
     lines = []
     for place in kept.tolist():
@@ -175,19 +168,11 @@ def fingerprint(source: Source, kept: NDArray[np.integer], hashes: NDArray[np.ui
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def _in_fold(sample: Sample, fold_of: Mapping[str, int], fold: int) -> Split:
-    if sample.key not in fold_of:
-        return "test"
-    return "val" if fold_of[sample.key] == fold else "train"
-
-
 def _check_groups(source: Source, samples: Sequence[Sample], fixed: Sequence[Split]) -> None:
-    split_of: dict[str, Split] = {}
+    split_of: dict[str, str | None] = {}
     for sample in samples:
-        if sample.group is None:
-            continue
-        split: Split = sample.split if sample.split is not None and sample.split in fixed else "train"
-        if split_of.setdefault(sample.group, split) != split:
+        split = sample.split if sample.split in fixed else "train"
+        if sample.group is not None and split_of.setdefault(sample.group, split) != split:
             raise DataError(
                 f"{source.location}: group {sample.group!r} has samples in {split_of[sample.group]} and in {split}; a "
                 "group belongs to one split. Move them, or group otherwise."
@@ -196,34 +181,16 @@ def _check_groups(source: Source, samples: Sequence[Sample], fixed: Sequence[Spl
 
 @dataclass(slots=True)
 class _Unit:
-    """Samples that stay together: `places` in the source, how many of each class, and its place in the draw."""
+    """Samples that stay together: their `places` in the source, and how many of each class."""
 
     places: list[int]
-    per_class: dict[int, int]
-    order: bytes
+    per_class: Counter[int]
 
 
 def _units(
     source: Source, pool: Sequence[int], together: Iterable[Sequence[int]], seed: int, *, stratified: bool
 ) -> list[_Unit]:
     """Return the units in random order, which depends only on the seed and their names."""
-    strata_N = source.strata() if stratified else None
-    names = _unit_names(source, pool, together)
-    members: dict[str, list[int]] = defaultdict(list)
-    for place, name in zip(pool, names, strict=True):
-        members[name].append(place)
-    units = []
-    for name, places in members.items():
-        per_class: dict[int, int] = defaultdict(int)
-        for place in places:
-            per_class[-1 if strata_N is None else int(strata_N[place])] += 1
-        order = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-        units.append(_Unit(places, per_class, order))
-    return sorted(units, key=lambda unit: unit.order)
-
-
-def _unit_names(source: Source, pool: Sequence[int], together: Iterable[Sequence[int]]) -> list[str]:
-    """Return a name for each sample, the same for those that stay together."""
     own = {
         place: f"key\0{sample.key}" if (sample := source.samples[place]).group is None else f"group\0{sample.group}"
         for place in pool
@@ -239,40 +206,47 @@ def _unit_names(source: Source, pool: Sequence[int], together: Iterable[Sequence
         found = {find(own[place]) for place in places if place in own}
         for name in found:
             root[name] = min(found)
-    return [find(own[place]) for place in pool]
+    members: dict[str, list[int]] = defaultdict(list)
+    for place in pool:
+        members[find(own[place])].append(place)
+    drawn = sorted(members, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+    strata_N = source.strata() if stratified else np.zeros(len(source.samples), dtype=np.int64)
+    return [_Unit(members[name], Counter(strata_N[members[name]].tolist())) for name in drawn]
+
+
+def _by_key(source: Source, units: Sequence[_Unit], splits: Sequence[Split]) -> dict[str, Split]:
+    return {
+        source.samples[place].key: split for unit, split in zip(units, splits, strict=True) for place in unit.places
+    }
 
 
 def _deal(units: Sequence[_Unit], shares: Sequence[float], *, first_has_all: bool) -> list[int]:
-    """Return the bin of each unit so that each class is spread by the shares.
+    """Return the bin of each unit, in the order of the draw, so that each class is spread by the shares of the bins.
 
-    Args:
-        units: in the order of the draw.
-        shares: of each bin; they add up to 1.
-        first_has_all: each class must be in bin 0.
+    The shares add up to 1. With `first_has_all` each class is in bin 0.
     """
-    have: dict[int, NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(shares)))
+    have: _Counts = defaultdict(lambda: np.zeros(len(shares)))
     want = _wanted(units, shares)
-    bins = [-1] * len(units)
+    bins = np.full(len(units), -1)
     large = [place for place, unit in enumerate(units) if len(unit.places) > 1]
-    for place in sorted(large, key=lambda place: (-len(units[place].places), units[place].order)):
+    for place in sorted(large, key=lambda place: -len(units[place].places)):
         bins[place] = bin_ = _best_bin(units[place], have, want)
         for label, count in units[place].per_class.items():
             have[label][bin_] += count
     _deal_single(units, bins, have, want, first_has_all=first_has_all)
     if first_has_all:
         _bring_to_first(units, bins)
-    return bins
+    return bins.tolist()
 
 
-def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArray[np.float64]]:
+def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> _Counts:
     """Return how many of each class each bin should get: its share, but a whole unit if there are enough."""
-    samples: dict[int, int] = defaultdict(int)
-    holders: dict[int, int] = defaultdict(int)
+    samples: Counter[int] = Counter()
+    holders: Counter[int] = Counter()
     for unit in units:
-        for label, count in unit.per_class.items():
-            samples[label] += count
-            holders[label] += 1
-    want = {}
+        samples.update(unit.per_class)
+        holders.update(unit.per_class.keys())
+    want: _Counts = {}
     for label, count in samples.items():
         of_bin = count * np.asarray(shares)
         if count > holders[label] >= len(shares):
@@ -282,36 +256,30 @@ def _wanted(units: Sequence[_Unit], shares: Sequence[float]) -> dict[int, NDArra
     return want
 
 
-def _best_bin(unit: _Unit, have: Mapping[int, NDArray[np.float64]], want: Mapping[int, NDArray[np.float64]]) -> int:
+def _best_bin(unit: _Unit, have: _Counts, want: _Counts) -> int:
     """Return the bin that the unit brings closest to its target counts; on ties the one with the largest deficit."""
-    error = np.zeros(len(next(iter(want.values()))))
-    for label, count in unit.per_class.items():
-        error += count * (2 * (have[label] - want[label]) + count) / want[label].sum()
+    errors = [
+        count * (2 * (have[label] - want[label]) + count) / want[label].sum() for label, count in unit.per_class.items()
+    ]
+    error = np.sum(errors, axis=0)
     equal = np.flatnonzero(error <= error.min() + 1e-9)
-    lack = sum(want[label] - have[label] for label in want)
-    return int(equal[np.argmax(np.asarray(lack)[equal])])
+    lack = np.sum([want[label] - have[label] for label in want], axis=0)
+    return int(equal[np.argmax(lack[equal])])
 
 
 def _deal_single(
-    units: Sequence[_Unit],
-    bins: list[int],
-    have: Mapping[int, NDArray[np.float64]],
-    want: Mapping[int, NDArray[np.float64]],
-    *,
-    first_has_all: bool,
+    units: Sequence[_Unit], bins: NDArray[np.int64], have: _Counts, want: _Counts, *, first_has_all: bool
 ) -> None:
     """Assign units of one sample to bins: each class's share is rounded, with rounding errors carried over."""
     members: dict[int, list[int]] = defaultdict(list)
-    for place, unit in enumerate(units):
-        if bins[place] < 0:
-            members[next(iter(unit.per_class))].append(place)
+    for place in np.flatnonzero(bins < 0).tolist():
+        members[next(iter(units[place].per_class))].append(place)
     debt = np.zeros(len(next(iter(want.values()))))
     for label in sorted(members):
         lacking = np.maximum(want[label] - have[label], 0)
         share = lacking / lacking.sum() if lacking.any() else np.ones(len(lacking)) / len(lacking)
         counts, debt = _round(share * len(members[label]), debt, need_first=first_has_all and have[label][0] == 0)
-        for place, bin_ in zip(members[label], np.repeat(np.arange(len(counts)), counts), strict=True):
-            bins[place] = int(bin_)
+        bins[members[label]] = np.repeat(np.arange(len(counts)), counts)
 
 
 def _round(
@@ -330,7 +298,7 @@ def _round(
     return counts, debt + expected - counts
 
 
-def _bring_to_first(units: Sequence[_Unit], bins: list[int]) -> None:
+def _bring_to_first(units: Sequence[_Unit], bins: NDArray[np.int64]) -> None:
     """Move a unit of each class that bin 0 lacks into bin 0."""
     present = {label for unit, bin_ in zip(units, bins, strict=True) if bin_ == 0 for label in unit.per_class}
     for place in sorted(range(len(units)), key=lambda place: len(units[place].places)):

@@ -12,10 +12,9 @@ from sightsmith.core.counts import first_few, many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
-from sightsmith.data.class_names import are_numbers, name_classes
 from sightsmith.data.settings import READING
 from sightsmith.data.source import Source, SourceOptions, known_names, open_source
-from sightsmith.data.sources.parts.names import split_named
+from sightsmith.data.sources.parts.names import are_numbers, name_classes, split_named
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
 from sightsmith.kinds import KINDS

@@ -10,7 +10,7 @@ from sightsmith.data.sources.parts.cifar_files import find_folder, is_pickled, r
 
 def detect(path: Path) -> bool:
     """Tell whether this folder holds CIFAR, in either version: the pickled one is then refused by name."""
-    return path.is_dir() and (find_folder(path) is not None or is_pickled(path))
+    return find_folder(path) is not None or is_pickled(path)
 
 
 def open_source(location: str, options: SourceOptions) -> Source:

@@ -1,10 +1,9 @@
 """CIFAR-100 by name: 50,000 + 10,000 photos, 32×32 colour, 100 classes, the fine labels (A. Krizhevsky, 2009)."""
 
-from sightsmith.data.sources.parts.cifar_named import NamedCifar
+from functools import partial
+
+from sightsmith.data.sources.parts.download import open_cifar
 
 NAMES = ("cifar100",)
-open_source = NamedCifar(
-    name="cifar100",
-    url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-    md5="03b5dce01913d631647c71ecec9e9cb8",
-).open
+_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
+open_source = partial(open_cifar, "cifar100", url=_URL, md5="03b5dce01913d631647c71ecec9e9cb8")

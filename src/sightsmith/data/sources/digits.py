@@ -8,7 +8,7 @@ import numpy as np
 
 from sightsmith.core.errors import DataError
 from sightsmith.data.source import Source, SourceOptions, build_source
-from sightsmith.data.sources.parts.arrays import array_samples, check_part
+from sightsmith.data.sources.parts.arrays import Part, array_samples
 
 NAMES = ("digits",)
 _LEVELS = 16
@@ -22,7 +22,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         raise DataError("digits: they come with scikit-learn. Run: pip install 'sightsmith[train]'") from error
     raw = load_digits()
     pictures_NHW = np.round(raw.images * (255 / _LEVELS)).astype(np.uint8)
-    classes, samples = array_samples({None: check_part(pictures_NHW, raw.target, "digits")}, [*"0123456789"])
+    classes, samples = array_samples({None: Part(pictures_NHW, raw.target, "digits")}, [*"0123456789"])
     return build_source(
         format="digits", location=location, names=classes, samples=samples, options=options, licence="CC BY 4.0 (UCI)"
     )

@@ -17,12 +17,14 @@ from sightsmith.core.images import printable
 from sightsmith.core.names import natural
 from sightsmith.core.records import Sample, Split
 from sightsmith.data.problem import Problem, problem_of_each
-from sightsmith.data.source import Source, SourceOptions, build_source, part_pattern
+from sightsmith.data.source import Source, SourceOptions, build_source, part_finder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.sources.parts.other_tasks import other_task
 
 GENERAL = True  # Any folder may be of this format: it is chosen if no special one fits
+
+Labelled = tuple[str, str, Split | None]  # Path of a picture below the folder, its class, its split
 
 _ADVICE = (
     "Give each class a folder of its own: {0}/cats/1.jpg, {0}/dogs/2.jpg; or take the labels from the files' names "
@@ -43,70 +45,82 @@ def open_source(location: str, options: SourceOptions) -> Source:
         raise DataError(f"{printable(location)}: the format 'folder' needs a folder, this is a file.")
     listing = list_pictures(location)
     if options.label_by is not None:
-        return _labelled_by_path(location, listing, options, options.label_by)
-    unused = other_task(location, listing, asked=options.format is not None)
-    loose = listing.pictures.pop("", [])
-    if not listing.pictures:
-        raise DataError(_nothing_usable(location, listing, loose))
-    with_splits = _has_splits(location, listing)
-    folders, strays = _folders(listing, with_splits=with_splits)
-    names = sorted({name for _, name in folders.values()}, key=natural)
-    samples = _samples(location, listing, folders, {name: index for index, name in enumerate(names)})
+        labelled, problems = _by_path(listing, options.label_by)
+        names = {name for _, name, _ in labelled}
+    else:
+        labelled, names, problems = _by_folder(location, listing, asked=options.format is not None)
+    in_order = sorted(names, key=natural)
+    index_of = {name: index for index, name in enumerate(in_order)}
+    samples = [
+        # a Path takes ten times the memory
+        Sample(printable(key), os.path.join(location, key), index_of[name], None, split)  # noqa: PTH118
+        for key, name, split in labelled
+    ]
     return build_source(
         format="folder",
         location=location,
-        names=[printable(name) for name in names],
+        names=[printable(name) for name in in_order],
         samples=samples,
         options=options,
-        problems=(*unused, *_loose(location, loose), *strays, *_nested(location, names), *listing.problems()),
+        problems=(*problems, *listing.problems()),
     )
 
 
-def _labelled_by_path(location: str, listing: Listing, options: SourceOptions, label_by: str) -> Source:
+def _by_path(listing: Listing, label_by: str) -> tuple[list[Labelled], tuple[Problem, ...]]:
     """Take each picture's label from its path, and its split from the top folder if all are splits."""
-    pattern, which = part_pattern("label_by", label_by)
+    label_of = part_finder("label_by", label_by)
     with_splits = all(split_named(folder.partition("/")[0]) for folder in listing.pictures)
-    labelled: list[tuple[str, str, Split | None]] = []
-    strays: list[tuple[str, str]] = []
+    labelled: list[Labelled] = []
+    strays: list[str] = []
     for folder in sorted(listing.pictures, key=natural):
         split = split_named(folder.partition("/")[0]) if with_splits else None
         for file in sorted(listing.pictures[folder], key=natural):
             key = f"{folder}/{file}" if folder else file
-            match = pattern.search(printable(key))
-            if match and match.group(which):
-                labelled.append((key, match.group(which), split))
+            if label := label_of(printable(key)):
+                labelled.append((key, label, split))
             else:
-                strays.append((printable(key), ""))
-    names = sorted({label for _, label, _ in labelled}, key=natural)
-    index_of = {name: index for index, name in enumerate(names)}
+                strays.append(key)
     message = (
         f"{many(len(strays), 'picture does', 'pictures do')} not fit the pattern {label_by!r} and so have no label. "
         "Widen the pattern, or move them out of the data."
     )
-    return build_source(
-        format="folder",
-        location=location,
-        names=names,
-        samples=[
-            Sample(printable(key), os.path.join(location, key), index_of[label], None, split)  # noqa: PTH118 - memory
-            for key, label, split in labelled
-        ],
-        options=options,
-        problems=(*problem_of_each("no-label", "error", message, strays, lost=True), *listing.problems()),
+    return labelled, problem_of_each("no-label", "error", message, strays, lost=True)
+
+
+def _by_folder(location: str, listing: Listing, *, asked: bool) -> tuple[list[Labelled], set[str], tuple[Problem, ...]]:
+    """Take each picture's label from its folder; return the names of all classes too, some without pictures."""
+    unused = other_task(location, listing, asked=asked)
+    loose = sorted(listing.pictures.pop("", []), key=natural)
+    if not listing.pictures:
+        raise DataError(_nothing_usable(location, listing, loose))
+    with_splits = _has_splits(location, listing)
+    labelled: list[Labelled] = []
+    names: set[str] = set()
+    strays: list[str] = []
+    for folder in sorted({*listing.pictures, *listing.leaves} - {""}, key=natural):
+        top, _, inner = folder.partition("/")
+        split, name = (split_named(top), inner) if with_splits else (None, folder)
+        keys = [f"{folder}/{file}" for file in sorted(listing.pictures.get(folder, ()), key=natural)]
+        if with_splits and split is None:
+            strays += map(printable, keys)
+        elif name:  # a split without a folder in it has no class
+            names.add(name)
+            labelled += [(key, name, split) for key in keys]
+    classless = (
+        f"{many(len(loose), 'picture is', 'pictures are')} directly in {printable(location)}, with no class. "
+        "Move them into the folder of their class."
     )
-
-
-def _samples(
-    location: str, listing: Listing, folders: dict[str, tuple[Split | None, str]], index_of: dict[str, int]
-) -> list[Sample]:
-    samples = []
-    for folder in sorted(folders, key=natural):
-        split, name = folders[folder]
-        for file in sorted(listing.pictures.get(folder, ()), key=natural):
-            key = f"{folder}/{file}"
-            path = os.path.join(location, key)  # noqa: PTH118 - a Path takes ten times the memory
-            samples.append(Sample(printable(key), path, index_of[name], None, split))
-    return samples
+    outside = (
+        f"{many(len(strays), 'picture is', 'pictures are')} outside the folders of the splits and cannot be used. "
+        "Move them into train, val or test, or out of the data."
+    )
+    problems = (
+        *unused,
+        *problem_of_each("no-class", "error", classless, loose, lost=True),
+        *problem_of_each("outside-splits", "error", outside, sorted(strays), lost=True),
+        *_nested(location, names),
+    )
+    return labelled, names, problems
 
 
 def _has_splits(location: str, listing: Listing) -> bool:
@@ -125,41 +139,9 @@ def _has_splits(location: str, listing: Listing) -> bool:
     return True
 
 
-def _folders(listing: Listing, *, with_splits: bool) -> tuple[dict[str, tuple[Split | None, str]], tuple[Problem, ...]]:
-    """Return (split, class) of each folder with pictures and of each folder that should have some."""
-    folders: dict[str, tuple[Split | None, str]] = {}
-    strays: list[tuple[str, str]] = []
-    for folder in {*listing.pictures, *listing.leaves}:
-        if not folder:
-            continue
-        if not with_splits:
-            folders[folder] = (None, folder)
-            continue
-        top, _, name = folder.partition("/")
-        split = split_named(top)
-        if split and name:
-            folders[folder] = (split, name)
-        elif not split:
-            strays += [(printable(f"{folder}/{file}"), "") for file in listing.pictures.get(folder, ())]
-    message = (
-        f"{many(len(strays), 'picture is', 'pictures are')} outside the folders of the splits and cannot be used. "
-        "Move them into train, val or test, or out of the data."
-    )
-    return folders, problem_of_each("outside-splits", "error", message, sorted(strays), lost=True)
-
-
-def _loose(location: str, loose: list[str]) -> tuple[Problem, ...]:
-    message = (
-        f"{many(len(loose), 'picture is', 'pictures are')} directly in {printable(location)}, with no class. "
-        "Move them into the folder of their class."
-    )
-    found = [(printable(name), "") for name in sorted(loose, key=natural)]
-    return problem_of_each("no-class", "error", message, found, lost=True)
-
-
-def _nested(location: str, names: list[str]) -> tuple[Problem, ...]:
+def _nested(location: str, names: set[str]) -> tuple[Problem, ...]:
     tops = {name.partition("/")[0] for name in names}
-    if len(names) < 2 or len(tops) > 1 or tops <= set(names):
+    if len(names) < 2 or len(tops) > 1 or tops <= names:
         return ()
     inner = f"{printable(location).rstrip('/')}/{printable(tops.pop())}"
     message = f"all classes are below {inner}, which is part of their names. Point at {inner} if that is not meant."

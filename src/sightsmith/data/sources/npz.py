@@ -7,7 +7,6 @@ Arrays of Python objects are never read, since they are pickles.
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +35,13 @@ def open_source(location: str, options: SourceOptions) -> Source:
     if file is None:
         raise DataError(f"{location}: one .npz file in it is needed. Point at the file.")
     arrays = _read(file)
-    sets: list[tuple[Split | None, str]] = [*((split, f"{split}_") for split in SPLITS), (None, "")]
-    parts: dict[Split | None, Part] = {
-        split: _part(file, arrays, prefix) for split, prefix in sets if f"{prefix}images" in arrays
-    }
+    parts: dict[Split | None, Part] = {}
+    for split in (*SPLITS, None):
+        images, labels = (f"{split}_{name}" if split else name for name in ("images", "labels"))
+        if images in arrays and labels not in arrays:
+            raise DataError(f"{file}: has {images} but no {labels}; it has {', '.join(arrays)}.")
+        if images in arrays:
+            parts[split] = check_part(arrays[images], arrays[labels], f"{file} ({images})")
     if not parts:
         raise DataError(
             f"{file}: needs the arrays train_images and train_labels (val_…, test_…) or images and labels; "
@@ -63,7 +65,7 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except ValueError as error:
-        if "allow_pickle" in str(error) or "pickle" in str(error).lower():
+        if "pickle" in str(error).lower():
             raise DataError(
                 f"{file}: holds Python objects or is no .npz archive; only arrays of numbers and strings are read. "
                 "Save it again with np.savez and plain arrays."
@@ -87,25 +89,15 @@ def _check_sizes(file: Path) -> None:
             raise DataError(f"{file}: {odd}. If you trust it, save it again with np.savez.")
         for member in members:
             with archive.open(member) as array:
-                _check_size(f"{file}, {member.filename}", array, member.file_size)
-
-
-def _check_size(name: str, array: IO[bytes], size: int) -> None:
-    version = np.lib.format.read_magic(array)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(array)
-    claimed, held = math.prod(shape) * max(1, dtype.itemsize), size - array.tell()
-    if claimed != held and not dtype.hasobject:
-        raise DataError(
-            f"{name}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes {claimed:,} bytes, but it "
-            f"has {held:,}. Download it again."
-        )
-
-
-def _part(file: Path, arrays: dict[str, NDArray[np.generic]], prefix: str) -> Part:
-    if f"{prefix}labels" not in arrays:
-        raise DataError(f"{file}: has {prefix}images but no {prefix}labels; it has {', '.join(arrays)}.")
-    return check_part(arrays[f"{prefix}images"], arrays[f"{prefix}labels"], f"{file} ({prefix}images)")
+                first = np.lib.format.read_magic(array) == (1, 0)
+                read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read_header(array)
+                claimed, held = math.prod(shape) * max(1, dtype.itemsize), member.file_size - array.tell()
+            if claimed != held and not dtype.hasobject:
+                raise DataError(
+                    f"{file}, {member.filename}: its header says {' × '.join(map(str, shape))} of {dtype}, which takes "
+                    f"{claimed:,} bytes, but it has {held:,}. Download it again."
+                )
 
 
 def _names(file: Path, classes: NDArray[np.generic]) -> list[str]:

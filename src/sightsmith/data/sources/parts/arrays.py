@@ -24,11 +24,7 @@ class Part:
 
 
 def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name: str) -> Part:
-    """Check the shapes and types of two arrays that belong together.
-
-    Args:
-        labels: one label a picture, (N,) or (N, 1).
-        name: their name in messages.
+    """Check the shapes and types of pictures and their labels, (N,) or (N, 1).
 
     Raises DataError: a wrong shape or type, or the counts differ.
     """
@@ -49,10 +45,8 @@ def check_part(pictures: NDArray[np.generic], labels: NDArray[np.generic], name:
     if labels.dtype.kind not in "iu":
         raise DataError(f"{name}: labels must be integers, got {labels.dtype}. Number the classes from 0.")
     if len(pictures) != len(labels):
-        raise DataError(
-            f"{name}: {many(len(pictures), 'picture')} but {many(len(labels), 'label')}. The files do not belong "
-            "together."
-        )
+        counts = f"{many(len(pictures), 'picture')} but {many(len(labels), 'label')}"
+        raise DataError(f"{name}: {counts}. The files do not belong together.")
     return Part(pictures, labels.astype(np.int64), name)
 
 
@@ -67,28 +61,19 @@ def array_samples(
 
     Raises DataError: a label has no name.
     """
-    values = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
-    if names is not None:
-        _check_labels(parts, len(names))
-        classes, index_of = tuple(names), {index: index for index in range(len(names))}
-    else:
-        classes = tuple(str(value) for value in values)
-        index_of = {int(value): index for index, value in enumerate(values)}
+    found = np.unique(np.concatenate([part.labels_N for part in parts.values()]))
+    values = found if names is None else np.arange(len(names))
+    index_of = {value: index for index, value in enumerate(values.tolist())}
     samples = []
     for split, part in parts.items():
-        prefix = split or "all"
+        wrong = part.labels_N[~np.isin(part.labels_N, values)]
+        if wrong.size:
+            there = f"there are names for 0…{len(values) - 1}" if values.size else "there are no names"
+            raise DataError(
+                f"{part.name}: label {wrong[0]} has no name; {there}. Correct the labels or the list of classes."
+            )
         samples += [
-            Sample(f"{prefix}/{place:05d}", picture, index_of[label], None, split)
+            Sample(f"{split or 'all'}/{place:05d}", picture, index_of[label], None, split)
             for place, (picture, label) in enumerate(zip(part.pictures, part.labels_N.tolist(), strict=True))
         ]
-    return classes, samples
-
-
-def _check_labels(parts: Mapping[Split | None, Part], count: int) -> None:
-    for part in parts.values():
-        if part.labels_N.size and not 0 <= part.labels_N.min() <= part.labels_N.max() < count:
-            wrong = part.labels_N[(part.labels_N < 0) | (part.labels_N >= count)][0]
-            named = f"names for 0…{count - 1}" if count else "no names"
-            raise DataError(
-                f"{part.name}: label {wrong} has no name; there are {named}. Correct the labels or the list of classes."
-            )
+    return tuple(map(str, values) if names is None else names), samples

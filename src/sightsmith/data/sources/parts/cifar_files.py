@@ -11,22 +11,23 @@ import numpy as np
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Split
 from sightsmith.data.sources.parts.arrays import Part
-from sightsmith.data.sources.parts.text_files import read_names
+from sightsmith.data.sources.parts.names import read_names
 
 PIXELS = 3 * 32 * 32
+_BATCHES = "data_batch_*.bin"
 
 
 def find_folder(path: Path) -> Path | None:
     """Return the folder that holds the files: the path itself or the folder of the archive inside it."""
     for folder in (path, path / "cifar-10-batches-bin", path / "cifar-100-binary"):
-        if folder.is_dir() and (_batches(folder) or _is_100(folder)):
+        if any(folder.glob(_BATCHES)) or _is_100(folder):
             return folder
     return None
 
 
 def is_pickled(path: Path) -> bool:
     folders = (path, path / "cifar-10-batches-py", path / "cifar-100-python")
-    return any((folder / "batches.meta").is_file() or _pickled_100(folder) for folder in folders)
+    return any(_has(folder, "batches.meta") or _has(folder, "meta", "train", "test") for folder in folders)
 
 
 def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None]:
@@ -35,14 +36,11 @@ def read_cifar(folder: Path) -> tuple[dict[Split | None, Part], list[str] | None
     Raises DataError: a file is cut short, or the list of names is not UTF-8.
     """
     fine = _is_100(folder)
-    files: dict[Split, list[Path]] = {"train": _batches(folder), "test": [folder / "test_batch.bin"]}
+    patterns: dict[Split, str] = {"train": _BATCHES, "test": "test_batch.bin"}
     if fine:
-        files = {"train": [folder / "train.bin"], "test": [folder / "test.bin"]}
-    parts: dict[Split | None, Part] = {}
-    for split, paths in files.items():
-        present = [path for path in paths if path.exists()]
-        if present:
-            parts[split] = _read(present, label_bytes=2 if fine else 1)
+        patterns = {"train": "train.bin", "test": "test.bin"}
+    files = {split: sorted(folder.glob(pattern)) for split, pattern in patterns.items()}
+    parts: dict[Split | None, Part] = {split: _read(paths, 2 if fine else 1) for split, paths in files.items() if paths}
     return parts, read_names(folder / ("fine_label_names.txt" if fine else "batches.meta.txt"))
 
 
@@ -62,15 +60,9 @@ def _read(files: list[Path], label_bytes: int) -> Part:
     return Part(pictures_NHWC, records[:, label_bytes - 1].astype(np.int64), str(files[0]))
 
 
-def _batches(folder: Path) -> list[Path]:
-    return sorted(folder.glob("data_batch_*.bin"))
-
-
 def _is_100(folder: Path) -> bool:
-    return (folder / "train.bin").is_file() and (
-        (folder / "fine_label_names.txt").is_file() or (folder / "test.bin").is_file()
-    )
+    return _has(folder, "train.bin", "fine_label_names.txt") or _has(folder, "train.bin", "test.bin")
 
 
-def _pickled_100(folder: Path) -> bool:
-    return (folder / "meta").is_file() and (folder / "train").is_file() and (folder / "test").is_file()
+def _has(folder: Path, *names: str) -> bool:
+    return all((folder / name).is_file() for name in names)

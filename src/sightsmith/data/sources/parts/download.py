@@ -1,4 +1,4 @@
-"""Known data sets are downloaded once, through torchvision, into a cache folder; later they open without a network."""
+"""Data sets by name: downloaded once, through torchvision, into a cache folder; later they open without a network."""
 
 import os
 import tarfile
@@ -6,14 +6,68 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightsmith.core.errors import DataError
+from sightsmith.data.source import Source, SourceOptions, build_source
+from sightsmith.data.sources.parts.arrays import array_samples
+from sightsmith.data.sources.parts.cifar_files import find_folder, read_cifar
+from sightsmith.data.sources.parts.idx_files import find_idx, read_sets
+
+_MNIST_FILES = (
+    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz"
+)
+
+
+def open_mnist(
+    name: str, _location: str, options: SourceOptions, *, dataset: str, classes: list[str], licence: str, address: str
+) -> Source:
+    """Open a data set that comes as MNIST's four files.
+
+    Args:
+        name: that people type, and of the cache folder.
+        dataset: name of torchvision's class.
+        address: web page of the files.
+
+    Raises DataError: it cannot be downloaded, or a file is damaged.
+    """
+
+    def fetch(folder: Path) -> None:
+        from torchvision import datasets
+
+        getattr(datasets, dataset)(str(folder), download=True)
+
+    images = _mnist_images(cache_folder(name))
+    if not images:
+        by_hand = f"download {_MNIST_FILES} from {address} on a machine with a network."
+        images = _mnist_images(downloaded(name, fetch, by_hand))
+    names, samples = array_samples(read_sets(images), classes)
+    return build_source(
+        format=name.replace("-", "_"), location=name, names=names, samples=samples, options=options, licence=licence
+    )
+
+
+def _mnist_images(base: Path) -> dict[str, Path]:
+    for folder in (base, *sorted(base.glob("*/raw"))):  # torchvision puts them into NAME/raw
+        found = find_idx(folder)
+        if found.keys() >= {"train", "t10k"}:
+            return found
+    return {}
+
+
+def open_cifar(name: str, _location: str, options: SourceOptions, *, url: str, md5: str) -> Source:
+    """Open CIFAR's binary version. Raises DataError: it cannot be downloaded, or a file is damaged."""
+    folder = find_folder(cache_folder(name))
+    if folder is None:
+        # Torchvision's own classes read the pickled version; its downloader fetches the binary one here.
+        by_hand = f"download and unpack {url} on a machine with a network."
+        place = downloaded(name, lambda place: fetch_archive(place, url, md5), by_hand)
+        folder = find_folder(place) or place
+    names, samples = array_samples(*read_cifar(folder))
+    return build_source(format=name, location=name, names=names, samples=samples, options=options)
 
 
 def cache_folder(name: str) -> Path:
     """Return the folder of a known data set: `$SIGHTSMITH_CACHE/data/NAME`, by default below `~/.cache/sightsmith`."""
-    own = os.environ.get("SIGHTSMITH_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME")
-    base = Path(own) if own else (Path(shared) if shared else Path.home() / ".cache") / "sightsmith"
-    return base / "data" / name
+    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SIGHTSMITH_CACHE") or Path(shared, "sightsmith"), "data", name)
 
 
 def downloaded(name: str, fetch: Callable[[Path], object], by_hand: str) -> Path:

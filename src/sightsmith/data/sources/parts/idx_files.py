@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import absurd_ratio
-from sightsmith.core.records import Split
+from sightsmith.core.records import SPLITS, Split
 from sightsmith.data.sources.parts.arrays import Part, check_part
 from sightsmith.data.sources.parts.names import split_named
 
-IMAGES = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$", re.IGNORECASE)
+_IMAGES = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$", re.IGNORECASE)
 """Name of a file of pictures; that of its labels has `labels` and `idx1` instead."""
 
 _UINT8 = 8
@@ -66,46 +66,42 @@ def _read_shape(path: Path, file: BufferedIOBase) -> tuple[int, ...]:
 
 
 def _read_at_most(file: BufferedIOBase, count: int) -> bytearray:
-    """Read in pieces: a single read would allocate the whole size that a header claims."""
     data = bytearray()
+    # In pieces: a single read would allocate the whole size that a header claims.
     while piece := file.read(min(_PIECE, count - len(data))):
         data += piece
     return data
 
 
-def find_idx(folder: Path) -> dict[str, Path]:
-    """Return the files of pictures in a folder by the name of their set ("train", "t10k"), plain before gzipped."""
+def find_idx(path: Path) -> dict[str, Path]:
+    """Return the files of pictures in a folder, or the file itself, by the name of their set ("train", "t10k")."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # the plain name sorts before the same with .gz
-        match = IMAGES.match(path.name)
-        if match and path.is_file():
-            found.setdefault(match["set"], path)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:  # the plain name sorts before the same with .gz
+        match = _IMAGES.match(file.name)
+        if match and file.is_file():
+            found.setdefault(match["set"], file)
     return found
 
 
-def read_pair(images: Path) -> Part:
-    """Read a file of pictures and the file of labels beside it.
-
-    Raises DataError: there are no labels, or either file is wrong, or the counts differ.
-    """
+def _read_pair(images: Path) -> Part:
     base = re.sub("images", "labels", re.sub("idx3", "idx1", images.name, flags=re.IGNORECASE), flags=re.IGNORECASE)
     bare = base.removesuffix(".gz")
-    labels = next(
-        (images.with_name(name) for name in (base, bare, f"{bare}.gz") if images.with_name(name).exists()), None
-    )
+    spelt = [images.with_name(name) for name in (base, bare, f"{bare}.gz")]
+    labels = next((path for path in spelt if path.exists()), None)
     if labels is None:
         raise DataError(f"{images}: its labels {base} are not beside it. Put them there.")
     return check_part(read_idx(images), read_idx(labels), f"{images} with {labels.name}")
 
 
 def read_sets(images: dict[str, Path]) -> dict[Split | None, Part]:
-    """Read several sets by split. Raises DataError: two sets claim one split, or a file is wrong."""
+    """Read several sets by split, each a file of pictures and the file of labels beside it.
+
+    Raises DataError: two sets claim one split, there are no labels, a file is wrong, or the counts differ.
+    """
     parts: dict[Split | None, Part] = {}
     for name, path in images.items():
-        last = re.split(r"[-_.]", name)[-1]
-        split = split_named(last) if len(images) > 1 or split_named(last) else None
+        split = split_named(re.split(r"[-_.]", name)[-1])
         if split in parts:
             raise DataError(f"{path.parent}: has more than one set for {split or 'all'}; point at one images file.")
-        parts[split] = read_pair(path)
-    order: tuple[Split | None, ...] = ("train", "val", "test", None)
-    return {split: parts[split] for split in order if split in parts}
+        parts[split] = _read_pair(path)
+    return {split: parts[split] for split in (*SPLITS, None) if split in parts}

@@ -29,8 +29,7 @@ _SUFFIXES = 6  # Kinds of files that a message counts apart
 class Listing:
     """The files below a folder; every path is relative to it, with `/`, as the system gives it."""
 
-    # names of the picture files of each folder that has any
-    pictures: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[str, list[str]] = field(default_factory=dict)  # names of the files, of each folder that has any
     leaves: list[str] = field(default_factory=list)  # folders without folders in them
     others: list[str] = field(default_factory=list)  # files that are not pictures
     unsupported: list[str] = field(default_factory=list)  # pictures in formats that are not decoded here
@@ -39,89 +38,61 @@ class Listing:
     closed: list[str] = field(default_factory=list)  # folders that may not be read
 
     def problems(self) -> tuple[Problem, ...]:
+        unsupported = (
+            f"{many(len(self.unsupported), 'picture is', 'pictures are')} in a format that is not read here "
+            f"({_by_suffix(self.unsupported)}). Convert to JPEG or PNG, or move them out of the data."
+        )
+        closed = f"{many(len(self.closed), 'folder')} may not be read by this user. Change their permissions."
+        loops = f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above: not followed."
+        others = f"{many(len(self.others), 'file')} left out: no pictures by their names ({_by_suffix(self.others)})."
+        hidden = f"{many(len(self.hidden), 'hidden file or folder is', 'hidden files or folders are')} left out."
         return (
-            *problem_of_each(
-                "unsupported-format",
-                "error",
-                f"{many(len(self.unsupported), 'picture is', 'pictures are')} in a format that is not read here "
-                f"({_by_suffix(self.unsupported)}). Convert to JPEG or PNG, or move them out of the data.",
-                _named(self.unsupported),
-                lost=True,
-            ),
-            *problem_of_each(
-                "closed-folder",
-                "error",
-                f"{many(len(self.closed), 'folder')} may not be read by this user. Change their permissions.",
-                _named(self.closed),
-            ),
-            *problem_of_each(
-                "link-loop",
-                "warning",
-                f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above: not followed.",
-                _named(self.loops),
-            ),
-            *problem_of_each(
-                "not-a-picture",
-                "info",
-                f"{many(len(self.others), 'file')} left out: no pictures by their names ({_by_suffix(self.others)}).",
-                _named(self.others),
-            ),
-            *problem_of_each(
-                "hidden",
-                "info",
-                f"{many(len(self.hidden), 'hidden file or folder is', 'hidden files or folders are')} left out.",
-                _named(self.hidden),
-            ),
+            *problem_of_each("unsupported-format", "error", unsupported, sorted(self.unsupported), lost=True),
+            *problem_of_each("closed-folder", "error", closed, sorted(self.closed)),
+            *problem_of_each("link-loop", "warning", loops, sorted(self.loops)),
+            *problem_of_each("not-a-picture", "info", others, sorted(self.others)),
+            *problem_of_each("hidden", "info", hidden, sorted(self.hidden)),
         )
 
 
 def list_pictures(root: str) -> Listing:
     """List everything below `root`, links followed, no file opened."""
     listing = Listing()
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    while pending:
-        folder, above = pending.pop()
-        full = os.path.join(root, folder) if folder else root  # noqa: PTH118 - names that are not UTF-8, and speed
-        here = _identity(full)
-        if here in above or len(above) > _DEPTH:
+    above: dict[str, frozenset[tuple[int, int]]] = {"": frozenset()}  # identities of the folders above each
+
+    def relative(path: str) -> str:
+        return path[len(root) :].lstrip("/")
+
+    walk = os.walk(root, followlinks=True, onerror=lambda error: listing.closed.append(relative(error.filename)))
+    for path, folders, files in walk:
+        folder = relative(path)
+        prefix = f"{folder}/" if folder else ""
+        status = os.stat(path)  # noqa: PTH116 - names that are not UTF-8, and speed
+        chain = above.pop(folder)
+        here = (status.st_dev, status.st_ino)
+        if here in chain or len(chain) > _DEPTH:
             listing.loops.append(folder)
+            folders.clear()
             continue
-        folders = _list_one(full, folder, listing)
-        if folders is None:
-            continue
+        listing.hidden += [prefix + name for name in (*folders, *files) if _is_hidden(name)]
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        above |= {prefix + name: chain | {here} for name in folders}
         if not folders:
             listing.leaves.append(folder)
-        pending += [(name, above | {here}) for name in folders]
+        for name in files:
+            if not _is_hidden(name):
+                _sort_in(listing, folder, prefix, name)
     return listing
 
 
-def _list_one(full: str, folder: str, listing: Listing) -> list[str] | None:
-    prefix = f"{folder}/" if folder else ""
-    folders: list[str] = []
-    pictures: list[str] = []
-    try:
-        entries = os.scandir(full)
-    except OSError:
-        listing.closed.append(folder)
-        return None
-    with entries:
-        for entry in entries:
-            name = entry.name
-            if name[0] == "." or name.lower() in SYSTEM_NAMES:
-                listing.hidden.append(prefix + name)
-            elif entry.is_dir():
-                folders.append(prefix + name)
-            else:
-                _sort_in(name, prefix, pictures, listing)
-    if pictures:
-        listing.pictures[folder] = pictures
-    return folders
+def _is_hidden(name: str) -> bool:
+    return name[0] == "." or name.lower() in SYSTEM_NAMES
 
 
-def _sort_in(name: str, prefix: str, pictures: list[str], listing: Listing) -> None:
+def _sort_in(listing: Listing, folder: str, prefix: str, name: str) -> None:
     suffix = _suffix(name)
     if suffix in EXTENSIONS:
-        pictures.append(name)
+        listing.pictures.setdefault(folder, []).append(name)
     elif suffix in _OTHER_PICTURES:
         listing.unsupported.append(prefix + name)
     else:
@@ -131,15 +102,6 @@ def _sort_in(name: str, prefix: str, pictures: list[str], listing: Listing) -> N
 def _suffix(name: str) -> str:
     lower = name.lower()
     return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122 - for every file
-
-
-def _identity(folder: str) -> tuple[int, int]:
-    status = os.stat(folder)  # noqa: PTH116
-    return status.st_dev, status.st_ino
-
-
-def _named(paths: list[str]) -> list[tuple[str, str]]:
-    return [(printable(path), "") for path in sorted(paths)]
 
 
 def _by_suffix(paths: list[str]) -> str:

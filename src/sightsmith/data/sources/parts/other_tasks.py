@@ -4,24 +4,21 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
-from sightsmith.core.images import printable
+from sightsmith.core.images import FORMATS, printable
 from sightsmith.core.names import natural
 from sightsmith.data.problem import Problem
 from sightsmith.data.sources.parts.listing import Listing
 from sightsmith.data.sources.parts.names import split_named
 
 _NOT_CLASSES = frozenset(
-    {
-        *("images", "image", "img", "imgs", "jpegimages", "pictures", "photos", "frames", "data"),
-        *("segmentationclass", "segmentationobject"),  # of Pascal VOC
-    }
+    {"images", "image", "img", "imgs", "jpegimages", "pictures", "photos", "frames", "data"}
+    | {"segmentationclass", "segmentationobject"}  # of Pascal VOC
 )
 """Folders that hold the pictures of all classes, in lower case."""
 _MASKS = re.compile(r"mask|annot|label|segm|ground.?truth|trimap|(^|[^a-z])gt([^a-z]|$)", re.IGNORECASE)
@@ -62,16 +59,13 @@ def other_task(location: str, listing: Listing, *, asked: bool) -> tuple[Problem
 
 def _boxes(location: str, listing: Listing) -> tuple[str, int] | None:
     """Return the kind of annotations beside the pictures, and how many classes the pictures' folders may name."""
-    readers = ((".xml", "Pascal VOC", _is_voc), (".txt", "YOLO", _is_yolo))
-    for suffix, name, fits in readers:
+    for suffix, name, fits in ((".xml", "Pascal VOC", _is_voc), (".txt", "YOLO", _is_yolo)):
         files = [other for other in listing.others if other.lower().endswith(suffix)]
         folders_of = _folders_by_stem(listing) if files else {}
         paired = [file for file in files if _stem(file) in folders_of]
         if len(paired) > _SHARE * len(files) and _any(location, paired, fits):
-            folders = {folder for file in paired for folder in folders_of[_stem(file)]}
-            return f"object-detection data ({name}: {many(len(paired), f'{suffix} file')} with boxes)", _classes(
-                folders
-            )
+            what = f"object-detection data ({name}: {many(len(paired), f'{suffix} file')} with boxes)"
+            return what, _classes(set().union(*(folders_of[_stem(file)] for file in paired)))
     tables = [other for other in listing.others if other.lower().endswith(".json")]
     if listing.pictures and _any(location, tables, _is_coco):
         return "object-detection data (COCO: a .json file with boxes)", _classes(listing.pictures)
@@ -88,9 +82,8 @@ def _masks(location: str, listing: Listing) -> tuple[str, int] | None:
             stem = _MASK_SUFFIX.sub("", _stem(file))
             partners = (folders_of[_stem(file)] | folders_of.get(stem, set())) - {folder}
             pairs += [(file, stem, partner) for partner in partners if not _MASKS.search(partner.rpartition("/")[2])]
-        if len(pairs) > _SHARE * len(listing.pictures[folder]) and all(
-            _is_mask(location, listing, folder, *pair) for pair in islice(sorted(pairs), 3)
-        ):
+        few = sorted(pairs)[:3] if len(pairs) > _SHARE * len(listing.pictures[folder]) else []
+        if few and all(_is_mask(location, listing, folder, *pair) for pair in few):
             partners = {partner for _, _, partner in pairs}
             return f"segmentation data (masks in {printable(folder)})", _classes(partners)
     return None
@@ -99,7 +92,10 @@ def _masks(location: str, listing: Listing) -> tuple[str, int] | None:
 def _is_mask(location: str, listing: Listing, folder: str, file: str, stem: str, partner: str) -> bool:
     picture = next(name for name in listing.pictures[partner] if _stem(name) in (stem, _stem(file)))
     try:
-        with Image.open(Path(location, folder, file)) as mask, Image.open(Path(location, partner, picture)) as image:
+        with (
+            Image.open(Path(location, folder, file), formats=FORMATS) as mask,
+            Image.open(Path(location, partner, picture), formats=FORMATS) as image,
+        ):
             return mask.size == image.size and mask.format != "JPEG" and mask.getcolors(_COLOURS) is not None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
@@ -115,11 +111,9 @@ def _folders_by_stem(listing: Listing) -> dict[str, set[str]]:
 
 def _classes(folders: Iterable[str]) -> int:
     """Return how many classes folders may name, apart from splits and folders such as `images`."""
+    parts = (folder.split("/") for folder in folders)
     return len(
-        {
-            tuple(part for part in folder.split("/") if not split_named(part) and part.lower() not in _NOT_CLASSES)
-            for folder in folders
-        }
+        {tuple(part for part in each if not split_named(part) and part.lower() not in _NOT_CLASSES) for each in parts}
     )
 
 
