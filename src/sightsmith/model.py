@@ -122,17 +122,7 @@ class Model:
         from sightsmith.evaluation.evaluate import evaluate
 
         asked = from_mapping(EvaluateSettings, {"data": data, **settings}, where="evaluate")
-        if asked.report:
-            refuse_existing(asked.report, overwrite=asked.overwrite)
-        done = evaluate(
-            self.predictor,
-            data=asked.data,
-            options=asked,
-            split=asked.split,
-            missing_ok=asked.missing_ok,
-            report=asked.report,
-            quiet=quiet,
-        )
+        done = evaluate(self.predictor, asked, quiet=quiet)
         if not done.not_kept:
             self._reopen()
         return done
@@ -160,7 +150,8 @@ class Model:
         from sightsmith.runtime.export import export
 
         asked = from_mapping(ExportSettings, settings, where="export")
-        chosen = open_evaluation_data(self.bundle, asked.prove, missing_ok=True) if asked.prove else None
+        proving = EvaluateSettings(data=asked.prove, missing_ok=True)
+        chosen = open_evaluation_data(self.bundle, proving) if asked.prove else None
         pairs = [(sample.picture, sample.target) for sample in chosen.samples] if chosen else []
         names = (to,) if isinstance(to, str) else tuple(to)
         done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
