@@ -25,4 +25,4 @@ async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncC
         app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             yield model, client
-        await model.stop()
+        model.stop()

@@ -22,7 +22,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from sightsmith.serving.headers import allowed_hosts
+from sightsmith.serving.guard import allowed_hosts
 from sightsmith.serving.log_lines import CountRepeats
 from sightsmith.serving.settings import ServeSettings
 

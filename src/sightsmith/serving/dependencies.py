@@ -1,10 +1,9 @@
-"""Dependencies of the routes: the served models, one of them, and the check of query parameters."""
+"""Dependencies of the routes: the served models, and the check of query parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 
 from sightsmith.core.names import did_you_mean, shortened
@@ -36,16 +35,10 @@ def registry_of(request: Request) -> Registry:
     return registry
 
 
-async def known_query(request: Request) -> None:
-    """Refuse a query parameter that the route does not have, or that is given twice.
-
-    Not a plain function: FastAPI runs those in threads, which it starts while it serves.
-
-    Raises RefusalError: 400, with the nearest names.
-    """
-    route = request.scope.get("route")
-    known = tuple(field.alias for field in route.dependant.query_params) if isinstance(route, APIRoute) else ()
-    refuse_query(request.query_params, known)
+async def no_query(request: Request) -> None:
+    """Refuse any query parameter. Raises RefusalError: 400."""
+    # Not a plain function: FastAPI runs those in threads, which it starts while it serves.
+    refuse_query(request.query_params, ())
 
 
 def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError, create_model
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.dependencies import refuse_query, registry_of
@@ -92,7 +92,7 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
         picture = await read_picture(request, registry.settings, add, registry.decoders)
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
-            prediction = await model.predict(picture, explain=query.explain)
+            prediction = await model.batcher.answer(picture, whole=query.explain)
             options = {name: getattr(query, name) for name in option_fields(model.kind)}
             answer = prediction.to_json(**options)
             if not (query.explain or query.shapes):
@@ -109,19 +109,15 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
             return JSONResponse(whole | added)
 
 
-class DirectPredictions:
-    """Calls `predict` ahead of FastAPI, which documents it and whose routing costs more than a run of a small model."""
+def direct(app: FastAPI) -> ASGIApp:
+    """Call `predict` ahead of FastAPI, which documents it and whose routing costs more than a run of a small model."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a prediction, pass anything else on."""
-        address = _ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        address = _ADDRESS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
         if address is None:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
-        scope["app"] = self._app
+        scope["app"] = app
         request = Request(scope, receive, send)
         try:
             model = registry_of(request).model(address[1])
@@ -129,6 +125,8 @@ class DirectPredictions:
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer, as FastAPI's handlers would make it
             response = answer_to(request, error)
         await response(scope, receive, send)
+
+    return answer
 
 
 def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:

@@ -6,15 +6,17 @@ import gc
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -22,7 +24,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.loops.auto import auto_loop_factory
 
-from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import printable
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
@@ -33,13 +35,16 @@ from sightsmith.serving.decoders import THREADS as DECODE_THREADS
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.log_lines import count_repeats
-from sightsmith.serving.names import Bundles, asked_names, check_name
 from sightsmith.serving.served import ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
+Bundles = Mapping[str, str | Path] | Sequence[str | Path]
+"""Bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS = ServeSettings()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
@@ -48,10 +53,6 @@ _ACCEPTED = 16
 _LAST_SECONDS = 3.0  # Seconds for threads to finish after the requests under way
 _GRACE_SECONDS = 10.0  # Seconds after which a process with a hanging event loop is killed
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to show for them
-
-
-class PortTakenError(SightsmithError):
-    """Something else listens at the address already."""
 
 
 def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
@@ -65,10 +66,9 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
             keeps its own.
 
     Raises:
-        PortTakenError: the address is in use; no model has been loaded then.
         BundleError: a bundle is missing, damaged or tampered with.
         ProofError: a model does not answer its witnesses as it did when trained.
-        SettingsError: a setting, name or address is invalid.
+        SettingsError: a setting, name or address is invalid, or the address is in use; no model has been loaded then.
     """
     begun = time.monotonic()
     asked = asked_names(bundles)
@@ -85,6 +85,36 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
             runner.run(_serve(predictors, settings, listening, signals, begun))
         if signals.came and _threads_hang():
             _leave(predictors)
+
+
+def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
+    """Return the name asked for each bundle, None if it keeps its own, and its path.
+
+    Raises SettingsError: there are no bundles.
+    """
+    if isinstance(bundles, (str, Path)):
+        bundles = [bundles]
+    if not bundles:
+        raise SettingsError("serve: at least one bundle must be given, as PATH or NAME=PATH.")
+    if isinstance(bundles, Mapping):
+        return [(name, Path(path)) for name, path in bundles.items()]
+    pairs: list[tuple[str | None, Path]] = []
+    for bundle in map(str, bundles):
+        name, equals, path = bundle.partition("=")
+        pairs.append((name, Path(path)) if equals and not Path(bundle).exists() else (None, Path(bundle)))
+    return pairs
+
+
+def check_name(name: str, path: Path, taken: Mapping[str, object]) -> str:
+    """Return the name of the bundle at `path`. Raises SettingsError: it is taken, or invalid in a URL."""
+    if not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"serve: {name!r} cannot stand in an address: a name has up to 100 letters, digits, '.', '_' and '-'. "
+            f"Give another one: NAME={path}"
+        )
+    if name in taken:
+        raise SettingsError(f"serve: two bundles are called {name!r}. Give one another name: NAME={path}")
+    return name
 
 
 def _threads_hang() -> bool:
@@ -133,12 +163,12 @@ async def _serve(
     signals: _Signals,
     begun: float,
 ) -> None:
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         decoders = Decoders(max(2, usable_cores()))
         stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
         for model in models.values():
-            stack.push_async_callback(model.stop)
+            stack.callback(model.stop)
             await model.start()
         leaving = asyncio.Event()
         registry = Registry(models, settings, decoders, Held(settings))
@@ -242,12 +272,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _bind_failure(host: str, port: int, error: OSError) -> SightsmithError:
+def _bind_failure(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
-        return PortTakenError(
-            f"port {port} of {host} is taken: something else listens there. "
-            f"End it, or give another one: --port {port + 1 if port < 65535 else 0} (0 takes any free one)."
-        )
+        way_out = f"End it, or give another one: --port {port + 1 if port < 65535 else 0} (0 takes any free one)."
+        return SettingsError(f"port {port} of {host} is taken: something else listens there. {way_out}")
     if error.errno == errno.EACCES:
         return SettingsError(f"serve: this user may not listen on port {port} of {host}. Give one above 1023.")
     return SettingsError(f"serve: cannot listen on port {port} of {host}: {error.strerror}.")
