@@ -22,7 +22,7 @@ async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncC
     with Decoders(2) as decoders:
         model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
         await model.start()
-        app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
+        app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             yield model, client
         model.stop()

@@ -3,6 +3,7 @@
 import hashlib
 import mimetypes
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -21,14 +22,13 @@ _ABOUT = (
 )
 
 
-def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = bool) -> ASGIApp:
+def create_app(registry: Registry, leaving: Callable[[], bool] = bool) -> ASGIApp:
     """Return the app that serves the models of a registry, which the caller starts and stops.
 
     Args:
-        version: shown in the documentation.
         leaving: whether to close each connection after its answer.
     """
-    app = FastAPI(title="Sightsmith", version=version, description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Sightsmith", version=version("sightsmith"), description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
     handle_failures(app)
     for router in (prediction_routes.router, model_routes.router, model_routes.health_router):

@@ -15,13 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.loops.auto import auto_loop_factory
 
 from sightsmith.core.errors import SettingsError
@@ -42,7 +41,7 @@ from sightsmith.serving.uploads import Held
 log = logging.getLogger("sightsmith.serving")
 
 Bundles = Mapping[str, str | Path] | Sequence[str | Path]
-"""Bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`."""
+"""Bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name one keeps its own."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS = ServeSettings()
@@ -61,14 +60,10 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     If a decoder or a model hangs in native code, Python could never end the process: it waits for its threads. The
     process then ends here, with 0, after all output is written and temporary folders are removed.
 
-    Args:
-        bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
-            keeps its own.
-
     Raises:
         BundleError: a bundle is missing, damaged or tampered with.
         ProofError: a model does not answer its witnesses as it did when trained.
-        SettingsError: a setting, name or address is invalid, or the address is in use; no model has been loaded then.
+        SettingsError: a name or address is invalid, or the address is in use; it is tried before a model is loaded.
     """
     begun = time.monotonic()
     asked = asked_names(bundles)
@@ -77,9 +72,7 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
         for name, path in asked:
             if signals.came:
                 return
-            predictor = Predictor.open(
-                path, backend=settings.backend, precision=settings.precision, threads=settings.threads
-            )
+            predictor = Predictor.open(path, settings.backend, settings.precision, settings.threads)
             predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
             runner.run(_serve(predictors, settings, listening, signals, begun))
@@ -139,15 +132,16 @@ def _leave(predictors: dict[str, Predictor]) -> NoReturn:
     os._exit(0)
 
 
+@dataclass(slots=True)
 class _Signals:
     """Records a SIGTERM or SIGINT that arrives before or after the server installs its own handlers.
 
     Raising from a handler would be shorter, but it could interrupt an import or a close.
     """
 
-    def __init__(self) -> None:
-        self.came = False
-        self.served = False
+    came: bool = False
+    served: bool = False  # the server has taken over
+    leaving: bool = False  # it has begun to shut down
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Record a signal. During startup, a second one of the same kind ends the process at once."""
@@ -157,11 +151,7 @@ class _Signals:
 
 
 async def _serve(
-    predictors: dict[str, Predictor],
-    settings: ServeSettings,
-    listening: socket.socket,
-    signals: _Signals,
-    begun: float,
+    predictors: dict[str, Predictor], settings: ServeSettings, listening: socket.socket, signals: _Signals, begun: float
 ) -> None:
     with ExitStack() as stack:
         decoders = Decoders(max(2, usable_cores()))
@@ -170,40 +160,29 @@ async def _serve(
         for model in models.values():
             stack.callback(model.stop)
             await model.start()
-        leaving = asyncio.Event()
-        registry = Registry(models, settings, decoders, Held(settings))
-        app = create_app(registry, version("sightsmith"), leaving.is_set)
         count_repeats()
         gc.freeze()  # loaded objects are permanent, so the garbage collector can skip them
-        server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
+        config = uvicorn.Config(
+            create_app(Registry(models, settings, decoders, Held(settings)), lambda: signals.leaving),
+            http=PatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=_ACCEPTED,
+            timeout_graceful_shutdown=max(1, round(settings.drain)),
+        )
+        server = _Server(config, signals, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """uvicorn with notices of start and shutdown; it shuts down even if its event loop hangs."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        settings: ServeSettings,
-        signals: _Signals,
-        leaving: asyncio.Event,
-        listens: Callable[[], None],
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=PatientProtocol,
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                backlog=_ACCEPTED,
-                timeout_graceful_shutdown=max(1, round(settings.drain)),
-            )
-        )
-        self._signals, self._listens, self._leaving = signals, listens, leaving
-        self._most_seconds = math.ceil(max(1.0, settings.drain) + _LAST_SECONDS + _GRACE_SECONDS)
+    def __init__(self, config: uvicorn.Config, signals: _Signals, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._signals, self._announce = signals, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then tell; or end, if a signal came before this server took them over."""
@@ -214,17 +193,18 @@ class _Server(uvicorn.Server):
         if self._signals.came:
             self.should_exit = True
         else:
-            self._listens()
+            self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let each answer from now on close its connection, and end."""
-        self._leaving.set()
+        self._signals.leaving = True
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the shutdown; the system kills the process if that takes too long."""
         if not self.should_exit and hasattr(signal, "alarm"):
-            signal.alarm(self._most_seconds)
+            drain = self.config.timeout_graceful_shutdown or 0
+            signal.alarm(math.ceil(drain + _LAST_SECONDS + _GRACE_SECONDS))
         super().handle_exit(sig, frame)
 
 
