@@ -9,8 +9,7 @@ import httpx
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.dependencies import Registry
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 

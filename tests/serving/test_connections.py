@@ -287,7 +287,7 @@ def test_the_service_ends_where_its_event_loop_hangs(serving, exported_bundle):
 import sys
 from sightsmith import cli
 from sightsmith.serving import run
-from sightsmith.serving.dependencies import Registry
+from sightsmith.serving.served import Registry
 
 def hang(self, name):
     print("hangs", flush=True)

@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from sightsmith.serving import model_routes, prediction_routes
-from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.failures import handle_failures
 from sightsmith.serving.guard import guarded
+from sightsmith.serving.served import Registry
 
 _STATIC = Path(__file__).parent / "static"
 _PAGES = {"/": _STATIC / "index.html", "/docs": _STATIC / "docs.html"}

@@ -16,26 +16,26 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from sightsmith.core.images import too_slow
+from sightsmith.core.ports import Arrays
 from sightsmith.serving.schemas import Load
 
 THREADS = "model"  # Name prefix of the threads that run models
 _TINY_PIXELS = 65_536
 _TINY_BYTES = 16_384
 
-Pixels = TypeVar("Pixels")
-Answer = TypeVar("Answer")
+Answer = Any
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Generic[Pixels, Answer]):
+class _Waiting:
     picture: bytes
     answer: "asyncio.Future[Answer]"
     whole: bool
-    pixels: Pixels | None = None  # None: not decoded yet, or it could not be
+    pixels: Arrays | None = None  # None: not decoded yet, or it could not be
     pooled: bool = True  # A thread of the pool decodes it
     begun: float = math.inf  # When that thread took it up, in the event loop's time
     watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
@@ -49,13 +49,13 @@ def _is_tiny(picture: bytes) -> bool:
     return bool(0 < width * height <= _TINY_PIXELS)
 
 
-class Batcher(Generic[Pixels, Answer]):
+class Batcher:
     """Runs one model on batches of pictures, one run after another in one thread of its own."""
 
     def __init__(
         self,
-        decode: Callable[[bytes], Pixels],
-        run: Callable[[list[Pixels], bool], list[Answer]],
+        decode: Callable[[bytes], Arrays],
+        run: Callable[[list[Arrays], bool], list[Answer]],
         decoders: Executor,
         *,
         batch: int,
@@ -75,7 +75,7 @@ class Batcher(Generic[Pixels, Answer]):
         self.load = Load(pictures=0, runs=0, largest=0)
         self._decode, self._run, self._decoders = decode, run, decoders
         self._batch, self._wait, self._limit = batch, wait, limit
-        self._inbox: SimpleQueue[_Waiting[Pixels, Answer] | Callable[[], None] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[_Waiting | Callable[[], None] | None] = SimpleQueue()
         # Each counter is written by one thread alone, so neither needs a lock.
         self._pooled = 0
         self._from_pool = 0
@@ -102,7 +102,7 @@ class Batcher(Generic[Pixels, Answer]):
 
         Raises PictureError: this picture cannot be decoded, or not in time; others of its batch are unaffected.
         """
-        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), whole)
+        waiting = _Waiting(picture, self._loop.create_future(), whole)
         if _is_tiny(picture):
             waiting.pooled = False
             self._inbox.put(waiting)
@@ -133,7 +133,7 @@ class Batcher(Generic[Pixels, Answer]):
         self._inbox.put(run)
         return await result
 
-    def _watch(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _watch(self, waiting: _Waiting) -> None:
         """Fail a picture whose decoding takes too long; else check again at its deadline."""
         if waiting.pixels is not None or waiting.answer.done():
             return
@@ -144,14 +144,14 @@ class Batcher(Generic[Pixels, Answer]):
         else:
             _fail((waiting.answer,), too_slow(self._limit))
 
-    def _decode_pooled(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _decode_pooled(self, waiting: _Waiting) -> None:
         waiting.begun = self._loop.time()
         try:
             self._decode_one(waiting)
         finally:
             self._inbox.put(waiting)
 
-    def _decode_one(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _decode_one(self, waiting: _Waiting) -> None:
         if waiting.answer.done():
             return
         try:
@@ -161,7 +161,7 @@ class Batcher(Generic[Pixels, Answer]):
 
     def _work(self) -> None:
         while not self._stopped:
-            taken: list[_Waiting[Pixels, Answer]] = []
+            taken: list[_Waiting] = []
             call = self._fill(taken)
             taken = [waiting for waiting in taken if not waiting.answer.done()]
             for whole in (False, True):
@@ -170,7 +170,7 @@ class Batcher(Generic[Pixels, Answer]):
             if call is not None:
                 call()
 
-    def _fill(self, taken: list[_Waiting[Pixels, Answer]]) -> Callable[[], None] | None:
+    def _fill(self, taken: list[_Waiting]) -> Callable[[], None] | None:
         """Take pictures from the inbox until the batch is full, the wait is over, or a call arrives."""
         deadline: float | None = None
         while len(taken) < self._batch:
@@ -194,7 +194,7 @@ class Batcher(Generic[Pixels, Answer]):
                 taken.append(news)
         return None
 
-    def _run_batch(self, taken: list[_Waiting[Pixels, Answer]], whole: bool) -> None:
+    def _run_batch(self, taken: list[_Waiting], whole: bool) -> None:
         futures = [waiting.answer for waiting in taken]
         try:
             answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None], whole)

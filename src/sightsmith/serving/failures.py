@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -34,6 +35,23 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
     for key in given:
         if key not in known:
             raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")
+
+
+def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:
+    """Refuse query parameters that are not among `known`, or are given twice.
+
+    Raises RefusalError: 400, with the nearest names.
+    """
+    refuse_unknown(given, known, "query parameter")
+    for name in given:
+        if len(given.getlist(name)) > 1:
+            raise RefusalError(400, f"query parameter {shortened(name)!r} is given more than once.")
+
+
+async def no_query(request: Request) -> None:
+    """Refuse any query parameter. Raises RefusalError: 400."""
+    # Not a plain function: FastAPI runs those in threads, which it starts while it serves.
+    refuse_query(request.query_params, ())
 
 
 def handle_failures(app: FastAPI) -> None:

@@ -9,9 +9,8 @@ from pydantic import create_model
 
 from sightsmith.inputs import INPUTS
 from sightsmith.serving import schemas
-from sightsmith.serving.dependencies import no_query, registry_of
-from sightsmith.serving.failures import RefusalError
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.failures import RefusalError, no_query
+from sightsmith.serving.served import ServedModel, registry_of
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Failure, "description": "No such model."}}
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": schemas.Ready, "description": "Some model is not ready."}}

@@ -32,9 +32,8 @@ from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
 from sightsmith.serving.decoders import THREADS as DECODE_THREADS
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.log_lines import count_repeats
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 

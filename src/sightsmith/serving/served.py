@@ -1,26 +1,30 @@
-"""One served model: its predictor, its batches, its health."""
+"""One served model: its predictor, its batches, its health; and all models of a service."""
 
 import asyncio
 import io
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
+
 from sightsmith.core.errors import ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS, decode, sniff
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.failures import busy
+from sightsmith.serving.failures import RefusalError, busy
 from sightsmith.serving.schemas import ReadyLine
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
@@ -41,7 +45,7 @@ class ServedModel:
         self._checked = time.monotonic()
         self.under_way = 0
         self._decoders = decoders
-        self.batcher: Batcher[Arrays, Prediction] = Batcher(
+        self.batcher = Batcher(
             self._decode,
             self._run,
             decoders,
@@ -153,6 +157,27 @@ class ServedModel:
         # the evidence of some nets costs many times as much as their scores
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
         return self.predictor.decode(self.predictor.run(stack(feeds), outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The models of a service with their shared settings and threads."""
+
+    models: Mapping[str, ServedModel]
+    settings: ServeSettings
+    decoders: Decoders
+    held: Held
+
+    def model(self, name: str) -> ServedModel:
+        """Return a model by name. Raises RefusalError: 404, with the nearest names."""
+        if name not in self.models:
+            raise RefusalError(404, f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}")
+        return self.models[name]
+
+
+def registry_of(request: Request) -> Registry:
+    registry: Registry = request.app.state.registry
+    return registry
 
 
 def for_browsers(picture: bytes) -> tuple[bytes, str]:
