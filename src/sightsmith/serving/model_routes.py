@@ -10,7 +10,7 @@ from pydantic import create_model
 from sightsmith.inputs import INPUTS
 from sightsmith.serving import schemas
 from sightsmith.serving.failures import RefusalError, no_query
-from sightsmith.serving.served import ServedModel, registry_of
+from sightsmith.serving.served import registry_of
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Failure, "description": "No such model."}}
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": schemas.Ready, "description": "Some model is not ready."}}
@@ -24,14 +24,53 @@ health_router = APIRouter(tags=["Health"], dependencies=[Depends(no_query)])
 async def models(request: Request) -> schemas.ModelList:
     """Answer with the served models and the limits of a request."""
     registry = registry_of(request)
+    lines = [
+        schemas.ModelLine(
+            name=model.name,
+            ready=model.health.ready,
+            kind=model.kind,
+            explains=model.explains,
+            **{noun: len(names) for noun, names in model.names.items()},
+        )
+        for model in registry.models.values()
+    ]
     limits = schemas.Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
-    return schemas.ModelList(models=[_line(model) for model in registry.models.values()], limits=limits)
+    return schemas.ModelList(models=lines, limits=limits)
 
 
 @router.get("/{name}", summary="Show a model", responses=_UNKNOWN)
 async def model(request: Request, name: str) -> schemas.ModelFacts:
     """Answer with a model's facts and its card."""
-    return _facts(registry_of(request).model(name))
+    model = registry_of(request).model(name)
+    manifest, health = model.manifest, model.health
+    source, shown = INPUTS.module(manifest.definition.input), manifest.definition.input_settings
+    return schemas.ModelFacts(
+        name=model.name,
+        ready=health.ready,
+        reason=health.reason,
+        checked=health.checked,
+        task=manifest.task.name,
+        kind=model.kind,
+        net=manifest.net.name,
+        input=source.facts(shown),
+        sees=source.describe(shown),
+        explains=model.explains,
+        options=create_model("Options", **schemas.option_fields(model.kind)).model_json_schema()["properties"],
+        backend=model.predictor.why,
+        created=manifest.created,
+        definition=manifest.definition_digest,
+        metrics=dict(manifest.metrics),
+        licences={
+            "net": manifest.net.licence,
+            "weights": manifest.net.weights.licence,
+            "data": manifest.data.get("licence"),
+        },
+        load=model.batcher.load,
+        examples=len(model.examples),
+        card=model.card,
+        card_html=card_html(model.card),
+        **{noun: list(names) for noun, names in model.names.items()},
+    )
 
 
 @router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
@@ -72,45 +111,3 @@ def card_html(card: str) -> str:
         _, end, body = card[4:].partition("\n---\n")
         card = body if end else card
     return _MARKDOWN.render(card)
-
-
-def _line(model: ServedModel) -> schemas.ModelLine:
-    return schemas.ModelLine(
-        name=model.name,
-        ready=model.health.ready,
-        kind=model.kind,
-        explains=model.explains,
-        **{noun: len(names) for noun, names in model.names.items()},
-    )
-
-
-def _facts(model: ServedModel) -> schemas.ModelFacts:
-    manifest, health = model.manifest, model.health
-    source, shown = INPUTS.module(manifest.definition.input), manifest.definition.input_settings
-    return schemas.ModelFacts(
-        name=model.name,
-        ready=health.ready,
-        reason=health.reason,
-        checked=health.checked,
-        task=manifest.task.name,
-        kind=model.kind,
-        net=manifest.net.name,
-        input=source.facts(shown),
-        sees=source.describe(shown),
-        explains=model.explains,
-        options=create_model("Options", **schemas.option_fields(model.kind)).model_json_schema()["properties"],
-        backend=model.predictor.why,
-        created=manifest.created,
-        definition=manifest.definition_digest,
-        metrics=dict(manifest.metrics),
-        licences={
-            "net": manifest.net.licence,
-            "weights": manifest.net.weights.licence,
-            "data": manifest.data.get("licence"),
-        },
-        load=model.batcher.load,
-        examples=len(model.examples),
-        card=model.card,
-        card_html=card_html(model.card),
-        **{noun: list(names) for noun, names in model.names.items()},
-    )
