@@ -9,8 +9,7 @@ import httpx
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.dependencies import Registry
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 
@@ -22,7 +21,7 @@ async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncC
     with Decoders(2) as decoders:
         model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
         await model.start()
-        app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)), "0")
+        app = create_app(Registry({"digits": model}, settings, decoders, Held(settings)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             yield model, client
-        await model.stop()
+        model.stop()

@@ -10,17 +10,9 @@ from pkgutil import extend_path
 __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Model": "sightsmith.model",
-    "SightsmithError": "sightsmith.core.errors",
-    "check": "sightsmith.model",
-    "compare": "sightsmith.model",
-    "load": "sightsmith.model",
-    "open_source": "sightsmith.model",
-    "serve": "sightsmith.model",
-    "train": "sightsmith.model",
-}
-__all__ = ["__version__", *_HOMES]
+_VERBS = ("Model", "check", "compare", "load", "open_source", "serve", "train")
+_HOMES = {"SightsmithError": "sightsmith.core.errors"} | dict.fromkeys(_VERBS, "sightsmith.model")
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> object:

@@ -47,6 +47,7 @@ OptionFlags = flags_of(*(part_of(kind, "options").Options for kind in KINDS.name
 ExplainFlags = flags_of(ExplainSettings)
 ExportFlags = flags_of(ExportSettings)
 
+ModelPath = Annotated[Path, Parameter(help="The model.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.", negative=(), show_default=False)]
 Overwrite = Annotated[bool, Parameter(help="Replace an existing output.", negative=(), show_default=False)]
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
@@ -118,7 +119,7 @@ def train(
 
 @app.command(group=_LOOK)
 def evaluate(
-    bundle: Path,
+    bundle: ModelPath,
     /,
     *,
     settings: EvaluateFlags | None = None,  # type: ignore[valid-type]
@@ -129,9 +130,6 @@ def evaluate(
 
     The model's own data is read, labelled and grouped as at its training; --group-by draws its intervals by other
     groups. Other data is labelled as at the training too; --format folder takes its labels from the folders' names.
-
-    Args:
-        bundle: The model.
     """
     from sightsmith import model
 
@@ -172,7 +170,7 @@ def compare(
 
 @app.command(group=_USE)
 def predict(
-    bundle: Path,
+    bundle: ModelPath,
     pictures: Annotated[list[str], Parameter(consume_multiple=True, allow_leading_hyphen=True)],
     /,
     *,
@@ -185,7 +183,6 @@ def predict(
     Pictures that cannot be read are reported and skipped; the exit code is then 1.
 
     Args:
-        bundle: The model.
         pictures: Files, folders, patterns such as 'more/*.jpg', `-`, or addresses with --urls.
     """
     from sightsmith import model
@@ -200,7 +197,7 @@ def predict(
 
 @app.command(group=_LOOK)
 def explain(
-    bundle: Path,
+    bundle: ModelPath,
     picture: str,
     /,
     *,
@@ -213,7 +210,6 @@ def explain(
     """Show which parts of a picture support a class: an overlay (PNG) and the raw map (NPY).
 
     Args:
-        bundle: The model.
         picture: The picture.
         out: File of the overlay; the raw map is written beside it. By default PICTURE.MODEL.METHOD.png here, or the
             next free name.
@@ -232,7 +228,7 @@ def explain(
 
 @app.command(group=_MAKE)
 def export(
-    bundle: Path,
+    bundle: ModelPath,
     /,
     *,
     to: Annotated[list[str], Several],
@@ -241,7 +237,6 @@ def export(
     """Compile a model for a backend and prove that its answers stay the same; beyond the tolerance nothing is written.
 
     Args:
-        bundle: The model.
         to: One backend or more: openvino, onnx.
     """
     from sightsmith import model
@@ -313,12 +308,8 @@ def doctor(*, port: int | None = None, host: str = "127.0.0.1", as_json: AsJson 
 
 
 @app.command(group=_LOOK)
-def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
-    """Show the facts of a bundle.
-
-    Args:
-        bundle: The model.
-    """
+def inspect(bundle: ModelPath, /, *, as_json: AsJson = False) -> int:
+    """Show the facts of a bundle."""
     from sightsmith.bundle.inspect import inspect_text
     from sightsmith.bundle.store import Bundle
 
@@ -329,7 +320,7 @@ def inspect(bundle: Path, /, *, as_json: AsJson = False) -> int:
 
 @app.command(group=_MAKE)
 def card(
-    bundle: Path,
+    bundle: ModelPath,
     /,
     *,
     papers: CardFlags | None = None,  # type: ignore[valid-type]
@@ -338,7 +329,6 @@ def card(
     """Print a model's card, after filling in the statements of its makers.
 
     Args:
-        bundle: The model.
         source: TOML file with the texts: intended_use, limits, licence; flags win over it.
     """
     from sightsmith import model
@@ -352,12 +342,8 @@ def card(
 
 
 @app.command(group=_LOOK)
-def verify(bundle: Path, /, *, loading: LoadFlags | None = None) -> int:  # type: ignore[valid-type]
-    """Check every byte of a bundle, and that it still reproduces its witnesses.
-
-    Args:
-        bundle: The model.
-    """
+def verify(bundle: ModelPath, /, *, loading: LoadFlags | None = None) -> int:  # type: ignore[valid-type]
+    """Check every byte of a bundle, and that it still reproduces its witnesses."""
     from sightsmith import model
     from sightsmith.bundle.store import Bundle
     from sightsmith.bundle.store import verify as problems_of

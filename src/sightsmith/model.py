@@ -16,7 +16,6 @@ from sightsmith.bundle.settings import CardSettings
 from sightsmith.bundle.store import CARD, Bundle, add_files
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
-from sightsmith.core.errors import PictureError
 from sightsmith.core.extras import require_training
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
@@ -81,7 +80,12 @@ class Model:
         """
         if not isinstance(pictures, (list, tuple)):
             return self.predictor.predict_one(pictures)
-        return [_prediction(outcome.prediction, outcome.error) for outcome in self.predictor.predict(pictures)]
+        predictions = []
+        for outcome in self.predictor.predict(pictures):
+            if outcome.error is not None:
+                raise outcome.error
+            predictions.append(outcome.prediction)
+        return predictions
 
     def predict_each(self, pictures: Iterable[Picture], batch: int | None = None) -> Any:
         """Yield an outcome a picture, in order: its prediction, or the error that kept it from one."""
@@ -122,17 +126,7 @@ class Model:
         from sightsmith.evaluation.evaluate import evaluate
 
         asked = from_mapping(EvaluateSettings, {"data": data, **settings}, where="evaluate")
-        if asked.report:
-            refuse_existing(asked.report, overwrite=asked.overwrite)
-        done = evaluate(
-            self.predictor,
-            data=asked.data,
-            options=asked,
-            split=asked.split,
-            missing_ok=asked.missing_ok,
-            report=asked.report,
-            quiet=quiet,
-        )
+        done = evaluate(self.predictor, asked, quiet=quiet)
         if not done.not_kept:
             self._reopen()
         return done
@@ -160,7 +154,8 @@ class Model:
         from sightsmith.runtime.export import export
 
         asked = from_mapping(ExportSettings, settings, where="export")
-        chosen = open_evaluation_data(self.bundle, asked.prove, missing_ok=True) if asked.prove else None
+        proving = EvaluateSettings(data=asked.prove, missing_ok=True)
+        chosen = open_evaluation_data(self.bundle, proving) if asked.prove else None
         pairs = [(sample.picture, sample.target) for sample in chosen.samples] if chosen else []
         names = (to,) if isinstance(to, str) else tuple(to)
         done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
@@ -329,12 +324,6 @@ def open_source(data: str | Path, **options: Any) -> Any:
     from sightsmith.data.source import open_source as open_data
 
     return open_data(data, from_mapping(SourceOptions, options, where="open_source"))
-
-
-def _prediction(prediction: Prediction, error: PictureError | None) -> Prediction:
-    if error is not None:
-        raise error
-    return prediction
 
 
 def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Item]) -> Iterable[Picture]:

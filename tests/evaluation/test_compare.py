@@ -9,9 +9,10 @@ from PIL import Image
 import patch_bundle
 from html_page import Page
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.data.source import SourceOptions, open_source
+from sightsmith.data.source import open_source
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.evaluate import evaluate
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -19,7 +20,7 @@ def test_other_groups_of_the_same_pictures_are_not_compared(make) -> None:
     first, second = make("smallcnn"), make("smallcnn")
     for bundle, group_by in ((first, r"/\d(\d)"), (second, r"/(\d)\d")):
         with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-            evaluate(predictor, options=SourceOptions(group_by=group_by), quiet=True)
+            evaluate(predictor, EvaluateSettings(group_by=group_by), quiet=True)
     with pytest.raises(DataError, match="were evaluated with other groups of the same pictures"):
         compare([first.path, second.path])
 
@@ -27,7 +28,7 @@ def test_other_groups_of_the_same_pictures_are_not_compared(make) -> None:
 def test_models_with_groups_are_compared_by_groups(make, evaluated) -> None:
     other = make("attention")
     with Predictor.open(other, backend="torch", precision="fp32") as predictor:
-        evaluate(predictor, options=SourceOptions(group_by=r"/\d(\d)"), quiet=True)
+        evaluate(predictor, EvaluateSettings(group_by=r"/\d(\d)"), quiet=True)
     (gap,) = compare([evaluated[0].path, other.path]).differences
     assert gap.paired.test == "sign flips of groups"
     (swapped,) = compare([other.path, evaluated[0].path]).differences

@@ -20,6 +20,7 @@ from sightsmith.core.errors import DataError
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.report import findings
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import own_split
 from sightsmith.kinds.labels.figures import Rows
 from sightsmith.kinds.labels.report import picks
@@ -133,7 +134,7 @@ def test_names_are_escaped_on_the_page(data, tmp_path) -> None:
     write_pictures(tmp_path / "odd", 24, seed=8, names=names)
     bundle = patch_bundle.write_patch_bundle(tmp_path / "bundle", "smallcnn", names=names)
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        done = evaluate(predictor, data=tmp_path / "odd", report=tmp_path / "page.html", quiet=True)
+        done = evaluate(predictor, EvaluateSettings(data=tmp_path / "odd", report=tmp_path / "page.html"), quiet=True)
     assert done.report == tmp_path / "page.html"
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<b>red" not in text
@@ -149,7 +150,7 @@ def test_figures_that_the_bundle_does_not_take_are_told_all_the_same(make, tmp_p
     bundle = make("smallcnn")
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
         add_files(Bundle.open(bundle.path), {"report/note.txt": "somebody else was here"})
-        done = evaluate(predictor, report=tmp_path / "page.html", quiet=True)
+        done = evaluate(predictor, EvaluateSettings(report=tmp_path / "page.html"), quiet=True)
     assert "was changed since it was opened" in done.not_kept
     assert done.counts["evaluated"] == 79
     assert done.report == tmp_path / "page.html"

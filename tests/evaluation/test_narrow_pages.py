@@ -10,6 +10,7 @@ from sightsmith.data.gate_page import gate_html
 from sightsmith.data.source import open_source
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.evaluate import evaluate
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.runtime.predictor import Predictor
 from small_bundle import digit_pictures, write_digits_bundle
 
@@ -35,7 +36,7 @@ def pages(make, evaluated, tmp_path_factory) -> dict[str, str]:
     name = "a_model_with_a_name_of_many_words_of_the_2026_collection"
     bundle = write_digits_bundle(folder / "bundle", steps=15, classes=NAMES, name=name, splits={})
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        evaluate(predictor, data=folder / "data", report=folder / "page.html", quiet=True)
+        evaluate(predictor, EvaluateSettings(data=folder / "data", report=folder / "page.html"), quiet=True)
     others = [make("smallcnn", name=f"{name}_{number}") for number in range(2)]
     for other in others:
         with Predictor.open(other, backend="torch", precision="fp32") as predictor:

@@ -13,11 +13,12 @@ from patch_bundle import CLASSES, write_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data import duplicates
-from sightsmith.data.source import SourceOptions, open_source
+from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.report import findings
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import given_data, open_evaluation_data, other_data, own_split
 from sightsmith.runtime.predictor import Predictor
 
@@ -36,8 +37,9 @@ def test_other_data_may_lack_a_class_when_allowed(make, tmp_path) -> None:
     shutil.rmtree(tmp_path / "some" / "blue")
     with Predictor.open(make("smallcnn"), backend="torch", precision="fp32") as predictor:
         with pytest.raises(DataError, match="the data has no picture of 'blue'"):
-            evaluate(predictor, data=tmp_path / "some", quiet=True)
-        done = evaluate(predictor, data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html", quiet=True)
+            evaluate(predictor, EvaluateSettings(data=tmp_path / "some"), quiet=True)
+        allowed = EvaluateSettings(data=tmp_path / "some", missing_ok=True, report=tmp_path / "some.html")
+        done = evaluate(predictor, allowed, quiet=True)
     assert done.figures.absent == ("blue",)
     blue = done.figures.per_class[CLASSES.index("blue")]
     assert (blue.support, blue.recall, blue.auroc) == (0, None, None)
@@ -73,7 +75,8 @@ def test_what_was_asked_for_and_cannot_be_used_is_counted_and_named(make, tmp_pa
     table.write_text("\n".join(["path,label,split", *rows]), encoding="utf-8")
     bundle = make("smallcnn")
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        done = evaluate(predictor, data=table, missing_ok=True, report=tmp_path / "page.html", quiet=True)
+        asked = EvaluateSettings(data=table, missing_ok=True, report=tmp_path / "page.html")
+        done = evaluate(predictor, asked, quiet=True)
     assert {name: done.counts[name] for name in ("asked", "evaluated", "skipped")} == {
         "asked": 22,
         "evaluated": 12,
@@ -85,7 +88,7 @@ def test_what_was_asked_for_and_cannot_be_used_is_counted_and_named(make, tmp_pa
     assert len(done.to_json()["skipped"]) == 10
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "gone/5.png: missing file, row 19" in page
-    chosen = open_evaluation_data(bundle, table, missing_ok=True)
+    chosen = open_evaluation_data(bundle, EvaluateSettings(data=table, missing_ok=True))
     assert len(chosen.skipped) == 10
 
 
@@ -103,14 +106,22 @@ def test_a_split_is_named_in_one_way_for_every_verb(moved, monkeypatch) -> None:
     bundle.manifest.data["location"] = str(place)
     (place.parent / "val").mkdir()
     monkeypatch.chdir(place.parent)
-    assert open_evaluation_data(bundle, "test", missing_ok=True).samples == own_split(bundle, missing_ok=True).samples
-    val = open_evaluation_data(bundle, "val", missing_ok=True)
+    test, val = (open_evaluation_data(bundle, EvaluateSettings(data=name, missing_ok=True)) for name in ("test", "val"))
+    assert test.samples == own_split(bundle, missing_ok=True).samples
     assert (val.split, val.own) == ("val", True)
     assert "for the data beside it of that name write ./val" in val.warning
     with pytest.raises(DataError, match="val: no picture in it"):
-        open_evaluation_data(bundle, "./val")
+        open_evaluation_data(bundle, EvaluateSettings(data="./val"))
     with pytest.raises(SettingsError, match="the data 'val' is the model's own val split, and split says train"):
-        open_evaluation_data(bundle, "val", "train")
+        open_evaluation_data(bundle, EvaluateSettings(data="val", split="train"))
+
+
+def test_figures_of_another_split_are_not_kept_as_those_of_the_test(make) -> None:
+    bundle = make("smallcnn")
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, EvaluateSettings(data="train"), quiet=True)
+    assert (done.data["split"], done.data["own"], done.report) == ("train", True, None)
+    assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 
 def test_targets_follow_names_not_positions(make, tmp_path) -> None:
@@ -133,7 +144,7 @@ def test_data_that_moved_is_a_clear_error(make, tmp_path) -> None:
 def test_the_own_data_is_known_again_where_it_moved_and_only_its_test_split_is_measured(moved) -> None:
     bundle, place = moved
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        done = evaluate(predictor, data=place, quiet=True)
+        done = evaluate(predictor, EvaluateSettings(data=place), quiet=True)
     assert done.data["own"]
     assert "warning" not in done.data
     assert set(done.keys) == set(bundle.splits()["test"])
@@ -144,7 +155,7 @@ def test_data_that_is_mostly_training_pictures_is_warned_of(moved, tmp_path) -> 
     bundle, place = moved
     Image.new("RGB", (20, 20)).save(next(place.rglob("*.png")))
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        done = evaluate(predictor, data=place, report=tmp_path / "page.html", quiet=True)
+        done = evaluate(predictor, EvaluateSettings(data=place, report=tmp_path / "page.html"), quiet=True)
     assert not done.data["own"]
     assert "23 of these 30 pictures have names that the model was trained on" in done.data["warning"]
     assert "warning: 23 of these 30" in done.to_text()
@@ -189,9 +200,10 @@ def test_groups_of_the_own_data_widen_the_interval_and_are_kept(moved, tmp_path)
     bundle, place = moved
     bundle.manifest.data["group_by"] = r"0(\d\d)\."
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        alone = evaluate(predictor, data=place, options=SourceOptions(group_by=r"(\d+)\."), split="val", quiet=True)
-        own = evaluate(predictor, data=place, split="val", quiet=True)
-        tens = evaluate(predictor, data=place, options=SourceOptions(group_by=r"/0(\d)"), split="val", quiet=True)
+        alone, own, tens = (
+            evaluate(predictor, EvaluateSettings(data=place, group_by=group_by, split="val"), quiet=True)
+            for group_by in (r"(\d+)\.", None, r"/0(\d)")
+        )
     assert own.groups == tuple(Path(key).stem[1:] for key in own.keys)
     assert own.counts["groups"] == alone.counts["groups"] == len(own.keys)
     assert tens.counts["groups"] == 3
@@ -209,7 +221,7 @@ def test_a_folder_called_like_a_data_set_stays_a_folder(moved, monkeypatch) -> N
     monkeypatch.chdir(place.parent)
     bundle.manifest.data.update(group_by=r"0(\d\d)\.", location="digits")
     assert own_split(bundle).location == "digits"
-    chosen = given_data(bundle, open_source(Path("digits")))
+    chosen = given_data(bundle, Path("digits"))
     assert chosen.own
     assert {sample.key for sample in chosen.samples} == set(bundle.splits()["test"])
 
@@ -225,5 +237,5 @@ def test_each_picture_is_hashed_once(moved, monkeypatch) -> None:
     monkeypatch.setattr("sightsmith.data.source.content_hash", counted)
     bundle, place = moved
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        evaluate(predictor, data=place, missing_ok=True, quiet=True)
+        evaluate(predictor, EvaluateSettings(data=place, missing_ok=True), quiet=True)
     assert len(hashed) == len(set(hashed)) == 30

@@ -22,7 +22,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from sightsmith.serving.headers import allowed_hosts
+from sightsmith.serving.guard import allowed_hosts
 from sightsmith.serving.log_lines import CountRepeats
 from sightsmith.serving.settings import ServeSettings
 
@@ -287,7 +287,7 @@ def test_the_service_ends_where_its_event_loop_hangs(serving, exported_bundle):
 import sys
 from sightsmith import cli
 from sightsmith.serving import run
-from sightsmith.serving.dependencies import Registry
+from sightsmith.serving.served import Registry
 
 def hang(self, name):
     print("hangs", flush=True)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from serving_app import running
 from sightsmith.core.errors import BackendError, SettingsError
-from sightsmith.serving.examples import for_browsers
 from sightsmith.serving.run import serve
+from sightsmith.serving.served import for_browsers
 from sightsmith.serving.settings import ServeSettings
 
 PREDICT = "/v1/models/digits/predict"
@@ -101,10 +101,10 @@ def test_examples_are_in_a_form_that_browsers_show(form):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, form)
-    (example,) = for_browsers([file.getvalue()])
+    content, media_type = for_browsers(file.getvalue())
     kept = form in {"PNG", "JPEG", "BMP"}
-    assert (example.content == file.getvalue()) == kept
-    assert example.kind == f"image/{form.lower() if kept else 'png'}"
-    with Image.open(io.BytesIO(example.content)) as image:
+    assert (content == file.getvalue()) == kept
+    assert media_type == f"image/{form.lower() if kept else 'png'}"
+    with Image.open(io.BytesIO(content)) as image:
         assert image.format == (form if kept else "PNG")
         assert form == "JPEG" or (np.asarray(image.convert("RGB")) == pixels).all()

@@ -15,9 +15,9 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.kinds.labels.value import Labels
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.runner import Runner
-from sightsmith.serving.card import to_html
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.names import asked_names, check_name
+from sightsmith.serving.model_routes import card_html
+from sightsmith.serving.run import asked_names, check_name
 from sightsmith.serving.settings import ServeSettings
 
 
@@ -47,7 +47,7 @@ def test_settings_out_of_range_are_named(field):
 
 
 def test_a_card_cannot_bring_code_or_pictures_from_elsewhere():
-    html = to_html(
+    html = card_html(
         "# A\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1)) ![y](https://a.b/c.png)\n\n|a|b|\n|-|-|\n|1|2|\n"
     )
     assert "<script" not in html
@@ -57,8 +57,8 @@ def test_a_card_cannot_bring_code_or_pictures_from_elsewhere():
 
 
 def test_a_card_without_its_header():
-    assert to_html("---\ntags: [a]\n---\n\n# A\n") == "<h1>A</h1>\n"
-    assert "<hr" in to_html("---\nno end\n")
+    assert card_html("---\ntags: [a]\n---\n\n# A\n") == "<h1>A</h1>\n"
+    assert "<hr" in card_html("---\nno end\n")
 
 
 def test_the_heat_map_laid_over_the_picture_is_the_overlay_that_explain_draws():

@@ -229,7 +229,7 @@ def test_a_live_model_that_hangs_stops_being_ready(exported_bundle, monkeypatch,
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
             assert model.batcher.load.pictures == 0
-            await model.stop()
+            model.stop()
 
     asyncio.run(main())
 
@@ -266,14 +266,14 @@ def test_the_class_map_is_computed_only_where_a_request_asks_for_it(digits_bundl
             await model.start()
             assert set(computed) == {("logits",), ("logits", "class_map")}  # both are proved
             computed.clear()
-            plain = await model.predict(digit)
+            plain = await model.batcher.answer(digit)
             assert computed == [("logits",)]
             assert plain.class_map_Khw is None
-            whole = await model.predict(digit, explain=True)
+            whole = await model.batcher.answer(digit, whole=True)
             assert computed == [("logits",), ("logits", "class_map")]
             assert whole.class_map_Khw is not None
             assert whole.scores_K == pytest.approx(plain.scores_K, abs=5e-2)
-            await model.stop()
+            model.stop()
 
     asyncio.run(main())
 

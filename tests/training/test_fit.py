@@ -21,7 +21,8 @@ from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
 from sightsmith.data.settings import SourceOptions
-from sightsmith.evaluation.test_data import given_data, open_evaluation_data, open_given, own_split
+from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.evaluation.test_data import given_data, open_evaluation_data, own_split
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.train import train
@@ -407,15 +408,15 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
     assert own.own
     for told in ({"label_by": "(x)"}, {"format": "folder"}, {"names": names}):
         with pytest.raises(SettingsError, match=f"{next(iter(told))}: the model's own data .*data"):
-            open_evaluation_data(bundle, "test", options=SourceOptions(**told))
+            open_evaluation_data(bundle, EvaluateSettings(data="test", **told))
     flat.rename(moved)
-    again = given_data(bundle, open_given(bundle, moved))
+    again = given_data(bundle, moved)
     assert again.own
     assert [(sample.key, sample.target) for sample in again.samples] == [
         (sample.key, sample.target) for sample in own.samples
     ]
     assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"0": 0, "1": 1}
     with pytest.raises(DataError, match="are in no folder"):
-        open_given(bundle, moved, SourceOptions(format="folder"))
+        given_data(bundle, moved, SourceOptions(format="folder"))
     with pytest.raises(DataError, match="does not know '0'"):
-        given_data(bundle, open_given(bundle, digit_files, SourceOptions(format="folder")))
+        given_data(bundle, digit_files, SourceOptions(format="folder"))

@@ -1,16 +1,15 @@
 """Models side by side: their metrics, and whether the differences are significant.
 
 Models that answered the same samples are compared sample by sample, or group by group if the samples have groups, as
-their kind of answer defines it. If they were evaluated on different data
-the figures stand side by side with a warning, and no difference is computed.
+their kind of answer defines it. If they were evaluated on different data the figures stand side by side with a warning,
+and no difference is computed.
 """
 
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from sightsmith.bundle.location import name_of
-from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core import notebooks
 from sightsmith.core.errors import DataError, SettingsError
@@ -45,14 +43,8 @@ class Entry:
     training_seconds: float | None  # None if not recorded
     evaluation: Evaluation  # its stored evaluation
 
-    @property
-    def rate(self) -> float:
-        """Pictures a second during its evaluation, decoding included; on the machine named there."""
-        return self.evaluation.counts["asked"] / max(self.evaluation.seconds, 1e-9)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(NamedTuple):
     """A model against the first, on the same samples."""
 
     name: str  # the model
@@ -71,78 +63,78 @@ class Comparison:
         return f"<Comparison of {', '.join(entry.name for entry in self.entries)}>"
 
     def _repr_html_(self) -> str:
-        """Return the table of the models, and that of the differences."""
-        tables = [notebooks.table(self.rows(), ["", *(entry.name for entry in self.entries)])]
-        if self.differences:
-            header = [f"against {self.entries[0].name}", *(one.name for one in self.differences)]
-            tables.append(notebooks.table(self.difference_rows(), header))
-        return "".join(tables)
+        return "".join(notebooks.table(rows, header) for header, rows in self._tables())
 
     def to_json(self) -> dict[str, Any]:
         return {
             "models": [_entry_json(entry) for entry in self.entries],
             "differences": [
                 {
-                    "model": one.name,
+                    "model": name,
                     "against": self.entries[0].name,
-                    "metrics": {name: asdict(interval) for name, interval in one.paired.metrics.items()},
-                    "p_value": one.paired.p_value,
-                    "test": one.paired.test,
-                    "verdict": one.paired.verdict,
+                    "metrics": {metric: asdict(interval) for metric, interval in paired.metrics.items()},
+                    "p_value": paired.p_value,
+                    "test": paired.test,
+                    "verdict": paired.verdict,
                 }
-                for one in self.differences
+                for name, paired in self.differences
             ],
             "warnings": list(self.warnings),
         }
 
     def to_text(self) -> str:
         console = Console(file=io.StringIO(), width=_WIDTH, force_terminal=False, color_system=None)
-        console.print(_table(["", *(entry.name for entry in self.entries)], self.rows()))
-        if self.differences:
-            header = [f"against {self.entries[0].name}", *(one.name for one in self.differences)]
-            console.print(_table(header, self.difference_rows()))
-        text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO given above
-        return "\n".join(
-            [*(line.rstrip() for line in text.splitlines()), *(f"warning: {one}" for one in self.warnings)]
-        )
+        for header, rows in self._tables():
+            table = Table(box=None, pad_edge=False)
+            for column, name in enumerate(header):
+                table.add_column(name, justify="right" if column else "left", overflow="fold")
+            for row in rows:
+                table.add_row(*row)
+            console.print(table)
+        lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is the StringIO given above
+        return "\n".join([*map(str.rstrip, lines), *(f"warning: {warning}" for warning in self.warnings)])
 
     def to_html(self) -> str:
-        return page("compare.html.j2", comparison=self, rows=self.rows(), differences=self.difference_rows())
+        return page("compare.html.j2", comparison=self, rows=self._rows(), differences=self._difference_rows())
 
-    def rows(self) -> list[list[str]]:
+    def _tables(self) -> list[tuple[list[str], list[list[str]]]]:
+        """Return the header and the rows of the figures, and those of the differences if there are any."""
+        tables = [(["", *(entry.name for entry in self.entries)], self._rows())]
+        if self.differences:
+            header = [f"against {self.entries[0].name}", *(name for name, _ in self.differences)]
+            tables.append((header, self._difference_rows()))
+        return tables
+
+    def _rows(self) -> list[list[str]]:
         """Return a row a figure: its name, then its value for each model."""
-        figures = [entry.evaluation for entry in self.entries]
-        told = [part_of(one.kind, "report").side_by_side(one) for one in figures]
-        rows = [
-            [name, *(one.get(name, "–") for one in told)] for name in dict.fromkeys(key for one in told for key in one)
-        ]
-        rows += [
-            ["pictures", *(f"{one.counts['evaluated']:,}" for one in figures)],
+        evaluations = [entry.evaluation for entry in self.entries]
+        figures = [part_of(one.kind, "report").side_by_side(one) for one in evaluations]
+        names = dict.fromkeys(name for one in figures for name in one)
+        return [
+            *([name, *(one.get(name, "–") for one in figures)] for name in names),
+            ["pictures", *(f"{one.counts['evaluated']:,}" for one in evaluations)],
             ["net", *(entry.net for entry in self.entries)],
             ["input", *(entry.input for entry in self.entries)],
-            ["parameters", *(_number(entry.parameters) for entry in self.entries)],
+            ["parameters", *("–" if one.parameters is None else f"{one.parameters:,}" for one in self.entries)],
             ["weights", *(f"{entry.weights_bytes / 1e6:,.2f} MB" for entry in self.entries)],
-            ["backend", *(f"{one.model['backend']} {one.model['precision']}" for one in figures)],
-            ["pictures/s", *(f"{entry.rate:,.0f}" for entry in self.entries)],
+            ["backend", *(f"{one.model['backend']} {one.model['precision']}" for one in evaluations)],
+            ["pictures/s", *(f"{one.rate:,.0f}" for one in evaluations)],
             ["training", *(_seconds(entry.training_seconds) for entry in self.entries)],
         ]
-        return rows
 
-    def difference_rows(self) -> list[list[str]]:
+    def _difference_rows(self) -> list[list[str]]:
         """Return a row a metric: its name, then each further model's difference to the first."""
         if not self.differences:
             return []
         paired = [one.paired for one in self.differences]
         metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.title
         names = dict.fromkeys(name for one in paired for name in one.metrics)
-        rows = [
-            [name.replace("_", " "), *(_signed(one.metrics[name]) if name in one.metrics else "–" for one in paired)]
-            for name in names
+        return [
+            *([name.replace("_", " "), *(_signed(one.metrics.get(name)) for one in paired)] for name in names),
+            [f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)],
+            ["by", *(one.test for one in paired)],
+            [f"{metric} is", *(one.verdict for one in paired)],
         ]
-        rows.append([f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)])
-        rows.append(["by", *(one.test for one in paired)])
-        rows.append([f"{metric} is", *(one.verdict for one in paired)])
-        return rows
 
 
 def compare(bundles: Sequence[Path | str]) -> Comparison:
@@ -158,12 +150,10 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
     """
     if len(bundles) < 2:
         raise SettingsError(f"compare needs two models or more, got {len(bundles)}.")
-    names = _distinct([Path(path) for path in bundles])
-    return put_together([_entry(Path(path), name) for path, name in zip(bundles, names, strict=True)])
-
-
-def put_together(entries: Sequence[Entry]) -> Comparison:
-    """Compare models from their loaded evaluations."""
+    names = [name_of(Path(path)) for path in bundles]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in bundles]
+    entries = [_entry(Path(path), name) for path, name in zip(bundles, names, strict=True)]
     first, *others = entries
     warnings, differences = [], []
     for other in others:
@@ -174,34 +164,35 @@ def put_together(entries: Sequence[Entry]) -> Comparison:
                 "by side, but a difference may come from the data. Train both on the same data with the same --seed."
             )
         else:
-            differences.append(_difference(first.evaluation, other))
-    warnings += _other_machines(entries)
+            differences.append(Difference(other.name, _paired(first.evaluation, other.evaluation)))
+    if len({str(entry.evaluation.model.get("machine")) for entry in entries}) > 1:
+        warnings.append("They were evaluated on different machines: pictures/s do not compare.")
     return Comparison(entries=tuple(entries), differences=tuple(differences), warnings=tuple(warnings))
 
 
 def _entry(path: Path, name: str) -> Entry:
     with Bundle.open(path) as bundle:
-        if f"{FOLDER}/{JSON_NAME}" not in bundle.manifest.files:
+        manifest, definition = bundle.manifest, bundle.manifest.definition
+        if f"{FOLDER}/{JSON_NAME}" not in manifest.files:
             raise DataError(f"{path}: was not evaluated yet. Run `sightsmith evaluate {path}` first.")
-        manifest = bundle.manifest
         return Entry(
             name=name,
             net=manifest.net.name,
             parameters=manifest.net.parameters,
             weights_bytes=bundle.weights_bytes(),
-            input=_input(manifest),
+            input=INPUTS.module(definition.input).describe(definition.input_settings),
             training_seconds=manifest.training.get("seconds"),
             evaluation=Evaluation.load(bundle.folder / FOLDER),
         )
 
 
-def _difference(first: Evaluation, other: Entry) -> Difference:
+def _paired(first: Evaluation, second: Evaluation) -> Paired:
     """Compare two evaluations of the same samples, matched by key."""
-    second = other.evaluation
-    place = {key: at for at, key in enumerate(second.keys)}
-    order_N = np.array([place[key] for key in first.keys])
+    position = {key: at for at, key in enumerate(second.keys)}
+    order_N = np.array([position[key] for key in first.keys])
     groups_N = _common_groups(first, second, order_N)
-    return Difference(name=other.name, paired=part_of(first.kind, "figures").compare(first, second, order_N, groups_N))
+    paired: Paired = part_of(first.kind, "figures").compare(first, second, order_N, groups_N)
+    return paired
 
 
 def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.integer]) -> NDArray[np.integer] | None:
@@ -238,17 +229,6 @@ def _data(evaluation: Evaluation) -> str:
     return f"{evaluation.counts['evaluated']:,} of {data['location']} {data['split']}"
 
 
-def _other_machines(entries: Sequence[Entry]) -> list[str]:
-    machines = {str(entry.evaluation.model.get("machine")) for entry in entries}
-    return ["They were evaluated on different machines: pictures/s do not compare."] if len(machines) > 1 else []
-
-
-def _distinct(paths: Sequence[Path]) -> list[str]:
-    """Name bundles by their last path part, or by the whole path if those are equal."""
-    short = [name_of(path) for path in paths]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]
-
-
 def _entry_json(entry: Entry) -> dict[str, Any]:
     evaluation = entry.evaluation
     return {
@@ -258,7 +238,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "weights_bytes": entry.weights_bytes,
         "input": entry.input,
         "training_seconds": entry.training_seconds,
-        "pictures_per_second": round(entry.rate, 2),
+        "pictures_per_second": round(evaluation.rate, 2),
         "model": dict(evaluation.model),
         "data": dict(evaluation.data),
         "counts": dict(evaluation.counts),
@@ -268,28 +248,9 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _signed(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.value:+.4f} ({interval.low:+.4f}…{interval.high:+.4f})"
 
 
-def _signed(interval: Interval) -> str:
-    return f"{interval.value:+.4f} ({interval.low:+.4f}…{interval.high:+.4f})"
-
-
-def _input(manifest: Manifest) -> str:
-    definition = manifest.definition
-    described: str = INPUTS.module(definition.input).describe(definition.input_settings)
-    return described
-
-
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:,.0f} s"
+def _seconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:,.0f} s"

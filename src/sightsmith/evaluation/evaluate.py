@@ -1,67 +1,60 @@
-"""The verb `evaluate`: choose the samples, measure, write the page, and keep the figures in the bundle."""
+"""The verb `evaluate`: measure a model on labelled pictures, write the page, and keep the figures in the bundle.
 
-import tempfile
-from collections.abc import Iterator, Sequence
+The answers come from the same predictor that serves the model.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-from sightsmith.bundle.store import Content, add_files
-from sightsmith.core.errors import SightsmithError
-from sightsmith.core.files import told, write_text
-from sightsmith.core.images import Picture, printable
-from sightsmith.core.records import Split
-from sightsmith.data.settings import SourceOptions
-from sightsmith.evaluation import gallery, measure
-from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation
+from sightsmith.bundle.store import add_files
+from sightsmith.core.errors import DataError, SightsmithError
+from sightsmith.core.files import refuse_existing, told, write_text
+from sightsmith.core.images import printable
+from sightsmith.core.machine import this_machine
+from sightsmith.core.progress import track
+from sightsmith.core.records import Sample
+from sightsmith.evaluation import gallery
+from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation, Skipped
 from sightsmith.evaluation.report import report_html
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data
 from sightsmith.kinds import part_of
+from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.runtime.predictor import Predictor
 
 FOLDER = "report"
-PAGE = f"{FOLDER}/index.html"
 _CURVES = f"{FOLDER}/metrics.csv"
-_AS_TRAINED = SourceOptions()
+_PAGE = f"{FOLDER}/index.html"
+_DEFAULTS = EvaluateSettings()
 
 
-def evaluate(
-    predictor: Predictor,
-    *,
-    data: str | Path | None = None,
-    options: SourceOptions = _AS_TRAINED,
-    split: Split = "test",
-    missing_ok: bool = False,
-    report: Path | None = None,
-    batch: int | None = None,
-    quiet: bool = False,
-) -> Evaluation:
+def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, quiet: bool = False) -> Evaluation:
     """Measure a model and write the report.
 
     On the model's own test split the figures, the answers and the page go into the bundle (`report/`), and the
     figures into its manifest. The predictor keeps the old bundle, so open it again.
 
-    Args:
-        data: a split of the model's own data by name, other data with the same classes, or the path that its own has
-            moved to; None takes the model's own.
-        options: how to open that data; for the model's own data only `group_by`, the unit of the intervals.
-        split: which split; of other data only if it has splits.
-        missing_ok: accept data without a sample of some of the model's classes.
-        report: file for the page, besides the bundle for the own test split. An existing file is replaced.
-        batch: pictures a step; None lets the predictor choose.
-
     Returns:
         The evaluation, with the path of the page if one was written, and `not_kept` if the bundle could not
         be written, for example on a read-only disk.
 
-    Raises DataError: the data cannot be used; see `test_data.py`.
+    Raises:
+        DataError: the data cannot be used (see `test_data.py`), or none of its pictures.
+        OutputExistsError: there is a file in the page's place.
     """
-    chosen = open_evaluation_data(predictor.bundle, data, split, options=options, missing_ok=missing_ok)
-    done = measure.measure_model(predictor, chosen, batch=batch, quiet=quiet)
-    keep = chosen.own and split == "test"
+    report = settings.report
+    if report:
+        refuse_existing(report, overwrite=settings.overwrite)
+    chosen = open_evaluation_data(predictor.bundle, settings)
+    done = _measure(predictor, chosen, quiet)
+    keep = chosen.own and chosen.split == "test"
     if not keep and report is None:
         return done
-    page = report_html(done, predictor.manifest, _galleries(predictor, chosen, done), _curves(predictor), kept=keep)
+    page = _page(predictor, chosen, done, keep)
     if report is not None:
         with told(report):
             write_text(report, page)
@@ -71,38 +64,95 @@ def evaluate(
         _keep(predictor, done, page)
     except (SightsmithError, OSError) as error:  # the figures are expensive, so they are returned even if saving fails
         return replace(done, report=report, not_kept=f"{error}")
-    return replace(done, report=report or predictor.bundle.path / PAGE)
+    return replace(done, report=report or predictor.bundle.path / _PAGE)
 
 
-def figures(done: Evaluation) -> dict[str, Any]:
-    return {
+def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
+    # Pictures that cannot be read are left out of the metrics, counted and named.
+    start = time.perf_counter()
+    samples, answers, unread = _answer(predictor, chosen.samples, quiet)
+    seconds = time.perf_counter() - start
+    skipped = (*chosen.skipped, *unread)
+    if not samples:
+        first = skipped[0].why if skipped else "it has no sample"
+        raise DataError(f"{chosen.location}: no picture could be evaluated ({first}).")
+    definition, manifest = predictor.definition, predictor.manifest
+    names, groups = definition.names, _groups(samples)
+    groups_N = None if groups is None else group_indices(groups)
+    truths = [sample.target for sample in samples]
+    measured = part_of(definition.kind, "figures").measure(answers, truths, names, groups_N)
+    keys = tuple(printable(sample.key) for sample in samples)
+    counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
+    texts = [predictor.kind.truth_text(truth, names) for truth in truths]
+    return Evaluation(
+        kind=definition.kind,
+        model={
+            "name": manifest.name,
+            "net": manifest.net.name,
+            "definition": manifest.definition_digest,
+            "backend": predictor.backend,
+            "precision": predictor.precision,
+            "machine": str(this_machine()),
+        },
+        data=chosen.to_json() | {"digest": _digest(keys, texts, [*map(chosen.content_hash, samples)])},
+        names=names,
+        counts=counts if groups_N is None else counts | {"groups": int(groups_N.max()) + 1},
+        skipped=skipped,
+        overall=measured.overall,
+        intervals=measured.intervals,
+        figures=measured.figures,
+        seconds=seconds,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        keys=keys,
+        groups=groups,
+        rows=measured.rows,
+    )
+
+
+def _answer(
+    predictor: Predictor, samples: Sequence[Sample], quiet: bool
+) -> tuple[list[Sample], list[Any], list[Skipped]]:
+    """Return the samples that were read, the answers to them, and those that were not."""
+    read, answers, skipped = [], [], []
+    outcomes = predictor.predict(sample.picture for sample in samples)
+    for sample, outcome in zip(samples, track(outcomes, "Evaluating", len(samples), quiet=quiet), strict=True):
+        if outcome.error is not None:
+            skipped.append(Skipped(key=printable(sample.key), why=f"{outcome.error}"))
+        else:
+            read.append(sample)
+            answers.append(outcome.prediction)
+    return read, answers, skipped
+
+
+def _groups(samples: Sequence[Sample]) -> tuple[str, ...] | None:
+    """Return the name of each sample's group, None if no sample has one."""
+    if all(sample.group is None for sample in samples):
+        return None
+    return tuple(printable(sample.group or "") for sample in samples)
+
+
+def _digest(keys: Sequence[str], truths: Sequence[str], contents: Sequence[bytes]) -> str:
+    """Return a SHA-256 over names, truths and contents of samples, in any order: equal for equal test sets."""
+    lines = sorted(f"{key}\0{truth}\0{one.hex()}" for key, truth, one in zip(keys, truths, contents, strict=True))
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _page(predictor: Predictor, chosen: EvaluationData, done: Evaluation, keep: bool) -> str:
+    bundle = predictor.bundle
+    curves = bundle.file(_CURVES).read_text(encoding="utf-8") if _CURVES in bundle.manifest.files else ""
+    galleries = gallery.build(done, predictor, {printable(sample.key): sample.picture for sample in chosen.samples})
+    return report_html(done, bundle.manifest, galleries, curves, kept=keep)
+
+
+def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:
+    figures = {
         **{name: value for name, value in done.overall.items() if value is not None},
         **part_of(done.kind, "figures").brief(done),
         "count": done.counts["evaluated"],
         "skipped": done.counts["skipped"],
-        "intervals": {name: asdict(one) for name, one in done.intervals.items()},
+        "intervals": {name: asdict(interval) for name, interval in done.intervals.items()},
         "digest": done.data["digest"],
     }
-
-
-def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="sightsmith-") as temporary:
-        folder = Path(temporary)
-        done.save(folder)
-        files: dict[str, Content] = {f"{FOLDER}/{name}": folder / name for name in (JSON_NAME, TABLE_NAME)}
-        metrics = {**predictor.manifest.metrics, "test": figures(done)}
-        add_files(predictor.bundle, {**files, PAGE: page}, metrics=metrics)
-
-
-def _galleries(predictor: Predictor, chosen: EvaluationData, done: Evaluation) -> Sequence[gallery.Gallery]:
-    pictures = {printable(sample.key): sample.picture for sample in chosen.samples}
-
-    def look_again(chosen_pictures: Sequence[Picture]) -> Iterator[Any]:
-        return (outcome.prediction for outcome in predictor.predict(chosen_pictures, outputs=predictor.outputs))
-
-    return gallery.build(done, pictures.__getitem__, look_again, predictor.definition.input_settings)
-
-
-def _curves(predictor: Predictor) -> str:
-    bundle = predictor.bundle
-    return bundle.file(_CURVES).read_text(encoding="utf-8") if _CURVES in bundle.manifest.files else ""
+    texts = zip((JSON_NAME, TABLE_NAME), done.files(), strict=True)
+    files = {_PAGE: page} | {f"{FOLDER}/{name}": text for name, text in texts}
+    add_files(predictor.bundle, files, metrics={**predictor.manifest.metrics, "test": figures})

@@ -19,7 +19,7 @@ from sightsmith.core.images import printable
 from sightsmith.kinds import FIRST, KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval
 
-SCHEMA = 1
+_SCHEMA = 1
 JSON_NAME = "evaluation.json"
 TABLE_NAME = "predictions.csv"
 _KEY, _GROUP = "key", "group"
@@ -72,6 +72,11 @@ class Evaluation:
     report: Path | None = None
     not_kept: str = ""
 
+    @property
+    def rate(self) -> float:
+        """Pictures a second, decoding included; on the machine named in `model`."""
+        return self.counts["asked"] / max(self.seconds, 1e-9)
+
     def __repr__(self) -> str:
         metric = KINDS.module(self.kind).METRIC
         value = self.overall.get(metric.name)
@@ -86,7 +91,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return everything but the table of answers as plain JSON; undefined values are null."""
         return {
-            "schema": SCHEMA,
+            "schema": _SCHEMA,
             **({} if self.kind == FIRST else {"kind": self.kind}),
             "created": self.created,
             "model": dict(self.model),
@@ -103,21 +108,13 @@ class Evaluation:
         """Return a summary of some lines for a terminal."""
         figures = part_of(self.kind, "figures")
         groups = f" in {many(self.counts['groups'], 'group')}" if "groups" in self.counts else ""
-        lines = [
-            (
-                f"{self.model['name']} on {many(self.counts['evaluated'], 'picture')}{groups} of "
-                f"{self.data['location']} ({self.data['split']})"
-            ),
-            *figures.text(self),
-        ]
+        measured = f"{self.model['name']} on {many(self.counts['evaluated'], 'picture')}{groups}"
+        lines = [f"{measured} of {self.data['location']} ({self.data['split']})", *figures.text(self)]
         if self.data.get("warning"):
             lines.append(f"  warning: {self.data['warning']}")
         lines += figures.further_text(self)
-        if self.counts["skipped"]:
-            lines.append(
-                f"  left out of {self.counts['asked']:,} asked for, because they cannot be used: "
-                f"{self.counts['skipped']:,}"
-            )
+        if skipped := self.counts["skipped"]:
+            lines.append(f"  left out of {self.counts['asked']:,} asked for, because they cannot be used: {skipped:,}")
         return "\n".join(lines)
 
     def files(self) -> tuple[str, str]:
@@ -140,9 +137,8 @@ class Evaluation:
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json` and `predictions.csv` into an existing folder."""
-        figures, table = self.files()
-        write_text(Path(folder) / JSON_NAME, figures)
-        write_text(Path(folder) / TABLE_NAME, table)
+        for name, text in zip((JSON_NAME, TABLE_NAME), self.files(), strict=True):
+            write_text(Path(folder) / name, text)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -150,8 +146,8 @@ class Evaluation:
         path = Path(folder) / JSON_NAME
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw["schema"] != SCHEMA:
-                raise DataError(f"{path}: schema {raw['schema']}, this version reads {SCHEMA}. Evaluate again.")
+            if raw["schema"] != _SCHEMA:
+                raise DataError(f"{path}: schema {raw['schema']}, this version reads {_SCHEMA}. Evaluate again.")
             kind = raw.get("kind", FIRST)
             figures = part_of(kind, "figures")
             names, found = figures.load(raw)

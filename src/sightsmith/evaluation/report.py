@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sightsmith.bundle.manifest import Manifest, OriginRecord
+from sightsmith.bundle.manifest import Manifest
 from sightsmith.core import pages
 from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
@@ -26,12 +26,7 @@ _CURVE_POINTS = 200  # Points drawn of a curve; more would overlap
 
 
 def report_html(
-    evaluation: Evaluation,
-    manifest: Manifest,
-    galleries: Sequence[Gallery] = (),
-    training_csv: str = "",
-    *,
-    kept: bool = True,
+    evaluation: Evaluation, manifest: Manifest, galleries: Sequence[Gallery], training_csv: str, *, kept: bool
 ) -> str:
     """Return the report.
 
@@ -42,6 +37,7 @@ def report_html(
         kept: whether the figures and the answers are in the bundle's report folder.
     """
     kind = part_of(evaluation.kind, "report")
+    explains = f"pictures, decoding included; {duration(evaluation.seconds)} in all"
     return page(
         "report.html.j2",
         name=evaluation.model["name"],
@@ -50,12 +46,12 @@ def report_html(
         noun=KINDS.module(evaluation.kind).NOUNS[1],
         when=f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M} UTC",
         lead=kind.lead(evaluation),
-        tiles=[*kind.tiles(evaluation), *_speed(evaluation)],
+        tiles=[*kind.tiles(evaluation), Tile(name="Speed", value=f"{evaluation.rate:,.0f}/s", explains=explains)],
         findings=findings(evaluation),
         galleries=galleries,
         sections=kind.sections(evaluation, kept=kept),
-        curves=training_curves(training_csv, KINDS.module(evaluation.kind).METRIC.name),
-        facts=facts(evaluation, manifest),
+        curves=_training_curves(training_csv, KINDS.module(evaluation.kind).METRIC.name),
+        facts=_facts(evaluation, manifest),
     )
 
 
@@ -77,32 +73,23 @@ def findings(evaluation: Evaluation) -> list[Finding]:
     return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
-def _speed(evaluation: Evaluation) -> list[Tile]:
-    if evaluation.seconds <= 0:
-        return []
-    rate = evaluation.counts["asked"] / evaluation.seconds
-    explains = f"pictures, decoding included; {duration(evaluation.seconds)} in all"
-    return [Tile(name="Speed", value=f"{rate:,.0f}/s", explains=explains)]
-
-
-def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
+def _facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     """Return the rows of the model's card; unknown facts are left out."""
-    definition, data, net = manifest.definition, manifest.data, manifest.net
+    definition, data, net, measured = manifest.definition, manifest.data, manifest.net, evaluation.data
+    parameters = "" if net.parameters is None else f"{net.parameters:,} parameters"
+    started = "random weights" if net.weights.origin == "none" else _joined(net.weights.origin, net.weights.licence)
     rows = [
         ("Name", manifest.name),
-        ("Net", _joined(net.name, _count(net.parameters, "parameters"))),
+        ("Net", _joined(net.name, parameters)),
         ("Paper", net.paper),
         ("Licence of the code", net.licence),
-        ("Training started from", _origin(net.weights)),
+        ("Training started from", started),
         ("Input", INPUTS.module(definition.input).describe(definition.input_settings)),
         ("Training data", _joined(data.get("location"), _counts(data.get("counts")), data.get("licence"))),
         ("Trained", _joined(manifest.created, _spent(manifest.training.get("seconds")))),
-        *((_title(name), f"{value:g}") for name, value in manifest.definition.fitted().items() if value != 1),
+        *((_title(name), f"{value:g}") for name, value in definition.fitted().items() if value != 1),
         ("Evaluated with", _joined(evaluation.model.get("backend"), evaluation.model.get("precision"))),
-        (
-            "Evaluated on",
-            _joined(evaluation.data["location"], evaluation.data["split"], f"digest {evaluation.data['digest'][:12]}"),
-        ),
+        ("Evaluated on", _joined(measured["location"], measured["split"], f"digest {measured['digest'][:12]}")),
         ("Machine", evaluation.model.get("machine")),
         ("Definition", manifest.definition_digest),
         ("Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
@@ -110,7 +97,7 @@ def facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in rows if value]
 
 
-def training_curves(text: str, metric: str = "") -> list[tuple[str, Markup]]:
+def _training_curves(text: str, metric: str) -> list[tuple[str, Markup]]:
     """Draw the curves of a metrics.csv: `train_X` and `val_X` together, others alone, `metric` early.
 
     The x axis is the column `epoch`, or `step` if there is none. Empty cells are skipped.
@@ -142,10 +129,6 @@ def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[t
     return sorted(points.items())[::step]
 
 
-def _count(value: Any, noun: str) -> str:
-    return f"{value:,} {noun}" if isinstance(value, int) else ""
-
-
 def _counts(counts: Any) -> str:
     if not isinstance(counts, Mapping):
         return ""
@@ -154,10 +137,6 @@ def _counts(counts: Any) -> str:
 
 def _spent(seconds: Any) -> str:
     return f"in {duration(float(seconds))}" if isinstance(seconds, (int, float)) else ""
-
-
-def _origin(weights: OriginRecord) -> str:
-    return "random weights" if weights.origin == "none" else _joined(weights.origin, weights.licence)
 
 
 def _title(name: str) -> str:

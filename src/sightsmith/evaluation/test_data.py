@@ -17,9 +17,10 @@ from sightsmith.data.source import Source, SourceOptions, known_names, open_sour
 from sightsmith.data.sources.parts.names import are_numbers, name_classes, split_named
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
+from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.kinds import KINDS
 
-_OTHER = "Give other data with --data (of `export`: --prove)"
+_OTHER = "other data with --data (of `export`: --prove)"
 _ANY = SourceOptions()
 _NAMED = 8  # Class names listed in a message
 
@@ -39,52 +40,35 @@ class EvaluationData:
     warning: str = ""  # why the figures may mislead, or empty
 
     def to_json(self) -> dict[str, Any]:
-        told = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
-        return told | ({"warning": self.warning} if self.warning else {})
+        facts = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
+        return facts | ({"warning": self.warning} if self.warning else {})
 
 
-def open_evaluation_data(
-    bundle: Bundle,
-    data: str | Path | None = None,
-    split: Split = "test",
-    *,
-    options: SourceOptions = _ANY,
-    missing_ok: bool = False,
-) -> EvaluationData:
-    """Return the samples that a command's argument names: a split of the own data, or other data.
-
-    Args:
-        data: a split of the model's own data by its name (train, val, test), other data by its path or name, or None
-            for `split` of its own. A folder called like a split is written `./test`.
-        split: which split, if `data` names none; of other data only if that has splits.
-        options: how to open other data, see `open_given`; for own data `group_by` alone, None takes the training's.
-        missing_ok: accept samples that lack some of the model's classes.
+def open_evaluation_data(bundle: Bundle, settings: EvaluateSettings) -> EvaluationData:
+    """Return the samples that a command's arguments name: a split of the own data, or other data.
 
     Raises:
         SettingsError: `data` names one split and `split` another, or the options say how to read own data.
         DataError: the data cannot be used.
     """
+    data, split, missing_ok = settings.data, settings.split, settings.missing_ok
     named = next((name for name in SPLITS if name == data), None) if isinstance(data, str) else None
+    if data is not None and named is None:
+        return given_data(bundle, data, settings, split, missing_ok=missing_ok)
     if named and split not in ("test", named):
         raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
-    if named or data is None:
-        _refuse_reading(options)
-        chosen = own_split(bundle, named or split, group_by=options.group_by, missing_ok=missing_ok)
-        if named and Path(named).exists():
-            note = f"{named!r} is the model's own split; for the data beside it of that name write ./{named}"
-            chosen = replace(chosen, warning=note)
-        return chosen
-    source = open_given(bundle, data, options)
-    return given_data(bundle, source, split, missing_ok=missing_ok, grouped=options.group_by is not None)
-
-
-def _refuse_reading(options: SourceOptions) -> None:
-    given = [name for name in ("format", "label_by", "target", "unit", "names") if getattr(options, name) is not None]
+    reading = ("format", "label_by", "target", "unit", "names")
+    given = [name for name in reading if getattr(settings, name) is not None]
     if given:
         raise SettingsError(
             f"{', '.join(given)}: the model's own data is read as at its training. Drop it, or name other data with "
             "--data."
         )
+    chosen = own_split(bundle, named or split, group_by=settings.group_by, missing_ok=missing_ok)
+    if named and Path(named).exists():
+        note = f"{named!r} is the model's own split; for the data beside it of that name write ./{named}"
+        chosen = replace(chosen, warning=note)
+    return chosen
 
 
 def own_split(
@@ -94,14 +78,13 @@ def own_split(
 
     Args:
         group_by: column or pattern that names the group of a sample; None takes that of the training.
-        missing_ok: accept a split without a sample of some of the classes.
 
     Raises DataError: the data is gone or has changed, or the split lacks samples.
     """
     data = bundle.manifest.data
     location = data.get("location")
     if not location:
-        raise DataError(f"{bundle.path}: its training data is not recorded. {_OTHER}.")
+        raise DataError(f"{bundle.path}: its training data is not recorded. Give {_OTHER}.")
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
@@ -134,23 +117,6 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
         )
 
 
-def open_given(bundle: Bundle, data: str | Path, options: SourceOptions = _ANY) -> Source:
-    """Open given data for a model.
-
-    A folder is read as in training: if labels came from file names there, they do so here, unless
-    the options say a format or a pattern. A table has its truths in the columns that the training's had. Numbered
-    classes get the names that they had in the training.
-    """
-    trained = bundle.manifest.data
-    label_by, target = trained.get("label_by"), trained.get("target")
-    if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
-        options = replace(options, label_by=label_by)
-    if target is not None and options.target is None and Path(data).is_file():
-        options = replace(options, target=target)
-    source = open_source(data, options)
-    return source if options.names is not None else _named(bundle, source)
-
-
 def _named(bundle: Bundle, source: Source) -> Source:
     """Name numbered classes as the training did, with the list that the bundle keeps."""
     given = {int(number): name for number, name in (bundle.manifest.data.get("names") or {}).items()}
@@ -160,23 +126,35 @@ def _named(bundle: Bundle, source: Source) -> Source:
 
 
 def given_data(
-    bundle: Bundle, source: Source, split: Split = "test", *, missing_ok: bool = False, grouped: bool = False
+    bundle: Bundle, data: str | Path, options: SourceOptions = _ANY, split: Split = "test", *, missing_ok: bool = False
 ) -> EvaluationData:
     """Return the samples of given data: the stored split if it is the model's own data, moved.
+
+    A folder is read as in training: if labels came from file names there, they do so here, unless the options say a
+    format or a pattern. A table has its truths in the columns that the training's had. Numbered classes get the names
+    that they had in the training.
 
     Args:
         split: which split, if there are any.
         missing_ok: accept other data without a sample of some of the model's classes.
-        grouped: the source was opened with a rule for its groups; else its own data has those of its training.
 
     Raises DataError: its truths are of another kind, the class names differ, or no sample is left.
     """
+    trained, reading = bundle.manifest.data, options
+    label_by, target, group_by = trained.get("label_by"), trained.get("target"), trained.get("group_by")
+    if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
+        reading = replace(reading, label_by=label_by)
+    if target is not None and options.target is None and Path(data).is_file():
+        reading = replace(reading, target=target)
+    source = open_source(data, reading)
+    if options.names is None:
+        source = _named(bundle, source)
     _check_kind(bundle, source)
     splits = Splits.from_json(bundle.splits())
     if _is_own(bundle, source, splits):
-        group_by = bundle.manifest.data.get("group_by")
-        if group_by is not None and not grouped:
-            opened = {**bundle.manifest.data, "location": source.location, "format": source.format}
+        _check_split(bundle, splits, split)
+        if group_by is not None and options.group_by is None:
+            opened = {**trained, "location": source.location, "format": source.format}
             source = _named(bundle, open_source(source.location, _own_options(opened, group_by)))
         return _of_own(bundle, source, splits, split, missing_ok)
     chosen = other_data(source, bundle.manifest.definition.names, split, missing_ok=missing_ok)
@@ -215,18 +193,17 @@ def _is_own(bundle: Bundle, source: Source, splits: Splits) -> bool:
 
 
 def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
-    kept = {name: count for name, count in splits.counts().items() if count}
-    if split not in kept:
+    counts = splits.counts()
+    if not counts.get(split):
+        others = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "no split has any"
         raise DataError(
-            f"{bundle.path}: its {split} split has no picture ({_counted(kept)}). Name another split, or "
-            f"{_OTHER[0].lower()}{_OTHER[1:]}."
+            f"{bundle.path}: its {split} split has no picture ({others}). Name another split, or give {_OTHER}."
         )
 
 
 def _of_own(bundle: Bundle, source: Source, splits: Splits, split: Split, missing_ok: bool) -> EvaluationData:
-    _check_split(bundle, splits, split)
-    kept_samples = [source.samples[at] for at in splits.indices(split, source)]
-    return _chosen(source, kept_samples, bundle.manifest.definition.names, split, own=True, missing_ok=missing_ok)
+    samples = [source.samples[at] for at in splits.indices(split, source)]
+    return _chosen(source, samples, bundle.manifest.definition.names, split, own=True, missing_ok=missing_ok)
 
 
 def other_data(
@@ -297,31 +274,20 @@ def _check_names(
     missing = [name for name in names if name not in found]
     if not unknown and (missing_ok or not missing):
         return
-    parts = []
+    parts, way_out = [], "Add pictures of them, or allow it: --missing-ok."
     if unknown:
         parts.append(f"the model does not know {first_few([*map(repr, unknown)], _NAMED)}")
+        hint = did_you_mean(unknown[0], names)
+        way_out = f"{hint} Rename the {kind.NOUNS[1]} of the data as the model names them."
     if missing:
         parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
-    hint = f" {did_you_mean(unknown[0], names)}" if unknown else ""
-    way_out = (
-        f"Rename the {kind.NOUNS[1]} of the data as the model names them."
-        if unknown
-        else "Add pictures of them, or allow it: --missing-ok."
-    )
-    raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}.{hint} {way_out}")
-
-
-def _counted(counts: dict[Split, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "no split has any"
+    raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}. {way_out}")
 
 
 def _own_options(data: dict[str, Any], group_by: str | None) -> SourceOptions:
     """Return how training opened its data, as the manifest records it, with the groups asked for."""
-    kept = SourceOptions(format=_format_of(data), **{name: data.get(name) for name in READING})
-    return replace(kept, group_by=group_by or kept.group_by)
-
-
-def _format_of(data: dict[str, Any]) -> str | None:
-    """Return the format to open with; None for data sets that are opened by name."""
-    location, kept = str(data["location"]), data.get("format")
-    return None if location in known_names() and location.replace("-", "_") == kept else kept
+    location, format_ = str(data["location"]), data.get("format")
+    if location in known_names() and location.replace("-", "_") == format_:
+        format_ = None  # a data set that is opened by name
+    kept = {name: data.get(name) for name in READING}
+    return SourceOptions(**kept | {"format": format_, "group_by": group_by or kept["group_by"]})

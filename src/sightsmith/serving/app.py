@@ -3,43 +3,40 @@
 import hashlib
 import mimetypes
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from sightsmith.serving import health_routes, model_routes, prediction_routes
-from sightsmith.serving.dependencies import Registry
-from sightsmith.serving.draining import Draining
+from sightsmith.serving import model_routes, prediction_routes
 from sightsmith.serving.failures import handle_failures
-from sightsmith.serving.headers import RequestChecks, SecurityHeaders
+from sightsmith.serving.guard import guarded
+from sightsmith.serving.served import Registry
 
-STATIC = Path(__file__).parent / "static"
-_PAGES = {"/": "index.html", "/docs": "docs.html"}
+_STATIC = Path(__file__).parent / "static"
+_PAGES = {"/": _STATIC / "index.html", "/docs": _STATIC / "docs.html"}
 _ABOUT = (
     'Send a picture, get its classes. Every answer of status 400 and above is `{"error": message}`, and the message '
     "says what to do. An unknown parameter or field is an error, never ignored."
 )
 
 
-def create_app(registry: Registry, version: str, leaving: Callable[[], bool] = bool) -> ASGIApp:
+def create_app(registry: Registry, leaving: Callable[[], bool] = bool) -> ASGIApp:
     """Return the app that serves the models of a registry, which the caller starts and stops.
 
     Args:
-        version: shown in the documentation.
         leaving: whether to close each connection after its answer.
     """
-    app = FastAPI(title="Sightsmith", version=version, description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Sightsmith", version=version("sightsmith"), description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
     handle_failures(app)
-    for routes in (prediction_routes, model_routes, health_routes):
-        app.include_router(routes.router)
-    pages = {path: STATIC / name for path, name in _PAGES.items()}
-    for path, file in (pages | {f"/static/{file.name}": file for file in STATIC.iterdir()}).items():
+    for router in (prediction_routes.router, model_routes.router, model_routes.health_router):
+        app.include_router(router)
+    for path, file in (_PAGES | {f"/static/{file.name}": file for file in _STATIC.iterdir()}).items():
         app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)
     # Wrapped around the app, so that the response to a crash gets the headers too.
-    direct = prediction_routes.DirectPredictions(app)
-    return SecurityHeaders(Draining(RequestChecks(direct, registry.settings)), leaving)
+    return guarded(prediction_routes.direct(app), registry.settings, leaving)
 
 
 def _page(file: Path) -> Callable[[Request], Awaitable[Response]]:

@@ -8,6 +8,7 @@ arrive form the next batch; so batches grow with the load. One call passes a who
 
 import asyncio
 import math
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,60 +16,51 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from sightsmith.core.images import too_slow
+from sightsmith.core.ports import Arrays
+from sightsmith.serving.schemas import Load
 
 THREADS = "model"  # Name prefix of the threads that run models
+_TINY_PIXELS = 65_536
+_TINY_BYTES = 16_384
 
-Pixels = TypeVar("Pixels")
-Answer = TypeVar("Answer")
+Answer = Any
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Generic[Pixels, Answer]):
+class _Waiting:
     picture: bytes
     answer: "asyncio.Future[Answer]"
     whole: bool
-    pixels: Pixels | None = None  # None: not decoded yet, or it could not be
+    pixels: Arrays | None = None  # None: not decoded yet, or it could not be
     pooled: bool = True  # A thread of the pool decodes it
     begun: float = math.inf  # When that thread took it up, in the event loop's time
     watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    run: Callable[[], None]
+def _is_tiny(picture: bytes) -> bool:
+    """Tell whether decoding costs less than handing over to another thread: a PNG of few bytes and few pixels."""
+    if not 24 <= len(picture) <= _TINY_BYTES or not picture.startswith(b"\x89PNG\r\n\x1a\n"):
+        return False
+    width, height = struct.unpack_from(">II", picture, 16)
+    return bool(0 < width * height <= _TINY_PIXELS)
 
 
-@dataclass(slots=True)
-class Throughput:
-    """Counts of a batcher: pictures answered, runs of the model, and the largest run."""
-
-    pictures: int = 0
-    runs: int = 0
-    largest: int = 0
-
-
-def never_tiny(_picture: bytes) -> bool:
-    """Let the pool decode every picture."""
-    return False
-
-
-class Batcher(Generic[Pixels, Answer]):
+class Batcher:
     """Runs one model on batches of pictures, one run after another in one thread of its own."""
 
     def __init__(
         self,
-        decode: Callable[[bytes], Pixels],
-        run: Callable[[list[Pixels], bool], list[Answer]],
+        decode: Callable[[bytes], Arrays],
+        run: Callable[[list[Arrays], bool], list[Answer]],
         decoders: Executor,
         *,
         batch: int,
         wait: float,
-        limit: float = math.inf,
-        tiny: Callable[[bytes], bool] = never_tiny,
+        limit: float,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -79,26 +71,23 @@ class Batcher(Generic[Pixels, Answer]):
             wait: seconds that a picture waits for others that are being decoded.
             limit: seconds that `decoders` may take for one picture; a request over this limit gets an
                 error, even if the thread cannot be stopped.
-            tiny: whether a picture is so quick to decode that the model's thread does it.
         """
-        self.load = Throughput()
-        self._decode, self._run, self._decoders, self._tiny = decode, run, decoders, tiny
+        self.load = Load(pictures=0, runs=0, largest=0)
+        self._decode, self._run, self._decoders = decode, run, decoders
         self._batch, self._wait, self._limit = batch, wait, limit
-        self._inbox: SimpleQueue[_Waiting[Pixels, Answer] | _Call | None] = SimpleQueue()
+        self._inbox: SimpleQueue[_Waiting | Callable[[], None] | None] = SimpleQueue()
         # Each counter is written by one thread alone, so neither needs a lock.
         self._pooled = 0
         self._from_pool = 0
         self._under_way: set[asyncio.Future[Answer]] = set()
-        self._thread: threading.Thread | None = None
         self._stopped = False
 
     def start(self) -> None:
         """Begin to work for the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name=THREADS, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._work, name=THREADS, daemon=True).start()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Stop working; waiting pictures are cancelled, and a run that does not end is not waited for."""
         self._stopped = True
         self._inbox.put(None)
@@ -113,8 +102,8 @@ class Batcher(Generic[Pixels, Answer]):
 
         Raises PictureError: this picture cannot be decoded, or not in time; others of its batch are unaffected.
         """
-        waiting: _Waiting[Pixels, Answer] = _Waiting(picture, self._loop.create_future(), whole)
-        if self._tiny(picture):
+        waiting = _Waiting(picture, self._loop.create_future(), whole)
+        if _is_tiny(picture):
             waiting.pooled = False
             self._inbox.put(waiting)
         else:
@@ -141,12 +130,12 @@ class Batcher(Generic[Pixels, Answer]):
             else:
                 self._tell(_succeed, (result,), (value,))
 
-        self._inbox.put(_Call(run))
+        self._inbox.put(run)
         return await result
 
-    def _watch(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _watch(self, waiting: _Waiting) -> None:
         """Fail a picture whose decoding takes too long; else check again at its deadline."""
-        if self._limit == math.inf or waiting.pixels is not None or waiting.answer.done():
+        if waiting.pixels is not None or waiting.answer.done():
             return
         now = self._loop.time()
         over = min(waiting.begun, now) + self._limit
@@ -155,14 +144,14 @@ class Batcher(Generic[Pixels, Answer]):
         else:
             _fail((waiting.answer,), too_slow(self._limit))
 
-    def _decode_pooled(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _decode_pooled(self, waiting: _Waiting) -> None:
         waiting.begun = self._loop.time()
         try:
             self._decode_one(waiting)
         finally:
             self._inbox.put(waiting)
 
-    def _decode_one(self, waiting: _Waiting[Pixels, Answer]) -> None:
+    def _decode_one(self, waiting: _Waiting) -> None:
         if waiting.answer.done():
             return
         try:
@@ -172,16 +161,16 @@ class Batcher(Generic[Pixels, Answer]):
 
     def _work(self) -> None:
         while not self._stopped:
-            taken: list[_Waiting[Pixels, Answer]] = []
+            taken: list[_Waiting] = []
             call = self._fill(taken)
             taken = [waiting for waiting in taken if not waiting.answer.done()]
             for whole in (False, True):
                 if some := [waiting for waiting in taken if waiting.whole is whole]:
                     self._run_batch(some, whole)
             if call is not None:
-                call.run()
+                call()
 
-    def _fill(self, taken: list[_Waiting[Pixels, Answer]]) -> _Call | None:
+    def _fill(self, taken: list[_Waiting]) -> Callable[[], None] | None:
         """Take pictures from the inbox until the batch is full, the wait is over, or a call arrives."""
         deadline: float | None = None
         while len(taken) < self._batch:
@@ -205,7 +194,7 @@ class Batcher(Generic[Pixels, Answer]):
                 taken.append(news)
         return None
 
-    def _run_batch(self, taken: list[_Waiting[Pixels, Answer]], whole: bool) -> None:
+    def _run_batch(self, taken: list[_Waiting], whole: bool) -> None:
         futures = [waiting.answer for waiting in taken]
         try:
             answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None], whole)

@@ -36,7 +36,7 @@ def connection_limit() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else min(_MOST, max(16, soft - _RESERVE))
 
 
-class _Parser:
+class _Parser(HttpRequestParser):
     """httptools' parser, made to ignore an `Upgrade` header, as a server may.
 
     By itself it ends such a request after the header and loses the body. Java's client offers HTTP/2 in its first
@@ -44,24 +44,20 @@ class _Parser:
     """
 
     def __init__(self, protocol: "PatientProtocol") -> None:
+        super().__init__(protocol)
         self._protocol = protocol
-        self._parser = HttpRequestParser(protocol)
         # As uvicorn sets it: a request that says `Connection: close` is answered even with something behind it.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.should_upgrade = self._parser.should_upgrade
-        self.should_keep_alive = self._parser.should_keep_alive
-        self.get_method = self._parser.get_method
-        self.get_http_version = self._parser.get_http_version
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Any) -> None:
         """Parse; after each `Upgrade`, parse again from a header without it."""
         rest = memoryview(data)
         while True:
             try:
-                self._parser.feed_data(rest)
+                super().feed_data(rest)
             except HttpParserUpgrade as offer:
                 rest = rest[offer.args[0] :]
-                self._parser.feed_data(self._protocol.header_without_offer())
+                super().feed_data(self._protocol.header_without_offer())
             else:
                 return
 
@@ -83,7 +79,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.parser = _Parser(self)  # type: ignore[assignment]
+        self.parser = _Parser(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first request; if there are too many connections, end the most idle one."""
@@ -181,7 +177,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _wait_for_header(self) -> None:
         self._since = self.loop.time()
-        self._header_timer = self.loop.call_later(self.header_seconds, self._give_up)
+        self._header_timer = self.loop.call_later(self.header_seconds, self._close_idle)
 
     def _stop_header(self) -> None:
         if self._header_timer is not None:
@@ -192,10 +188,6 @@ class PatientProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-
-    def _give_up(self) -> None:
-        self._header_timer = None
-        self._close_idle()
 
     def _close_idle(self) -> None:
         if self._lacks_request():

@@ -4,11 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 THREADS = "decode"  # Name prefix of the threads that decode
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -29,7 +28,7 @@ class Decoders(ThreadPoolExecutor):
             self.submit(barrier.wait)
         barrier.wait()
 
-    def submit(self, call: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
+    def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
         with self._lock:
             if self._given - self._ended < self._count:
                 self._moved = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -36,6 +37,23 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
             raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")
 
 
+def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:
+    """Refuse query parameters that are not among `known`, or are given twice.
+
+    Raises RefusalError: 400, with the nearest names.
+    """
+    refuse_unknown(given, known, "query parameter")
+    for name in given:
+        if len(given.getlist(name)) > 1:
+            raise RefusalError(400, f"query parameter {shortened(name)!r} is given more than once.")
+
+
+async def no_query(request: Request) -> None:
+    """Refuse any query parameter. Raises RefusalError: 400."""
+    # Not a plain function: FastAPI runs those in threads, which it starts while it serves.
+    refuse_query(request.query_params, ())
+
+
 def handle_failures(app: FastAPI) -> None:
     """Make every failure of the app a JSON answer with an `error`."""
 
@@ -54,16 +72,20 @@ def handle_failures(app: FastAPI) -> None:
 def answer_to(request: Request, error: Exception) -> JSONResponse:
     """Return the answer to a request that failed; a fault of the service is logged."""
     if _lacks_memory(error):
-        return _no_memory()
+        log.error("a request was refused: the service has no memory left for it")
+        error = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
+    if isinstance(error, RefusalError):
+        return _answer(error.status, f"{error}", error.headers)
     if isinstance(error, SightsmithError):
-        return _expected(error)
-    if isinstance(error, ClientDisconnect):
-        # The client disconnected; this is not an error of the service.
+        if error.status >= 500:
+            log.error("a request failed by no fault of its own: %s", error)
+        return _answer(error.status, f"{error}")
+    if isinstance(error, ClientDisconnect):  # not an error of the service
         return _answer(400, "the connection was closed before the request was whole.")
     if isinstance(error, HTTPException):
-        return _http(request, error)
+        return _answer(error.status_code, _reason(request, error), error.headers)
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return _answer(400, _first_of(error))
     log.error("a request met a fault of the service", exc_info=error)
     return _crashed()
 
@@ -78,41 +100,26 @@ def _lacks_memory(error: Exception) -> bool:
     return False
 
 
-def _no_memory() -> JSONResponse:
-    log.error("a request was refused: the service has no memory left for it")
-    refusal = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
-    return _answer(refusal.status, str(refusal), refusal.headers)
+def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status, headers=headers)
 
 
 def _crashed() -> JSONResponse:
     return _answer(500, "a fault of the service, not of your request; its log has the details.")
 
 
-def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers=headers)
-
-
-def _expected(error: SightsmithError) -> JSONResponse:
-    if isinstance(error, RefusalError):
-        return _answer(error.status, f"{error}", error.headers)
-    if error.status >= 500:
-        log.error("a request failed by no fault of its own: %s", error)
-    return _answer(error.status, f"{error}")
-
-
-def _http(request: Request, error: HTTPException) -> JSONResponse:
-    message = str(error.detail)
+def _reason(request: Request, error: HTTPException) -> str:
+    path = shortened(request.url.path)
     if error.status_code == 404:
-        message = f"there is no {shortened(request.url.path)!r} here. / is the page, /docs lists the rest."
-    elif error.status_code == 405:
+        return f"there is no {path!r} here. / is the page, /docs lists the rest."
+    if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
-        message = f"{shortened(request.method)} is not for {shortened(request.url.path)!r}; use {allowed}."
-    return _answer(error.status_code, message, error.headers)
+        return f"{shortened(request.method)} is not for {path!r}; use {allowed}."
+    return str(error.detail)
 
 
-def _invalid(error: RequestValidationError) -> JSONResponse:
+def _first_of(error: RequestValidationError) -> str:
     first = error.errors()[0]
     place, name = str(first["loc"][0]), ".".join(str(part) for part in first["loc"][1:])
-    given = shortened(repr(first.get("input")))
-    reason = str(first["msg"])
-    return _answer(400, f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {given}")
+    reason, given = str(first["msg"]), shortened(repr(first.get("input")))
+    return f"{place} parameter {name!r}: {reason[0].lower()}{reason[1:]}, got {given}"

@@ -29,9 +29,10 @@ class CountRepeats(logging.Filter):
         return True
 
 
+_COUNTER = CountRepeats()
+
+
 def count_repeats() -> None:
     """Count repeated log lines of the service, its server and its event loop."""
     for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(found, CountRepeats) for found in logger.filters):
-            logger.addFilter(CountRepeats())
+        logging.getLogger(name).addFilter(_COUNTER)  # does nothing if it is there

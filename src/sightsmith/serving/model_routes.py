@@ -1,71 +1,61 @@
-"""`GET /v1/models`, `GET /v1/models/{name}` and its examples."""
+"""`GET /v1/models`, `GET /v1/models/{name}` and its examples; `/livez` and `/readyz`."""
 
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from markdown_it import MarkdownIt
 from pydantic import create_model
 
 from sightsmith.inputs import INPUTS
-from sightsmith.serving.card import to_html
-from sightsmith.serving.dependencies import known_query, registry_of
-from sightsmith.serving.failures import RefusalError
-from sightsmith.serving.schemas import Failure, Limits, Load, ModelFacts, ModelLine, ModelList, option_fields
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving import schemas
+from sightsmith.serving.failures import RefusalError, no_query
+from sightsmith.serving.served import registry_of
 
-_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model."}}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Failure, "description": "No such model."}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": schemas.Ready, "description": "Some model is not ready."}}
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
-router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[Depends(known_query)])
+router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[Depends(no_query)])
+health_router = APIRouter(tags=["Health"], dependencies=[Depends(no_query)])
 
 
 @router.get("", summary="List the models")
-async def models(request: Request) -> ModelList:
+async def models(request: Request) -> schemas.ModelList:
     """Answer with the served models and the limits of a request."""
     registry = registry_of(request)
-    limits = Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
-    return ModelList(models=[_line(model) for model in registry.models.values()], limits=limits)
+    lines = [
+        schemas.ModelLine(
+            name=model.name,
+            ready=model.health.ready,
+            kind=model.kind,
+            explains=model.explains,
+            **{noun: len(names) for noun, names in model.names.items()},
+        )
+        for model in registry.models.values()
+    ]
+    limits = schemas.Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
+    return schemas.ModelList(models=lines, limits=limits)
 
 
 @router.get("/{name}", summary="Show a model", responses=_UNKNOWN)
-async def model(request: Request, name: str) -> ModelFacts:
+async def model(request: Request, name: str) -> schemas.ModelFacts:
     """Answer with a model's facts and its card."""
-    return _facts(registry_of(request).model(name))
-
-
-@router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
-async def example(request: Request, name: str, index: int) -> Response:
-    """Answer with one of the model's example pictures, if the service offers them."""
-    pictures = registry_of(request).model(name).examples
-    if not 0 <= index < len(pictures):
-        raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")
-    return Response(pictures[index].content, media_type=pictures[index].kind)
-
-
-def _line(model: ServedModel) -> ModelLine:
-    return ModelLine(
-        name=model.name,
-        ready=model.health.ready,
-        kind=model.kind,
-        explains=model.explains,
-        **{noun: len(names) for noun, names in model.names.items()},
-    )
-
-
-def _facts(model: ServedModel) -> ModelFacts:
-    manifest, load = model.manifest, model.batcher.load
+    model = registry_of(request).model(name)
+    manifest, health = model.manifest, model.health
     source, shown = INPUTS.module(manifest.definition.input), manifest.definition.input_settings
-    return ModelFacts(
+    return schemas.ModelFacts(
         name=model.name,
-        ready=model.health.ready,
-        reason=model.health.reason,
-        checked=model.health.checked,
+        ready=health.ready,
+        reason=health.reason,
+        checked=health.checked,
         task=manifest.task.name,
         kind=model.kind,
         net=manifest.net.name,
         input=source.facts(shown),
         sees=source.describe(shown),
         explains=model.explains,
-        options=create_model("Options", **option_fields(model.kind)).model_json_schema()["properties"],
+        options=create_model("Options", **schemas.option_fields(model.kind)).model_json_schema()["properties"],
         backend=model.predictor.why,
         created=manifest.created,
         definition=manifest.definition_digest,
@@ -75,9 +65,49 @@ def _facts(model: ServedModel) -> ModelFacts:
             "weights": manifest.net.weights.licence,
             "data": manifest.data.get("licence"),
         },
-        load=Load(pictures=load.pictures, runs=load.runs, largest=load.largest),
+        load=model.batcher.load,
         examples=len(model.examples),
         card=model.card,
-        card_html=to_html(model.card),
+        card_html=card_html(model.card),
         **{noun: list(names) for noun, names in model.names.items()},
     )
+
+
+@router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
+async def example(request: Request, name: str, index: int) -> Response:
+    """Answer with one of the model's example pictures, if the service offers them."""
+    pictures = registry_of(request).model(name).examples
+    if not 0 <= index < len(pictures):
+        raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")
+    content, media_type = pictures[index]
+    return Response(content, media_type=media_type)
+
+
+@health_router.get("/livez", summary="Does the process answer?")
+async def livez() -> schemas.Live:
+    """Answer whenever the process can."""
+    return schemas.Live(live=True)
+
+
+@health_router.get(
+    "/readyz", summary="Does every model answer right?", responses=_NOT_READY, response_model_exclude_none=True
+)
+async def readyz(request: Request, response: Response) -> schemas.Ready:
+    """Answer 200 when the live models give the outputs that their bundles promise, else 503 with the reason."""
+    health = {name: model.health for name, model in registry_of(request).models.items()}
+    wrong = [f"model {name!r}: {state.reason}" for name, state in health.items() if not state.ready]
+    if wrong:
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+    return schemas.Ready(ready=not wrong, models=health, error="; ".join(wrong) or None)
+
+
+def card_html(card: str) -> str:
+    """Return a model card as HTML for the page, without the YAML header that model hubs read.
+
+    Raw HTML in it stays text, and no picture is loaded from elsewhere.
+    """
+    if card.startswith("---\n"):
+        _, end, body = card[4:].partition("\n---\n")
+        card = body if end else card
+    return _MARKDOWN.render(card)

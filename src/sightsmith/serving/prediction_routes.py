@@ -10,35 +10,26 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError, create_model
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
-from sightsmith.serving.dependencies import refuse_query, registry_of
-from sightsmith.serving.failures import RefusalError, answer_to
+from sightsmith.serving.failures import RefusalError, answer_to, refuse_query
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.served import ServedModel, registry_of
 from sightsmith.serving.uploads import RAW, read_picture
 
 _FILE = {"type": "string", "format": "binary"}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "One picture: JPEG, PNG, WebP, BMP or TIFF.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": {"file": _FILE}},
-            },
-            **{kind: {"schema": _FILE} for kind in RAW},
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "string", "format": "byte", "description": "The file in base64."}},
-                }
-            },
-        },
-    }
+_BASE64 = {"type": "string", "format": "byte", "description": "The file in base64."}
+_FORMS = {
+    "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _FILE}},
+    **dict.fromkeys(RAW, _FILE),
+    "application/json": {"type": "object", "required": ["image"], "properties": {"image": _BASE64}},
+}
+_BODY = {
+    "required": True,
+    "description": "One picture: JPEG, PNG, WebP, BMP or TIFF.",
+    "content": {kind: {"schema": form} for kind, form in _FORMS.items()},
 }
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "A parameter, field or form is wrong."},
@@ -80,7 +71,7 @@ router = APIRouter(prefix="/v1/models", tags=["Prediction"])
     summary="Classify one picture",
     response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
     responses=_REFUSALS,
-    openapi_extra=_BODY,
+    openapi_extra={"requestBody": _BODY},
 )
 async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query()]) -> JSONResponse:
     """Answer as the model's kind does (a list of `{label, score}`), or with an object (Explained) if `explain=true`."""
@@ -92,36 +83,29 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
         picture = await read_picture(request, registry.settings, add, registry.decoders)
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
-            prediction = await model.predict(picture, explain=query.explain)
+            prediction = await model.batcher.answer(picture, whole=query.explain)
             options = {name: getattr(query, name) for name in option_fields(model.kind)}
             answer = prediction.to_json(**options)
-            if not (query.explain or query.shapes):
-                return JSONResponse(answer)
             whole = {model.kind: answer}
             if query.shapes:
                 whole["shapes"] = [shape.to_json() for shape in prediction.shapes(**options)]
-            if not query.explain:
-                return JSONResponse(whole)
-            aspect = prediction.aspect(query.label)
-            added = await asyncio.get_running_loop().run_in_executor(
-                registry.decoders, explanation, model.predictor, prediction, aspect, picture
-            )
-            return JSONResponse(whole | added)
+            if query.explain:
+                aspect = prediction.aspect(query.label)
+                whole |= await asyncio.get_running_loop().run_in_executor(
+                    registry.decoders, explanation, model.predictor, prediction, aspect, picture
+                )
+            return JSONResponse(whole if query.explain or query.shapes else answer)
 
 
-class DirectPredictions:
-    """Calls `predict` ahead of FastAPI, which documents it and whose routing costs more than a run of a small model."""
+def direct(app: FastAPI) -> ASGIApp:
+    """Call `predict` ahead of FastAPI, which documents it and whose routing costs more than a run of a small model."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a prediction, pass anything else on."""
-        address = _ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        address = _ADDRESS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
         if address is None:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
-        scope["app"] = self._app
+        scope["app"] = app
         request = Request(scope, receive, send)
         try:
             model = registry_of(request).model(address[1])
@@ -129,6 +113,8 @@ class DirectPredictions:
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer, as FastAPI's handlers would make it
             response = answer_to(request, error)
         await response(scope, receive, send)
+
+    return answer
 
 
 def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:

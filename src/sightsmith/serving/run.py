@@ -6,23 +6,24 @@ import gc
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.loops.auto import auto_loop_factory
 
-from sightsmith.core.errors import SettingsError, SightsmithError
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import printable
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
@@ -31,15 +32,17 @@ from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
 from sightsmith.serving.decoders import THREADS as DECODE_THREADS
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.dependencies import Registry
 from sightsmith.serving.log_lines import count_repeats
-from sightsmith.serving.names import Bundles, asked_names, check_name
-from sightsmith.serving.served import ServedModel
+from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
+Bundles = Mapping[str, str | Path] | Sequence[str | Path]
+"""Bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name one keeps its own."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS = ServeSettings()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
@@ -50,25 +53,16 @@ _GRACE_SECONDS = 10.0  # Seconds after which a process with a hanging event loop
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to show for them
 
 
-class PortTakenError(SightsmithError):
-    """Something else listens at the address already."""
-
-
 def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
     """Serve models over HTTP until SIGTERM or SIGINT; requests under way are answered first.
 
     If a decoder or a model hangs in native code, Python could never end the process: it waits for its threads. The
     process then ends here, with 0, after all output is written and temporary folders are removed.
 
-    Args:
-        bundles: bundles by the name to serve them under, or a list of `PATH` or `NAME=PATH`; without a name a bundle
-            keeps its own.
-
     Raises:
-        PortTakenError: the address is in use; no model has been loaded then.
         BundleError: a bundle is missing, damaged or tampered with.
         ProofError: a model does not answer its witnesses as it did when trained.
-        SettingsError: a setting, name or address is invalid.
+        SettingsError: a name or address is invalid, or the address is in use; it is tried before a model is loaded.
     """
     begun = time.monotonic()
     asked = asked_names(bundles)
@@ -77,14 +71,42 @@ def serve(bundles: Bundles, settings: ServeSettings = _DEFAULTS) -> None:
         for name, path in asked:
             if signals.came:
                 return
-            predictor = Predictor.open(
-                path, backend=settings.backend, precision=settings.precision, threads=settings.threads
-            )
+            predictor = Predictor.open(path, settings.backend, settings.precision, settings.threads)
             predictors[check_name(name or predictor.manifest.name, path, predictors)] = predictor
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
             runner.run(_serve(predictors, settings, listening, signals, begun))
         if signals.came and _threads_hang():
             _leave(predictors)
+
+
+def asked_names(bundles: Bundles) -> list[tuple[str | None, Path]]:
+    """Return the name asked for each bundle, None if it keeps its own, and its path.
+
+    Raises SettingsError: there are no bundles.
+    """
+    if isinstance(bundles, (str, Path)):
+        bundles = [bundles]
+    if not bundles:
+        raise SettingsError("serve: at least one bundle must be given, as PATH or NAME=PATH.")
+    if isinstance(bundles, Mapping):
+        return [(name, Path(path)) for name, path in bundles.items()]
+    pairs: list[tuple[str | None, Path]] = []
+    for bundle in map(str, bundles):
+        name, equals, path = bundle.partition("=")
+        pairs.append((name, Path(path)) if equals and not Path(bundle).exists() else (None, Path(bundle)))
+    return pairs
+
+
+def check_name(name: str, path: Path, taken: Mapping[str, object]) -> str:
+    """Return the name of the bundle at `path`. Raises SettingsError: it is taken, or invalid in a URL."""
+    if not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"serve: {name!r} cannot stand in an address: a name has up to 100 letters, digits, '.', '_' and '-'. "
+            f"Give another one: NAME={path}"
+        )
+    if name in taken:
+        raise SettingsError(f"serve: two bundles are called {name!r}. Give one another name: NAME={path}")
+    return name
 
 
 def _threads_hang() -> bool:
@@ -109,15 +131,16 @@ def _leave(predictors: dict[str, Predictor]) -> NoReturn:
     os._exit(0)
 
 
+@dataclass(slots=True)
 class _Signals:
     """Records a SIGTERM or SIGINT that arrives before or after the server installs its own handlers.
 
     Raising from a handler would be shorter, but it could interrupt an import or a close.
     """
 
-    def __init__(self) -> None:
-        self.came = False
-        self.served = False
+    came: bool = False
+    served: bool = False  # the server has taken over
+    leaving: bool = False  # it has begun to shut down
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Record a signal. During startup, a second one of the same kind ends the process at once."""
@@ -127,53 +150,38 @@ class _Signals:
 
 
 async def _serve(
-    predictors: dict[str, Predictor],
-    settings: ServeSettings,
-    listening: socket.socket,
-    signals: _Signals,
-    begun: float,
+    predictors: dict[str, Predictor], settings: ServeSettings, listening: socket.socket, signals: _Signals, begun: float
 ) -> None:
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         decoders = Decoders(max(2, usable_cores()))
         stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         models = {name: ServedModel(name, predictor, decoders, settings) for name, predictor in predictors.items()}
         for model in models.values():
-            stack.push_async_callback(model.stop)
+            stack.callback(model.stop)
             await model.start()
-        leaving = asyncio.Event()
-        registry = Registry(models, settings, decoders, Held(settings))
-        app = create_app(registry, version("sightsmith"), leaving.is_set)
         count_repeats()
         gc.freeze()  # loaded objects are permanent, so the garbage collector can skip them
-        server = _Server(app, settings, signals, leaving, lambda: _announce(models, settings.host, listening, begun))
+        config = uvicorn.Config(
+            create_app(Registry(models, settings, decoders, Held(settings)), lambda: signals.leaving),
+            http=PatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=_ACCEPTED,
+            timeout_graceful_shutdown=max(1, round(settings.drain)),
+        )
+        server = _Server(config, signals, lambda: _announce(models, settings.host, listening, begun))
         await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """uvicorn with notices of start and shutdown; it shuts down even if its event loop hangs."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        settings: ServeSettings,
-        signals: _Signals,
-        leaving: asyncio.Event,
-        listens: Callable[[], None],
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=PatientProtocol,
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                backlog=_ACCEPTED,
-                timeout_graceful_shutdown=max(1, round(settings.drain)),
-            )
-        )
-        self._signals, self._listens, self._leaving = signals, listens, leaving
-        self._most_seconds = math.ceil(max(1.0, settings.drain) + _LAST_SECONDS + _GRACE_SECONDS)
+    def __init__(self, config: uvicorn.Config, signals: _Signals, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._signals, self._announce = signals, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then tell; or end, if a signal came before this server took them over."""
@@ -184,17 +192,18 @@ class _Server(uvicorn.Server):
         if self._signals.came:
             self.should_exit = True
         else:
-            self._listens()
+            self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let each answer from now on close its connection, and end."""
-        self._leaving.set()
+        self._signals.leaving = True
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the shutdown; the system kills the process if that takes too long."""
         if not self.should_exit and hasattr(signal, "alarm"):
-            signal.alarm(self._most_seconds)
+            drain = self.config.timeout_graceful_shutdown or 0
+            signal.alarm(math.ceil(drain + _LAST_SECONDS + _GRACE_SECONDS))
         super().handle_exit(sig, frame)
 
 
@@ -242,12 +251,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _bind_failure(host: str, port: int, error: OSError) -> SightsmithError:
+def _bind_failure(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
-        return PortTakenError(
-            f"port {port} of {host} is taken: something else listens there. "
-            f"End it, or give another one: --port {port + 1 if port < 65535 else 0} (0 takes any free one)."
-        )
+        way_out = f"End it, or give another one: --port {port + 1 if port < 65535 else 0} (0 takes any free one)."
+        return SettingsError(f"port {port} of {host} is taken: something else listens there. {way_out}")
     if error.errno == errno.EACCES:
         return SettingsError(f"serve: this user may not listen on port {port} of {host}. Give one above 1023.")
     return SettingsError(f"serve: cannot listen on port {port} of {host}: {error.strerror}.")

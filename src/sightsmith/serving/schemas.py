@@ -1,6 +1,6 @@
 """The shapes of the service's answers, as its documentation shows them."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -68,9 +68,9 @@ ANSWERS: dict[str, Any] = {kind: part_of(kind, "schema").ANSWER for kind in KIND
 
 def _explained(kind: str, answer: Any) -> type[BaseModel]:
     """Return the JSON of an explained answer: the answer under the kind's name."""
-    fields: dict[str, Any] = {kind: (answer, Field(description="The answer."))}
+    named: dict[str, Any] = {kind: (answer, Field(description="The answer."))}
     name = "Explained" if kind == FIRST else f"Explained{kind.title()}"
-    return create_model(name, __base__=ExplainedAnswer, __doc__=ExplainedAnswer.__doc__, **fields)
+    return create_model(name, __base__=ExplainedAnswer, __doc__=ExplainedAnswer.__doc__, **named)
 
 
 EXPLAINED = {kind: _explained(kind, answer) for kind, answer in ANSWERS.items()}
@@ -132,7 +132,8 @@ class ModelFacts(BaseModel, extra="allow"):
     card_html: str = Field(description="The model card, HTML.")
 
 
-class ReadyLine(BaseModel):
+@dataclass(frozen=True, slots=True)
+class ReadyLine:
     """Whether one model is ready."""
 
     ready: bool

@@ -1,52 +1,36 @@
-"""One served model: its predictor, its batches, its health."""
+"""One served model: its predictor, its batches, its health; and all models of a service."""
 
 import asyncio
+import io
 import logging
-import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
+
 from sightsmith.core.errors import ProofError, SightsmithError
-from sightsmith.core.images import EXTENSIONS
+from sightsmith.core.images import EXTENSIONS, decode, sniff
+from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.batching import Batcher
 from sightsmith.serving.decoders import Decoders
-from sightsmith.serving.examples import for_browsers
-from sightsmith.serving.failures import busy
+from sightsmith.serving.failures import RefusalError, busy
+from sightsmith.serving.schemas import ReadyLine
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
 Prediction = Any
 _PATIENCE = 30.0  # Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging
-
-
-_TINY_PIXELS = 65_536
-_TINY_BYTES = 16_384
-
-
-def is_tiny(picture: bytes) -> bool:
-    """Tell whether decoding costs less than handing over to another thread: a PNG of few bytes and few pixels."""
-    if not 24 <= len(picture) <= _TINY_BYTES or not picture.startswith(b"\x89PNG\r\n\x1a\n"):
-        return False
-    width, height = struct.unpack_from(">II", picture, 16)
-    return bool(0 < width * height <= _TINY_PIXELS)
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether a model reproduces its witnesses, and when that was last checked."""
-
-    ready: bool
-    reason: str
-    checked: str | None
+_NOT_SHOWN = ("image/tiff", "image/x-portable-anymap")  # Media types that some browser does not show
 
 
 class ServedModel:
@@ -56,19 +40,18 @@ class ServedModel:
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept in memory: the bundle on disk may be replaced while this one is still served.
         self._witnesses = predictor.bundle.witnesses()
-        self.examples = for_browsers(self._witnesses.items) if settings.examples else ()
-        self._health = Health(False, "its witnesses have not been replayed yet", None)
+        self.examples = [*map(for_browsers, self._witnesses.items)] if settings.examples else []
+        self._health = ReadyLine(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
         self._decoders = decoders
-        self.batcher: Batcher[Arrays, Prediction] = Batcher(
+        self.batcher = Batcher(
             self._decode,
             self._run,
             decoders,
             batch=settings.batch,
             wait=settings.batch_wait / 1000,
             limit=settings.decode_seconds,
-            tiny=is_tiny,
         )
         self._checks: asyncio.Task[None] | None = None
 
@@ -97,17 +80,14 @@ class ServedModel:
         return {self.predictor.kind.NOUNS[1]: names} if names else {}
 
     @property
-    def health(self) -> Health:
+    def health(self) -> ReadyLine:
         """Whether it is ready; an overdue check or decoding counts as hanging, so not ready."""
-        stuck = self._decoders.stuck()
-        if self._health.ready and stuck > self.settings.decode_seconds + _PATIENCE:
-            return Health(
-                False, f"none of the threads that decode has come free for {stuck:.0f} s", self._health.checked
-            )
-        silent = time.monotonic() - self._checked
-        if self._health.ready and silent > self.settings.recheck + _PATIENCE:
-            return Health(False, f"its witnesses have not been answered for {silent:.0f} s", self._health.checked)
-        return self._health
+        stuck, silent, reason = self._decoders.stuck(), time.monotonic() - self._checked, ""
+        if stuck > self.settings.decode_seconds + _PATIENCE:
+            reason = f"none of the threads that decode has come free for {stuck:.0f} s"
+        elif silent > self.settings.recheck + _PATIENCE:
+            reason = f"its witnesses have not been answered for {silent:.0f} s"
+        return replace(self._health, ready=False, reason=reason) if self._health.ready and reason else self._health
 
     async def start(self) -> None:
         """Begin to work in the running event loop: replay the witnesses, then go on replaying them.
@@ -120,11 +100,10 @@ class ServedModel:
             raise ProofError(f"model {self.name!r} is not served: {self.health.reason}")
         self._checks = asyncio.create_task(self._keep_checking(), name=f"health of {self.name}")
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         if self._checks is not None:
             self._checks.cancel()
-            await asyncio.gather(self._checks, return_exceptions=True)
-        await self.batcher.stop()
+        self.batcher.stop()
 
     async def check(self) -> None:
         """Replay the witnesses in the live model and record the result, without waiting for decoders.
@@ -139,7 +118,7 @@ class ServedModel:
             reason = f"its witnesses cannot be replayed: {error}"
             if not isinstance(error, SightsmithError):
                 log.exception("replaying the witnesses of %s failed", self.name)
-        self._health = Health(not reason, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._health = ReadyLine(not reason, reason, datetime.now(UTC).isoformat(timespec="seconds"))
         self._checked = time.monotonic()
         if was and reason:
             log.error("model %s is not ready any more: %s", self.name, reason)
@@ -151,13 +130,10 @@ class ServedModel:
         """
         health = self.health
         if not health.ready:
-            raise busy(
-                f"model {self.name!r} is not ready: {health.reason}", seconds=max(1, round(self.settings.recheck))
-            )
+            raise busy(f"model {self.name!r} is not ready: {health.reason}", max(1, round(self.settings.recheck)))
         if self.under_way >= self.settings.queue:
-            raise busy(
-                f"model {self.name!r} has {self.under_way} pictures under way, all it takes. Send it again later."
-            )
+            taken = f"model {self.name!r} has {self.under_way} pictures under way, all it takes"
+            raise busy(f"{taken}. Send it again later.")
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -168,13 +144,6 @@ class ServedModel:
             yield
         finally:
             self.under_way -= 1
-
-    async def predict(self, picture: bytes, *, explain: bool = False) -> Prediction:
-        """Return the prediction of one encoded picture, with its class map if it is to be explained.
-
-        Raises PictureError: it cannot be decoded or is too large.
-        """
-        return await self.batcher.answer(picture, whole=explain)
 
     async def _keep_checking(self) -> None:
         while True:
@@ -188,3 +157,34 @@ class ServedModel:
         # the evidence of some nets costs many times as much as their scores
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
         return self.predictor.decode(self.predictor.run(stack(feeds), outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The models of a service with their shared settings and threads."""
+
+    models: Mapping[str, ServedModel]
+    settings: ServeSettings
+    decoders: Decoders
+    held: Held
+
+    def model(self, name: str) -> ServedModel:
+        """Return a model by name. Raises RefusalError: 404, with the nearest names."""
+        if name not in self.models:
+            raise RefusalError(404, f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}")
+        return self.models[name]
+
+
+def registry_of(request: Request) -> Registry:
+    registry: Registry = request.app.state.registry
+    return registry
+
+
+def for_browsers(picture: bytes) -> tuple[bytes, str]:
+    """Return an encoded picture and its media type: as it is if every browser can show it, else (TIFF, PPM) as PNG."""
+    known = sniff(picture)
+    if known and known[1] not in _NOT_SHOWN:
+        return picture, known[1]
+    written = io.BytesIO()
+    decode(picture).save(written, "PNG")
+    return written.getvalue(), "image/png"

@@ -21,26 +21,20 @@ from sightsmith.serving.settings import ServeSettings
 
 RAW = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 """Content types of a raw body that the documentation names; any image/… and application/octet-stream will do."""
-
 _ENVELOPE = 10_000  # Bytes allowed on top of the picture for a form's or JSON's own text
-
 _IMAGE_FIELD = re.compile(rb'"image"\s*:\s*"')
-
 _TEXT = 4096  # Bytes of a form's field that is no file; such fields are not used
-
-_LEAST_HELD = 8
-"""Pictures of the largest size that all requests together may hold, however short the models' queues are."""
+_LEAST_HELD = 8  # Largest pictures that all requests together may hold, however short the models' queues are
 
 
 class Held:
-    """The body bytes that all requests hold in memory together, and their limit.
+    """The body bytes that all requests hold in memory together, at most the size of a full queue of largest pictures.
 
     A limit on bytes, not on requests: clients that send slowly, or nothing, hold few bytes, so that any
     number of them blocks no other client.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
-        """Bound them to the size of a full queue of the largest pictures."""
         self.bytes = 0
         self.most = max(settings.queue, _LEAST_HELD) * settings.max_upload
 
@@ -55,9 +49,8 @@ class Held:
         def add(count: int) -> None:
             nonlocal mine
             if self.bytes + count > self.most:
-                raise busy(
-                    f"requests under way hold {self.bytes:,} bytes of {self.most:,} they may. Send it again later."
-                )
+                held = f"requests under way hold {self.bytes:,} bytes of {self.most:,} they may"
+                raise busy(f"{held}. Send it again later.")
             self.bytes += count
             mine += count
 
@@ -76,7 +69,7 @@ async def read_picture(
 
     Args:
         add: called with the size of each received piece of the body; see `Held`.
-        threads: that decode a large text.
+        threads: decode a large text.
 
     Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
@@ -120,7 +113,8 @@ class _Body:
 
 
 async def _read(body: _Body, threads: Executor) -> bytes:
-    kind, options = _content_type(body.request)
+    content_type, options = parse_options_header(body.request.headers.get("content-type", ""))
+    kind = content_type.decode("latin-1").lower()
     if kind in {"", "application/octet-stream"} or kind.startswith("image/"):
         return await body.whole(body.limit)
     if kind == "multipart/form-data":
@@ -138,11 +132,6 @@ async def _read(body: _Body, threads: Executor) -> bytes:
         f"content type {shortened(kind)!r} is not a picture{hint}. Send the file with its own type ({', '.join(RAW)}), "
         'multipart/form-data with a field \'file\', or application/json as {"image": "<base64>"}.',
     )
-
-
-def _content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    return kind.decode("latin-1").lower(), options
 
 
 def _too_large(limit: int) -> RefusalError:
