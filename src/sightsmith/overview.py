@@ -50,7 +50,7 @@ def nets(search: str | None, limit: int) -> Overview:
     builder = _training_part("sightsmith.nets.build")
     if limit < 1:
         raise SettingsError(f"--limit must be at least 1, got {limit}.")
-    count, shown = builder.count_nets(search), builder.net_names(search, limit)
+    count, shown = len(builder.matching(search)), builder.net_names(search, limit)
     if not shown:
         names = [info.name for info in builder.net_names(search[:4] if search else None, 200)]
         raise SettingsError(f"no net's name contains {search!r}. {did_you_mean(search or '', names)}")

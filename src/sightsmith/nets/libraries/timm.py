@@ -1,8 +1,7 @@
 """Every classification net of timm (PyTorch Image Models) by its own name, such as `vit_tiny_patch16_224`.
 
 Library: Wightman, https://github.com/huggingface/pytorch-image-models, Apache-2.0; the licence of published weights is
-that of their configuration. Nets and weights load on first use; class maps are made in
-`nets/parts/timm_net.py`.
+that of their configuration. Nets and weights load on first use; class maps are made in `nets/parts/timm_net.py`.
 """
 
 import inspect
@@ -70,9 +69,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     architecture = name.partition(".")[0]
     tagged = [name] if "." in name else _published().get(architecture, [])
     best = f"{architecture}.{config.tag}" if config.tag else ""
-    pretrained = tuple(
-        (one, _config(one).license or "not stated") for one in sorted(tagged, key=lambda one: one != best)
-    )
+    best_first = sorted(tagged, key=lambda one: one != best)
     return NetInfo(
         name=name,
         library="timm",
@@ -80,7 +77,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         licence=LICENCE,
         settings=describe_settings(Settings),
         native=_native(config),
-        pretrained=pretrained,
+        pretrained=tuple((one, _config(one).license or "not stated") for one in best_first),
         parameters=_count(name) if count else None,
     )
 
@@ -95,16 +92,7 @@ def build(
     width: int,
     weights: str = "none",
 ) -> BuiltNet:
-    """Build a net for pictures of a size, in training mode.
-
-    Args:
-        name: timm's name of the net, with or without the name of its weights.
-        settings: values by name of `Settings`.
-        channels: 1 or 3.
-        classes: how many, ≥ 1.
-        height: of the input in pixels.
-        width: of the input in pixels.
-        weights: "none", "pretrained", or the path of a file.
+    """Build a net as `nets/build.py` does; its name may end in the name of its weights.
 
     Raises:
         SettingsError: a setting that the net does not take, or a size that it cannot take (sizes that work are named).
@@ -143,7 +131,7 @@ def fetch(name: str) -> Path:
     if not config.has_weights:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
     if config.hf_hub_id:
-        return fetch_hub(name, config.hf_hub_id, config.hf_hub_filename)
+        return fetch_hub(name, config.hf_hub_id)
     return fetch_url(name, str(config.url))
 
 
@@ -168,13 +156,10 @@ def _published() -> dict[str, list[str]]:
 
 def _config(name: str) -> PretrainedCfg:
     try:
-        config = get_pretrained_cfg(name)
+        return get_pretrained_cfg(name, allow_unregistered=False)  # type: ignore[return-value]  # never None
     except RuntimeError:
-        config = None
-    if config is None:
         near = did_you_mean(name, _published().get(name.partition(".")[0], []))
-        raise SettingsError(f"{name}: timm has no weights of that name. {near}")
-    return config
+        raise SettingsError(f"{name}: timm has no weights of that name. {near}") from None
 
 
 def _native(config: PretrainedCfg) -> NativeInput:
@@ -257,10 +242,8 @@ def _short(error: BaseException) -> str:
 def _fetch(
     name: str, config: PretrainedCfg, channels: int, classes: int, height: int, width: int
 ) -> tuple[Path, WeightsRecord]:
-    """Fetch a net's published weights, and describe how they differ from the requested net."""
-    path, origin = fetch(name), str(config.hf_hub_id or config.url)
-    notes = []
-    new_head = classes != config.num_classes
+    path, licence, notes = fetch(name), config.license or "not stated", []
+    origin, new_head = str(config.hf_hub_id or config.url), classes != config.num_classes
     if new_head:
         notes.append(
             f"the classifier ({', '.join(names_of(config.classifier))}) is of another size "
@@ -272,10 +255,7 @@ def _fetch(
         notes.append(
             f"position tables were resized from {config.input_size[2]}×{config.input_size[1]} to {width}×{height}"
         )
-    licence = config.license or "not stated"
-    return path, WeightsRecord(
-        origin=origin, licence=licence, sha256=sha256(path), notes=tuple(notes), new_head=new_head
-    )
+    return path, WeightsRecord(origin, licence, sha256(path), tuple(notes), new_head)
 
 
 def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple[str, ...]]:

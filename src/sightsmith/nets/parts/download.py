@@ -13,20 +13,15 @@ _FILES = ("model.safetensors", "pytorch_model.bin")
 _PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 
 
-def fetch_hub(net: str, repository: str, filename: str | None = None) -> Path:
-    """Return the weights file of a Hugging Face repository, fetching it if it is not in the cache.
-
-    Args:
-        net: the net's name, for messages.
-        repository: such as `timm/resnet18.a1_in1k`.
-        filename: of the file; the usual names are tried if it is None.
+def fetch_hub(net: str, repository: str) -> Path:
+    """Return the weights file of a Hugging Face repository such as `timm/resnet18.a1_in1k`, from the cache or the hub.
 
     Raises DataError: it cannot be fetched.
     """
     reason: Exception | None = None
-    for candidate in (filename,) if filename else _FILES:
+    for filename in _FILES:
         try:
-            return _from_hub(repository, candidate)
+            return _from_hub(repository, filename)
         except RemoteEntryNotFoundError as error:
             reason = error
         except (OSError, ValueError, HTTPError) as error:
@@ -63,7 +58,6 @@ def fetch_url(net: str, url: str) -> Path:
 def _cannot_fetch(net: str, where: str, reason: Exception | None) -> str:
     lines = str(reason).strip().splitlines() or [type(reason).__name__]
     return (
-        f"{net}: its published weights cannot be fetched from {where} ({lines[0]}). "
-        "Connect to the network, or fetch the file elsewhere and use --weights FILE, or start from random numbers "
-        "with --weights none."
+        f"{net}: its published weights cannot be fetched from {where} ({lines[0]}). Connect to the network, or fetch "
+        "the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
     )

@@ -24,12 +24,15 @@ CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyEr
 """Exceptions of timm's nets for an input that they cannot take."""
 
 
+Method = Literal["position", "masking", "occlusion"]
+"""A class map by the head at every position, by Recipro-CAM's masking, or by occlusion of the picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The form of a net's last features, and how its class map is made of them."""
 
-    # "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture)
-    method: Literal["position", "masking", "occlusion"]
+    method: Method
     kind: Literal["map", "last", "tokens"] = "map"  # "map" (B, D, h, w), "last" (B, h, w, D) or "tokens" (B, T, D)
     prefix: int = 0  # with tokens, how many come before the patches'
     grid: tuple[int, int] = (1, 1)  # with tokens, the rows and columns of patches
@@ -45,18 +48,15 @@ class TimmNet(ClassifierNet):
         return self.net.forward_features(images_BCHW)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (B, K) of the last features in the net's own layout."""
         return self.net.forward_head(features)
 
     def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits (B, K) and the class map (B, K, h, w)."""
         if self.layout.method == "occlusion":
             logits_BK = self(images_BCHW)
             return logits_BK, by_occlusion(self, images_BCHW, logits_BK)
         return super().with_map(images_BCHW)
 
     def class_map(self, features: Tensor) -> Tensor:
-        """Return each class's evidence at each position, (B, K, h, w), from features in the net's own layout."""
         method = by_masking if self.layout.method == "masking" else by_position
         return method(self._classify_map, self.as_map(features))
 
@@ -83,11 +83,9 @@ class TimmNet(ClassifierNet):
         return self.net
 
     def head_parts(self) -> tuple[str, ...]:
-        """Name the classifier, as timm's configuration has it."""
         return tuple(f"net.{name}" for name in names_of(self.net.pretrained_cfg.get("classifier")))
 
     def as_map(self, features: Tensor) -> Tensor:
-        """Return features in the net's own layout, or their gradient, as (B, D, h, w)."""
         if self.layout.kind == "last":
             return features.permute(0, 3, 1, 2)
         if self.layout.kind == "tokens":
@@ -145,9 +143,9 @@ def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layou
     shape = _shape(net, features, height, width)
     if shape is None:
         return Layout("occlusion")
-    methods: tuple[Literal["position", "masking"], ...] = (
-        ("masking",) if _needs_whole_map(net) else ("position", "masking")
-    )
+    # a head that begins with a convolution larger than 1×1 (VGG) needs the whole map
+    whole = getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
+    methods: tuple[Method, ...] = ("masking",) if whole else ("position", "masking")
     for method in methods:
         layout = replace(shape, method=method)
         try:
@@ -159,21 +157,15 @@ def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layou
     return Layout("occlusion")
 
 
-def _needs_whole_map(net: Any) -> bool:
-    """Tell whether the head begins with a convolution larger than 1×1 (VGG)."""
-    return getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
-
-
 def _shape(net: Any, features: Any, height: int, width: int) -> Layout | None:
     if not isinstance(features, Tensor) or features.ndim not in (3, 4):
         return None
     if features.ndim == 4:
         last = getattr(net, "output_fmt", None) == "NHWC" or features.shape[1] != net.num_features == features.shape[-1]
         return Layout("position", "last" if last else "map")
-    tokens = features.shape[1]
     known = getattr(net, "num_prefix_tokens", None)
     for prefix in (0, 1, 2) if known is None else (known,):
-        grid = _grid(tokens - prefix, height, width)
+        grid = _grid(features.shape[1] - prefix, height, width)
         if grid is not None and grid != (1, 1):
             return Layout("position", "tokens", prefix, grid)
     return None

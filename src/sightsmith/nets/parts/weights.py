@@ -23,20 +23,16 @@ State = dict[str, Tensor]
 Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
 """Renames and resizes a foreign state to fit the net, and returns notes on its changes."""
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
 _PREFIXES = ("", "module.", "model.", "net.", "net.net.", "_orig_mod.", "module.model.", "backbone.", "encoder.")
 _SHOWN = 4
 
 
 def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
-    """Load a file's weights into a net.
+    """Load a file's weights into a net; `adapt` changes a state that does not fit.
 
     The head stays random if the file's head has another number of classes; the record says so.
-
-    Args:
-        net: the net's name, for messages.
-        adapt: changes a state that does not fit.
 
     Raises:
         SettingsError: there is no such file, or its suffix is unknown.
@@ -52,27 +48,15 @@ def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | 
     state, dropped = _without_foreign_head(state, target, head)
     _refuse_mismatch(path, net, state, target, head)
     target.load_state_dict(state, strict=False)
-    return WeightsRecord(
-        origin=path.name,
-        licence="not stated",
-        sha256=sha256(path),
-        notes=notes + dropped,
-        new_head=bool(dropped),
-    )
+    return WeightsRecord(path.name, "not stated", sha256(path), notes + dropped, new_head=bool(dropped))
 
 
 def read_state(path: Path) -> State:
-    """Read the tensors of a weights file by name.
-
-    Raises:
-        SettingsError: there is no such file, or its suffix is unknown.
-        DataError: the file is damaged or holds more than tensors.
-    """
+    """Read the tensors of a weights file by name; raises as `load_weights`."""
     suffix = path.suffix.lower()
-    if suffix != ".safetensors" and suffix not in _TORCH_SUFFIXES:
+    if suffix not in _SUFFIXES:
         raise SettingsError(
-            f"weights {str(path)!r}: must be none, pretrained, or a file ending in "
-            f"{', '.join(('.safetensors', *_TORCH_SUFFIXES))}"
+            f"weights {str(path)!r}: must be none, pretrained, or a file ending in {', '.join(_SUFFIXES)}"
         )
     if not path.is_file():
         raise SettingsError(f"weights {path}: no such file. Give none, pretrained, or the path of a weights file.")
@@ -118,11 +102,11 @@ def _tensors_of(raw: Any) -> State:
 def _renamed(state: State, target: nn.Module) -> State:
     """Strip the prefix (DataParallel, Lightning, a bundle …) that makes the most names match."""
     wanted = target.state_dict().keys()
-
-    def stripped(prefix: str) -> State:
-        return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-    return max((stripped(prefix) for prefix in _PREFIXES), key=lambda one: len(one.keys() & wanted)) or state
+    stripped = [
+        {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        for prefix in _PREFIXES
+    ]
+    return max(stripped, key=lambda one: len(one.keys() & wanted))
 
 
 def _fits(state: State, target: nn.Module) -> bool:
@@ -154,17 +138,15 @@ def _refuse_mismatch(path: Path, net: str, state: State, target: nn.Module, head
     optional = {key for key in wanted if key.endswith("num_batches_tracked")}
     if not state.keys() & head:
         optional |= head
+    misshapen = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in sorted(state.keys() & wanted.keys())
+        if state[key].shape != wanted[key].shape
+    ]
     problems = [
         _listed("missing", sorted(wanted.keys() - state.keys() - optional)),
         _listed("not part of the net", sorted(state.keys() - wanted.keys())),
-        _listed(
-            "of another shape",
-            [
-                f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-                for key in sorted(state.keys() & wanted.keys())
-                if state[key].shape != wanted[key].shape
-            ],
-        ),
+        _listed("of another shape", misshapen),
     ]
     if any(problems):
         raise DataError(
