@@ -4,7 +4,6 @@ import codecs
 import errno
 import hashlib
 import io
-import lzma
 import os
 import shutil
 import stat
@@ -12,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -24,47 +23,17 @@ _SMALL = 16 * 2**20
 _MAX_RATIO = 100
 """Largest unpacked ÷ packed size above `_SMALL` bytes. Weights and pictures hardly compress, so more is an
 attack."""
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-ZIP_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
-"""Exceptions of zipfile on damaged archives; NotImplementedError means a damaged or unknown compression."""
+ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+"""Exceptions of zipfile on damaged archives; `odd_compression` has refused the other methods and so their errors."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@contextmanager
-def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary sibling folder, and rename it to `path` when the block succeeds.
-
-    The caller must have checked that the existing file or folder may be deleted.
-
-    Raises OutputExistsError: `path` exists and `overwrite` is false.
-    """
-    path = Path(path)
-    refuse_existing(path, overwrite=overwrite, folder=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    partial.chmod(0o777 & ~_umask())
-    try:
-        yield partial
-        replace_folder(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def replace_folder(fresh: Path, path: Path) -> None:
-    """Move `fresh` to `path`; the previous content is deleted only after the move."""
+    """Move the folder `fresh` to `path`; what was there is deleted only after the move."""
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
     old = aside / "was"
     try:
-        if path.exists() or path.is_symlink():
+        with suppress(FileNotFoundError):
             path.rename(old)
         fresh.rename(path)
     except OSError:
@@ -100,7 +69,6 @@ def replace_content(fresh: Path, path: Path) -> None:
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling path, and rename it to `path` when the block succeeds."""
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -134,15 +102,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
-    """Raise if `path` exists and `overwrite` is false.
+    """Raise if `path` exists and `overwrite` is false; an existing folder is never replaced by a file.
 
     Args:
-        overwrite: whether an existing file may be replaced; an existing folder is never replaced by a file.
         folder: a folder is to be written.
     """
-    if not folder and Path(path).is_dir():
+    if not folder and path.is_dir():
         raise OutputExistsError(f"{path} exists already and is a folder. Give the name of a file.")
-    if Path(path).exists() and not overwrite:
+    if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
 
 
@@ -178,9 +145,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def unzip(
-    archive: Path,
-    folder: Path,
-    select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist,
+    archive: Path, folder: Path, select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist
 ) -> None:
     """Unpack a zip archive into an existing folder.
 
@@ -195,7 +160,9 @@ def unzip(
         with open_regular(archive) as file, zipfile.ZipFile(file) as zipped:
             _check_members(archive, zipped.infolist())
             members = select(zipped)
-            _check_ratio(archive, members)
+            # The sum counts, because members may share bytes.
+            if absurd := absurd_ratio(archive.stat().st_size, sum(member.file_size for member in members)):
+                raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
             zipped.extractall(folder, members)
     except ZIP_DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -217,17 +184,10 @@ def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
 
     Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
     """
-    odd = next((member for member in members if member.compress_type not in _METHODS), None)
-    if odd is None:
-        return ""
-    return f"{odd.filename!r} is compressed with method {odd.compress_type}; only stored and deflated members are read"
-
-
-def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that unpacks to far more than its size. The sum counts, because members may share bytes."""
-    unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
-    if absurd := absurd_ratio(packed, unpacked):
-        raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
+    for member in members:
+        if (method := member.compress_type) not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            return f"{member.filename!r} is compressed with method {method}; only stored and deflated members are read"
+    return ""
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:

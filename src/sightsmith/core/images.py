@@ -21,9 +21,8 @@ from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, Tif
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.image_bounds import check_scans, check_size, check_tiles
+from sightsmith.core.image_files import check_scans, check_size, check_tiles, has_all_rows, says_more_behind
 from sightsmith.core.placement import MAX_PIXELS
-from sightsmith.core.png_files import has_all_rows, says_more_behind
 
 Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
 Picture = Settled | bytearray | memoryview | io.BytesIO
@@ -42,12 +41,10 @@ _SIGNATURES = {
 FORMATS = tuple(_SIGNATURES)
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
 
-EXTENSIONS = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
-        *(".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-    }
-)
+EXTENSIONS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp",
+    ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+})  # fmt: skip
 """File extensions of pictures, in lower case; the format is detected from the content."""
 
 _ORIENTATION = 0x0112
@@ -56,21 +53,9 @@ _WHITE_IS_ZERO = 0
 _BITS, _PLANAR, _SEPARATE = 258, 284, 2
 _MOST_FRAMES = 1000  # Pages of a TIFF that are counted; each costs a seek and a read
 _DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
+    MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 """Exceptions of Pillow's decoders on damaged or malicious files."""
 
 
@@ -86,9 +71,6 @@ class Header:
     format: str = ""  # by Pillow's name, such as PNG; empty for an array
     frames: int = 1  # pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded
     quantisation: int = 0  # sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats
-
-
-_WHITE = (255, 255, 255)
 
 
 def decode(
@@ -173,10 +155,8 @@ def describe(picture: object) -> str:
     """Return the name of a picture for messages; anything else is named by its type."""
     if isinstance(picture, (str, Path)):
         return printable(str(picture))
-    if isinstance(picture, (bytes, bytearray)):
-        return f"picture of {many(len(picture), 'byte')}"
-    if isinstance(picture, memoryview):
-        return f"picture of {many(picture.nbytes, 'byte')}"
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return f"picture of {many(memoryview(picture).nbytes, 'byte')}"
     if isinstance(picture, io.BytesIO):
         return "closed BytesIO" if picture.closed else f"picture of {many(picture.getbuffer().nbytes, 'byte')}"
     if isinstance(picture, np.ndarray):
@@ -258,13 +238,9 @@ def _source(picture: Path | str | bytes, name: str, seconds: float = math.inf) -
 
 
 def _header_of(image: Image.Image) -> Header:
-    width, height = image.size
-    if _stored_lying(image):
-        width, height = height, width
-    tables = getattr(image, "quantization", {})
-    return Header(
-        width, height, _stored_mode(image), image.format or "", _frames(image), sum(tables[0]) if 0 in tables else 0
-    )
+    width, height = image.size[::-1] if _stored_lying(image) else image.size
+    luma = sum(getattr(image, "quantization", {}).get(0, ()))
+    return Header(width, height, _stored_mode(image), image.format or "", _frames(image), luma)
 
 
 def _stored_mode(image: Image.Image) -> str:
@@ -308,7 +284,8 @@ def _stored_lying(image: Image.Image) -> bool:
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
-    negative = _is_deep_negative(image)
+    # Pillow inverts pictures that have 0 as white only up to 8 bits.
+    negative = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
     mode = turned.mode
     transparent = "transparency" in turned.info
@@ -319,27 +296,14 @@ def _to_plain(image: Image.Image, name: str) -> Image.Image:
     if mode == "F":
         raise PictureError(f"{name}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel.")
     if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or transparent:
-        return _over_white(turned.convert("RGBA"))
+        clear, paper = turned.convert("RGBA"), Image.new("RGB", turned.size, "white")
+        paper.paste(clear, mask=clear.getchannel("A"))
+        return paper
     return turned.convert("L" if mode == "1" else "RGB")
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    paper = Image.new("RGB", image.size, _WHITE)
-    paper.paste(image, mask=image.getchannel("A"))
-    return paper
-
-
-def _is_deep_negative(image: Image.Image) -> bool:
-    """Tell whether 16-bit grey has 0 as white; Pillow inverts such pictures only up to 8 bits."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile) or not image.mode.startswith("I"):
-        return False
-    return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
 def _from_deep_grey(image: Image.Image, name: str, negative: bool) -> Image.Image:
-    values_HW = np.asarray(image)
-    if negative:
-        values_HW = 0xFFFF - values_HW
+    values_HW = 0xFFFF - np.asarray(image) if negative else np.asarray(image)
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
         raise PictureError(f"{name}: grey values must be in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
@@ -367,22 +331,20 @@ def _orientation(image: Image.Image) -> int:
 
 def _explained(picture: Settled, name: str, error: Exception) -> PictureError:
     """Return the error that explains why a file cannot be used."""
-    if isinstance(error, FileNotFoundError):
-        return PictureError(f"{name}: no such file.")
+    text = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return TooManyPixelsError(f"{name}: far more pixels than a picture may have ({error}). Make it smaller.")
-    return PictureError(f"{name}: {_reason(picture, error)}")
-
-
-def _reason(picture: Settled, error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, PermissionError):
-        return "this user may not read it. Change its permissions."
-    if "cannot identify" in text:
-        return f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
-    if isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
-        return f"truncated or damaged ({_bytes_of(picture)}{text}). Export it again or delete it."
-    return f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+    if isinstance(error, FileNotFoundError):
+        reason = "no such file."
+    elif isinstance(error, PermissionError):
+        reason = "this user may not read it. Change its permissions."
+    elif "cannot identify" in text:
+        reason = f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
+    elif isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
+        reason = f"truncated or damaged ({_bytes_of(picture)}{text}). Export it again or delete it."
+    else:
+        reason = f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+    return PictureError(f"{name}: {reason}")
 
 
 def _bytes_of(picture: Settled) -> str:

@@ -1,11 +1,13 @@
-"""Bounds against small picture files that are built to take much time or memory.
+"""Parts of picture files that Pillow does not check: built to take much time or memory, or rows that are missing.
 
-JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles).
+JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles). W3C PNG, third edition, 2025: 5, 7.2, 11.
 """
 
 import io
 import re
 import struct
+import zlib
+from collections.abc import Iterator
 from typing import IO
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
@@ -20,9 +22,12 @@ _MOST_PASSES = 20
 _MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends the pixel data of a JPEG, in which 0xFF is followed by 0, by a restart or by itself."""
-_CHUNK = 1 << 14
 _FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+_START = 8  # Bytes of the signature of a PNG, which chunks follow: length, kind, data, checksum
+_HEAD, _CHECKSUM = 8, 4
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the colour type of the header
+_PIECE = 1 << 16  # Bytes that are read or unpacked at once
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -111,10 +116,53 @@ def _count_scans(file: IO[bytes]) -> int:
 
 def _next_marker(file: IO[bytes]) -> int | None:
     """Return the kind of the next marker and move the file position after it; None at the end."""
-    while len(chunk := file.read(_CHUNK)) > 1:
+    while len(chunk := file.read(_PIECE)) > 1:
         if found := _MARKER.search(chunk):
             file.seek(found.end() - len(chunk), io.SEEK_CUR)
             return chunk[found.end() - 1]
         if chunk.endswith(b"\xff"):
             file.seek(-1, io.SEEK_CUR)
     return None
+
+
+def says_more_behind(file: IO[bytes]) -> bool:
+    """Tell whether a PNG has EXIF data or XMP after its pixels; keeps the file position."""
+    place = file.tell()
+    found = behind = False
+    for kind, length in _chunks(file):
+        behind = behind or kind == b"IDAT"
+        text = file.read(min(length, 24))
+        found = behind and (kind == b"eXIf" or text.startswith((b"Raw profile type exif", b"XML:com.adobe.xmp")))
+        if found:
+            break
+    file.seek(place)
+    return found
+
+
+def has_all_rows(file: IO[bytes]) -> bool:
+    """Tell whether a PNG that is not interlaced has all pixel bytes that its header requires.
+
+    Pillow leaves rows black that are missing from an intact compressed stream.
+    """
+    wanted = held = 0
+    unpacker = zlib.decompressobj()
+    for kind, length in _chunks(file):
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
+            wanted = height * (1 + -(-width * depth * _CHANNELS[colour] // 8))
+        while kind == b"IDAT" and length > 0 and held < wanted:
+            packed = file.read(min(length, _PIECE))
+            length = length - len(packed) if packed else 0
+            while packed and held < wanted:
+                held += len(unpacker.decompress(packed, _PIECE))
+                packed = unpacker.unconsumed_tail
+    return held >= wanted
+
+
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and length of each chunk, with the file position at its data; the caller may move it."""
+    place = file.seek(_START)
+    while len(head := file.read(_HEAD)) == _HEAD:
+        length, kind = struct.unpack(">I4s", head)
+        yield kind, length
+        place = file.seek(place + _HEAD + length + _CHECKSUM)
