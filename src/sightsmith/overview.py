@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sightsmith import __version__
 from sightsmith.core import machine
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.extras import require_training
+from sightsmith.core.machine import require_training
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import field_docs, to_mapping
 from sightsmith.runtime.backends import BACKENDS

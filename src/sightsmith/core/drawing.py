@@ -9,8 +9,6 @@ _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingF
 """Fonts of common systems with more than Latin letters; non-ASCII names use the first one found."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
 Row = tuple[str, str, float | None, float | None, bool]
 """Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
 

@@ -52,32 +52,24 @@ class FolderLock:
         with suppress(FileExistsError):
             folder.mkdir(parents=True)
             self.made = True
+        handle = None
         try:
             handle = _opened(folder)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        try:
             _lock(handle, wait=False)
-            current = os.path.samestat(os.fstat(handle), folder.stat())
+            if os.path.samestat(os.fstat(handle), folder.stat()):
+                self._handle, handle = handle, None
+            return self._handle is not None
         except BlockingIOError:
-            _close(handle)
             raise
         except FileNotFoundError:
-            _close(handle)
             return False
         except OSError:
-            _close(handle)
-            return True
-        if not current:
-            _close(handle)
-            return False
-        self._handle = handle
-        return True
+            return True  # the system cannot lock it
+        finally:
+            if handle is not None:
+                _close(handle)
 
     def release(self) -> None:
-        """Release the lock."""
         if self._handle is not None:
             _close(self._handle)
             self._handle = None

@@ -47,8 +47,7 @@ def placement(item: Item, settings: Settings) -> Placement:
 
 def encode(item: Item) -> bytes:
     """Return a picture as bytes to store: unchanged if already encoded and under 1 MB, else as a small PNG."""
-    if isinstance(item, (str, Path)):
-        item = Path(item).read_bytes()
+    item = Path(item).read_bytes() if isinstance(item, (str, Path)) else item
     if isinstance(item, bytes) and len(item) <= _MAX_BYTES:
         return item
     image = decode(item)
@@ -65,18 +64,12 @@ def suffix(encoded: bytes) -> str:
 
 
 def describe(settings: Settings) -> str:
-    return (
-        f"{settings.width}×{settings.height} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
-    )
+    size = f"{settings.width}×{settings.height}"
+    return f"{size} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
 
 
 def facts(settings: Settings) -> dict[str, int | str]:
-    return {
-        "height": settings.height,
-        "width": settings.width,
-        "channels": settings.channels,
-        "resize": settings.resize,
-    }
+    return {name: getattr(settings, name) for name in ("height", "width", "channels", "resize")}
 
 
 def survey(items: Sequence[Item]) -> Survey:

@@ -53,8 +53,7 @@ def fetch_weights(name: str) -> Path:
         SettingsError: no library has a net of that name, or it has no published weights.
         DataError: they cannot be fetched; the message says what to do.
     """
-    path: Path = _library_of(name).fetch(name)
-    return path
+    return _library_of(name).fetch(name)
 
 
 def build_net(
