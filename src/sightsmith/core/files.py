@@ -83,10 +83,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def told(path: Path | str) -> Iterator[None]:
-    """Convert system errors from writing `path` into an error that says what to do.
-
-    Raises OutputError: in place of any OSError of the block.
-    """
+    """Raise OutputError, which says what to do, in place of any OSError from writing `path`."""
     try:
         yield
     except OSError as error:
@@ -102,11 +99,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
-    """Raise if `path` exists and `overwrite` is false; an existing folder is never replaced by a file.
-
-    Args:
-        folder: a folder is to be written.
-    """
+    """Raise if `path` exists and `overwrite` is false; only a folder (`folder`) may replace a folder."""
     if not folder and path.is_dir():
         raise OutputExistsError(f"{path} exists already and is a folder. Give the name of a file.")
     if path.exists() and not overwrite:
@@ -123,19 +116,13 @@ def next_free(path: Path, *beside: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal.
-
-    Raises OSError: the file is missing, or is a pipe or device, which might never end.
-    """
+    """Return the SHA-256 of a file in hexadecimal. Raises OSError as `open_regular`."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file for reading without blocking: pipes and devices are refused.
-
-    Raises OSError: the file is missing or not a regular file.
-    """
+    """Open a file for reading. Raises OSError: it is missing, or is a pipe or device, which might never end."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -147,10 +134,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 def unzip(
     archive: Path, folder: Path, select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist
 ) -> None:
-    """Unpack a zip archive into an existing folder.
-
-    Args:
-        select: returns the members to unpack; by default all. It is called before anything is written.
+    """Unpack a zip archive, or the members that `select` returns before anything is written, into an existing folder.
 
     Raises:
         BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
@@ -180,10 +164,8 @@ def absurd_ratio(packed: int, unpacked: int) -> str:
 
 
 def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
-    """Return a message about the first member that is neither stored nor deflated; empty if none.
-
-    Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
-    """
+    """Return a message about the first member that is neither stored nor deflated; empty if none."""
+    # Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
     for member in members:
         if (method := member.compress_type) not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             return f"{member.filename!r} is compressed with method {method}; only stored and deflated members are read"

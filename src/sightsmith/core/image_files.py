@@ -46,15 +46,12 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
-    """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it.
-
-    Twice the bound, because tiles at the right and lower edge may overlap the border.
-    """
+    """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it."""
     wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
     if wide <= 0 or long <= 0:
         return
     unfolded = -(-image.width // wide) * -(-image.height // long) * wide * long
-    if unfolded > 2 * max_pixels:
+    if unfolded > 2 * max_pixels:  # twice, because tiles at the right and lower edge may overlap the border
         raise TooManyPixelsError(
             f"{name}: tiles may unfold to {2 * max_pixels / 1e6:g} million pixels, those of {wide}×{long} of this "
             f"picture of {image.width}×{image.height} have {unfolded / 1e6:,.1f} million. Save it without tiles."
@@ -84,12 +81,10 @@ def check_scans(image: JpegImagePlugin.JpegImageFile, name: str, max_pixels: int
 
 
 def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
-    """Tell whether the first scan holds the whole picture, as usual; libjpeg then reads no other.
-
-    Pillow leaves the file position after that scan's header, which has the number of channels.
-    """
+    """Tell whether the first scan holds the whole picture, as usual; libjpeg then reads no other."""
     if "progressive" in image.info:
         return False
+    # Pillow leaves the file position after that scan's header, which has the number of channels.
     length = 6 + 2 * image.layers
     place = file.tell()
     file.seek(max(0, place - length - 2))
@@ -99,11 +94,8 @@ def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
 
 
 def _count_scans(file: IO[bytes]) -> int:
-    """Count the scans of a JPEG from its start, up to one more than allowed.
-
-    Segments are read as libjpeg reads them; data that a phone or camera appends to a picture does not count.
-    """
-    scans = 0
+    """Count the scans of a JPEG from its start, up to one more than allowed."""
+    scans = 0  # read as libjpeg reads them: data that a phone or camera appends to a picture does not count
     for _ in range(_MOST_SEGMENTS):
         kind = _next_marker(file)
         if kind is None or kind == _END_OF_IMAGE or scans > _MOST_SCANS:
@@ -140,10 +132,8 @@ def says_more_behind(file: IO[bytes]) -> bool:
 
 
 def has_all_rows(file: IO[bytes]) -> bool:
-    """Tell whether a PNG that is not interlaced has all pixel bytes that its header requires.
-
-    Pillow leaves rows black that are missing from an intact compressed stream.
-    """
+    """Tell whether a PNG that is not interlaced has all pixel bytes that its header requires."""
+    # Pillow leaves rows black that are missing from an intact compressed stream.
     wanted = held = 0
     unpacker = zlib.decompressobj()
     for kind, length in _chunks(file):

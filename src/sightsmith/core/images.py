@@ -118,19 +118,13 @@ class _Timed(io.BytesIO):
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
-    """Return (width, height) in pixels, upright, without decoding the pixels of an encoded picture.
-
-    Raises PictureError: as `decode`.
-    """
+    """Return (width, height) in pixels, upright, as `read_header`."""
     header = read_header(picture)
     return header.width, header.height
 
 
 def read_header(picture: Picture) -> Header:
-    """Read a picture's size and mode without decoding the pixels of an encoded picture.
-
-    Raises PictureError: as `decode`.
-    """
+    """Read a picture's size and mode without decoding the pixels of an encoded picture; raises as `decode`."""
     name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
         picture = _from_array(picture, name)
@@ -167,10 +161,7 @@ def describe(picture: object) -> str:
 
 
 def settled(picture: Picture) -> Settled:
-    """Return a picture, with encoded data of any type converted to `bytes`.
-
-    Raises PictureError: the type cannot hold a picture, or a BytesIO is closed.
-    """
+    """Return a picture, encoded data as `bytes`. Raises PictureError: its type holds no picture, or it is closed."""
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
     if isinstance(picture, io.BytesIO) and not picture.closed:
@@ -206,8 +197,7 @@ def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pix
 
 def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -> None:
     """Refuse a PNG with missing rows. Pillow leaves those black, so a last row that is not black needs no check."""
-    last = image.crop((0, image.height - 1, *image.size))
-    if last.getbbox(alpha_only=False) is not None:
+    if image.crop((0, image.height - 1, *image.size)).getbbox(alpha_only=False) is not None:
         return
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         if not has_all_rows(file):
@@ -287,8 +277,7 @@ def _to_plain(image: Image.Image, name: str) -> Image.Image:
     # Pillow inverts pictures that have 0 as white only up to 8 bits.
     negative = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
-    mode = turned.mode
-    transparent = "transparency" in turned.info
+    mode, transparent = turned.mode, "transparency" in turned.info
     if mode in {"RGB", "L"} and not transparent:
         return turned
     if mode.startswith("I"):
@@ -318,9 +307,8 @@ def _from_array(array: NDArray[np.generic], name: str) -> Image.Image:
     if array.dtype == np.uint16:
         array = (array.astype(np.uint16) >> 8).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise PictureError(
-            f"{name}: pixels must be uint8 (0…255) or uint16. For floats in 0…1 pass (255 * array).astype('uint8')."
-        )
+        way_out = "For floats in 0…1 pass (255 * array).astype('uint8')."
+        raise PictureError(f"{name}: pixels must be uint8 (0…255) or uint16. {way_out}")
     return Image.fromarray(np.ascontiguousarray(array))
 
 

@@ -97,10 +97,8 @@ def _lock(handle: int, *, wait: bool) -> None:
 
 @cache
 def _forget_in_children() -> None:
-    """Close the handles in processes forked from now on: a lock lasts as long as any copy of its handle is open.
-
-    Without this, processes that decode pictures would keep the lock of a training that was killed.
-    """
+    # A lock lasts as long as any copy of its handle is open: processes that decode pictures would keep the lock of a
+    # training that was killed.
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=_close_copies)
 

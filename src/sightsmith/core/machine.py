@@ -42,10 +42,7 @@ def this_machine() -> Machine:
 
 
 def require_training(work: str) -> None:
-    """Refuse work that needs torch, such as "train", if it is not installed.
-
-    Raises BackendError: torch is not installed; the message says how to install it.
-    """
+    """Raise BackendError, which says how to install it, if torch is missing for a work such as "train"."""
     if importlib.util.find_spec("torch") is None:
         raise BackendError(
             f"{work}: this needs the training part, which is not installed: pip install 'sightsmith[train]'."

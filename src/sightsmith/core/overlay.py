@@ -30,14 +30,11 @@ def colours(map_HW: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def overlay(picture: Picture, heat_HW: NDArray[np.floating], alpha: float = 0.6) -> Image.Image:
-    """Lay a map over a picture; pixels at which the map is 0 do not change.
+    """Lay a map over a picture, as an RGB image of its upright size; pixels at which the map is 0 do not change.
 
     Args:
-        heat_HW: values in 0…1, of the picture's upright size; another size is stretched to it.
+        heat_HW: values in 0…1; a map of another size is stretched.
         alpha: opacity of the value 1, in 0…1.
-
-    Returns:
-        An RGB image of the picture's upright size.
     """
     image = decode(picture).convert("RGB")
     heat = Image.fromarray(np.asarray(heat_HW, dtype=np.float32))

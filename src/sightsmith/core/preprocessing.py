@@ -84,9 +84,9 @@ class Preprocessing:
         max_pixels: int = MAX_PIXELS,
         seconds: float = math.inf,
     ) -> Image.Image:
-        """Decode a picture, upright, at the smallest sufficient scale for a crop of `share` of its shorter side.
+        """Decode a picture, upright, a JPEG at the smallest scale of at least `spare` times the size of the input.
 
-        A JPEG is decoded at no less than `spare` times the size this needs.
+        The scale is sufficient for a crop of `share` of the picture's shorter side.
         """
         near = round(max(self.height, self.width) * spare / (self.crop_fraction * share))
         image = decode(picture, near=near, max_pixels=max_pixels, seconds=seconds)

@@ -55,10 +55,7 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises SettingsError: the file is missing, unreadable or not TOML; the message gives the line.
-    """
+    """Read a TOML file. Raises SettingsError: it is missing, unreadable or not TOML; the message gives the line."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

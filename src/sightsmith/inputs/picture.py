@@ -32,10 +32,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 
 
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:
-    """Return the pixels of a picture, (H, W, C) uint8.
-
-    Raises PictureError: the picture cannot be decoded within the bounds.
-    """
+    """Return the pixels, (H, W, C) uint8. Raises PictureError: the picture cannot be decoded within the bounds."""
     return {PIXELS: settings.apply(item, max_pixels=bounds.max_pixels, seconds=bounds.seconds)}
 
 
@@ -85,15 +82,10 @@ def survey(items: Sequence[Item]) -> Survey:
 def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
     """Return settings for `wanted`, with the mean and std of the initial weights, else of a sample of the pictures."""
     channels = 1 if wanted.colour == "grey" else 3
+    like, half, quarter = wanted.like, (0.5,) * channels, (0.25,) * channels
     made = Settings(
-        height=wanted.side,
-        width=wanted.side,
-        resize=wanted.resize,
-        colour=wanted.colour,
-        mean=(0.5,) * channels,
-        std=(0.25,) * channels,
+        height=wanted.side, width=wanted.side, resize=wanted.resize, colour=wanted.colour, mean=half, std=quarter
     )
-    like = wanted.like
     if like is None:
         mean, std = mean_and_std(items, made)
         return replace(made, mean=mean, std=std)

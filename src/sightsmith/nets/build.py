@@ -20,11 +20,9 @@ _LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
 
 
 def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
-    """List the nets whose name contains `search`: our own, then those whose name starts with it, then the rest.
+    """List up to `limit` nets whose name contains `search`: our own, then those whose name starts with it, then others.
 
-    Args:
-        search: part of a name, or a pattern with `*` and `?`; every net if it is None.
-        limit: how many to return at most.
+    `search` may also be a pattern with `*` and `?`; every net matches None.
     """
     found = matching(search)[:limit]
     return [_describe_own(name) if library is None else library.describe(name) for name, library in found]
@@ -39,10 +37,7 @@ def matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
 
 
 def describe_net(name: str) -> NetInfo:
-    """Describe a net before it is built, including its number of parameters.
-
-    Raises SettingsError: no net has that name; the message has the nearest ones.
-    """
+    """Describe a net with its number of parameters. Raises SettingsError with the nearest names: it is unknown."""
     return _describe_own(name, count=True) if name in OWN_NETS else _library_of(name).describe(name, count=True)
 
 
@@ -109,8 +104,7 @@ def _describe_own(name: str, *, count: bool = False) -> NetInfo:
 
 
 def _library_of(name: str) -> ModuleType:
-    for library in _LIBRARIES.names():
-        module = _LIBRARIES.module(library)
+    for module in map(_LIBRARIES.module, _LIBRARIES.names()):
         if module.knows(name):
             return module
     raise SettingsError(f"unknown net {name!r}. {did_you_mean(name, [known for known, _ in _all_names()])}")
@@ -120,7 +114,6 @@ def _all_names() -> list[tuple[str, ModuleType | None]]:
     """Return every name with its library, None for our own; library nets with the name of one of ours are omitted."""
     own = OWN_NETS.names()
     found: list[tuple[str, ModuleType | None]] = [(name, None) for name in own]
-    for library in _LIBRARIES.names():
-        module = _LIBRARIES.module(library)
+    for module in map(_LIBRARIES.module, _LIBRARIES.names()):
         found += [(name, module) for name in module.names() if name not in own]
     return found

@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import timm
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: ignore[attr-defined]
 from timm.models import PretrainedCfg, adapt_input_conv, get_pretrained_cfg, is_model, model_entrypoint
 
 from sightsmith.core.counts import many
@@ -24,7 +27,6 @@ from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
-from sightsmith.nets.parts.download import fetch_hub, fetch_url
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -38,6 +40,7 @@ from sightsmith.nets.parts.weights import State, load_weights
 
 LICENCE = "Apache-2.0"
 
+_PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 _STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)  # Multiples of these are tried as sizes to suggest
 
 
@@ -120,19 +123,39 @@ def build(
 
 
 def fetch(name: str) -> Path:
-    """Return the file of a net's published weights, fetching it if it is not in the cache.
-
-    Raises:
-        SettingsError: there are none.
-        DataError: they cannot be fetched.
-    """
+    """Return the file of a net's published weights as `nets/build.py` does."""
     name = _bare(name)
     config = _config(name)
     if not config.has_weights:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
-    if config.hf_hub_id:
-        return fetch_hub(name, config.hf_hub_id)
-    return fetch_url(name, str(config.url))
+    try:
+        return _from_hub(config.hf_hub_id) if config.hf_hub_id else _from_url(str(config.url))
+    except (OSError, RuntimeError, ValueError, HTTPError) as error:
+        where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
+        raise DataError(
+            f"{name}: its published weights cannot be fetched from {where} ({_short(error)}). Connect to the network, "
+            "or fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
+        ) from error
+
+
+def _from_hub(repository: str) -> Path:
+    for filename in ("model.safetensors", "pytorch_model.bin"):
+        cached = try_to_load_from_cache(repository, filename)
+        if isinstance(cached, str):
+            return Path(cached)
+        with suppress(RemoteEntryNotFoundError):
+            # Check first: without a network, the download retries six times in half a minute and prints each try.
+            get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
+            return Path(hf_hub_download(repository, filename))
+    raise FileNotFoundError("it has no weights")
+
+
+def _from_url(url: str) -> Path:
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), progress=False)
+    return path
 
 
 def _bare(name: str) -> str:

@@ -22,8 +22,6 @@ from sightsmith.nets.parts.maps import by_masking, by_occlusion, by_position
 
 CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError)
 """Exceptions of timm's nets for an input that they cannot take."""
-
-
 Method = Literal["position", "masking", "occlusion"]
 """A class map by the head at every position, by Recipro-CAM's masking, or by occlusion of the picture."""
 
@@ -61,23 +59,18 @@ class TimmNet(ClassifierNet):
         return method(self._classify_map, self.as_map(features))
 
     def attention(self, images_BCHW: Tensor) -> Tensor | None:
-        """Return the attention of a vision transformer's class token in the last block, (B, h, w).
+        """Return the attention of a vision transformer's class token in the last block, (B, h, w), sum 1.
 
-        The mean over the heads, of the patches alone, made to sum to 1. None for nets without a class token or with
-        another form of attention.
+        It is the mean over the heads; None for nets without a class token or with another form of attention.
         """
         attention = _last_attention(self.net)
         if attention is None or self.layout.kind != "tokens":
             return None
         seen: list[Tensor] = []
-        hook = attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        try:
+        with attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
             self.features(images_BCHW)
-        finally:
-            hook.remove()
         weights_BT = _class_attention(attention, seen[0])[:, self.layout.prefix :]
-        weights_BT = weights_BT / weights_BT.sum(dim=1, keepdim=True)
-        return weights_BT.reshape(-1, *self.layout.grid)
+        return (weights_BT / weights_BT.sum(dim=1, keepdim=True)).reshape(-1, *self.layout.grid)
 
     def published(self) -> nn.Module:
         return self.net
@@ -103,9 +96,8 @@ class TimmNet(ClassifierNet):
 
 def _last_attention(net: Any) -> nn.Module | None:
     """Return the attention of a plain vision transformer's last block, if its first token is the class token."""
-    if not isinstance(net, VisionTransformer) or not net.has_class_token:
-        return None
-    attention = getattr(net.blocks[-1], "attn", None)
+    plain = isinstance(net, VisionTransformer) and net.has_class_token
+    attention = getattr(net.blocks[-1], "attn", None) if plain else None
     return attention if type(attention) is Attention else None
 
 
@@ -120,7 +112,10 @@ def _class_attention(attention: Any, tokens_BTD: Tensor) -> Tensor:
 
 def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
     """Run the net once on an empty picture to find the form of its features and the class map they allow."""
-    _check_patches(net, height, width)
+    # patches that do not fill the picture would silently ignore its right or lower border
+    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
+        raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
     training = net.training
     net.eval()
     images = torch.zeros(1, channels, height, width, device=next(net.parameters()).device)
@@ -130,13 +125,6 @@ def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
         found = _first_that_works(net, features, height, width)
     net.train(training)
     return found
-
-
-def _check_patches(net: Any, height: int, width: int) -> None:
-    """Refuse a size whose right or lower border the net's patches would silently ignore."""
-    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
-    if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
-        raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
 
 
 def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layout:
