@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -30,18 +30,9 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def replace_folder(fresh: Path, path: Path) -> None:
     """Move the folder `fresh` to `path`; what was there is deleted only after the move."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    old = aside / "was"
-    try:
-        with suppress(FileNotFoundError):
-            path.rename(old)
-        fresh.rename(path)
-    except OSError:
-        if old.exists() or old.is_symlink():
-            old.rename(path)
-        aside.rmdir()
-        raise
-    shutil.rmtree(aside)
+    old = _folder_for_old(path)
+    there = [(path, old / "was")] if path.exists() or path.is_symlink() else []
+    _rename_all([*there, (fresh, path)], old)
 
 
 def replace_content(fresh: Path, path: Path) -> None:
@@ -50,9 +41,17 @@ def replace_content(fresh: Path, path: Path) -> None:
     Unlike `replace_folder` this keeps the folder itself, which may be a process's working directory. After a rename,
     relative paths there would fail, and a shell in it would show an empty folder.
     """
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    old = _folder_for_old(path)
     steps = [(entry, old / entry.name) for entry in path.iterdir() if not entry.name.startswith(".")]
-    steps += [(entry, path / entry.name) for entry in fresh.iterdir()]
+    _rename_all([*steps, *((entry, path / entry.name) for entry in fresh.iterdir())], old)
+
+
+def _folder_for_old(path: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+
+
+def _rename_all(steps: list[tuple[Path, Path]], old: Path) -> None:
+    """Rename each first path to its second, and delete `old`; on an error, undo all."""
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in steps:

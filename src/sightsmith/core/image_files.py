@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.placement import MAX_SIDE
@@ -23,7 +24,6 @@ _MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends the pixel data of a JPEG, in which 0xFF is followed by 0, by a restart or by itself."""
 _FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
 _START = 8  # Bytes of the signature of a PNG, which chunks follow: length, kind, data, checksum
 _HEAD, _CHECKSUM = 8, 4
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the colour type of the header
@@ -45,9 +45,9 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         )
 
 
-def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
+def check_tiles(image: TiffImageFile, name: str, max_pixels: int) -> None:
     """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it."""
-    wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (TILEWIDTH, TILELENGTH))
     if wide <= 0 or long <= 0:
         return
     unfolded = -(-image.width // wide) * -(-image.height // long) * wide * long

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION, TiffImageFile
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
@@ -47,10 +48,7 @@ EXTENSIONS = frozenset({
 })  # fmt: skip
 """File extensions of pictures, in lower case; the format is detected from the content."""
 
-_ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
-_WHITE_IS_ZERO = 0
-_BITS, _PLANAR, _SEPARATE = 258, 284, 2
+_WHITE_IS_ZERO, _SEPARATE = 0, 2  # Values of TIFF tags: a photometric interpretation and a planar configuration
 _MOST_FRAMES = 1000  # Pages of a TIFF that are counted; each costs a seek and a read
 _DAMAGE = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
@@ -182,7 +180,7 @@ def printable(name: str) -> str:
 def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pixels: int) -> Image.Image:
     with Image.open(source, formats=FORMATS) as image:
         check_size(image, name, max_pixels)
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if isinstance(image, TiffImageFile):
             check_tiles(image, name, max_pixels)
             _check_planes(image, name)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -204,10 +202,10 @@ def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -
             raise EOFError("its pixels end before its last row")
 
 
-def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+def _check_planes(image: TiffImageFile, name: str) -> None:
     """Refuse 16-bit colours stored plane by plane, whose bytes Pillow misreads as 8-bit pixels."""
-    depths = image.tag_v2.get(_BITS, (8,))
-    if image.tag_v2.get(_PLANAR) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
+    depths = image.tag_v2.get(BITSPERSAMPLE, (8,))
+    if image.tag_v2.get(PLANAR_CONFIGURATION) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
         raise PictureError(
             f"{name}: a TIFF with separate colour planes may have 8 bits a channel, this one has {max(depths)}. "
             "Save it with the colours of each pixel together."
@@ -248,7 +246,7 @@ def _frames(image: Image.Image) -> int:
     """Count the frames; the pages of a TIFF up to a bound, since a small file may have millions."""
     if not getattr(image, "is_animated", False):
         return 1
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+    if not isinstance(image, TiffImageFile):
         return int(getattr(image, "n_frames", 1))
     first, count = image.tell(), 1
     try:
@@ -275,7 +273,7 @@ def _stored_lying(image: Image.Image) -> bool:
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
     # Pillow inverts pictures that have 0 as white only up to 8 bits.
-    negative = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    negative = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
     mode, transparent = turned.mode, "transparency" in turned.info
     if mode in {"RGB", "L"} and not transparent:
@@ -313,7 +311,7 @@ def _from_array(array: NDArray[np.generic], name: str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

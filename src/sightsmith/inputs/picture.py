@@ -124,8 +124,5 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 def _is_grey(picture: Picture) -> bool:
-    image = decode(picture, near=64)
-    if image.mode == "L":
-        return True
-    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-    return bool((red == green).all() and (green == blue).all())
+    pixels_HW3 = np.asarray(decode(picture, near=64).convert("RGB"))
+    return bool((pixels_HW3 == pixels_HW3[..., :1]).all())
