@@ -13,9 +13,9 @@ from sightsmith import __version__
 from sightsmith.bundle.settings import CardSettings
 from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores
 from sightsmith.core.errors import BundleError
-from sightsmith.core.extras import require_training
 from sightsmith.core.files import next_free
 from sightsmith.core.flags import flags_of, given, merged
+from sightsmith.core.machine import require_training
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation.settings import EvaluateSettings

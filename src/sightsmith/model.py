@@ -16,9 +16,9 @@ from sightsmith.bundle.settings import CardSettings
 from sightsmith.bundle.store import CARD, Bundle, add_files
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
-from sightsmith.core.extras import require_training
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
+from sightsmith.core.machine import require_training
 from sightsmith.core.progress import track
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions

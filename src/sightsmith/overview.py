@@ -11,7 +11,7 @@ from typing import Any
 from sightsmith import __version__
 from sightsmith.core import machine
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.extras import require_training
+from sightsmith.core.machine import require_training
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import field_docs, to_mapping
 from sightsmith.runtime.backends import BACKENDS
@@ -43,11 +43,11 @@ def _table(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
 def nets(search: str | None, limit: int) -> Overview:
     """List the nets that `train --model` takes, own ones first."""
     require_training("models")
-    from sightsmith.nets.build import count_nets, net_names
+    from sightsmith.nets.build import matching, net_names
 
     if limit < 1:
         raise SettingsError(f"--limit must be at least 1, got {limit}.")
-    count, shown = count_nets(search), net_names(search, limit)
+    count, shown = len(matching(search)), net_names(search, limit)
     if not shown:
         names = [info.name for info in net_names(search[:4] if search else None, 200)]
         raise SettingsError(f"no net's name contains {search!r}. {did_you_mean(search or '', names)}")

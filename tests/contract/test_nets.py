@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightsmith.nets.build import build_net, describe_net, own_nets
+from sightsmith.nets.build import OWN_NETS, build_net, describe_net
 
 GOLDEN = Path(__file__).parent / "golden"
 OWN_SIZES = [(8, 8), (28, 28), (33, 40)]
@@ -37,7 +37,10 @@ CASES = [
         id=f"{name}-{channels}-{size[0]}x{size[1]}",
         marks=[pytest.mark.slow] if name in LARGE else [],
     )
-    for name, sizes in [*((own, OWN_SIZES) for own in own_nets()), *((name, [size]) for name, size in LIBRARY.items())]
+    for name, sizes in [
+        *((own, OWN_SIZES) for own in OWN_NETS.names()),
+        *((name, [size]) for name, size in LIBRARY.items()),
+    ]
     for channels in (1, 3)
     for size in sizes
 ]
@@ -140,6 +143,6 @@ def test_every_net_of_ours_has_golden_outputs():
 
 
 if __name__ == "__main__":
-    for own in own_nets():
+    for own in OWN_NETS.names():
         rounded = json.loads(json.dumps(golden(own)), parse_float=lambda text: round(float(text), 6))
         (GOLDEN / f"{own}.json").write_text(json.dumps(rounded) + "\n")

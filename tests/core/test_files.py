@@ -9,56 +9,57 @@ import zipfile
 import pytest
 
 from sightsmith.core.errors import BundleError, OutputExistsError
-from sightsmith.core.files import new_file, new_folder, refuse_existing, sha256, unzip, write_text
+from sightsmith.core.files import new_file, refuse_existing, replace_folder, sha256, unzip, write_text
 
 
-def test_a_folder_appears_whole(tmp_path):
-    with new_folder(tmp_path / "deep" / "out") as partial:
-        (partial / "a.txt").write_text("a")
-        assert not (tmp_path / "deep" / "out").exists()
-    assert (tmp_path / "deep" / "out" / "a.txt").read_text() == "a"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+@pytest.fixture
+def fresh(tmp_path):
+    (tmp_path / "fresh").mkdir()
+    (tmp_path / "fresh" / "new.txt").write_text("new")
+    return tmp_path / "fresh"
 
 
-def test_a_failed_folder_leaves_nothing_and_the_old_one_stays(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "old.txt").write_text("old")
-    with pytest.raises(RuntimeError), new_folder(out, overwrite=True) as partial:
-        (partial / "new.txt").write_text("new")
-        raise RuntimeError("stop")
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").write_text("old")
+    return tmp_path / "out"
+
+
+def test_a_folder_is_moved_whole(tmp_path, fresh):
+    replace_folder(fresh, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failed_move_leaves_the_old_folder(tmp_path, out):
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "none", out)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in out.iterdir()] == ["old.txt"]
 
 
-def test_an_existing_folder_is_refused_or_replaced(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "old.txt").write_text("old")
-    with pytest.raises(OutputExistsError, match="exists already.*overwrite=True"), new_folder(out):
-        pytest.fail("the block must not run")
-    with new_folder(out, overwrite=True) as partial:
-        (partial / "new.txt").write_text("new")
+def test_an_existing_folder_is_refused_or_replaced(tmp_path, out, fresh):
+    with pytest.raises(OutputExistsError, match="exists already.*overwrite=True"):
+        refuse_existing(out, overwrite=False, folder=True)
+    refuse_existing(out, overwrite=True, folder=True)
+    replace_folder(fresh, out)
     assert [path.name for path in out.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path):
-    out, left = tmp_path / "out", tmp_path / f".out.{os.getpid()}.old"
-    for folder in (out, left):
-        folder.mkdir()
-        (folder / "old.txt").write_text("old")
-    with new_folder(out, overwrite=True) as partial:
-        (partial / "new.txt").write_text("new")
+def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path, out, fresh):
+    left = tmp_path / f".out.{os.getpid()}.old"
+    left.mkdir()
+    replace_folder(fresh, out)
     assert [path.name for path in out.iterdir()] == ["new.txt"]
     assert {path.name for path in tmp_path.iterdir()} == {"out", left.name}
 
 
-def test_a_link_is_replaced_and_not_what_it_points_to(tmp_path):
+def test_a_link_is_replaced_and_not_what_it_points_to(tmp_path, fresh):
     (tmp_path / "kept").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "kept")
-    with new_folder(tmp_path / "out", overwrite=True) as partial:
-        (partial / "new.txt").write_text("new")
+    replace_folder(fresh, tmp_path / "out")
     assert not (tmp_path / "out").is_symlink()
     assert {path.name for path in tmp_path.iterdir()} == {"out", "kept"}
 

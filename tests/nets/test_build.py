@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.nets.build import build_net, describe_net, net_names, own_nets
+from sightsmith.nets.build import OWN_NETS, build_net, describe_net, net_names
 
 
 def test_own_nets_are_the_files():
-    assert {"attention", "smallcnn", "smallresnet"} <= set(own_nets())
-    assert "build" not in own_nets()
+    assert {"attention", "smallcnn", "smallresnet"} <= set(OWN_NETS.names())
+    assert "build" not in OWN_NETS.names()
 
 
 def test_listing_has_our_own_first_then_those_that_start_so():
@@ -46,7 +46,7 @@ def test_description_of_a_library_net_has_its_native_input_and_licences_of_weigh
 
 
 def test_every_setting_has_help_and_a_default():
-    for name in [*own_nets(), "resnet18"]:
+    for name in [*OWN_NETS.names(), "resnet18"]:
         for setting in describe_net(name).settings:
             assert setting.help, (name, setting.name)
             assert setting.default is not None, (name, setting.name)

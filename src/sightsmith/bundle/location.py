@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sightsmith.bundle.folder import link, zip_folder
 from sightsmith.core.errors import OutputExistsError
-from sightsmith.core.files import new_folder, refuse_existing, replace_content
+from sightsmith.core.files import refuse_existing, replace_content, replace_folder
 
 MANIFEST, SPLITS = "manifest.json", "splits.json"
 _MARKS = frozenset({MANIFEST, SPLITS})  # Files that every bundle has
@@ -61,14 +61,12 @@ def _stood_in(place: Path) -> bool:
 
 def _move(fresh: Path, place: Path) -> None:
     hidden = [entry for entry in place.iterdir() if entry.name.startswith(".")] if place.is_dir() else []
-    with new_folder(place, overwrite=True) as partial:
-        for entry in fresh.iterdir():
-            entry.rename(partial / entry.name)
-        for entry in hidden:  # keep .git and the like
-            if entry.is_dir():
-                shutil.copytree(entry, partial / entry.name, symlinks=True, copy_function=link)
-            else:
-                link(entry, partial / entry.name)
+    for entry in hidden:  # keep .git and the like
+        if entry.is_dir():
+            shutil.copytree(entry, fresh / entry.name, symlinks=True, copy_function=link)
+        else:
+            link(entry, fresh / entry.name)
+    replace_folder(fresh, place)
 
 
 def _replaceable(path: Path) -> bool:

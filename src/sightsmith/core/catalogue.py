@@ -18,12 +18,12 @@ class Catalogue:
     package: str  # full name of the package whose files are the entries
     noun: str  # name of one entry in messages, such as "net" or "backend"
     inside: str = ""  # module to import from an entry's folder; empty if entries are single files
+    besides: str = ""  # a file of the folder that is no entry
 
     def names(self) -> list[str]:
-        """Return the sorted names of the entries without importing them."""
         path = import_module(self.package).__path__
         found = [one.name for one in pkgutil.iter_modules(path) if one.ispkg is bool(self.inside)]
-        return sorted(name for name in found if name[0] != "_" and name != SHARED)
+        return sorted(name for name in found if name[0] != "_" and name not in (SHARED, self.besides))
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an entry of that name (`fashion-mnist` is the file fashion_mnist.py)."""

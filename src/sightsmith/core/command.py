@@ -19,11 +19,8 @@ could use. Sleeping at once (OMP_WAIT_POLICY=passive) costs a quarter of the spe
 
 
 def share_cores() -> None:
-    """Make waiting OpenMP threads release their cores soon, unless the user has set this.
-
-    OpenMP reads the variable when torch is loaded, so call this first. Only for commands: a library must leave the
-    environment alone.
-    """
+    """Make waiting OpenMP threads release their cores soon, unless the user has set this."""
+    # OpenMP reads it when torch is loaded, so first of all; only in commands: a library leaves the environment alone.
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = _SPINS
 
@@ -45,7 +42,8 @@ def exit_code_of(command: Callable[[], object]) -> int:
         sys.stderr.close()
         code = 141
     except OSError as error:
-        code = fail(f"{_place(error)}{error.strerror or error}.", 2)
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        code = fail(f"{place}{error.strerror or error}.", 2)
     return _written_out(code if isinstance(code, int) else 0)
 
 
@@ -55,7 +53,6 @@ def json_text(value: object, indent: int | None = None) -> str:
 
 
 def fail(message: str, code: int) -> int:
-    """Print an error and return the exit code."""
     say(f"error: {message}")
     return code
 
@@ -85,12 +82,6 @@ def _never_fail_on_characters() -> None:
             # On UTF-8 output, a path is printed with its exact bytes.
             exact = stream is sys.stdout and is_utf8(stream)
             stream.reconfigure(errors="surrogateescape" if exact else "backslashreplace")
-
-
-def _place(error: OSError) -> str:
-    from sightsmith.core.images import printable
-
-    return "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
 
 
 def _written_out(code: int) -> int:

@@ -4,13 +4,11 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-_PAPER, _INK, _BAR, _TRACK, _PALE = (255, 255, 255), (33, 37, 41), (47, 111, 237), (233, 236, 239), (152, 162, 179)
+_PAPER, _INK, _BAR, _TRACK, _PALE = "#ffffff", "#212529", "#2f6fed", "#e9ecef", "#98a2b3"
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc", "DejaVuSans.ttf")
 """Fonts of common systems with more than Latin letters; non-ASCII names use the first one found."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
 Row = tuple[str, str, float | None, float | None, bool]
 """Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
 

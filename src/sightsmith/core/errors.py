@@ -20,10 +20,7 @@ _FLAG = re.compile(
 
 
 def with_arguments(message: str) -> str:
-    """Return a message with its flags rewritten as Python arguments: `--lr 0.1` becomes `lr=0.1`.
-
-    Commands in backticks stay as they are.
-    """
+    """Return a message with flags, but those in backticks, as Python arguments: `--lr 0.1` becomes `lr=0.1`."""
     return _FLAG.sub(_argument, message)
 
 

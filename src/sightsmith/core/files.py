@@ -4,7 +4,6 @@ import codecs
 import errno
 import hashlib
 import io
-import lzma
 import os
 import shutil
 import stat
@@ -24,55 +23,16 @@ _SMALL = 16 * 2**20
 _MAX_RATIO = 100
 """Largest unpacked ÷ packed size above `_SMALL` bytes. Weights and pictures hardly compress, so more is an
 attack."""
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-ZIP_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
-"""Exceptions of zipfile on damaged archives; NotImplementedError means a damaged or unknown compression."""
+ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+"""Exceptions of zipfile on damaged archives; `odd_compression` has refused the other methods and so their errors."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@contextmanager
-def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary sibling folder, and rename it to `path` when the block succeeds.
-
-    The caller must have checked that the existing file or folder may be deleted.
-
-    Raises OutputExistsError: `path` exists and `overwrite` is false.
-    """
-    path = Path(path)
-    refuse_existing(path, overwrite=overwrite, folder=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    partial.chmod(0o777 & ~_umask())
-    try:
-        yield partial
-        replace_folder(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def replace_folder(fresh: Path, path: Path) -> None:
-    """Move `fresh` to `path`; the previous content is deleted only after the move."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    old = aside / "was"
-    try:
-        if path.exists() or path.is_symlink():
-            path.rename(old)
-        fresh.rename(path)
-    except OSError:
-        if old.exists() or old.is_symlink():
-            old.rename(path)
-        aside.rmdir()
-        raise
-    shutil.rmtree(aside)
+    """Move the folder `fresh` to `path`; what was there is deleted only after the move."""
+    old = _folder_for_old(path)
+    there = [(path, old / "was")] if path.exists() or path.is_symlink() else []
+    _rename_all([*there, (fresh, path)], old)
 
 
 def replace_content(fresh: Path, path: Path) -> None:
@@ -81,9 +41,17 @@ def replace_content(fresh: Path, path: Path) -> None:
     Unlike `replace_folder` this keeps the folder itself, which may be a process's working directory. After a rename,
     relative paths there would fail, and a shell in it would show an empty folder.
     """
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    old = _folder_for_old(path)
     steps = [(entry, old / entry.name) for entry in path.iterdir() if not entry.name.startswith(".")]
-    steps += [(entry, path / entry.name) for entry in fresh.iterdir()]
+    _rename_all([*steps, *((entry, path / entry.name) for entry in fresh.iterdir())], old)
+
+
+def _folder_for_old(path: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+
+
+def _rename_all(steps: list[tuple[Path, Path]], old: Path) -> None:
+    """Rename each first path to its second, and delete `old`; on an error, undo all."""
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in steps:
@@ -100,7 +68,6 @@ def replace_content(fresh: Path, path: Path) -> None:
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling path, and rename it to `path` when the block succeeds."""
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -115,10 +82,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def told(path: Path | str) -> Iterator[None]:
-    """Convert system errors from writing `path` into an error that says what to do.
-
-    Raises OutputError: in place of any OSError of the block.
-    """
+    """Raise OutputError, which says what to do, in place of any OSError from writing `path`."""
     try:
         yield
     except OSError as error:
@@ -134,15 +98,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
-    """Raise if `path` exists and `overwrite` is false.
-
-    Args:
-        overwrite: whether an existing file may be replaced; an existing folder is never replaced by a file.
-        folder: a folder is to be written.
-    """
-    if not folder and Path(path).is_dir():
+    """Raise if `path` exists and `overwrite` is false; only a folder (`folder`) may replace a folder."""
+    if not folder and path.is_dir():
         raise OutputExistsError(f"{path} exists already and is a folder. Give the name of a file.")
-    if Path(path).exists() and not overwrite:
+    if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists already. Give another name, or --overwrite to replace it.")
 
 
@@ -156,19 +115,13 @@ def next_free(path: Path, *beside: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal.
-
-    Raises OSError: the file is missing, or is a pipe or device, which might never end.
-    """
+    """Return the SHA-256 of a file in hexadecimal. Raises OSError as `open_regular`."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file for reading without blocking: pipes and devices are refused.
-
-    Raises OSError: the file is missing or not a regular file.
-    """
+    """Open a file for reading. Raises OSError: it is missing, or is a pipe or device, which might never end."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -178,14 +131,9 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def unzip(
-    archive: Path,
-    folder: Path,
-    select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist,
+    archive: Path, folder: Path, select: Callable[[zipfile.ZipFile], list[zipfile.ZipInfo]] = zipfile.ZipFile.infolist
 ) -> None:
-    """Unpack a zip archive into an existing folder.
-
-    Args:
-        select: returns the members to unpack; by default all. It is called before anything is written.
+    """Unpack a zip archive, or the members that `select` returns before anything is written, into an existing folder.
 
     Raises:
         BundleError: the archive is damaged, too large, or has a name that leads out of the folder.
@@ -195,7 +143,9 @@ def unzip(
         with open_regular(archive) as file, zipfile.ZipFile(file) as zipped:
             _check_members(archive, zipped.infolist())
             members = select(zipped)
-            _check_ratio(archive, members)
+            # The sum counts, because members may share bytes.
+            if absurd := absurd_ratio(archive.stat().st_size, sum(member.file_size for member in members)):
+                raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
             zipped.extractall(folder, members)
     except ZIP_DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -213,21 +163,12 @@ def absurd_ratio(packed: int, unpacked: int) -> str:
 
 
 def odd_compression(members: Iterable[zipfile.ZipInfo]) -> str:
-    """Return a message about the first member that is neither stored nor deflated; empty if none.
-
-    Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
-    """
-    odd = next((member for member in members if member.compress_type not in _METHODS), None)
-    if odd is None:
-        return ""
-    return f"{odd.filename!r} is compressed with method {odd.compress_type}; only stored and deflated members are read"
-
-
-def _check_ratio(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that unpacks to far more than its size. The sum counts, because members may share bytes."""
-    unpacked, packed = sum(member.file_size for member in members), archive.stat().st_size
-    if absurd := absurd_ratio(packed, unpacked):
-        raise BundleError(f"{archive}: {absurd}. No bundle compresses so well; do not trust it.")
+    """Return a message about the first member that is neither stored nor deflated; empty if none."""
+    # Python unpacks the other methods in pieces of any size, so their members cannot be read within bounds.
+    for member in members:
+        if (method := member.compress_type) not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            return f"{member.filename!r} is compressed with method {method}; only stored and deflated members are read"
+    return ""
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -29,9 +29,8 @@ def flags_of(*settings_types: type, leave_out: tuple[str, ...] = (), over_file: 
         for field in dataclasses.fields(settings):
             if field.name in leave_out or field.name in flags:
                 continue
-            help_text = docs.get(field.name, "") + (
-                "" if negative == () and field.default is False else _default_text(field)
-            )
+            default = "" if negative == () and field.default is False else _default_text(field)
+            help_text = docs.get(field.name, "") + default
             shown = Parameter(help=help_text, show_default=False, name=renamed.get(field.name), negative=negative)
             annotated = Annotated[hints[field.name] | None, shown]  # type: ignore[valid-type,name-defined]
             flags[field.name] = (field.name, annotated, dataclasses.field(default=None))
@@ -45,26 +44,22 @@ def given(flags: Any | None) -> dict[str, Any]:
     if flags is None:
         return {}
     values = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
-    return {name: _typed(value) for name, value in values.items() if value is not None}
+    tables = {name: _typed(value) for name, value in values.items() if isinstance(value, Mapping)}
+    return {name: value for name, value in values.items() if value is not None} | tables
 
 
 def _typed(value: Any) -> Any:
     """Convert keys and values of a table (`--net.kernel-size 5`) to those of a TOML file."""
     if isinstance(value, Mapping):
-        return {
-            key.replace("-", "_"): _word(below) if isinstance(below, str) else _typed(below)
-            for key, below in value.items()
-        }
-    return value
-
-
-def _word(text: str) -> str | int | float | bool:
+        return {key.replace("-", "_"): _typed(below) for key, below in value.items()}
+    if not isinstance(value, str):
+        return value
     try:
-        read = tomllib.loads(f"word = {text}")
+        read = tomllib.loads(f"word = {value}")
     except tomllib.TOMLDecodeError:
-        return text
+        return value
     word = read.get("word")
-    return word if len(read) == 1 and isinstance(word, (int, float)) else text
+    return word if len(read) == 1 and isinstance(word, (int, float)) else value
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

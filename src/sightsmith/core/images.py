@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION, TiffImageFile
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.image_bounds import check_scans, check_size, check_tiles
+from sightsmith.core.image_files import check_scans, check_size, check_tiles, has_all_rows, says_more_behind
 from sightsmith.core.placement import MAX_PIXELS
-from sightsmith.core.png_files import has_all_rows, says_more_behind
 
 Settled = Path | str | bytes | NDArray[np.generic] | Image.Image
 Picture = Settled | bytearray | memoryview | io.BytesIO
@@ -42,35 +42,18 @@ _SIGNATURES = {
 FORMATS = tuple(_SIGNATURES)
 """Formats decoded, by Pillow's names; PPM covers PGM and PBM. No other decoder of Pillow is ever tried."""
 
-EXTENSIONS = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
-        *(".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-    }
-)
+EXTENSIONS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp",
+    ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+})  # fmt: skip
 """File extensions of pictures, in lower case; the format is detected from the content."""
 
-_ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
-_WHITE_IS_ZERO = 0
-_BITS, _PLANAR, _SEPARATE = 258, 284, 2
+_WHITE_IS_ZERO, _SEPARATE = 0, 2  # Values of TIFF tags: a photometric interpretation and a planar configuration
 _MOST_FRAMES = 1000  # Pages of a TIFF that are counted; each costs a seek and a read
 _DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
+    MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 """Exceptions of Pillow's decoders on damaged or malicious files."""
 
 
@@ -86,9 +69,6 @@ class Header:
     format: str = ""  # by Pillow's name, such as PNG; empty for an array
     frames: int = 1  # pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded
     quantisation: int = 0  # sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats
-
-
-_WHITE = (255, 255, 255)
 
 
 def decode(
@@ -136,19 +116,13 @@ class _Timed(io.BytesIO):
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
-    """Return (width, height) in pixels, upright, without decoding the pixels of an encoded picture.
-
-    Raises PictureError: as `decode`.
-    """
+    """Return (width, height) in pixels, upright, as `read_header`."""
     header = read_header(picture)
     return header.width, header.height
 
 
 def read_header(picture: Picture) -> Header:
-    """Read a picture's size and mode without decoding the pixels of an encoded picture.
-
-    Raises PictureError: as `decode`.
-    """
+    """Read a picture's size and mode without decoding the pixels of an encoded picture; raises as `decode`."""
     name, picture = describe(picture), settled(picture)
     if isinstance(picture, np.ndarray):
         picture = _from_array(picture, name)
@@ -173,10 +147,8 @@ def describe(picture: object) -> str:
     """Return the name of a picture for messages; anything else is named by its type."""
     if isinstance(picture, (str, Path)):
         return printable(str(picture))
-    if isinstance(picture, (bytes, bytearray)):
-        return f"picture of {many(len(picture), 'byte')}"
-    if isinstance(picture, memoryview):
-        return f"picture of {many(picture.nbytes, 'byte')}"
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return f"picture of {many(memoryview(picture).nbytes, 'byte')}"
     if isinstance(picture, io.BytesIO):
         return "closed BytesIO" if picture.closed else f"picture of {many(picture.getbuffer().nbytes, 'byte')}"
     if isinstance(picture, np.ndarray):
@@ -187,10 +159,7 @@ def describe(picture: object) -> str:
 
 
 def settled(picture: Picture) -> Settled:
-    """Return a picture, with encoded data of any type converted to `bytes`.
-
-    Raises PictureError: the type cannot hold a picture, or a BytesIO is closed.
-    """
+    """Return a picture, encoded data as `bytes`. Raises PictureError: its type holds no picture, or it is closed."""
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
     if isinstance(picture, io.BytesIO) and not picture.closed:
@@ -211,7 +180,7 @@ def printable(name: str) -> str:
 def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pixels: int) -> Image.Image:
     with Image.open(source, formats=FORMATS) as image:
         check_size(image, name, max_pixels)
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if isinstance(image, TiffImageFile):
             check_tiles(image, name, max_pixels)
             _check_planes(image, name)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -226,18 +195,17 @@ def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pix
 
 def _check_rows(image: PngImagePlugin.PngImageFile, source: Path | io.BytesIO) -> None:
     """Refuse a PNG with missing rows. Pillow leaves those black, so a last row that is not black needs no check."""
-    last = image.crop((0, image.height - 1, *image.size))
-    if last.getbbox(alpha_only=False) is not None:
+    if image.crop((0, image.height - 1, *image.size)).getbbox(alpha_only=False) is not None:
         return
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         if not has_all_rows(file):
             raise EOFError("its pixels end before its last row")
 
 
-def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+def _check_planes(image: TiffImageFile, name: str) -> None:
     """Refuse 16-bit colours stored plane by plane, whose bytes Pillow misreads as 8-bit pixels."""
-    depths = image.tag_v2.get(_BITS, (8,))
-    if image.tag_v2.get(_PLANAR) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
+    depths = image.tag_v2.get(BITSPERSAMPLE, (8,))
+    if image.tag_v2.get(PLANAR_CONFIGURATION) == _SEPARATE and len(depths) > 1 and max(depths) > 8:
         raise PictureError(
             f"{name}: a TIFF with separate colour planes may have 8 bits a channel, this one has {max(depths)}. "
             "Save it with the colours of each pixel together."
@@ -258,13 +226,9 @@ def _source(picture: Path | str | bytes, name: str, seconds: float = math.inf) -
 
 
 def _header_of(image: Image.Image) -> Header:
-    width, height = image.size
-    if _stored_lying(image):
-        width, height = height, width
-    tables = getattr(image, "quantization", {})
-    return Header(
-        width, height, _stored_mode(image), image.format or "", _frames(image), sum(tables[0]) if 0 in tables else 0
-    )
+    width, height = image.size[::-1] if _stored_lying(image) else image.size
+    luma = sum(getattr(image, "quantization", {}).get(0, ()))
+    return Header(width, height, _stored_mode(image), image.format or "", _frames(image), luma)
 
 
 def _stored_mode(image: Image.Image) -> str:
@@ -282,7 +246,7 @@ def _frames(image: Image.Image) -> int:
     """Count the frames; the pages of a TIFF up to a bound, since a small file may have millions."""
     if not getattr(image, "is_animated", False):
         return 1
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+    if not isinstance(image, TiffImageFile):
         return int(getattr(image, "n_frames", 1))
     first, count = image.tell(), 1
     try:
@@ -308,10 +272,10 @@ def _stored_lying(image: Image.Image) -> bool:
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:
-    negative = _is_deep_negative(image)
+    # Pillow inverts pictures that have 0 as white only up to 8 bits.
+    negative = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
     turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
-    mode = turned.mode
-    transparent = "transparency" in turned.info
+    mode, transparent = turned.mode, "transparency" in turned.info
     if mode in {"RGB", "L"} and not transparent:
         return turned
     if mode.startswith("I"):
@@ -319,27 +283,14 @@ def _to_plain(image: Image.Image, name: str) -> Image.Image:
     if mode == "F":
         raise PictureError(f"{name}: floating-point pixels have no agreed range. Save it with 8 or 16 bits a channel.")
     if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or transparent:
-        return _over_white(turned.convert("RGBA"))
+        clear, paper = turned.convert("RGBA"), Image.new("RGB", turned.size, "white")
+        paper.paste(clear, mask=clear.getchannel("A"))
+        return paper
     return turned.convert("L" if mode == "1" else "RGB")
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    paper = Image.new("RGB", image.size, _WHITE)
-    paper.paste(image, mask=image.getchannel("A"))
-    return paper
-
-
-def _is_deep_negative(image: Image.Image) -> bool:
-    """Tell whether 16-bit grey has 0 as white; Pillow inverts such pictures only up to 8 bits."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile) or not image.mode.startswith("I"):
-        return False
-    return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
 def _from_deep_grey(image: Image.Image, name: str, negative: bool) -> Image.Image:
-    values_HW = np.asarray(image)
-    if negative:
-        values_HW = 0xFFFF - values_HW
+    values_HW = 0xFFFF - np.asarray(image) if negative else np.asarray(image)
     lowest, highest = int(values_HW.min()), int(values_HW.max())
     if lowest < 0 or highest > 0xFFFF:
         raise PictureError(f"{name}: grey values must be in 0…65535, found {lowest}…{highest}. Save it with 16 bits.")
@@ -354,35 +305,32 @@ def _from_array(array: NDArray[np.generic], name: str) -> Image.Image:
     if array.dtype == np.uint16:
         array = (array.astype(np.uint16) >> 8).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise PictureError(
-            f"{name}: pixels must be uint8 (0…255) or uint16. For floats in 0…1 pass (255 * array).astype('uint8')."
-        )
+        way_out = "For floats in 0…1 pass (255 * array).astype('uint8')."
+        raise PictureError(f"{name}: pixels must be uint8 (0…255) or uint16. {way_out}")
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _explained(picture: Settled, name: str, error: Exception) -> PictureError:
     """Return the error that explains why a file cannot be used."""
-    if isinstance(error, FileNotFoundError):
-        return PictureError(f"{name}: no such file.")
+    text = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return TooManyPixelsError(f"{name}: far more pixels than a picture may have ({error}). Make it smaller.")
-    return PictureError(f"{name}: {_reason(picture, error)}")
-
-
-def _reason(picture: Settled, error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, PermissionError):
-        return "this user may not read it. Change its permissions."
-    if "cannot identify" in text:
-        return f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
-    if isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
-        return f"truncated or damaged ({_bytes_of(picture)}{text}). Export it again or delete it."
-    return f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+    if isinstance(error, FileNotFoundError):
+        reason = "no such file."
+    elif isinstance(error, PermissionError):
+        reason = "this user may not read it. Change its permissions."
+    elif "cannot identify" in text:
+        reason = f"not a picture in a known format ({', '.join(FORMATS)}). Convert it or delete it."
+    elif isinstance(error, EOFError) or "truncated" in text or "broken" in text or "premature" in text.lower():
+        reason = f"truncated or damaged ({_bytes_of(picture)}{text}). Export it again or delete it."
+    else:
+        reason = f"cannot be decoded ({text or type(error).__name__}). Export it again or delete it."
+    return PictureError(f"{name}: {reason}")
 
 
 def _bytes_of(picture: Settled) -> str:

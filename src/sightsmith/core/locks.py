@@ -52,32 +52,24 @@ class FolderLock:
         with suppress(FileExistsError):
             folder.mkdir(parents=True)
             self.made = True
+        handle = None
         try:
             handle = _opened(folder)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        try:
             _lock(handle, wait=False)
-            current = os.path.samestat(os.fstat(handle), folder.stat())
+            if os.path.samestat(os.fstat(handle), folder.stat()):
+                self._handle, handle = handle, None
+            return self._handle is not None
         except BlockingIOError:
-            _close(handle)
             raise
         except FileNotFoundError:
-            _close(handle)
             return False
         except OSError:
-            _close(handle)
-            return True
-        if not current:
-            _close(handle)
-            return False
-        self._handle = handle
-        return True
+            return True  # the system cannot lock it
+        finally:
+            if handle is not None:
+                _close(handle)
 
     def release(self) -> None:
-        """Release the lock."""
         if self._handle is not None:
             _close(self._handle)
             self._handle = None
@@ -105,10 +97,8 @@ def _lock(handle: int, *, wait: bool) -> None:
 
 @cache
 def _forget_in_children() -> None:
-    """Close the handles in processes forked from now on: a lock lasts as long as any copy of its handle is open.
-
-    Without this, processes that decode pictures would keep the lock of a training that was killed.
-    """
+    # A lock lasts as long as any copy of its handle is open: processes that decode pictures would keep the lock of a
+    # training that was killed.
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=_close_copies)
 

@@ -1,5 +1,6 @@
-"""Cores, memory and processor features of the machine, read without torch."""
+"""Cores, memory, processor features and the installed part of Sightsmith, read without torch."""
 
+import importlib.util
 import os
 import platform
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from sightsmith.core.counts import many
+from sightsmith.core.errors import BackendError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,14 @@ def this_machine() -> Machine:
         bf16=amx or "avx512_bf16" in flags,
         amx=amx,
     )
+
+
+def require_training(work: str) -> None:
+    """Raise BackendError, which says how to install it, if torch is missing for a work such as "train"."""
+    if importlib.util.find_spec("torch") is None:
+        raise BackendError(
+            f"{work}: this needs the training part, which is not installed: pip install 'sightsmith[train]'."
+        )
 
 
 def usable_cores() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 _LONGEST = 255
 """Characters of a name that are compared, the limit of file names. Time grows with the square."""
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"0*(\d+)")
 
 
 def nearest(name: str, options: Iterable[str], count: int = 3) -> list[str]:
@@ -42,11 +42,9 @@ def hidden_difference(name: str, other: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name normalised for comparison: case, spaces, dashes, Unicode form.
-
-    A minus before a digit stays: the classes -1 and 1 are two numbers.
-    """
+    """Return a name normalised for comparison: case, spaces, dashes, Unicode form."""
     text = _compatible(_visible(name)).casefold()
+    # the classes -1 and 1 are two numbers
     sign = "-" if text[:1] == "-" and text[1:2].isdigit() else ""
     return sign + "".join(letter for letter in text if letter not in "-_" and not letter.isspace())
 
@@ -67,9 +65,5 @@ def shortened(name: str, most: int = 100) -> str:
 def natural(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
     """Return a sort key that orders numbers inside names by value, ties by the name itself."""
     parts = _DIGITS.split(name.casefold())
-    return tuple(_number(part) if place % 2 else part for place, part in enumerate(parts)), name
-
-
-def _number(digits: str) -> tuple[int, str]:
-    bare = digits.lstrip("0")
-    return len(bare), bare
+    # digits and their count, because Python converts no number of thousands of digits
+    return tuple((len(part), part) if place % 2 else part for place, part in enumerate(parts)), name

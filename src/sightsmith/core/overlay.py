@@ -15,14 +15,8 @@ from PIL import Image
 
 from sightsmith.core.images import Picture, decode
 
-_ANCHORS_53 = (
-    # CIE L*, a*, b*; L* in even steps
-    (12.0, 22.0, -30.0),
-    (32.0, 48.0, -22.0),
-    (52.0, 58.0, 28.0),
-    (72.0, 26.0, 64.0),
-    (92.0, -6.0, 40.0),
-)
+_ANCHORS_53 = ((12, 22, -30), (32, 48, -22), (52, 58, 28), (72, 26, 64), (92, -6, 40))
+"""CIE L*, a*, b* (D65); L* in even steps."""
 _D65_3 = np.array([0.95047, 1.0, 1.08883])
 _XYZ_TO_RGB_33 = np.array(
     [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
@@ -30,27 +24,17 @@ _XYZ_TO_RGB_33 = np.array(
 
 
 def colours(map_HW: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Colour a map.
-
-    Args:
-        map_HW: values, clipped to 0…1.
-
-    Returns:
-        (H, W, 3) uint8, sRGB.
-    """
+    """Colour a map of values, clipped to 0…1, in sRGB: (H, W, 3) uint8."""
     levels_HW = np.clip(np.nan_to_num(map_HW) * 255, 0, 255).astype(np.uint8)
     return _table()[levels_HW]
 
 
 def overlay(picture: Picture, heat_HW: NDArray[np.floating], alpha: float = 0.6) -> Image.Image:
-    """Lay a map over a picture; pixels at which the map is 0 do not change.
+    """Lay a map over a picture, as an RGB image of its upright size; pixels at which the map is 0 do not change.
 
     Args:
-        heat_HW: values in 0…1, of the picture's upright size; another size is stretched to it.
+        heat_HW: values in 0…1; a map of another size is stretched.
         alpha: opacity of the value 1, in 0…1.
-
-    Returns:
-        An RGB image of the picture's upright size.
     """
     image = decode(picture).convert("RGB")
     heat = Image.fromarray(np.asarray(heat_HW, dtype=np.float32))
@@ -63,16 +47,11 @@ def overlay(picture: Picture, heat_HW: NDArray[np.floating], alpha: float = 0.6)
 
 @cache
 def _table() -> NDArray[np.uint8]:
-    places = np.linspace(0, 1, len(_ANCHORS_53))
-    steps = np.linspace(0, 1, 256)
-    lab = np.stack([np.interp(steps, places, channel) for channel in zip(*_ANCHORS_53, strict=True)], axis=1)
-    return _srgb(lab)
-
-
-def _srgb(lab_N3: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Convert CIE L*a*b* (D65) to sRGB by the formulas of IEC 61966-2-1; out-of-gamut values are clipped."""
-    y = (lab_N3[:, 0] + 16) / 116
-    f = np.stack([y + lab_N3[:, 1] / 500, y, y - lab_N3[:, 2] / 200], axis=1)
+    """Return the 256 colours in sRGB, by the formulas of IEC 61966-2-1; out-of-gamut values are clipped."""
+    places, steps = np.linspace(0, 1, len(_ANCHORS_53)), np.linspace(0, 1, 256)
+    light, a, b = (np.interp(steps, places, channel) for channel in zip(*_ANCHORS_53, strict=True))
+    y = (light + 16) / 116
+    f = np.stack([y + a / 500, y, y - b / 200], axis=1)
     xyz = _D65_3 * np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
     linear = np.clip(xyz @ _XYZ_TO_RGB_33.T, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

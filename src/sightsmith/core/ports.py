@@ -38,10 +38,7 @@ class Port:
 
 
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
-    """Raise if the arrays do not form a batch for these ports.
-
-    Raises SettingsError: one is missing, unknown, of another shape or type, or their numbers of items differ.
-    """
+    """Raise SettingsError if an array is missing, unknown or of another shape or type, or numbers of items differ."""
     if feeds.keys() != ports.keys():
         raise SettingsError(f"the model takes the inputs {', '.join(ports)}; got {', '.join(feeds) or 'none'}.")
     for name, port in ports.items():

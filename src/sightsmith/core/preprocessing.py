@@ -63,7 +63,6 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """Channels of the input: 1 or 3."""
         return 1 if self.colour == "grey" else 3
 
     @property
@@ -72,13 +71,7 @@ class Preprocessing:
         return self.height, self.width, self.channels
 
     def apply(self, picture: Picture, *, max_pixels: int = MAX_PIXELS, seconds: float = math.inf) -> NDArray[np.uint8]:
-        """Turn one picture into the input of the net; the bounds are those of `decode`.
-
-        Returns:
-            (H, W, C) uint8.
-
-        Raises PictureError: the picture cannot be decoded.
-        """
+        """Turn one picture into the input of the net, (H, W, C) uint8; the bounds and errors are those of `decode`."""
         image = self.open(picture, max_pixels=max_pixels, seconds=seconds)
         return self.cut(image, self.box(*image.size))
 
@@ -91,9 +84,9 @@ class Preprocessing:
         max_pixels: int = MAX_PIXELS,
         seconds: float = math.inf,
     ) -> Image.Image:
-        """Decode a picture, upright, at the smallest sufficient scale for a crop of `share` of its shorter side.
+        """Decode a picture, upright, a JPEG at the smallest scale of at least `spare` times the size of the input.
 
-        A JPEG is decoded at no less than `spare` times the size this needs.
+        The scale is sufficient for a crop of `share` of the picture's shorter side.
         """
         near = round(max(self.height, self.width) * spare / (self.crop_fraction * share))
         image = decode(picture, near=near, max_pixels=max_pixels, seconds=seconds)
@@ -116,18 +109,13 @@ class Preprocessing:
         """Resize the part of an opened picture inside `box` to the input; pixels outside the picture become `fill`."""
         inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
         if inside == box:
-            return self._as_input(self._resize(image, (self.width, self.height), box))
+            return np.asarray(self._resize(image, (self.width, self.height), box)).reshape(self.shape)
         across, down = self.width / (box[2] - box[0]), self.height / (box[3] - box[1])
-        size = (
-            max(1, round((inside[2] - inside[0]) * across)),
-            max(1, round((inside[3] - inside[1]) * down)),
-        )
+        size = max(1, round((inside[2] - inside[0]) * across)), max(1, round((inside[3] - inside[1]) * down))
+        corner = round((inside[0] - box[0]) * across), round((inside[1] - box[1]) * down)
         paper = Image.new(image.mode, (self.width, self.height), (self.fill,) * len(image.getbands()))
-        paper.paste(
-            self._resize(image, size, inside),
-            (round((inside[0] - box[0]) * across), round((inside[1] - box[1]) * down)),
-        )
-        return self._as_input(paper)
+        paper.paste(self._resize(image, size, inside), corner)
+        return np.asarray(paper).reshape(self.shape)
 
     def digest(self) -> str:
         """Return the SHA-256 of the definition, in hexadecimal."""
@@ -142,10 +130,6 @@ class Preprocessing:
         return from_mapping(cls, raw, where="preprocessing", strict=True)
 
     def _resize(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-        if image.size == size and all(side == whole for side, whole in zip(box, (0, 0, *size), strict=True)):
+        if image.size == size and tuple(box) == (0, 0, *size):
             return image
         return image.resize(size, _FILTERS[self.interpolation], box=box, reducing_gap=3.0)
-
-    def _as_input(self, image: Image.Image) -> NDArray[np.uint8]:
-        pixels = np.asarray(image, dtype=np.uint8)
-        return pixels.reshape(self.shape)

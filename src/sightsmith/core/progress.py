@@ -6,20 +6,13 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
-
 _FIRST_AFTER = 2.0  # Seconds of silence before the first line, without a terminal
 _LINE_EVERY = 15.0  # Seconds between two lines, without a terminal
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[T]:
-    """Yield the items and show the progress, the rate and the remaining time.
-
-    Args:
-        what: name of the work, such as "Checking pictures".
-        total: number of items; unknown if None and `items` has no length.
-    """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
+    """Yield the items and show the progress, the rate and the remaining time of work such as "Checking pictures"."""
+    total = len(items) if total is None and isinstance(items, Sized) else total
     if quiet:
         yield from items
     elif sys.stderr.isatty():
@@ -55,13 +48,10 @@ def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
 def rate_and_eta(done: int, total: int | None, seconds: float) -> str:
     """Return text like `1,200 of 60,000, 640/s, 1 min 32 s left`."""
     rate = done / max(seconds, 1e-9)
+    speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
     if total is None:
-        return f"{done:,}, {_short(rate)}/s"
-    return f"{done:,} of {total:,}, {_short(rate)}/s, {duration((total - done) / rate)} left"
-
-
-def _short(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        return f"{done:,}, {speed}"
+    return f"{done:,} of {total:,}, {speed}, {duration((total - done) / rate)} left"
 
 
 def duration(seconds: float) -> str:

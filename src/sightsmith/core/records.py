@@ -13,21 +13,12 @@ PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with its label and metadata.
+    """One picture with its label and metadata."""
 
-    Attributes:
-        key: name of the sample, unique in its source and the same on every machine (a relative path, or
-            `train/00042` if a file holds many pictures).
-        picture: reference to the picture, decoded when needed.
-        target: the truth that the task learns, for classification the index of the class; None if unknown.
-        group: samples of one group (person, video, patient) never straddle two splits.
-        split: the split that the source assigns, None if it assigns none.
-        attributes: further facts from the source, such as the other columns of a table (site, device …).
-    """
-
-    key: str
-    picture: Picture
-    target: Any = None
-    group: str | None = None
-    split: Split | None = None
+    key: str  # unique in its source and the same on every machine: a relative path, or `train/00042` in a large file
+    picture: Picture  # decoded when needed
+    target: Any = None  # the truth that the task learns, for classification the index of the class; None if unknown
+    group: str | None = None  # samples of one group (person, video, patient) never straddle two splits
+    split: Split | None = None  # the split that the source assigns, None if it assigns none
+    # further facts from the source, such as the other columns of a table (site, device …)
     attributes: Mapping[str, str] = field(default_factory=dict)

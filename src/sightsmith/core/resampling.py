@@ -40,15 +40,10 @@ def resample(map_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> N
 
 
 def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return how strongly each pixel supports a class, from signed evidence over the net's input.
+    """Return how strongly each pixel supports a class, from signed evidence over the net's input, with `resample`.
 
     The minimum of all positions (a class's bias) does not depend on the place and is subtracted; evidence against the
     class becomes 0.
-
-    Args:
-        evidence_hw: positive for the class, its edges on the box's edges.
-        box: the part of the picture that the input shows, in its pixels.
-        size: (width, height) of the picture in pixels.
 
     Returns:
         (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere if no place stands out.

@@ -11,6 +11,7 @@ import json
 import textwrap
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 def from_mapping(
-    cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bool = False, ready: Mapping[str, Any] | None = None
+    cls: type[T], raw: Mapping[str, Any], *, where: str, strict: bool = False, ready: Mapping[str, Any] = {}
 ) -> T:
     """Make an instance of a settings dataclass from a mapping (TOML, JSON, or strings of a command line).
 
@@ -40,42 +41,28 @@ def from_mapping(
         key = given.replace("-", "_")
         if key not in fields:
             raise SettingsError(f"{where}: unknown key {given!r}. {did_you_mean(key, fields)}")
-        if ready is not None and key in ready:
-            values[key] = ready[key]
-        else:
-            values[key] = _convert(hints[key], value, f"{where}: {key}", strict)
-    missing = [
-        name
-        for name, field in fields.items()
-        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
-    if missing:
+        values[key] = ready[key] if key in ready else _convert(hints[key], value, f"{where}: {key}", strict)
+    required = {name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING}
+    if missing := [name for name in fields if name in required - values.keys()]:
         raise SettingsError(f"{where}: {', '.join(missing)} must be given")
     return cls(**values)
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
     """Return a settings dataclass as a mapping that TOML can hold: paths become strings, None is left out."""
-    return {
-        field.name: _plain(getattr(settings, field.name))
-        for field in dataclasses.fields(settings)
-        if getattr(settings, field.name) is not None
-    }
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises SettingsError: the file is missing, unreadable or not TOML; the message gives the line.
-    """
+    """Read a TOML file. Raises SettingsError: it is missing, unreadable or not TOML; the message gives the line."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file. --print-config writes one to start from.") from None
     except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read ({error.strerror or error}). Name a TOML file that this user may read."
-        ) from error
+        reason = error.strerror or error
+        raise SettingsError(f"{path}: cannot be read ({reason}). Name a TOML file that this user may read.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
@@ -90,21 +77,13 @@ def to_toml(settings: Any) -> str:
 def field_docs(cls: type) -> dict[str, str]:
     """Return the docstring of each field of a dataclass and its bases, each joined to one line."""
     docs: dict[str, str] = {}
-    for base in cls.__bases__:
-        if dataclasses.is_dataclass(base):
-            docs |= field_docs(base)
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    if not isinstance(body, ast.ClassDef):
-        return docs
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            docs[field.target.id] = " ".join(below.value.value.split())
+    for base in filter(dataclasses.is_dataclass, cls.__bases__):
+        docs |= field_docs(base)
+    tree: Any = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    for pair in pairwise(tree.body[0].body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                docs[name] = " ".join(text.split())
     return docs
 
 

@@ -17,11 +17,8 @@ _REST, _LONGEST_REST = 2, 10
 class ThreadPolicy:
     """Chooses the number of threads from reported rates. It reads no clock and sets no threads.
 
-    Args:
-        most: the largest number, at least 1; the others are half of it and 1.
-
     Attributes:
-        threads: the number to compute the next step with.
+        threads: the number to compute the next step with: `most` ≥ 1, half of it, or 1.
     """
 
     def __init__(self, most: int) -> None:
@@ -32,14 +29,7 @@ class ThreadPolicy:
         self._start_trial("tried at the start")
 
     def note(self, items: int, seconds: float) -> str | None:
-        """Record a step that was computed with `threads`.
-
-        Args:
-            seconds: duration of the step, > 0.
-
-        Returns:
-            A log line after the first choice and each change, else None.
-        """
+        """Record a step of `seconds` > 0 with `threads`; return a log line after the first choice and each change."""
         if len(self._candidates) == 1:
             return None
         if self._fresh:  # the first step with a number starts its threads

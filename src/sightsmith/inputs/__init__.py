@@ -41,9 +41,7 @@ class Reader:
         return import_module(f"{__name__}.{self.name}")
 
     def ports(self) -> dict[str, Port]:
-        ports: dict[str, Port] = self.file.ports(self.settings)
-        return ports
+        return self.file.ports(self.settings)
 
     def feeds(self, item: Any, bounds: Bounds = UNBOUNDED) -> Arrays:
-        arrays: Arrays = self.file.feeds(item, self.settings, bounds)
-        return arrays
+        return self.file.feeds(item, self.settings, bounds)

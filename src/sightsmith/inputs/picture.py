@@ -32,10 +32,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 
 
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:
-    """Return the pixels of a picture, (H, W, C) uint8.
-
-    Raises PictureError: the picture cannot be decoded within the bounds.
-    """
+    """Return the pixels, (H, W, C) uint8. Raises PictureError: the picture cannot be decoded within the bounds."""
     return {PIXELS: settings.apply(item, max_pixels=bounds.max_pixels, seconds=bounds.seconds)}
 
 
@@ -47,8 +44,7 @@ def placement(item: Item, settings: Settings) -> Placement:
 
 def encode(item: Item) -> bytes:
     """Return a picture as bytes to store: unchanged if already encoded and under 1 MB, else as a small PNG."""
-    if isinstance(item, (str, Path)):
-        item = Path(item).read_bytes()
+    item = Path(item).read_bytes() if isinstance(item, (str, Path)) else item
     if isinstance(item, bytes) and len(item) <= _MAX_BYTES:
         return item
     image = decode(item)
@@ -65,18 +61,12 @@ def suffix(encoded: bytes) -> str:
 
 
 def describe(settings: Settings) -> str:
-    return (
-        f"{settings.width}×{settings.height} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
-    )
+    size = f"{settings.width}×{settings.height}"
+    return f"{size} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
 
 
 def facts(settings: Settings) -> dict[str, int | str]:
-    return {
-        "height": settings.height,
-        "width": settings.width,
-        "channels": settings.channels,
-        "resize": settings.resize,
-    }
+    return {name: getattr(settings, name) for name in ("height", "width", "channels", "resize")}
 
 
 def survey(items: Sequence[Item]) -> Survey:
@@ -92,15 +82,10 @@ def survey(items: Sequence[Item]) -> Survey:
 def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
     """Return settings for `wanted`, with the mean and std of the initial weights, else of a sample of the pictures."""
     channels = 1 if wanted.colour == "grey" else 3
+    like, half, quarter = wanted.like, (0.5,) * channels, (0.25,) * channels
     made = Settings(
-        height=wanted.side,
-        width=wanted.side,
-        resize=wanted.resize,
-        colour=wanted.colour,
-        mean=(0.5,) * channels,
-        std=(0.25,) * channels,
+        height=wanted.side, width=wanted.side, resize=wanted.resize, colour=wanted.colour, mean=half, std=quarter
     )
-    like = wanted.like
     if like is None:
         mean, std = mean_and_std(items, made)
         return replace(made, mean=mean, std=std)
@@ -139,8 +124,5 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 def _is_grey(picture: Picture) -> bool:
-    image = decode(picture, near=64)
-    if image.mode == "L":
-        return True
-    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-    return bool((red == green).all() and (green == blue).all())
+    pixels_HW3 = np.asarray(decode(picture, near=64).convert("RGB"))
+    return bool((pixels_HW3 == pixels_HW3[..., :1]).all())

@@ -31,8 +31,6 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 PAPER = "Luong et al., Effective Approaches to Attention-based Neural Machine Translation, arXiv:1508.04025"
 LICENCE = "Apache-2.0"
 
-_SMALLEST = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -59,21 +57,16 @@ class AttentionNet(ClassifierNet):
             nn.MaxPool2d(2),
             conv_norm_act(depth, depth),
         )
-        self.query = nn.Linear(depth, depth, bias=False)
-        self.key = nn.Linear(depth, depth, bias=False)
-        self.value = nn.Linear(depth, depth, bias=False)
+        self.query, self.key, self.value = (nn.Linear(depth, depth, bias=False) for _ in range(3))
         self.general = nn.Linear(depth, depth, bias=False) if settings.score == "general" else nn.Identity()
         self.head = nn.Linear(depth, classes)
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Return the map that is attended to, (B, 4·width, H/4, W/4)."""
         return self.backbone(images_BCHW)
 
     def classify(self, features_BDhw: Tensor) -> Tensor:
-        """Return the logits (B, K) of the attended features."""
         weights_BP, values_BPD = self._attend(features_BDhw)
-        context_BD = (weights_BP[:, None] @ values_BPD)[:, 0]
-        return self.head(context_BD)
+        return self.head((weights_BP[:, None] @ values_BPD)[:, 0])
 
     def class_map(self, features_BDhw: Tensor) -> Tensor:
         """Return each position's exact share of the logits, (B, K, h, w); the mean over h w is the logits."""
@@ -83,13 +76,11 @@ class AttentionNet(ClassifierNet):
         return self.head(scaled_BPD).transpose(1, 2).reshape(features_BDhw.shape[0], -1, height, width)
 
     def attention(self, images_BCHW: Tensor) -> Tensor:
-        """Return the attention weights, (B, h, w), non-negative and summing to 1."""
         features_BDhw = self.features(images_BCHW)
         weights_BP, _ = self._attend(features_BDhw)
         return weights_BP.reshape(-1, *features_BDhw.shape[-2:])
 
     def head_parts(self) -> tuple[str, ...]:
-        """Name the linear layer."""
         return ("head",)
 
     def _attend(self, features_BDhw: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,5 +94,5 @@ class AttentionNet(ClassifierNet):
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
     """Build the net. Raises SettingsError: the input is smaller than 8×8."""
-    smallest_input("attention", _SMALLEST, height, width)
+    smallest_input("attention", 8, height, width)
     return AttentionNet(settings, channels=channels, classes=classes)

@@ -1,6 +1,5 @@
 """Finding a net by its name and building it: our own files first, then the libraries of published nets."""
 
-import dataclasses
 import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,72 +12,33 @@ from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
-from sightsmith.nets.parts.records import (
-    RANDOM_WEIGHTS,
-    BuiltNet,
-    NativeInput,
-    NetInfo,
-    SettingInfo,
-    WeightsRecord,
-    describe_settings,
-)
+from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NetInfo, describe_settings
 from sightsmith.nets.parts.weights import load_weights
 
-__all__ = [
-    "BuiltNet",
-    "NativeInput",
-    "NetInfo",
-    "SettingInfo",
-    "WeightsRecord",
-    "build_net",
-    "describe_net",
-    "fetch_weights",
-    "net_names",
-    "own_nets",
-]
-
-_FILES = Catalogue("sightsmith.nets", "net")
+OWN_NETS = Catalogue("sightsmith.nets", "net", besides="build")
 _LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
-_THIS = __name__.rpartition(".")[2]
-
-
-def own_nets() -> list[str]:
-    """Return the names of the nets in this folder without importing them."""
-    return [name for name in _FILES.names() if name != _THIS]
 
 
 def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
-    """List the nets whose name contains `search`: our own, then those whose name starts with it, then the rest.
+    """List up to `limit` nets whose name contains `search`: our own, then those whose name starts with it, then others.
 
-    Args:
-        search: part of a name, or a pattern with `*` and `?`; every net if it is None.
-        limit: how many to return at most.
+    `search` may also be a pattern with `*` and `?`; every net matches None.
     """
-    found = _matching(search)[:limit]
+    found = matching(search)[:limit]
     return [_describe_own(name) if library is None else library.describe(name) for name, library in found]
 
 
-def count_nets(search: str | None = None) -> int:
-    """Return how many nets `net_names` would list without a limit."""
-    return len(_matching(search))
-
-
-def _matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
+def matching(search: str | None) -> list[tuple[str, ModuleType | None]]:
+    """Return the names that `net_names` lists without a limit, with their libraries."""
     part = (search or "").lower().replace("-", "_")
     pattern = part if set("*?") & set(part) else f"*{part}*"
     found = [(name, library) for name, library in _all_names() if fnmatch.fnmatchcase(name.lower(), pattern)]
-    found.sort(key=lambda one: (one[1] is not None, not one[0].lower().startswith(part)))
-    return found
+    return sorted(found, key=lambda one: (one[1] is not None, not one[0].lower().startswith(part)))
 
 
 def describe_net(name: str) -> NetInfo:
-    """Describe a net before it is built, including its number of parameters.
-
-    Raises SettingsError: no net has that name; the message has the nearest ones.
-    """
-    if _is_own(name):
-        return dataclasses.replace(_describe_own(name), parameters=_count_own(name))
-    return _library_of(name).describe(name, count=True)
+    """Describe a net with its number of parameters. Raises SettingsError with the nearest names: it is unknown."""
+    return _describe_own(name, count=True) if name in OWN_NETS else _library_of(name).describe(name, count=True)
 
 
 def fetch_weights(name: str) -> Path:
@@ -88,8 +48,7 @@ def fetch_weights(name: str) -> Path:
         SettingsError: no library has a net of that name, or it has no published weights.
         DataError: they cannot be fetched; the message says what to do.
     """
-    path: Path = _library_of(name).fetch(name)
-    return path
+    return _library_of(name).fetch(name)
 
 
 def build_net(
@@ -102,15 +61,10 @@ def build_net(
     width: int,
     weights: str = "none",
 ) -> BuiltNet:
-    """Build a net for pictures of a size, in training mode.
+    """Build a net for pictures of `height` × `width` pixels, in training mode; our own nets take precedence.
 
     Args:
-        name: of a file in this folder or a library's net; our own files take precedence.
         settings: the net's settings by name; the defaults for those left out.
-        channels: 1 (grey) or 3 (RGB).
-        classes: how many, ≥ 1.
-        height: of the input in pixels.
-        width: of the input in pixels.
         weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
 
     Raises:
@@ -121,52 +75,36 @@ def build_net(
         raise SettingsError(f"{name}: channels must be 1 (grey) or 3 (RGB), got {channels}")
     if classes < 1:
         raise SettingsError(f"{name}: a classifier needs at least 1 class, got {classes}")
-    if _is_own(name):
-        return _build_own(name, settings or {}, channels, classes, (height, width), weights)
-    return _library_of(name).build(
-        name, settings or {}, channels=channels, classes=classes, height=height, width=width, weights=weights
-    )
-
-
-def _build_own(
-    name: str, raw: Mapping[str, Any], channels: int, classes: int, size: tuple[int, int], weights: str
-) -> BuiltNet:
-    file = _FILES.module(name)
+    raw, sizes = settings or {}, {"channels": channels, "classes": classes, "height": height, "width": width}
+    if name not in OWN_NETS:
+        return _library_of(name).build(name, raw, weights=weights, **sizes)
     if weights == "pretrained":
         raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
-    settings = from_mapping(file.Settings, raw, where=name)
-    module = file.build(settings, channels=channels, classes=classes, height=size[0], width=size[1])
-    record = RANDOM_WEIGHTS if weights == "none" else load_weights(module, Path(weights), net=name)
+    file = OWN_NETS.module(name)
+    given = from_mapping(file.Settings, raw, where=name)
+    module = file.build(given, **sizes)
     return BuiltNet(
         module=module,
         name=name.replace("-", "_"),
-        settings=to_mapping(settings),
+        settings=to_mapping(given),
         paper=file.PAPER,
         licence=file.LICENCE,
-        weights=record,
+        weights=RANDOM_WEIGHTS if weights == "none" else load_weights(module, Path(weights), net=name),
     )
 
 
-def _describe_own(name: str) -> NetInfo:
-    file = _FILES.module(name)
+def _describe_own(name: str, *, count: bool = False) -> NetInfo:
+    file, parameters = OWN_NETS.module(name), None
+    if count:
+        with torch.device("meta"):
+            module = file.build(file.Settings(), channels=3, classes=10, height=32, width=32)
+        parameters = sum(parameter.numel() for parameter in module.parameters())
     settings = describe_settings(file.Settings)
-    return NetInfo(name=name, library="sightsmith", paper=file.PAPER, licence=file.LICENCE, settings=settings)
-
-
-def _count_own(name: str) -> int:
-    file = _FILES.module(name)
-    with torch.device("meta"):
-        module = file.build(file.Settings(), channels=3, classes=10, height=32, width=32)
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _is_own(name: str) -> bool:
-    return name in _FILES and name.replace("-", "_") != _THIS
+    return NetInfo(name, "sightsmith", file.PAPER, file.LICENCE, settings, parameters=parameters)
 
 
 def _library_of(name: str) -> ModuleType:
-    for library in _LIBRARIES.names():
-        module = _LIBRARIES.module(library)
+    for module in map(_LIBRARIES.module, _LIBRARIES.names()):
         if module.knows(name):
             return module
     raise SettingsError(f"unknown net {name!r}. {did_you_mean(name, [known for known, _ in _all_names()])}")
@@ -174,9 +112,8 @@ def _library_of(name: str) -> ModuleType:
 
 def _all_names() -> list[tuple[str, ModuleType | None]]:
     """Return every name with its library, None for our own; library nets with the name of one of ours are omitted."""
-    own = own_nets()
+    own = OWN_NETS.names()
     found: list[tuple[str, ModuleType | None]] = [(name, None) for name in own]
-    for library in _LIBRARIES.names():
-        module = _LIBRARIES.module(library)
+    for module in map(_LIBRARIES.module, _LIBRARIES.names()):
         found += [(name, module) for name in module.names() if name not in own]
     return found

@@ -27,12 +27,10 @@ from torch import Tensor, nn
 
 from sightsmith.nets.parts.checks import at_least, between, smallest_input
 from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.nets.parts.maps import by_masking_dense
+from sightsmith.nets.parts.maps import by_masking
 
 PAPER = "LeCun et al., Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"
 LICENCE = "Apache-2.0"
-
-_SMALLEST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,48 +59,38 @@ class SmallCNN(ClassifierNet):
 
     def __init__(self, settings: Settings, *, channels: int, classes: int, height: int, width: int) -> None:
         super().__init__()
-        pool = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}[settings.pool]
         maps = 2 * settings.width
-        grid_h, grid_w = min(height // 4, settings.grid), min(width // 4, settings.grid)
-        self.grid = (maps, grid_h, grid_w)
+        pooled = height // 4, width // 4
+        grid = min(pooled[0], settings.grid), min(pooled[1], settings.grid)
         self.conv1 = nn.Conv2d(channels, settings.width, 3, padding=1)
         self.conv2 = nn.Conv2d(settings.width, maps, 3, padding=1)
         self.relu = nn.ReLU()
-        self.pool = pool(2)
-        whole = (grid_h, grid_w) == (height // 4, width // 4)
-        self.shrink = nn.Identity() if whole else nn.AdaptiveAvgPool2d((grid_h, grid_w))
-        self.dense = nn.Linear(maps * grid_h * grid_w, settings.hidden)
+        self.pool = nn.MaxPool2d(2) if settings.pool == "max" else nn.AvgPool2d(2)
+        self.shrink = nn.Identity() if grid == pooled else nn.AdaptiveAvgPool2d(grid)
+        self.dense = nn.Linear(maps * grid[0] * grid[1], settings.hidden)
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(settings.hidden, classes)
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Return the map after the second pooling, (B, 2·width, h, w)."""
         x = self.pool(self.relu(self.conv1(images_BCHW)))
         x = self.pool(self.relu(self.conv2(x)))
         return self.shrink(x)
 
     def classify(self, features_BDhw: Tensor) -> Tensor:
-        """Return the logits (B, K) of the two dense layers."""
-        hidden_BE = self.dense(features_BDhw.flatten(1))
-        return self.head(self.dropout(self.relu(hidden_BE)))
+        return self.head(self.dropout(self.relu(self.dense(features_BDhw.flatten(1)))))
 
     def class_map(self, features_BDhw: Tensor) -> Tensor:
         """Return the logits with only one position's neighbourhood unmasked (Recipro-CAM), (B, K, h, w).
 
         The dense layer has different weights per position, so it cannot be applied to one position alone.
         """
-        weights_EDhw = self.dense.weight.reshape(-1, *self.grid)
-        return by_masking_dense(weights_EDhw, self._after_dense, features_BDhw)
+        return by_masking(self.classify, features_BDhw)
 
     def head_parts(self) -> tuple[str, ...]:
-        """Name the last dense layer."""
         return ("head",)
-
-    def _after_dense(self, sums_NE: Tensor) -> Tensor:
-        return self.head(self.dropout(self.relu(sums_NE + self.dense.bias)))
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
     """Build the net. Raises SettingsError: the input is smaller than 8×8."""
-    smallest_input("smallcnn", _SMALLEST, height, width)
+    smallest_input("smallcnn", 8, height, width)
     return SmallCNN(settings, channels=channels, classes=classes, height=height, width=width)

@@ -20,8 +20,6 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv:1512.03385"
 LICENCE = "Apache-2.0"
 
-_SMALLEST = 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -72,19 +70,16 @@ class SmallResNet(ClassifierNet):
         self.head = nn.Linear(features, classes)
 
     def features(self, images_BCHW: Tensor) -> Tensor:
-        """Return the last feature map, (B, D, h, w)."""
         return self.backbone(images_BCHW)
 
     def classify(self, features_BDhw: Tensor) -> Tensor:
-        """Return the logits (B, K) of the mean over the positions."""
         return self.head(self.dropout(features_BDhw.mean(dim=(2, 3))))
 
     def head_parts(self) -> tuple[str, ...]:
-        """Name the linear layer."""
         return ("head",)
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:
     """Build the net. Raises SettingsError: the input is smaller than 4×4."""
-    smallest_input("smallresnet", _SMALLEST, height, width)
+    smallest_input("smallresnet", 4, height, width)
     return SmallResNet(settings, channels=channels, classes=classes, smallest_side=min(height, width))

@@ -22,7 +22,7 @@ from sightsmith.core.settings import to_mapping
 from sightsmith.data.settings import READING
 from sightsmith.inputs import Reader
 from sightsmith.kinds import KINDS
-from sightsmith.nets.build import BuiltNet
+from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession
 from sightsmith.tasks.parts.learner import Learner

@@ -23,7 +23,8 @@ from sightsmith.data.splits import Splits
 from sightsmith.inputs import INPUTS, Reader
 from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.nets.build import BuiltNet, build_net
+from sightsmith.nets.build import build_net
+from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.callbacks import Record, Steps
 from sightsmith.training.checkpoint_writer import CheckpointWriter

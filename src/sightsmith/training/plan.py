@@ -20,7 +20,8 @@ from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.inputs.parts.survey import Survey, Wanted
-from sightsmith.nets.build import NativeInput, NetInfo, describe_net, fetch_weights
+from sightsmith.nets.build import describe_net, fetch_weights
+from sightsmith.nets.parts.records import NativeInput, NetInfo
 from sightsmith.training.settings import TrainSettings
 
 SMALL = 64  # Sides up to this many pixels count as small pictures

@@ -1,8 +1,7 @@
 """Every classification net of timm (PyTorch Image Models) by its own name, such as `vit_tiny_patch16_224`.
 
 Library: Wightman, https://github.com/huggingface/pytorch-image-models, Apache-2.0; the licence of published weights is
-that of their configuration. Nets and weights load on first use; class maps are made in
-`nets/parts/timm_net.py`.
+that of their configuration. Nets and weights load on first use; class maps are made in `nets/parts/timm_net.py`.
 """
 
 import inspect
@@ -10,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 import timm
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: ignore[attr-defined]
 from timm.models import PretrainedCfg, adapt_input_conv, get_pretrained_cfg, is_model, model_entrypoint
 
 from sightsmith.core.counts import many
@@ -25,7 +27,6 @@ from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
-from sightsmith.nets.parts.download import fetch_hub, fetch_url
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -39,6 +40,7 @@ from sightsmith.nets.parts.weights import State, load_weights
 
 LICENCE = "Apache-2.0"
 
+_PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 _STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)  # Multiples of these are tried as sizes to suggest
 
 
@@ -70,9 +72,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     architecture = name.partition(".")[0]
     tagged = [name] if "." in name else _published().get(architecture, [])
     best = f"{architecture}.{config.tag}" if config.tag else ""
-    pretrained = tuple(
-        (one, _config(one).license or "not stated") for one in sorted(tagged, key=lambda one: one != best)
-    )
+    best_first = sorted(tagged, key=lambda one: one != best)
     return NetInfo(
         name=name,
         library="timm",
@@ -80,7 +80,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         licence=LICENCE,
         settings=describe_settings(Settings),
         native=_native(config),
-        pretrained=pretrained,
+        pretrained=tuple((one, _config(one).license or "not stated") for one in best_first),
         parameters=_count(name) if count else None,
     )
 
@@ -95,16 +95,7 @@ def build(
     width: int,
     weights: str = "none",
 ) -> BuiltNet:
-    """Build a net for pictures of a size, in training mode.
-
-    Args:
-        name: timm's name of the net, with or without the name of its weights.
-        settings: values by name of `Settings`.
-        channels: 1 or 3.
-        classes: how many, ≥ 1.
-        height: of the input in pixels.
-        width: of the input in pixels.
-        weights: "none", "pretrained", or the path of a file.
+    """Build a net as `nets/build.py` does; its name may end in the name of its weights.
 
     Raises:
         SettingsError: a setting that the net does not take, or a size that it cannot take (sizes that work are named).
@@ -132,19 +123,39 @@ def build(
 
 
 def fetch(name: str) -> Path:
-    """Return the file of a net's published weights, fetching it if it is not in the cache.
-
-    Raises:
-        SettingsError: there are none.
-        DataError: they cannot be fetched.
-    """
+    """Return the file of a net's published weights as `nets/build.py` does."""
     name = _bare(name)
     config = _config(name)
     if not config.has_weights:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
-    if config.hf_hub_id:
-        return fetch_hub(name, config.hf_hub_id, config.hf_hub_filename)
-    return fetch_url(name, str(config.url))
+    try:
+        return _from_hub(config.hf_hub_id) if config.hf_hub_id else _from_url(str(config.url))
+    except (OSError, RuntimeError, ValueError, HTTPError) as error:
+        where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
+        raise DataError(
+            f"{name}: its published weights cannot be fetched from {where} ({_short(error)}). Connect to the network, "
+            "or fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
+        ) from error
+
+
+def _from_hub(repository: str) -> Path:
+    for filename in ("model.safetensors", "pytorch_model.bin"):
+        cached = try_to_load_from_cache(repository, filename)
+        if isinstance(cached, str):
+            return Path(cached)
+        with suppress(RemoteEntryNotFoundError):
+            # Check first: without a network, the download retries six times in half a minute and prints each try.
+            get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
+            return Path(hf_hub_download(repository, filename))
+    raise FileNotFoundError("it has no weights")
+
+
+def _from_url(url: str) -> Path:
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), progress=False)
+    return path
 
 
 def _bare(name: str) -> str:
@@ -168,13 +179,10 @@ def _published() -> dict[str, list[str]]:
 
 def _config(name: str) -> PretrainedCfg:
     try:
-        config = get_pretrained_cfg(name)
+        return get_pretrained_cfg(name, allow_unregistered=False)  # type: ignore[return-value]  # never None
     except RuntimeError:
-        config = None
-    if config is None:
         near = did_you_mean(name, _published().get(name.partition(".")[0], []))
-        raise SettingsError(f"{name}: timm has no weights of that name. {near}")
-    return config
+        raise SettingsError(f"{name}: timm has no weights of that name. {near}") from None
 
 
 def _native(config: PretrainedCfg) -> NativeInput:
@@ -257,10 +265,8 @@ def _short(error: BaseException) -> str:
 def _fetch(
     name: str, config: PretrainedCfg, channels: int, classes: int, height: int, width: int
 ) -> tuple[Path, WeightsRecord]:
-    """Fetch a net's published weights, and describe how they differ from the requested net."""
-    path, origin = fetch(name), str(config.hf_hub_id or config.url)
-    notes = []
-    new_head = classes != config.num_classes
+    path, licence, notes = fetch(name), config.license or "not stated", []
+    origin, new_head = str(config.hf_hub_id or config.url), classes != config.num_classes
     if new_head:
         notes.append(
             f"the classifier ({', '.join(names_of(config.classifier))}) is of another size "
@@ -272,10 +278,7 @@ def _fetch(
         notes.append(
             f"position tables were resized from {config.input_size[2]}×{config.input_size[1]} to {width}×{height}"
         )
-    licence = config.license or "not stated"
-    return path, WeightsRecord(
-        origin=origin, licence=licence, sha256=sha256(path), notes=tuple(notes), new_head=new_head
-    )
+    return path, WeightsRecord(origin, licence, sha256(path), tuple(notes), new_head)
 
 
 def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple[str, ...]]:

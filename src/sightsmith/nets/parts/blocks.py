@@ -24,5 +24,4 @@ class Residual(nn.Module):
         self.second = conv_norm_act(features, features, activation)
 
     def forward(self, x_BDhw: Tensor) -> Tensor:
-        """Return a map of the input's shape."""
         return x_BDhw + self.second(self.first(x_BDhw))

@@ -9,10 +9,10 @@ def at_least(name: str, value: int, least: int) -> None:
         raise SettingsError(f"{name} must be ≥ {least}, got {value!r}")
 
 
-def between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> None:
-    """Raise SettingsError if `value` is outside [low, high)."""
-    if not low <= value < high:
-        raise SettingsError(f"{name} must be in [{low:g}, {high:g}), got {value!r}")
+def between(name: str, value: float) -> None:
+    """Raise SettingsError if `value` is outside [0, 1)."""
+    if not 0 <= value < 1:
+        raise SettingsError(f"{name} must be in [0, 1), got {value!r}")
 
 
 def smallest_input(net: str, smallest: int, height: int, width: int) -> None:

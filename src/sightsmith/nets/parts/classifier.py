@@ -62,13 +62,10 @@ class ClassifierNet(nn.Module):
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the head, which fine-tuning trains while the backbone is frozen."""
-        names = self.head_parts()
-        return (parameter for name, parameter in self.named_parameters() if _is_in(name, names))
+        return (parameter for name, parameter in self.named_parameters() if self._in_head(name))
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        names = self.head_parts()
-        return (parameter for name, parameter in self.named_parameters() if not _is_in(name, names))
+        return (parameter for name, parameter in self.named_parameters() if not self._in_head(name))
 
-
-def _is_in(parameter: str, modules: tuple[str, ...]) -> bool:
-    return any(parameter.startswith(f"{module}.") for module in modules)
+    def _in_head(self, parameter: str) -> bool:
+        return parameter.startswith(tuple(f"{part}." for part in self.head_parts()))

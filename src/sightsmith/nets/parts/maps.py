@@ -1,6 +1,6 @@
 """Three ways to get a class map without gradients, each a part of an exported graph.
 
-Shapes: B batch, D features, h w height and width of the feature map, K classes, E units of a dense layer.
+Shapes: B batch, D features, h w height and width of the feature map, K classes.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,11 @@ _RECIPRO = (1 / 4, 1 / 2, 1 / 4)
 def by_position(head: Head, features_BDhw: Tensor) -> Tensor:
     """Apply a head to every position of the feature map as if it were the whole map.
 
-    Args:
-        head: from (B, D, 1, 1) features to (B, K) logits; it must accept a map of 1×1.
-
-    Returns:
-        (B, K, h, w) logits. Under average pooling and a linear layer their mean over h w is the net's logits (CAM).
+    The head must accept a map of 1×1. Under average pooling and a linear layer the mean of the (B, K, h, w) logits over
+    h w is the net's logits (CAM).
     """
     _, depth, height, width = features_BDhw.shape
-    alone = features_BDhw.permute(0, 2, 3, 1).reshape(-1, depth, 1, 1)
-    logits = head(alone)
+    logits = head(features_BDhw.permute(0, 2, 3, 1).reshape(-1, depth, 1, 1))
     return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
 
 
@@ -34,13 +30,8 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
     """Apply a head once per position, with all but that position's neighbourhood masked: Recipro-CAM.
 
     Source: Byun and Lee, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks",
-    2022, arXiv:2209.14074, with its 3×3 Gaussian mask. Deviation: logits, not softmax scores, so that classes compare.
-
-    Args:
-        head: from (B, D, h, w) features to (B, K) logits; it runs on h·w maps a picture.
-
-    Returns:
-        (B, K, h, w) logits.
+    2022, arXiv:2209.14074, with its 3×3 Gaussian mask. Deviation: logits, (B, K, h, w), not softmax scores, so that
+    classes compare. The head runs on h·w maps a picture.
     """
     _, depth, height, width = features_BDhw.shape
     masks_Phw = recipro_masks(height, width).to(features_BDhw)
@@ -49,36 +40,13 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
     return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
 
 
-def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> Tensor:
-    """As `by_masking`, for a head that begins with a dense layer over the flattened map, h·w times faster.
-
-    A dense layer is linear, so its output for a masked map is the masked sum of each position's contribution: one
-    product for the contributions, one 3×3 convolution for the sums.
-
-    Args:
-        dense_EDhw: weights of the dense layer, its flattened input unfolded to (D, h, w).
-        rest: the rest of the head, the dense layer's bias included, from (N, E) to (N, K).
-        features_BDhw: the last feature map, of the dense layer's h and w.
-
-    Returns:
-        (B, K, h, w) logits.
-    """
-    units, _, height, width = dense_EDhw.shape
-    shares_BEhw = torch.einsum("bdhw,edhw->behw", features_BDhw, dense_EDhw)
-    kernel = _kernel().to(features_BDhw).expand(units, 1, 3, 3)
-    sums_BEhw = F.conv2d(shares_BEhw, kernel, padding=1, groups=units)
-    logits = rest(sums_BEhw.permute(0, 2, 3, 1).reshape(-1, units))
-    return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
-
-
 def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int = 4) -> Tensor:
     """Measure how far each class's logit falls when a cell of the picture is hidden: for all other nets.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
-    A hidden cell is zero, which is the mean colour of normalised pictures.
+    A hidden cell is zero, which is the mean colour of normalised pictures. The net runs `cells`² times a picture.
 
     Args:
-        net: from pictures to logits (B, K); it runs `cells`² times a picture.
         logits_BK: the net's answer to the whole pictures.
         cells: cells along a side, ≥ 1.
 
@@ -100,9 +68,5 @@ def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int =
 def recipro_masks(height: int, width: int) -> Tensor:
     """Return Recipro-CAM's masks, (height·width, height, width): mask p keeps the 3×3 neighbourhood of position p."""
     positions = torch.eye(height * width).reshape(height * width, 1, height, width)
-    return F.conv2d(positions, _kernel(), padding=1)[:, 0]
-
-
-def _kernel() -> Tensor:
     side = torch.tensor(_RECIPRO)
-    return torch.outer(side, side)[None, None]
+    return F.conv2d(positions, torch.outer(side, side)[None, None], padding=1)[:, 0]

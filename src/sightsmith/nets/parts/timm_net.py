@@ -22,14 +22,15 @@ from sightsmith.nets.parts.maps import by_masking, by_occlusion, by_position
 
 CANNOT = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError)
 """Exceptions of timm's nets for an input that they cannot take."""
+Method = Literal["position", "masking", "occlusion"]
+"""A class map by the head at every position, by Recipro-CAM's masking, or by occlusion of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The form of a net's last features, and how its class map is made of them."""
 
-    # "position" (head at every position), "masking" (Recipro-CAM) or "occlusion" (of the picture)
-    method: Literal["position", "masking", "occlusion"]
+    method: Method
     kind: Literal["map", "last", "tokens"] = "map"  # "map" (B, D, h, w), "last" (B, h, w, D) or "tokens" (B, T, D)
     prefix: int = 0  # with tokens, how many come before the patches'
     grid: tuple[int, int] = (1, 1)  # with tokens, the rows and columns of patches
@@ -45,49 +46,39 @@ class TimmNet(ClassifierNet):
         return self.net.forward_features(images_BCHW)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (B, K) of the last features in the net's own layout."""
         return self.net.forward_head(features)
 
     def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits (B, K) and the class map (B, K, h, w)."""
         if self.layout.method == "occlusion":
             logits_BK = self(images_BCHW)
             return logits_BK, by_occlusion(self, images_BCHW, logits_BK)
         return super().with_map(images_BCHW)
 
     def class_map(self, features: Tensor) -> Tensor:
-        """Return each class's evidence at each position, (B, K, h, w), from features in the net's own layout."""
         method = by_masking if self.layout.method == "masking" else by_position
         return method(self._classify_map, self.as_map(features))
 
     def attention(self, images_BCHW: Tensor) -> Tensor | None:
-        """Return the attention of a vision transformer's class token in the last block, (B, h, w).
+        """Return the attention of a vision transformer's class token in the last block, (B, h, w), sum 1.
 
-        The mean over the heads, of the patches alone, made to sum to 1. None for nets without a class token or with
-        another form of attention.
+        It is the mean over the heads; None for nets without a class token or with another form of attention.
         """
         attention = _last_attention(self.net)
         if attention is None or self.layout.kind != "tokens":
             return None
         seen: list[Tensor] = []
-        hook = attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        try:
+        with attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
             self.features(images_BCHW)
-        finally:
-            hook.remove()
         weights_BT = _class_attention(attention, seen[0])[:, self.layout.prefix :]
-        weights_BT = weights_BT / weights_BT.sum(dim=1, keepdim=True)
-        return weights_BT.reshape(-1, *self.layout.grid)
+        return (weights_BT / weights_BT.sum(dim=1, keepdim=True)).reshape(-1, *self.layout.grid)
 
     def published(self) -> nn.Module:
         return self.net
 
     def head_parts(self) -> tuple[str, ...]:
-        """Name the classifier, as timm's configuration has it."""
         return tuple(f"net.{name}" for name in names_of(self.net.pretrained_cfg.get("classifier")))
 
     def as_map(self, features: Tensor) -> Tensor:
-        """Return features in the net's own layout, or their gradient, as (B, D, h, w)."""
         if self.layout.kind == "last":
             return features.permute(0, 3, 1, 2)
         if self.layout.kind == "tokens":
@@ -105,9 +96,8 @@ class TimmNet(ClassifierNet):
 
 def _last_attention(net: Any) -> nn.Module | None:
     """Return the attention of a plain vision transformer's last block, if its first token is the class token."""
-    if not isinstance(net, VisionTransformer) or not net.has_class_token:
-        return None
-    attention = getattr(net.blocks[-1], "attn", None)
+    plain = isinstance(net, VisionTransformer) and net.has_class_token
+    attention = getattr(net.blocks[-1], "attn", None) if plain else None
     return attention if type(attention) is Attention else None
 
 
@@ -122,7 +112,10 @@ def _class_attention(attention: Any, tokens_BTD: Tensor) -> Tensor:
 
 def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
     """Run the net once on an empty picture to find the form of its features and the class map they allow."""
-    _check_patches(net, height, width)
+    # patches that do not fill the picture would silently ignore its right or lower border
+    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
+        raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
     training = net.training
     net.eval()
     images = torch.zeros(1, channels, height, width, device=next(net.parameters()).device)
@@ -134,20 +127,13 @@ def find_layout(net: Any, channels: int, height: int, width: int) -> Layout:
     return found
 
 
-def _check_patches(net: Any, height: int, width: int) -> None:
-    """Refuse a size whose right or lower border the net's patches would silently ignore."""
-    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
-    if isinstance(patch, tuple) and len(patch) == 2 and (height % patch[0] or width % patch[1]):
-        raise ValueError(f"its patches are {patch[1]}×{patch[0]} and do not fill the picture")
-
-
 def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layout:
     shape = _shape(net, features, height, width)
     if shape is None:
         return Layout("occlusion")
-    methods: tuple[Literal["position", "masking"], ...] = (
-        ("masking",) if _needs_whole_map(net) else ("position", "masking")
-    )
+    # a head that begins with a convolution larger than 1×1 (VGG) needs the whole map
+    whole = getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
+    methods: tuple[Method, ...] = ("masking",) if whole else ("position", "masking")
     for method in methods:
         layout = replace(shape, method=method)
         try:
@@ -159,21 +145,15 @@ def _first_that_works(net: Any, features: Any, height: int, width: int) -> Layou
     return Layout("occlusion")
 
 
-def _needs_whole_map(net: Any) -> bool:
-    """Tell whether the head begins with a convolution larger than 1×1 (VGG)."""
-    return getattr(getattr(net, "pre_logits", None), "input_kernel_size", 1) > 1
-
-
 def _shape(net: Any, features: Any, height: int, width: int) -> Layout | None:
     if not isinstance(features, Tensor) or features.ndim not in (3, 4):
         return None
     if features.ndim == 4:
         last = getattr(net, "output_fmt", None) == "NHWC" or features.shape[1] != net.num_features == features.shape[-1]
         return Layout("position", "last" if last else "map")
-    tokens = features.shape[1]
     known = getattr(net, "num_prefix_tokens", None)
     for prefix in (0, 1, 2) if known is None else (known,):
-        grid = _grid(tokens - prefix, height, width)
+        grid = _grid(features.shape[1] - prefix, height, width)
         if grid is not None and grid != (1, 1):
             return Layout("position", "tokens", prefix, grid)
     return None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
@@ -23,57 +23,40 @@ State = dict[str, Tensor]
 Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
 """Renames and resizes a foreign state to fit the net, and returns notes on its changes."""
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
 _PREFIXES = ("", "module.", "model.", "net.", "net.net.", "_orig_mod.", "module.model.", "backbone.", "encoder.")
 _SHOWN = 4
 
 
 def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
-    """Load a file's weights into a net.
+    """Load a file's weights into a net; `adapt` changes a state that does not fit.
 
     The head stays random if the file's head has another number of classes; the record says so.
-
-    Args:
-        net: the net's name, for messages.
-        adapt: changes a state that does not fit.
 
     Raises:
         SettingsError: there is no such file, or its suffix is unknown.
         DataError: the file is damaged, holds more than tensors, or belongs to another net.
     """
-    state = read_state(path)
     target = module.published()
-    state = _renamed(state, target)
+    wanted, head_ids = target.state_dict(), {id(parameter) for parameter in module.head_parameters()}
     notes: tuple[str, ...] = ()
-    if adapt is not None and not _fits(state, target):
+    state = _renamed(read_state(path), wanted)
+    if adapt is not None and (state.keys() != wanted.keys() or _misshapen(state, wanted)):
         state, notes = adapt(state)
-    head = _head_keys(module, target)
-    state, dropped = _without_foreign_head(state, target, head)
-    _refuse_mismatch(path, net, state, target, head)
+    head = {key for key, value in target.named_parameters(remove_duplicate=False) if id(value) in head_ids}
+    state, dropped = _without_foreign_head(state, wanted, head)
+    _refuse_mismatch(path, net, state, wanted, head)
     target.load_state_dict(state, strict=False)
-    return WeightsRecord(
-        origin=path.name,
-        licence="not stated",
-        sha256=sha256(path),
-        notes=notes + dropped,
-        new_head=bool(dropped),
-    )
+    return WeightsRecord(path.name, "not stated", sha256(path), notes + dropped, new_head=bool(dropped))
 
 
 def read_state(path: Path) -> State:
-    """Read the tensors of a weights file by name.
-
-    Raises:
-        SettingsError: there is no such file, or its suffix is unknown.
-        DataError: the file is damaged or holds more than tensors.
-    """
+    """Read the tensors of a weights file by name; raises as `load_weights`."""
     suffix = path.suffix.lower()
-    if suffix != ".safetensors" and suffix not in _TORCH_SUFFIXES:
-        raise SettingsError(
-            f"weights {str(path)!r}: must be none, pretrained, or a file ending in "
-            f"{', '.join(('.safetensors', *_TORCH_SUFFIXES))}"
-        )
+    if suffix not in _SUFFIXES:
+        endings = ", ".join(_SUFFIXES)
+        raise SettingsError(f"weights {str(path)!r}: must be none, pretrained, or a file ending in {endings}")
     if not path.is_file():
         raise SettingsError(f"weights {path}: no such file. Give none, pretrained, or the path of a weights file.")
     state = _read_safetensors(path) if suffix == ".safetensors" else _read_torch(path)
@@ -115,29 +98,22 @@ def _tensors_of(raw: Any) -> State:
     return {str(key): value for key, value in raw.items() if isinstance(value, Tensor)}
 
 
-def _renamed(state: State, target: nn.Module) -> State:
+def _renamed(state: State, wanted: State) -> State:
     """Strip the prefix (DataParallel, Lightning, a bundle …) that makes the most names match."""
-    wanted = target.state_dict().keys()
-
-    def stripped(prefix: str) -> State:
-        return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-    return max((stripped(prefix) for prefix in _PREFIXES), key=lambda one: len(one.keys() & wanted)) or state
-
-
-def _fits(state: State, target: nn.Module) -> bool:
-    wanted = target.state_dict()
-    return state.keys() == wanted.keys() and all(state[key].shape == wanted[key].shape for key in wanted)
+    stripped = [
+        {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        for prefix in _PREFIXES
+    ]
+    return max(stripped, key=lambda one: len(one.keys() & wanted.keys()))
 
 
-def _head_keys(module: ClassifierNet, target: nn.Module) -> set[str]:
-    head = {id(parameter) for parameter in module.head_parameters()}
-    return {key for key, parameter in target.named_parameters(remove_duplicate=False) if id(parameter) in head}
+def _misshapen(state: State, wanted: State) -> dict[str, str]:
+    shapes = {key: (tuple(state[key].shape), tuple(wanted[key].shape)) for key in sorted(state.keys() & wanted.keys())}
+    return {key: f"{has} instead of {needs}" for key, (has, needs) in shapes.items() if has != needs}
 
 
-def _without_foreign_head(state: State, target: nn.Module, head: set[str]) -> tuple[State, tuple[str, ...]]:
-    wanted = target.state_dict()
-    foreign = sorted(key for key in head & state.keys() if state[key].shape != wanted[key].shape)
+def _without_foreign_head(state: State, wanted: State, head: set[str]) -> tuple[State, tuple[str, ...]]:
+    foreign = [key for key in _misshapen(state, wanted) if key in head]
     absent = sorted(head - state.keys())
     if foreign:
         shapes = f"{many(state[foreign[0]].shape[0], 'output')} there, {wanted[foreign[0]].shape[0]} here"
@@ -149,32 +125,22 @@ def _without_foreign_head(state: State, target: nn.Module, head: set[str]) -> tu
     return {key: value for key, value in state.items() if key not in head}, (note,)
 
 
-def _refuse_mismatch(path: Path, net: str, state: State, target: nn.Module, head: set[str]) -> None:
-    wanted = target.state_dict()
+def _refuse_mismatch(path: Path, net: str, state: State, wanted: State, head: set[str]) -> None:
     optional = {key for key in wanted if key.endswith("num_batches_tracked")}
     if not state.keys() & head:
         optional |= head
-    problems = [
-        _listed("missing", sorted(wanted.keys() - state.keys() - optional)),
-        _listed("not part of the net", sorted(state.keys() - wanted.keys())),
-        _listed(
-            "of another shape",
-            [
-                f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-                for key in sorted(state.keys() & wanted.keys())
-                if state[key].shape != wanted[key].shape
-            ],
-        ),
-    ]
-    if any(problems):
+    problems = {
+        "missing": sorted(wanted.keys() - state.keys() - optional),
+        "not part of the net": sorted(state.keys() - wanted.keys()),
+        "of another shape": [f"{key} {shapes}" for key, shapes in _misshapen(state, wanted).items()],
+    }
+    listed = [f"{what}: {_shortened(names)}" for what, names in problems.items() if names]
+    if listed:
         raise DataError(
             f"{path}: the weights are not those of {net} as it is built here ({len(wanted)} tensors): "
-            f"{'; '.join(filter(None, problems))}. Name the net that the file was saved from, or use --weights none."
+            f"{'; '.join(listed)}. Name the net that the file was saved from, or use --weights none."
         )
 
 
-def _listed(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return f"{what}: {', '.join(names[:_SHOWN])}{more}"
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", … ({len(names)} in all)" if len(names) > _SHOWN else "")

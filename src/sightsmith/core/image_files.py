@@ -1,14 +1,17 @@
-"""Bounds against small picture files that are built to take much time or memory.
+"""Parts of picture files that Pillow does not check: built to take much time or memory, or rows that are missing.
 
-JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles).
+JPEG: ITU-T T.81, B.1 (markers), B.2.3 (scans). TIFF 6.0, section 15 (tiles). W3C PNG, third edition, 2025: 5, 7.2, 11.
 """
 
 import io
 import re
 import struct
+import zlib
+from collections.abc import Iterator
 from typing import IO
 
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
 from sightsmith.core.placement import MAX_SIDE
@@ -20,9 +23,11 @@ _MOST_PASSES = 20
 _MOST_SEGMENTS = 2_000  # Marker segments of a JPEG that may have many scans
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends the pixel data of a JPEG, in which 0xFF is followed by 0, by a restart or by itself."""
-_CHUNK = 1 << 14
 _FIRST_FRAME, _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = 0xC0, 0xD8, 0xD9, 0xDA
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_START = 8  # Bytes of the signature of a PNG, which chunks follow: length, kind, data, checksum
+_HEAD, _CHECKSUM = 8, 4
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the colour type of the header
+_PIECE = 1 << 16  # Bytes that are read or unpacked at once
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -40,16 +45,13 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         )
 
 
-def check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
-    """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it.
-
-    Twice the bound, because tiles at the right and lower edge may overlap the border.
-    """
-    wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+def check_tiles(image: TiffImageFile, name: str, max_pixels: int) -> None:
+    """Refuse tiles that decode to far more pixels than the picture; unlike strips, tiles may extend beyond it."""
+    wide, long = (int(image.tag_v2.get(tag, 0)) for tag in (TILEWIDTH, TILELENGTH))
     if wide <= 0 or long <= 0:
         return
     unfolded = -(-image.width // wide) * -(-image.height // long) * wide * long
-    if unfolded > 2 * max_pixels:
+    if unfolded > 2 * max_pixels:  # twice, because tiles at the right and lower edge may overlap the border
         raise TooManyPixelsError(
             f"{name}: tiles may unfold to {2 * max_pixels / 1e6:g} million pixels, those of {wide}×{long} of this "
             f"picture of {image.width}×{image.height} have {unfolded / 1e6:,.1f} million. Save it without tiles."
@@ -79,12 +81,10 @@ def check_scans(image: JpegImagePlugin.JpegImageFile, name: str, max_pixels: int
 
 
 def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
-    """Tell whether the first scan holds the whole picture, as usual; libjpeg then reads no other.
-
-    Pillow leaves the file position after that scan's header, which has the number of channels.
-    """
+    """Tell whether the first scan holds the whole picture, as usual; libjpeg then reads no other."""
     if "progressive" in image.info:
         return False
+    # Pillow leaves the file position after that scan's header, which has the number of channels.
     length = 6 + 2 * image.layers
     place = file.tell()
     file.seek(max(0, place - length - 2))
@@ -94,11 +94,8 @@ def _is_one_scan(image: JpegImagePlugin.JpegImageFile, file: IO[bytes]) -> bool:
 
 
 def _count_scans(file: IO[bytes]) -> int:
-    """Count the scans of a JPEG from its start, up to one more than allowed.
-
-    Segments are read as libjpeg reads them; data that a phone or camera appends to a picture does not count.
-    """
-    scans = 0
+    """Count the scans of a JPEG from its start, up to one more than allowed."""
+    scans = 0  # read as libjpeg reads them: data that a phone or camera appends to a picture does not count
     for _ in range(_MOST_SEGMENTS):
         kind = _next_marker(file)
         if kind is None or kind == _END_OF_IMAGE or scans > _MOST_SCANS:
@@ -111,10 +108,51 @@ def _count_scans(file: IO[bytes]) -> int:
 
 def _next_marker(file: IO[bytes]) -> int | None:
     """Return the kind of the next marker and move the file position after it; None at the end."""
-    while len(chunk := file.read(_CHUNK)) > 1:
+    while len(chunk := file.read(_PIECE)) > 1:
         if found := _MARKER.search(chunk):
             file.seek(found.end() - len(chunk), io.SEEK_CUR)
             return chunk[found.end() - 1]
         if chunk.endswith(b"\xff"):
             file.seek(-1, io.SEEK_CUR)
     return None
+
+
+def says_more_behind(file: IO[bytes]) -> bool:
+    """Tell whether a PNG has EXIF data or XMP after its pixels; keeps the file position."""
+    place = file.tell()
+    found = behind = False
+    for kind, length in _chunks(file):
+        behind = behind or kind == b"IDAT"
+        text = file.read(min(length, 24))
+        found = behind and (kind == b"eXIf" or text.startswith((b"Raw profile type exif", b"XML:com.adobe.xmp")))
+        if found:
+            break
+    file.seek(place)
+    return found
+
+
+def has_all_rows(file: IO[bytes]) -> bool:
+    """Tell whether a PNG that is not interlaced has all pixel bytes that its header requires."""
+    # Pillow leaves rows black that are missing from an intact compressed stream.
+    wanted = held = 0
+    unpacker = zlib.decompressobj()
+    for kind, length in _chunks(file):
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
+            wanted = height * (1 + -(-width * depth * _CHANNELS[colour] // 8))
+        while kind == b"IDAT" and length > 0 and held < wanted:
+            packed = file.read(min(length, _PIECE))
+            length = length - len(packed) if packed else 0
+            while packed and held < wanted:
+                held += len(unpacker.decompress(packed, _PIECE))
+                packed = unpacker.unconsumed_tail
+    return held >= wanted
+
+
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and length of each chunk, with the file position at its data; the caller may move it."""
+    place = file.seek(_START)
+    while len(head := file.read(_HEAD)) == _HEAD:
+        length, kind = struct.unpack(">I4s", head)
+        yield kind, length
+        place = file.seek(place + _HEAD + length + _CHECKSUM)
