@@ -275,6 +275,7 @@ def test_mixed_sizes_and_modes_are_told(tmp_path):
     colour = noise(10, 2, (20, 30, 3))
     report = checked([*noise(30), *map(encoded, colour), encoded(noise(1)[0].astype(np.uint16) * 257)], evenly(41))
     assert code(report, "mixed-modes").severity == "info"
+    assert "(I;16, L, RGB)" in code(report, "mixed-modes").message  # by name: threads meet them in any order
     assert code(report, "mixed-sizes").severity == "info"
     assert sum(report.modes.values()) == 41
     assert set(report.modes) >= {"L", "RGB"}
