@@ -1,13 +1,12 @@
 """The origin of a batch's inputs: memory, a cache, or files decoded as they are needed.
 
-Each kind answers `fetch(positions, epoch)`; its result is a function of (seed, epoch, position) alone, so it
-may run in this process or in workers, in any order, and again after a crash.
+Each kind answers `fetch(positions, epoch)` with arrays by name, first axis B; its result is a function of (seed, epoch,
+position) alone, so it may run in this process or in workers, in any order, and again after a crash.
 
 Shapes: N pictures, B of them in a batch, H height, W width, C channels; pixels are uint8.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from sightsmith.inputs import Reader
 from sightsmith.inputs.picture import PIXELS
 
 Pixels = NDArray[np.uint8]
+Positions = Sequence[int] | NDArray[np.int64]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
@@ -32,25 +32,15 @@ CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: the crop var
 _MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
-class Fetcher(Protocol):
-    """Gives the input arrays of training items by their position."""
-
-    in_memory: bool  # Whether fetching is only copying, so that workers would not make it faster
-
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
-        """Return the arrays of the items at these positions by name, first axis B."""
-        ...
-
-
 class InMemory:
     """Inputs all in memory: a batch is one indexing operation."""
 
-    in_memory = True
+    in_memory = True  # Fetching is only copying, so workers would not make it faster
 
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:  # noqa: ARG002
+    def fetch(self, positions: Positions, epoch: int) -> Arrays:  # noqa: ARG002
         """Return the inputs at these positions, the same in each epoch."""
         return {name: array[np.asarray(positions)] for name, array in self._arrays.items()}
 
@@ -64,7 +54,7 @@ class Decoding:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
         self._policy = policy(vary.policy)
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
+    def fetch(self, positions: Positions, epoch: int) -> Arrays:
         """Return the items at these positions, varied by draws of (seed, epoch, position).
 
         Raises PictureError: one cannot be decoded.
@@ -75,13 +65,11 @@ class Decoding:
 
     def _varied(self, position: int, epoch: int) -> Pixels:
         rng = np.random.default_rng((self._seed, epoch, position))
-        random_part = self._vary.crop_share < 1
-        pixels_HWC = (
-            self._random_part(position, rng) if random_part else self._read.settings.apply(self._items[position])
-        )
-        if self._policy is None:
-            return pixels_HWC
-        return apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63)))
+        if self._vary.crop_share < 1:
+            pixels_HWC = self._random_part(position, rng)
+        else:
+            pixels_HWC = self._read.settings.apply(self._items[position])
+        return apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63))) if self._policy else pixels_HWC
 
     def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
         settings: Preprocessing = self._read.settings
@@ -94,24 +82,18 @@ class Decoding:
 class RamCache:
     """Decoded pictures, a little larger than the input, in one block of memory that forked workers share.
 
-    Args:
-        room: bytes that may be taken; half of the free memory if None.
-
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
 
-    def __init__(
-        self, pictures: PictureIndex, preprocessing: Preprocessing, *, room: int | None = None, quiet: bool = False
-    ) -> None:
+    def __init__(self, pictures: PictureIndex, preprocessing: Preprocessing, *, quiet: bool = False) -> None:
         self._mode = "L" if preprocessing.colour == "grey" else "RGB"
         sizes = [_cached_size(picture_size(pictures[i]), preprocessing) for i in range(len(pictures))]
         self._sizes_N2 = np.array(sizes, dtype=np.int32)
-        self._ends = np.concatenate(
-            [[0], np.cumsum(self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels)]
-        )
-        _check_room(int(self._ends[-1]), len(pictures), room)
+        bytes_N = self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels
+        self._ends = np.concatenate([[0], np.cumsum(bytes_N)])
+        _check_room(int(self._ends[-1]), len(pictures))
         self._block = np.empty(int(self._ends[-1]), dtype=np.uint8)
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
             image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
@@ -129,20 +111,17 @@ class RamCache:
         return Image.fromarray(pixels)
 
 
-def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quiet: bool = False) -> Arrays:
-    """Turn every item into the input of the net, in memory.
+Fetcher = InMemory | Decoding
 
-    Args:
-        room: bytes that may be taken; None is half of the free memory.
 
-    Returns:
-        Arrays by name, first axis N.
+def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Arrays:
+    """Turn every item into the input of the net, in memory: arrays by name, first axis N.
 
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
-    _check_room(_bytes(len(items), read), len(items), room)
+    _check_room(_bytes(len(items), read), len(items))
     arrays: Arrays = {}
     for position in track(range(len(items)), "Preparing pictures", quiet=quiet):
         for name, array in read.feeds(items[position]).items():
@@ -152,7 +131,11 @@ def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quie
 
 def fits_in_memory(count: int, read: Reader) -> bool:
     """Tell whether so many inputs may be kept in memory."""
-    return _bytes(count, read) <= free_memory() * _MEMORY_SHARE
+    return _bytes(count, read) <= _room()
+
+
+def _room() -> int:
+    return int(free_memory() * _MEMORY_SHARE)
 
 
 def _bytes(count: int, read: Reader) -> int:
@@ -167,8 +150,8 @@ def _cached_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[i
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _check_room(need: int, count: int, room: int | None) -> None:
-    room = int(free_memory() * _MEMORY_SHARE) if room is None else room
+def _check_room(need: int, count: int) -> None:
+    room = _room()
     if need > room:
         raise SettingsError(
             f"{count:,} pictures take {need / 2**30:,.2f} GiB of memory, and {room / 2**30:,.2f} GiB may be used "
