@@ -18,7 +18,7 @@ from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import track
-from sightsmith.data.augment import Augmentation, apply_policy, policy, random_box
+from sightsmith.data.augment import Augmentation, apply_policy, random_box
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import Reader
 from sightsmith.inputs.picture import PIXELS
@@ -52,7 +52,6 @@ class Decoding:
 
     def __init__(self, items: "PictureIndex | RamCache", read: Reader, vary: Augmentation, seed: int) -> None:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
-        self._policy = policy(vary.policy)
 
     def fetch(self, positions: Positions, epoch: int) -> Arrays:
         """Return the items at these positions, varied by draws of (seed, epoch, position).
@@ -69,7 +68,9 @@ class Decoding:
             pixels_HWC = self._random_part(position, rng)
         else:
             pixels_HWC = self._read.settings.apply(self._items[position])
-        return apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63))) if self._policy else pixels_HWC
+        if self._vary.policy == "none":
+            return pixels_HWC
+        return apply_policy(self._vary.policy, pixels_HWC, int(rng.integers(2**63)))
 
     def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
         settings: Preprocessing = self._read.settings
