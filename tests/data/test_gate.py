@@ -396,6 +396,18 @@ def test_a_scene_that_hardly_changes_is_grouped_in_little_memory():
     assert peak < 80 << 20
 
 
+def test_pictures_of_which_each_is_like_the_next_are_one_group():
+    """Their ends are far apart, and others that are like none of them stay alone."""
+    rng = np.random.default_rng(0)
+    scenes = np.cumsum(np.cumsum(rng.normal(0, 8, (2, 16, 16)), axis=1), axis=2)
+    scenes = np.clip(scenes - scenes.mean(axis=(1, 2), keepdims=True) + 100, 20, 180)
+    steps = np.arange(20)[:, None, None] * 1.5
+    order = rng.permutation(62)
+    pictures = np.concatenate([scenes[0] + steps, scenes[1] + steps, noise(22)]).astype(np.uint8)[np.argsort(order)]
+    groups = sorted([sorted(order[:20].tolist()), sorted(order[20:40].tolist())])
+    assert near(pictures, np.arange(62)) == groups
+
+
 def test_problems_met_while_listing_are_part_of_the_report(tmp_path):
     for place, picture in enumerate(noise(40)):
         folder = tmp_path / "ab"[place % 2]

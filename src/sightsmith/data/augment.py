@@ -57,16 +57,11 @@ class Augmentation:
 
 
 def random_box(width: int, height: int, aspect: float, area: float, rng: np.random.Generator) -> Box:
-    """Choose a part of a picture to show: of a given area, random aspect, anywhere inside.
+    """Choose a part of a picture to show: of a given area, random aspect, anywhere inside, at least a pixel each way.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
         aspect: width : height of the input that the part will be resized to.
         area: of the part, as a share of the picture's, in (0, 1].
-
-    Returns:
-        (left, top, right, bottom) in pixels, inside the picture, at least one pixel each way.
     """
     low, high = map(math.log, _ASPECTS)
     aspects = aspect * np.exp(rng.uniform(low, high, _TRIES))
@@ -94,14 +89,11 @@ def apply_policy(name: str, pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, each at random.
+    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, at random; the argument stays as it was.
 
     Args:
         pixels_BHWC: uint8, on any device.
         generator: on the processor, seeded by the caller.
-
-    Returns:
-        The varied pictures, same shape, type and device; the argument is left as it was.
     """
     if plan.shift > 0:
         pixels_BHWC = _shifted(pixels_BHWC, plan.shift, generator)

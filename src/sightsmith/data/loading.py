@@ -97,7 +97,7 @@ class Loader:
         workers: int = 0,
     ) -> None:
         self.order = order
-        self.device = torch.device(device)
+        self._device = torch.device(device)
         self._targets = torch.from_numpy(np.asarray(targets))
         self._vary, self._seed = vary, seed
         self._generator = torch.Generator()
@@ -127,12 +127,12 @@ class Loader:
             if isinstance(arrays, str):
                 raise DataError(arrays)
             inputs = {
-                name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()
+                name: torch.from_numpy(array).to(self._device, non_blocking=True) for name, array in arrays.items()
             }
             if self._vary is not None and PIXELS in inputs:
                 self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
                 inputs[PIXELS] = vary_batch(inputs[PIXELS], self._vary, self._generator)
-            targets_B = self._targets[torch.from_numpy(positions)].to(self.device, non_blocking=True)
+            targets_B = self._targets[torch.from_numpy(positions)].to(self._device, non_blocking=True)
             self._given = step + 1
             yield inputs, targets_B
 

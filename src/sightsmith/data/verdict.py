@@ -15,8 +15,8 @@ from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source
 from sightsmith.kinds import KINDS
 
-COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
-"""Column of the counts by the split that the source puts a sample in."""
+_COLUMNS = ("train", "val", "test", None)  # of the counts: the split that the source puts a sample in
+_PRECEDENCE = ("test", "val", "train", None)  # Taking a copy out of the test would change the measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,10 @@ class Checked:
     scan: Scan
     settings: GateSettings
 
-    def label(self, place: int) -> str:
-        """Return the truth of a sample in words."""
-        return self.source.truth_text(self.source.samples[place]) or "no label"
-
     def labels(self, places: Iterable[int]) -> list[str]:
-        """Return the different truths of samples in words."""
-        return list(dict.fromkeys(map(self.label, places)))
+        """Return the truths of samples in words, each once."""
+        truths = (self.source.truth_text(self.source.samples[place]) for place in places)
+        return list(dict.fromkeys(truth or "no label" for truth in truths))
 
     def splits(self, places: Iterable[int]) -> list[str]:
         """Return the splits that the source puts samples in, each once."""
@@ -45,15 +42,14 @@ class Checked:
 
     def precedence(self, place: int) -> int:
         """Return the rank of a copy, of which the lowest stays."""
-        # Taking one out of the test would change the measurement.
-        return ("test", "val", "train", None).index(self.source.samples[place].split)
+        return _PRECEDENCE.index(self.source.samples[place].split)
 
     def counts(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (C, 4): samples of each name in train, val, test and no split; no rows for a kind without names."""
         samples = [self.source.samples[place] for place in places.tolist()]
-        counts = np.zeros((len(self.source.names), len(COLUMNS)), dtype=np.int64)
+        counts = np.zeros((len(self.source.names), len(_COLUMNS)), dtype=np.int64)
         samples_M, names_M = KINDS.module(self.source.kind).pairs([sample.target for sample in samples])
-        columns = np.array([COLUMNS[sample.split] for sample in samples], dtype=np.int64)
+        columns = np.array([_COLUMNS.index(sample.split) for sample in samples], dtype=np.int64)
         np.add.at(counts, (names_M, columns[samples_M]), 1)
         return counts
 
