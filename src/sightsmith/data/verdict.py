@@ -27,10 +27,10 @@ class Checked:
     scan: Scan
     settings: GateSettings
 
-    def labels(self, places: Iterable[int]) -> list[str]:
+    def truths(self, places: Iterable[int]) -> list[str]:
         """Return the truths of samples in words, each once."""
-        truths = (self.source.truth_text(self.source.samples[place]) for place in places)
-        return list(dict.fromkeys(truth or "no label" for truth in truths))
+        texts = (self.source.truth_text(self.source.samples[place]) for place in places)
+        return list(dict.fromkeys(text or "no label" for text in texts))
 
     def splits(self, places: Iterable[int]) -> list[str]:
         """Return the splits that the source puts samples in, each once."""

@@ -9,7 +9,7 @@ BAD = frozenset({"contradiction"})
 
 
 def find(data: Checked, verdict: Verdict) -> None:
-    groups = [(group, data.labels(group)) for group in same(data.scan.hashes, data.scan.decoded)]
+    groups = [(group, data.truths(group)) for group in same(data.scan.hashes, data.scan.decoded)]
     contradictions = [group for group, labels in groups if len(labels) > 1]
     notes = [" / ".join(labels) for _, labels in groups if len(labels) > 1]
     message = (
