@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture, picture_size
+from sightsmith.core.images import picture_size
 from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
@@ -50,7 +50,7 @@ class Decoding:
 
     in_memory = False
 
-    def __init__(self, items: "PictureIndex | RamCache", read: Reader, vary: Augmentation, seed: int) -> None:
+    def __init__(self, items: PictureIndex, read: Reader, vary: Augmentation, seed: int) -> None:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
 
     def fetch(self, positions: Positions, epoch: int) -> Arrays:
@@ -80,8 +80,8 @@ class Decoding:
         return settings.cut(image, random_box(image.width, image.height, aspect, area, rng))
 
 
-class RamCache:
-    """Decoded pictures, a little larger than the input, in one block of memory that forked workers share.
+class RamCache(PictureIndex):
+    """Decoded pictures, a little larger than the input, as arrays whose pixels forked workers share.
 
     Raises:
         SettingsError: they do not fit.
@@ -89,27 +89,14 @@ class RamCache:
     """
 
     def __init__(self, pictures: PictureIndex, preprocessing: Preprocessing, *, quiet: bool = False) -> None:
-        self._mode = "L" if preprocessing.colour == "grey" else "RGB"
         sizes = [_cached_size(picture_size(pictures[i]), preprocessing) for i in range(len(pictures))]
-        self._sizes_N2 = np.array(sizes, dtype=np.int32)
-        bytes_N = self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels
-        self._ends = np.concatenate([[0], np.cumsum(bytes_N)])
-        _check_room(int(self._ends[-1]), len(pictures))
-        self._block = np.empty(int(self._ends[-1]), dtype=np.uint8)
+        _check_room(sum(width * height for width, height in sizes) * preprocessing.channels, len(pictures))
+        cached = []
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
             image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
             small = image.resize(sizes[position], Image.Resampling.BICUBIC, reducing_gap=3.0)
-            self._block[self._ends[position] : self._ends[position + 1]] = np.asarray(small).reshape(-1)
-
-    def __len__(self) -> int:
-        return len(self._sizes_N2)
-
-    def __getitem__(self, position: int) -> Picture:
-        """Return one picture as a view of the block."""
-        width, height = self._sizes_N2[position]
-        flat = self._block[self._ends[position] : self._ends[position + 1]]
-        pixels = flat.reshape((height, width) if self._mode == "L" else (height, width, 3))
-        return Image.fromarray(pixels)
+            cached.append(np.asarray(small))
+        super().__init__(cached)
 
 
 Fetcher = InMemory | Decoding

@@ -32,9 +32,9 @@ class Checked:
         texts = (self.source.truth_text(self.source.samples[place]) for place in places)
         return list(dict.fromkeys(text or "no label" for text in texts))
 
-    def splits(self, places: Iterable[int]) -> list[str]:
-        """Return the splits that the source puts samples in, each once."""
-        return list(dict.fromkeys(self.source.samples[place].split or "no split" for place in places))
+    def splits(self, places: Iterable[int]) -> str:
+        """Return the splits that the source puts samples in, in words."""
+        return " and ".join(dict.fromkeys(self.source.samples[place].split or "no split" for place in places))
 
     def straddles(self, places: Iterable[int]) -> bool:
         """Tell whether samples are in more than one split; one without counts as train."""

@@ -30,7 +30,7 @@ def find(data: Checked, verdict: Verdict) -> None:
         f"{many(len(leaks), 'picture is', 'pictures are')} in more than one split, so the test would measure "
         "memorised pictures. Training leaves these copies out; delete them from train."
     )
-    verdict.add(data, "leak", "error", message, leaks, [" and ".join(data.splits(group)) for group in leaks])
+    verdict.add(data, "leak", "error", message, leaks, [data.splits(group) for group in leaks])
     within = [group for group in agreeing if not data.straddles(group)]
     message = (
         f"{many(len(within), 'picture is', 'pictures are')} found more than once "

@@ -25,7 +25,7 @@ def find(data: Checked, verdict: Verdict) -> None:
         f"{many(len(torn), 'set')} of nearly equal pictures in more than one split. If they are one picture "
         "saved twice, or frames of one scene, the test result is too good: move them into one split."
     )
-    verdict.add(data, "near-leak", "warning", message, torn, [" and ".join(data.splits(group)) for group in torn])
+    verdict.add(data, "near-leak", "warning", message, torn, [data.splits(group) for group in torn])
     within = [group for group in alike if len(data.truths(group)) == 1 and not data.straddles(group)]
     message = (
         f"{many(len(within), 'set')} of nearly equal pictures, {sum(map(len, within)):,} in all. They are "

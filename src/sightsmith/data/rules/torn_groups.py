@@ -18,7 +18,7 @@ def find(data: Checked, verdict: Verdict) -> None:
         f"{many(len(torn), 'group has', 'groups have')} samples in more than one split. Training keeps those in "
         "test, else in val, and leaves out the others. Move the groups, or change --group-by."
     )
-    notes = [f"{group}: {' and '.join(data.splits(places))}" for group, places in torn.items()]
+    notes = [f"{group}: {data.splits(places)}" for group, places in torn.items()]
     verdict.add(data, "group-leak", "error", message, list(torn.values()), notes)
     for group, places in torn.items():
         best = min(map(data.precedence, places))
