@@ -21,6 +21,8 @@ from PIL import Image
 
 from sightsmith.core.images import Picture, settled
 
+Ints = NDArray[np.int64]
+
 SIDE = 16  # Side of a thumbnail in pixels
 
 _REDUCED = 8 * SIDE  # Sides of a large picture are averaged over whole pixels to no less than this first
@@ -127,13 +129,13 @@ def _as_items(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1])))[:, 0]
 
 
-def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _near_roots(rows_U256: NDArray[np.uint8]) -> Ints:
     """Return (U,) the lowest position in the group of near duplicates of each different thumbnail."""
     hashes = _perceptual_hashes(rows_U256.reshape(-1, SIDE, SIDE))
     means = rows_U256.mean(axis=1, dtype=np.float32)
-    contrasts = np.empty(len(means), dtype=np.float32)
+    contrasts_U = np.empty(len(means), dtype=np.float32)
     for part in _parts(len(means)):
-        contrasts[part] = np.abs(rows_U256[part] - means[part, None]).mean(axis=1)
+        contrasts_U[part] = np.abs(rows_U256[part] - means[part, None]).mean(axis=1)
     bytes_U8 = hashes.view(np.uint8).reshape(-1, 8)
     root_U = np.arange(len(rows_U256))
     for column in range(8):
@@ -145,11 +147,11 @@ def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
             for part in _parts(len(pairs_P2)):
                 some_P2 = pairs_P2[part]
                 apart = some_P2[root_U[some_P2[:, 0]] != root_U[some_P2[:, 1]]]
-                _join(root_U, _confirmed(apart, rows_U256, contrasts))
+                _join(root_U, _confirmed(apart, rows_U256, contrasts_U))
     return root_U
 
 
-def _join(root_U: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> None:
+def _join(root_U: Ints, pairs_P2: Ints) -> None:
     """Join, in place, the groups of the pairs; before and after, every entry of `root_U` is the lowest of its group."""
     roots_P2 = root_U[pairs_P2]
     while len(roots_P2 := roots_P2[roots_P2[:, 0] != roots_P2[:, 1]]):
@@ -160,9 +162,7 @@ def _join(root_U: NDArray[np.int64], pairs_P2: NDArray[np.int64]) -> None:
         roots_P2 = root_U[roots_P2]
 
 
-def _windows(
-    values: NDArray[np.uint8], means: NDArray[np.float32]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _windows(values: NDArray[np.uint8], means: NDArray[np.float32]) -> Iterator[tuple[Ints, Ints]]:
     """Yield the positions of all pairs of one value whose means differ by at most the bound, a share at a time.
 
     Values are sorted, and means among equal values.
@@ -180,11 +180,9 @@ def _windows(
         start = stop
 
 
-def _confirmed(
-    pairs_P2: NDArray[np.int64], rows_U256: NDArray[np.uint8], contrasts: NDArray[np.floating]
-) -> NDArray[np.int64]:
+def _confirmed(pairs_P2: Ints, rows_U256: NDArray[np.uint8], contrasts_U: NDArray[np.floating]) -> Ints:
     one, other = rows_U256[pairs_P2[:, 0]], rows_U256[pairs_P2[:, 1]]
     gaps = np.maximum(one, other) - np.minimum(one, other)
     mean = gaps.mean(axis=1, dtype=np.float32)
-    contrast = np.maximum(contrasts[pairs_P2].min(axis=1), _LEAST_CONTRAST)
+    contrast = np.maximum(contrasts_U[pairs_P2].min(axis=1), _LEAST_CONTRAST)
     return pairs_P2[(mean <= _MAX_MEAN) & (gaps.max(axis=1) <= _MAX_PIXEL) & (mean <= _MAX_SHARE * contrast)]

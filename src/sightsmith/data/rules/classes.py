@@ -20,10 +20,7 @@ _FINDINGS = {  # What classes have, and the way out
         "Add pictures, or remove the class.",
     ),
     "tiny-class": ("fewer than {few} usable pictures", "Expect little of them; add pictures, or merge classes."),
-    "not-in-train": (
-        "pictures in val or test but none to learn from",
-        "Add pictures to train, or remove the class.",
-    ),
+    "not-in-train": ("pictures in val or test but none to learn from", "Add pictures to train, or remove the class."),
     "not-in-val": ("no picture in val, so nothing is measured of them", "Move some there."),
     "not-in-test": ("no picture in test, so nothing is measured of them", "Move some there."),
 }
