@@ -31,27 +31,49 @@ _DEFAULTS = GateSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """The findings of the gate."""
+    """The findings of the gate.
 
-    location: str  # of the data
-    format: str  # of the data
-    nouns: tuple[str, str]  # singular and plural of the named thing, such as class and classes
-    names: tuple[str, ...]  # of the classes or tags
-    total: int  # samples of the source
-    kept: NDArray[np.int64]  # positions of the samples that training may use, in order
-    problems: tuple[Problem, ...]  # errors first
-    skipped: tuple[tuple[str, str], ...]  # (key, reason) of each sample that training leaves out
-    lost: int  # pictures that never became samples (rows or files that are left out)
-    bad: int  # samples that are damaged, have contradictory labels, or were lost by an error; not copies
-    counts: NDArray[np.int64]  # (names, 4) kept pictures in train, val, test and no split of the source
-    sizes: tuple[tuple[int, int, int], ...]  # (width, height, count), the most frequent first
-    modes: dict[str, int]  # pictures by mode as stored
-    hashes: NDArray[np.uint8]  # (total, 32) content hashes, for the fingerprint
-    spread: str  # text on the distribution of the truths of a kind without names, else empty
-    ranges: tuple[tuple[str, int], ...]  # (range, count) of such truths
-    near_groups: tuple[tuple[int, ...], ...]  # positions that look nearly the same, for splits that keep them together
-    by_class: tuple[ByClass, ...]  # properties of the files, class by class; those that vary
-    seconds: float  # the check took
+    Attributes:
+        location: of the data.
+        format: of the data.
+        nouns: singular and plural of the named thing, such as class and classes.
+        names: of the classes or tags.
+        total: samples of the source.
+        kept: positions of the samples that training may use, in order.
+        problems: errors first.
+        skipped: (key, reason) of each sample that training leaves out.
+        lost: pictures that never became samples (rows or files that are left out).
+        bad: number of samples that are damaged, have contradictory labels, or were lost by an error; not copies.
+        counts: (names, 4) kept pictures in train, val, test and no split of the source.
+        sizes: (width, height, count), the most frequent first.
+        modes: pictures by mode as stored.
+        hashes: (total, 32) content hashes, for the fingerprint.
+        spread: text on the distribution of the truths of a kind without names, else empty.
+        ranges: (range, count) of such truths.
+        near_groups: positions that look nearly the same, for splits that keep them together.
+        by_class: properties of the files, class by class; those that vary.
+        seconds: the check took.
+    """
+
+    location: str
+    format: str
+    nouns: tuple[str, str]
+    names: tuple[str, ...]
+    total: int
+    kept: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+    skipped: tuple[tuple[str, str], ...]
+    lost: int
+    bad: int
+    counts: NDArray[np.int64]
+    sizes: tuple[tuple[int, int, int], ...]
+    modes: dict[str, int]
+    hashes: NDArray[np.uint8]
+    spread: str
+    ranges: tuple[tuple[str, int], ...]
+    near_groups: tuple[tuple[int, ...], ...]
+    by_class: tuple[ByClass, ...]
+    seconds: float
 
     @property
     def errors(self) -> tuple[Problem, ...]:
