@@ -73,37 +73,28 @@ def _balanced(strata_N: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     return rng.permutation(np.concatenate(drawn))[: len(strata_N)]
 
 
+@dataclass(eq=False, repr=False)
 class Loader:
     """An epoch of batches `(inputs, targets_B)`: arrays as the input's ports describe them, and targets, on the device.
 
     Pixels travel to the device as bytes and are varied there, a batch at a time; the task normalises them. Lightning
     resumes inside an epoch by `state_dict` and `load_state_dict`.
-
-    Args:
-        targets: of each picture, first axis N.
-        vary: augmentation of whole batches; None for evaluation.
-        workers: processes that fetch; 0 fetches in this one.
     """
 
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        targets: NDArray[Any],
-        order: Order,
-        *,
-        vary: Augmentation | None = None,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
-        workers: int = 0,
-    ) -> None:
-        self.order = order
-        self._device = torch.device(device)
-        self._targets = torch.from_numpy(np.asarray(targets))
-        self._vary, self._seed = vary, seed
+    fetcher: Fetcher
+    targets: NDArray[Any]  # of each picture, first axis N
+    order: Order
+    _: KW_ONLY
+    vary: Augmentation | None = None  # augmentation of whole batches; None for evaluation
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    workers: int = 0  # processes that fetch; 0 fetches in this one
+
+    def __post_init__(self) -> None:
         self._generator = torch.Generator()
         self._start = self._given = 0
-        self._feed, self._fetching = _Feed(order), _Fetching(fetcher)
-        self._workers = _worker_loader(self._fetching, self._feed, workers) if workers else None
+        self._feed, self._fetching = _Feed(self.order), _Fetching(self.fetcher)
+        self._workers = _worker_loader(self._fetching, self._feed, self.workers) if self.workers else None
 
     def __len__(self) -> int:
         return len(self.order)
@@ -127,12 +118,12 @@ class Loader:
             if isinstance(arrays, str):
                 raise DataError(arrays)
             inputs = {
-                name: torch.from_numpy(array).to(self._device, non_blocking=True) for name, array in arrays.items()
+                name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()
             }
-            if self._vary is not None and PIXELS in inputs:
-                self._generator.manual_seed(step_seed(self._seed, self.order.epoch, step))
-                inputs[PIXELS] = vary_batch(inputs[PIXELS], self._vary, self._generator)
-            targets_B = self._targets[torch.from_numpy(positions)].to(self._device, non_blocking=True)
+            if self.vary is not None and PIXELS in inputs:
+                self._generator.manual_seed(step_seed(self.seed, self.order.epoch, step))
+                inputs[PIXELS] = vary_batch(inputs[PIXELS], self.vary, self._generator)
+            targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)
             self._given = step + 1
             yield inputs, targets_B
 
