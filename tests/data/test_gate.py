@@ -275,6 +275,7 @@ def test_mixed_sizes_and_modes_are_told(tmp_path):
     colour = noise(10, 2, (20, 30, 3))
     report = checked([*noise(30), *map(encoded, colour), encoded(noise(1)[0].astype(np.uint16) * 257)], evenly(41))
     assert code(report, "mixed-modes").severity == "info"
+    assert "(I;16, L, RGB)" in code(report, "mixed-modes").message  # by name: threads meet them in any order
     assert code(report, "mixed-sizes").severity == "info"
     assert sum(report.modes.values()) == 41
     assert set(report.modes) >= {"L", "RGB"}
@@ -393,6 +394,18 @@ def test_a_scene_that_hardly_changes_is_grouped_in_little_memory():
     tracemalloc.stop()
     assert [len(group) for group in groups] == [3000]
     assert peak < 80 << 20
+
+
+def test_pictures_of_which_each_is_like_the_next_are_one_group():
+    """Their ends are far apart, and others that are like none of them stay alone."""
+    rng = np.random.default_rng(0)
+    scenes = np.cumsum(np.cumsum(rng.normal(0, 8, (2, 16, 16)), axis=1), axis=2)
+    scenes = np.clip(scenes - scenes.mean(axis=(1, 2), keepdims=True) + 100, 20, 180)
+    steps = np.arange(20)[:, None, None] * 1.5
+    order = rng.permutation(62)
+    pictures = np.concatenate([scenes[0] + steps, scenes[1] + steps, noise(22)]).astype(np.uint8)[np.argsort(order)]
+    groups = sorted([sorted(order[:20].tolist()), sorted(order[20:40].tolist())])
+    assert near(pictures, np.arange(62)) == groups
 
 
 def test_problems_met_while_listing_are_part_of_the_report(tmp_path):

@@ -9,7 +9,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import Decoding, InMemory, RamCache, load_all
+from sightsmith.data.pixels import Decoding, InMemory, RamCache, fits_in_memory, load_all
 from sightsmith.inputs import Reader
 
 
@@ -59,19 +59,21 @@ def test_the_cache_shows_nearly_what_the_files_do(photos, resize):
     for place in range(5):
         direct, cached = preprocessing.apply(index[place]), preprocessing.apply(cache[place])
         assert np.abs(direct.astype(int) - cached).mean() < 4
-        assert min(cache[place].size) >= (64 if resize != "letterbox" else 20)
+        assert min(cache[place].shape[:2]) >= (64 if resize != "letterbox" else 20)
     vary = Augmentation(crop_share=0.5)
     one = Decoding(cache, Reader("picture", preprocessing), vary, 0).fetch([0, 1], 0)["pixels"]
     two = Decoding(index, Reader("picture", preprocessing), vary, 0).fetch([0, 1], 0)["pixels"]
     assert np.abs(one.astype(int) - two).mean() < 6
 
 
-def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(photos):
+def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(photos, monkeypatch):
     preprocessing = Preprocessing(height=64, width=64)
+    monkeypatch.setattr("sightsmith.data.pixels.free_memory", lambda: 2000)
+    assert not fits_in_memory(len(photos), Reader("picture", preprocessing))
     with pytest.raises(SettingsError, match=r"5 pictures take .* GiB"):
-        RamCache(PictureIndex(photos), preprocessing, room=1000, quiet=True)
+        RamCache(PictureIndex(photos), preprocessing, quiet=True)
     with pytest.raises(SettingsError, match="size"):
-        load_all(PictureIndex(photos), Reader("picture", preprocessing), room=1000, quiet=True)
+        load_all(PictureIndex(photos), Reader("picture", preprocessing), quiet=True)
 
 
 def test_without_variation_decoding_and_preparing_are_the_one_preprocessing(photos):

@@ -57,59 +57,43 @@ class Augmentation:
 
 
 def random_box(width: int, height: int, aspect: float, area: float, rng: np.random.Generator) -> Box:
-    """Choose a part of a picture to show: of a given area, random aspect, anywhere inside.
+    """Choose a part of a picture to show: of a given area, random aspect, anywhere inside, at least a pixel each way.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
         aspect: width : height of the input that the part will be resized to.
         area: of the part, as a share of the picture's, in (0, 1].
-
-    Returns:
-        (left, top, right, bottom) in pixels, inside the picture, at least one pixel each way.
     """
-    aspects = aspect * np.exp(rng.uniform(math.log(_ASPECTS[0]), math.log(_ASPECTS[1]), _TRIES))
+    low, high = map(math.log, _ASPECTS)
+    aspects = aspect * np.exp(rng.uniform(low, high, _TRIES))
     across, down = np.sqrt(area * width * height * aspects), np.sqrt(area * width * height / aspects)
     fits = np.flatnonzero((across <= width) & (down <= height))
     if fits.size:
-        box_width, box_height = max(1.0, float(across[fits[0]])), max(1.0, float(down[fits[0]]))
+        box_width, box_height = float(across[fits[0]]), float(down[fits[0]])
     else:  # a long thin picture: the largest part of the wanted aspect
-        box_width, box_height = max(1.0, min(width, height * aspect)), max(1.0, min(height, width / aspect))
+        box_width, box_height = min(width, height * aspect), min(height, width / aspect)
+    box_width, box_height = max(1.0, box_width), max(1.0, box_height)
     left, top = rng.uniform(0, width - box_width), rng.uniform(0, height - box_height)
     return left, top, left + box_width, top + box_height
 
 
-def policy(name: str) -> Callable[[Tensor], Tensor] | None:
-    """Return torchvision's transform of a (C, H, W) uint8 picture for a policy, None for "none".
-
-    It draws from torch's global generator, which the caller seeds.
-    """
-    if name == "none":
-        return None
-    transform: Callable[[Tensor], Tensor] = v2.TrivialAugmentWide() if name == "trivial" else v2.RandAugment()
-    return transform
+_POLICIES: dict[str, Callable[[Tensor], Tensor]] = {"trivial": v2.TrivialAugmentWide(), "rand": v2.RandAugment()}
 
 
-def apply_policy(transform: Callable[[Tensor], Tensor], pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Apply a policy to one picture, drawing from a fresh generator of this seed."""
+def apply_policy(name: str, pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Apply a policy other than "none" to one picture; the draws depend on the seed alone."""
     picture_CHW = torch.from_numpy(np.array(pixels_HWC)).permute(2, 0, 1)
-    grey = picture_CHW.shape[0] == 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        varied_CHW = transform(picture_CHW.expand(3, -1, -1) if grey else picture_CHW)
-    kept_CHW = varied_CHW[:1] if grey else varied_CHW
-    return np.ascontiguousarray(kept_CHW.permute(1, 2, 0).numpy())
+        varied_3HW = _POLICIES[name](picture_CHW.expand(3, -1, -1))
+    return np.ascontiguousarray(varied_3HW[: len(picture_CHW)].permute(1, 2, 0).numpy())
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, each at random.
+    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, at random; the argument stays as it was.
 
     Args:
         pixels_BHWC: uint8, on any device.
         generator: on the processor, seeded by the caller.
-
-    Returns:
-        The varied pictures, same shape, type and device; the argument is left as it was.
     """
     if plan.shift > 0:
         pixels_BHWC = _shifted(pixels_BHWC, plan.shift, generator)
@@ -128,11 +112,10 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
 
 def _shifted(pixels_BHWC: Tensor, shift: float, generator: torch.Generator) -> Tensor:
     count, height, width, _ = pixels_BHWC.shape
-    pictures_B11 = torch.arange(count)[:, None, None]
-    rows_BH1 = _moved(count, height, shift, generator)[:, :, None]
-    columns_B1W = _moved(count, width, shift, generator)[:, None, :]
-    device = pixels_BHWC.device
-    return pixels_BHWC[pictures_B11.to(device), rows_BH1.to(device), columns_B1W.to(device)]
+    pictures_B = torch.arange(count, device=pixels_BHWC.device)
+    rows_BH = _moved(count, height, shift, generator).to(pixels_BHWC.device)
+    columns_BW = _moved(count, width, shift, generator).to(pixels_BHWC.device)
+    return pixels_BHWC[pictures_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
 
 
 def _moved(count: int, side: int, shift: float, generator: torch.Generator) -> Tensor:
@@ -151,27 +134,23 @@ def _mirrored(pixels_BHWC: Tensor, axis: int, generator: torch.Generator) -> Ten
 def _warped(pixels_BHWC: Tensor, rotate: float, zoom: float, generator: torch.Generator) -> Tensor:
     """Turn and scale about the middle, bilinearly."""
     count, height, width, _ = pixels_BHWC.shape
-    angle_B = math.radians(rotate) * _between(-1, 1, count, generator)
-    scale_B = torch.exp(math.log1p(zoom) * _between(-1, 1, count, generator))
+    angle_B = math.radians(rotate) * _either_way(count, generator)
+    scale_B = torch.exp(math.log1p(zoom) * _either_way(count, generator))
     cosine_B, sine_B = angle_B.cos() / scale_B, angle_B.sin() / scale_B
     # Both axes of the grid run from -1 to 1, so rotating a picture that is not square needs its aspect.
-    aspect, zero_B = height / width, torch.zeros(count)
-    matrix_B23 = torch.stack(
-        [
-            torch.stack([cosine_B, -sine_B * aspect, zero_B], dim=1),
-            torch.stack([sine_B / aspect, cosine_B, zero_B], dim=1),
-        ],
-        dim=1,
-    ).to(pixels_BHWC.device)
+    aspect = height / width
+    matrix_B23 = torch.zeros(count, 2, 3)
+    matrix_B23[:, 0, 0] = matrix_B23[:, 1, 1] = cosine_B
+    matrix_B23[:, 0, 1], matrix_B23[:, 1, 0] = -sine_B * aspect, sine_B / aspect
     images_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float()
-    grid_BHW2 = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False)
+    grid_BHW2 = F.affine_grid(matrix_B23.to(pixels_BHWC.device), list(images_BCHW.shape), align_corners=False)
     warped_BCHW = F.grid_sample(images_BCHW, grid_BHW2, padding_mode="border", align_corners=False)
     return warped_BCHW.permute(0, 2, 3, 1).round().to(torch.uint8).contiguous()
 
 
 def _relit(pixels_BHWC: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
     """Change saturation (about each pixel's grey), contrast (about each picture's mean) and brightness."""
-    factors_3B = torch.exp(math.log1p(jitter) * _between(-1, 1, 3 * len(pixels_BHWC), generator)).view(3, -1)
+    factors_3B = torch.exp(math.log1p(jitter) * _either_way(3 * len(pixels_BHWC), generator)).view(3, -1)
     saturation_B, contrast_B, brightness_B = factors_3B[..., None, None, None].to(pixels_BHWC.device)
     values_BHWC = pixels_BHWC.float()
     if values_BHWC.shape[-1] > 1:
@@ -182,15 +161,17 @@ def _relit(pixels_BHWC: Tensor, jitter: float, generator: torch.Generator) -> Te
     return values_BHWC.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _between(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(count, generator=generator)
+def _either_way(count: int, generator: torch.Generator) -> Tensor:
+    """Return (count,) in -1…1."""
+    return 2 * torch.rand(count, generator=generator) - 1
 
 
 def _erased(pixels_BHWC: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     count, height, width, channels = pixels_BHWC.shape
     draws_5B = torch.rand(5, count, generator=generator)
-    area_B = height * width * (_ERASED_AREA[0] + (_ERASED_AREA[1] - _ERASED_AREA[0]) * draws_5B[0])
-    low, high = math.log(_ERASED_ASPECT[0]), math.log(_ERASED_ASPECT[1])
+    least, most = _ERASED_AREA
+    area_B = height * width * (least + (most - least) * draws_5B[0])
+    low, high = map(math.log, _ERASED_ASPECT)
     aspect_B = torch.exp(low + (high - low) * draws_5B[1])
     down_B = (area_B * aspect_B).sqrt().round().clamp(1, height)
     across_B = (area_B / aspect_B).sqrt().round().clamp(1, width)

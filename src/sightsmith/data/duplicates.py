@@ -21,6 +21,8 @@ from PIL import Image
 
 from sightsmith.core.images import Picture, settled
 
+Ints = NDArray[np.int64]
+
 SIDE = 16  # Side of a thumbnail in pixels
 
 _REDUCED = 8 * SIDE  # Sides of a large picture are averaged over whole pixels to no less than this first
@@ -34,11 +36,11 @@ _MAX_PIXEL = 16
 _MAX_SHARE = 0.1  # Mean difference as a share of the contrast (mean distance from the mean)
 _LEAST_CONTRAST = 10.0  # Contrast counts as no less than this, so that nearly flat pictures can be near duplicates
 _PAIRS_AT_ONCE = 1 << 18
-_JOINED_AT_ONCE = 8192
+_ROWS_AT_ONCE = 8192
 
 
 def content_bytes(picture: Picture) -> bytes:
-    """Return the SHA-256 of a picture's content: the bytes of its file, or the shape, type and values of an array.
+    """Return a picture's content: the bytes of its file, or the type, shape and values of an array.
 
     Raises OSError: the file cannot be read.
     """
@@ -72,38 +74,45 @@ def thumbnails(grey_NHW: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(down @ grey_NHW @ across.T).astype(np.uint8)
 
 
-def same(hashes_N32: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+def same(hashes_N32: NDArray[np.uint8], among: NDArray[np.integer]) -> list[list[int]]:
     """Return the groups, of 2 or more, of positions in `among` whose hashes are equal, in order."""
-    return _equal_rows(hashes_N32[among], among)
+    return _groups(np.unique(_as_items(hashes_N32[among]), return_inverse=True)[1], among)
 
 
-def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+def near(thumbnails_NTT: NDArray[np.uint8], among: NDArray[np.integer]) -> list[list[int]]:
     """Return the groups, of 2 or more, of positions in `among` whose pictures look nearly the same.
 
     A group is connected by pairs of near duplicates, so two of its members may differ by more.
     """
     rows = thumbnails_NTT[among].reshape(len(among), SIDE * SIDE)
-    if not len(rows):
-        return []
     _, first, inverse = np.unique(_as_items(rows), return_index=True, return_inverse=True)
-    root = _near_roots(rows[first])[inverse.reshape(-1)]
-    order = np.argsort(root, kind="stable")
-    cuts = np.flatnonzero(np.diff(root[order])) + 1
-    groups = [np.sort(among[part]) for part in np.split(order, cuts) if len(part) > 1]
-    return sorted(groups, key=lambda group: int(group[0]))
+    return _groups(_near_roots(rows[first])[inverse], among)
 
 
-def perceptual_hashes(thumbnails_UTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def _groups(numbers: NDArray[np.integer], among: NDArray[np.integer]) -> list[list[int]]:
+    """Return the positions in `among` that have the same number, for each that occurs more than once."""
+    repeated = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
+    order = repeated[np.argsort(numbers[repeated], kind="stable")]
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    return sorted(among[part].tolist() for part in np.split(order, cuts) if len(part))
+
+
+def _perceptual_hashes(thumbnails_UTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return (U,) 64 bits each; near duplicates differ in few."""
     places = np.arange(SIDE)
     waves = np.cos(math.pi / SIDE * np.outer(np.arange(8), places + 0.5)).astype(np.float32)
     hashes = np.empty(len(thumbnails_UTT), dtype=np.uint64)
-    for start in range(0, len(hashes), 8192):
-        levels_U64 = (waves @ thumbnails_UTT[start : start + 8192].astype(np.float32) @ waves.T).reshape(-1, 64)
+    for part in _parts(len(hashes)):
+        levels_U64 = (waves @ thumbnails_UTT[part].astype(np.float32) @ waves.T).reshape(-1, 64)
         levels_U64[:, 0] = 0  # the mean says nothing about the content
         bits_U64 = levels_U64 > np.median(levels_U64, axis=1, keepdims=True)
-        hashes[start : start + 8192] = np.packbits(bits_U64, axis=1).view(np.uint64)[:, 0]
+        hashes[part] = np.packbits(bits_U64, axis=1).view(np.uint64)[:, 0]
     return hashes
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Yield slices of so many rows: working on all at once would take many times their memory."""
+    return (slice(start, start + _ROWS_AT_ONCE) for start in range(0, count, _ROWS_AT_ONCE))
 
 
 @lru_cache(maxsize=4096)
@@ -120,23 +129,13 @@ def _as_items(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1])))[:, 0]
 
 
-def _equal_rows(rows: NDArray[np.uint8], among: NDArray[np.integer]) -> list[NDArray[np.int64]]:
-    if not len(rows):
-        return []
-    _, inverse, counts = np.unique(_as_items(rows), return_inverse=True, return_counts=True)
-    inverse = inverse.reshape(-1)
-    repeated = np.flatnonzero(counts[inverse] > 1)
-    order = repeated[np.argsort(inverse[repeated], kind="stable")]
-    cuts = np.flatnonzero(np.diff(inverse[order])) + 1
-    groups = [among[part].astype(np.int64) for part in np.split(order, cuts) if len(part)]
-    return sorted(groups, key=lambda group: int(group[0]))
-
-
-def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _near_roots(rows_U256: NDArray[np.uint8]) -> Ints:
     """Return (U,) the lowest position in the group of near duplicates of each different thumbnail."""
-    hashes = perceptual_hashes(rows_U256.reshape(-1, SIDE, SIDE))
+    hashes = _perceptual_hashes(rows_U256.reshape(-1, SIDE, SIDE))
     means = rows_U256.mean(axis=1, dtype=np.float32)
-    contrasts = _contrasts(rows_U256, means)
+    contrasts_U = np.empty(len(means), dtype=np.float32)
+    for part in _parts(len(means)):
+        contrasts_U[part] = np.abs(rows_U256[part] - means[part, None]).mean(axis=1)
     bytes_U8 = hashes.view(np.uint8).reshape(-1, 8)
     root_U = np.arange(len(rows_U256))
     for column in range(8):
@@ -145,49 +144,25 @@ def _near_roots(rows_U256: NDArray[np.uint8]) -> NDArray[np.int64]:
             alike = np.bitwise_count(hashes[order[left]] ^ hashes[order[right]]) <= _MAX_BITS
             pairs_P2 = np.stack([order[left[alike]], order[right[alike]]], axis=1)
             # Joined immediately and not stored: pictures of one scene give a quadratic number of pairs.
-            for start in range(0, len(pairs_P2), _JOINED_AT_ONCE):
-                _join(root_U, pairs_P2[start : start + _JOINED_AT_ONCE], rows_U256, contrasts)
+            for part in _parts(len(pairs_P2)):
+                some_P2 = pairs_P2[part]
+                apart = some_P2[root_U[some_P2[:, 0]] != root_U[some_P2[:, 1]]]
+                _join(root_U, _confirmed(apart, rows_U256, contrasts_U))
     return root_U
 
 
-def _join(
-    root_U: NDArray[np.int64],
-    pairs_P2: NDArray[np.int64],
-    rows_U256: NDArray[np.uint8],
-    contrasts: NDArray[np.floating],
-) -> None:
-    """Join, in place, the groups of the pairs that are near duplicates; every entry of `root_U` is a root."""
-    apart = pairs_P2[root_U[pairs_P2[:, 0]] != root_U[pairs_P2[:, 1]]]
-    found = _confirmed(apart, rows_U256, contrasts)
-    if not len(found):
-        return
-    parent: dict[int, int] = {}
-
-    def find(place: int) -> int:
-        while parent.get(place, place) != place:
-            parent[place] = place = parent.get(parent[place], parent[place])
-        return place
-
-    for one, other in root_U[found].tolist():
-        first, second = sorted((find(one), find(other)))
-        parent[second] = first
-    new_U = np.arange(len(root_U))
-    for place in parent:
-        new_U[place] = find(place)
-    root_U[:] = new_U[root_U]
+def _join(root_U: Ints, pairs_P2: Ints) -> None:
+    """Join, in place, the groups of the pairs; before and after, every entry of `root_U` is the lowest of its group."""
+    roots_P2 = root_U[pairs_P2]
+    while len(roots_P2 := roots_P2[roots_P2[:, 0] != roots_P2[:, 1]]):
+        np.minimum.at(root_U, roots_P2.max(axis=1), roots_P2.min(axis=1))
+        # A root may now point to one that points further: each step halves the way.
+        while (root_U[root_U] != root_U).any():
+            root_U[:] = root_U[root_U]
+        roots_P2 = root_U[roots_P2]
 
 
-def _contrasts(rows_U256: NDArray[np.uint8], means: NDArray[np.float32]) -> NDArray[np.float32]:
-    contrasts = np.empty(len(means), dtype=np.float32)
-    for start in range(0, len(means), 8192):
-        part = slice(start, start + 8192)
-        contrasts[part] = np.abs(rows_U256[part] - means[part, None]).mean(axis=1)
-    return contrasts
-
-
-def _windows(
-    values: NDArray[np.uint8], means: NDArray[np.float32]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _windows(values: NDArray[np.uint8], means: NDArray[np.float32]) -> Iterator[tuple[Ints, Ints]]:
     """Yield the positions of all pairs of one value whose means differ by at most the bound, a share at a time.
 
     Values are sorted, and means among equal values.
@@ -205,11 +180,9 @@ def _windows(
         start = stop
 
 
-def _confirmed(
-    pairs_P2: NDArray[np.int64], rows_U256: NDArray[np.uint8], contrasts: NDArray[np.floating]
-) -> NDArray[np.int64]:
+def _confirmed(pairs_P2: Ints, rows_U256: NDArray[np.uint8], contrasts_U: NDArray[np.floating]) -> Ints:
     one, other = rows_U256[pairs_P2[:, 0]], rows_U256[pairs_P2[:, 1]]
     gaps = np.maximum(one, other) - np.minimum(one, other)
     mean = gaps.mean(axis=1, dtype=np.float32)
-    contrast = np.maximum(contrasts[pairs_P2].min(axis=1), _LEAST_CONTRAST)
+    contrast = np.maximum(contrasts_U[pairs_P2].min(axis=1), _LEAST_CONTRAST)
     return pairs_P2[(mean <= _MAX_MEAN) & (gaps.max(axis=1) <= _MAX_PIXEL) & (mean <= _MAX_SHARE * contrast)]

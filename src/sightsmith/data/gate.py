@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,15 @@ from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
-from sightsmith.data.problem import Problem
+from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.rules import RULES
-from sightsmith.data.scan import Scan, scan_pictures
+from sightsmith.data.scan import scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Source
-from sightsmith.data.verdict import COLUMNS, ByClass, Checked, Verdict
+from sightsmith.data.verdict import ByClass, Checked, Verdict
 from sightsmith.kinds import KINDS
 
 _DEFAULTS = GateSettings()
-_SEVERITIES = ("error", "warning", "info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,29 +93,28 @@ class GateReport:
         return bool(self.errors or (strict and self.warnings))
 
     def __repr__(self) -> str:
-        found = f"{many(len(self.errors), 'error')}, {many(len(self.warnings), 'warning')}"
-        return f"<GateReport {self.location}: {many(self.total, 'picture')}, {found}>"
+        return f"<GateReport {self.location}: {many(self.total, 'picture')}, {self._found_text()}>"
 
     def _repr_html_(self) -> str:
         return notebooks.text(self.to_text())
 
     def to_text(self) -> str:
-        errors, warnings = many(len(self.errors), "error"), many(len(self.warnings), "warning")
         pictures = many(self.total, "picture")
         names = f" in {many(len(self.names), *self.nouns)}" if self.names else ""
         left_out = len(self.skipped) + self.lost
         usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
+        modes = ", ".join(f"{mode} ({count:,})" for mode, count in self.modes.items()) or "none"
         lines = [
             f"{self.location} ({self.format}): {pictures}{names}{self._balance_text()}.",
-            f"Sizes: {self._sizes_text()}. Modes: {self._modes_text()}.",
+            f"Sizes: {self._sizes_text()}. Modes: {modes}.",
             *(problem.to_text() for problem in self.problems),
-            f"{errors}, {warnings}. {usable} Checked in {self.seconds:.1f} s.",
+            f"{self._found_text()}. {usable} Checked in {self.seconds:.1f} s.",
         ]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON; `failed` is that of a check without `--strict`."""
-        per_split = ("train", "val", "test", "any")
+        rows = [dict(zip(("train", "val", "test", "any"), row, strict=True)) for row in self.counts.tolist()]
         return {
             "location": self.location,
             "format": self.format,
@@ -128,18 +126,15 @@ class GateReport:
             "failed": self.failed(),
             "problems": [problem.to_json() for problem in self.problems],
             "skipped": dict(self.skipped),
-            self.nouns[1]: {
-                **{
-                    name: dict(zip(per_split, row, strict=True))
-                    for name, row in zip(self.names, self.counts.tolist(), strict=True)
-                },
-                **dict(self.ranges),
-            },
+            self.nouns[1]: dict(zip(self.names, rows, strict=True)) | dict(self.ranges),
             "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
             "modes": self.modes,
             "by_class": {each.name: dict(zip(self.names, each.texts, strict=True)) for each in self.by_class},
             "seconds": round(self.seconds, 3),
         }
+
+    def _found_text(self) -> str:
+        return f"{many(len(self.errors), 'error')}, {many(len(self.warnings), 'warning')}"
 
     def _balance_text(self) -> str:
         totals = self.counts.sum(axis=1)
@@ -155,37 +150,34 @@ class GateReport:
         more = len(self.sizes) - 3
         return f"{shown}, and {more:,} other sizes" if more > 0 else shown or "none"
 
-    def _modes_text(self) -> str:
-        return ", ".join(f"{mode} ({count:,})" for mode, count in self.modes.items()) or "none"
-
 
 def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = False) -> GateReport:
     """Check every picture of a source, and all of them together."""
     start = monotonic()
-    scan = scan_pictures(
-        source.samples, max_pixels=settings.max_pixels, threads=settings.threads or usable_cores(), quiet=quiet
-    )
-    verdict = judge(source, scan, settings)
-    kept = np.flatnonzero(~verdict.left_out)
-    spread, ranges = KINDS.module(source.kind).spread(
-        [source.samples[at].target for at in kept.tolist()], source.details
-    )
-    lost = sum(problem.lost for problem in source.problems)
+    threads = settings.threads or usable_cores()
+    scan = scan_pictures(source.samples, max_pixels=settings.max_pixels, threads=threads, quiet=quiet)
+    data = Checked(source, scan, settings)
+    verdict = _judge(data)
+    kept, kind = verdict.usable, KINDS.module(source.kind)
+    spread, ranges = kind.spread([source.samples[place].target for place in kept.tolist()], source.details)
+    decoded = scan.decoded
+    sizes = Counter(zip(scan.widths[decoded].tolist(), scan.heights[decoded].tolist(), strict=True))
+    modes = Counter(scan.mode_names[mode] for mode in scan.modes[decoded].tolist())
     problems = (*source.problems, *verdict.problems)
     return GateReport(
         location=source.location,
         format=source.format,
-        nouns=KINDS.module(source.kind).NOUNS,
+        nouns=kind.NOUNS,
         names=source.names,
         total=len(source.samples),
         kept=kept,
-        problems=tuple(sorted(problems, key=lambda problem: _SEVERITIES.index(problem.severity))),
+        problems=tuple(sorted(problems, key=lambda problem: get_args(Severity).index(problem.severity))),
         skipped=tuple((source.samples[place].key, reason) for place, reason in sorted(verdict.reasons.items())),
-        lost=lost,
+        lost=sum(problem.lost for problem in source.problems),
         bad=int(verdict.bad.sum()) + sum(problem.lost for problem in source.problems if problem.severity == "error"),
-        counts=verdict.counts,
-        sizes=_sizes(scan),
-        modes=_modes(scan),
+        counts=data.counts(kept),
+        sizes=tuple((width, height, count) for (width, height), count in sizes.most_common()),
+        modes=dict(modes.most_common()),
         hashes=scan.hashes,
         spread=spread,
         ranges=tuple(ranges),
@@ -195,41 +187,18 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     )
 
 
-def judge(source: Source, scan: Scan, settings: GateSettings) -> Verdict:
-    """Apply every rule for the source's kind of answer to the scan, in order."""
-    count = len(source.samples)
-    truths = [sample.target for sample in source.samples]
-    pairs = KINDS.module(source.kind).pairs(truths)
-    data = Checked(source, scan, settings, source.strata(), pairs, tuple(sample.split for sample in source.samples))
-    verdict = Verdict(
-        left_out=np.zeros(count, dtype=bool),
-        bad=np.zeros(count, dtype=bool),
-        counts=np.zeros((len(source.names), len(COLUMNS)), dtype=np.int64),
-    )
-    for rule in _rules(source.kind):
-        rule.find(data, verdict)
-        verdict.counts = _counts(data, verdict)
+def _judge(data: Checked) -> Verdict:
+    """Apply every rule for the source's kind of answer, in order."""
+    count, kind = len(data.source.samples), data.source.kind
+    verdict = Verdict(left_out=np.zeros(count, dtype=bool), bad=np.zeros(count, dtype=bool))
+    for rule in sorted(_rules(), key=lambda rule: int(rule.ORDER)):
+        if kind in getattr(rule, "KINDS", (kind,)):
+            rule.find(data, verdict)
     return verdict
 
 
-def _rules(kind: str) -> list[ModuleType]:
-    found = sorted(map(RULES.module, RULES.names()), key=lambda rule: int(rule.ORDER))
-    return [rule for rule in found if kind in getattr(rule, "KINDS", (kind,))]
-
-
-def _codes(attribute: str) -> set[str]:
-    return {code for name in RULES.names() for code in getattr(RULES.module(name), attribute, ())}
-
-
-def _counts(data: Checked, verdict: Verdict) -> NDArray[np.int64]:
-    """Count the usable samples of each name and split; no rows for a kind without names."""
-    counts = np.zeros_like(verdict.counts)
-    if len(counts):
-        samples_M, names_M = data.pairs
-        usable_M = ~verdict.left_out[samples_M]
-        columns = np.array([COLUMNS[split] for split in data.splits], dtype=np.int64)
-        np.add.at(counts, (names_M[usable_M], columns[samples_M[usable_M]]), 1)
-    return counts
+def _rules() -> list[ModuleType]:
+    return [RULES.module(name) for name in RULES.names()]
 
 
 def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
@@ -240,10 +209,10 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
 
     Raises DataError: an error that a rule calls fatal, or too much is bad.
     """
-    fatal_codes = _codes("FATAL")
-    fatal = [problem for problem in report.problems if problem.code in fatal_codes]
+    fatal_codes = {code for rule in _rules() for code in getattr(rule, "FATAL", ())}
+    fatal = [problem.to_text() for problem in report.problems if problem.code in fatal_codes]
     if fatal:
-        raise DataError("\n".join([f"{report.location}: cannot be trained on.", *(p.to_text() for p in fatal)]))
+        raise DataError("\n".join([f"{report.location}: cannot be trained on.", *fatal]))
     if report.bad_fraction > max_bad:
         of_all = f"of {report.total + report.lost:,} pictures"
         message = (
@@ -251,17 +220,6 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
             f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "
             "allow more."
         )
-        bad_codes = _codes("BAD")
+        bad_codes = {code for rule in _rules() for code in getattr(rule, "BAD", ())}
         worst = [problem.to_text() for problem in report.errors if problem.lost or problem.code in bad_codes]
         raise DataError("\n".join([message, *worst]))
-
-
-def _sizes(scan: Scan) -> tuple[tuple[int, int, int], ...]:
-    decoded = scan.decoded
-    counts = Counter(zip(scan.widths[decoded].tolist(), scan.heights[decoded].tolist(), strict=True))
-    return tuple((width, height, count) for (width, height), count in counts.most_common())
-
-
-def _modes(scan: Scan) -> dict[str, int]:
-    counts = Counter(scan.modes[scan.decoded].tolist())
-    return {scan.mode_names[mode]: count for mode, count in counts.most_common()}

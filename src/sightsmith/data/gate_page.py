@@ -1,7 +1,7 @@
 """The gate's report as one self-contained HTML page: no script, no network, pictures inside."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,10 @@ class Shown:
     """One picture of a problem."""
 
     key: str  # of the sample, or the name of a file that never became one
-    label: str  # its class
-    split: str  # of the source
-    uri: str  # its thumbnail, or empty if it cannot be shown
-    small: bool  # it is shown larger than it is
+    label: str = ""  # its class
+    split: str = ""  # of the source
+    uri: str = ""  # its thumbnail, or empty if it cannot be shown
+    small: bool = False  # it is shown larger than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,16 @@ def gate_html(report: GateReport, source: Source) -> str:
         source: the checked data; the pictures that problems name are read from it again.
     """
     by_key = {sample.key: sample for sample in source.samples if report.problems}
-    problems = [(problem, _groups(problem, by_key, source), _more(problem, by_key)) for problem in report.problems]
     return template(_PAGES / "gate.html.j2").render(
         report=report,
-        problems=problems,
+        problems=[(problem, *_groups(problem, by_key, source)) for problem in report.problems],
         tiles=_tiles(report),
-        balance=_balance(report),
+        balance=_balance(report) if report.names else _bars(report.ranges),
         more_classes=max(0, len(report.names) - _CLASSES),
         shown_classes=_CLASSES,
         splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
         sizes=_sizes(report),
-        modes=_modes(report),
+        modes=_bars(report.modes.items()),
         css=(_PAGES / "gate.css").read_text(encoding="utf-8"),
     )
 
@@ -71,13 +70,9 @@ def gate_html(report: GateReport, source: Source) -> str:
 def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     """Return (name, value, explanation, colour) of each headline figure."""
     left_out = len(report.skipped) + report.lost
+    named = many(len(report.names), *report.nouns) if report.names else ""
     return [
-        (
-            "Pictures",
-            f"{report.total + report.lost:,}",
-            many(len(report.names), *report.nouns) if report.names else "",
-            "",
-        ),
+        ("Pictures", f"{report.total + report.lost:,}", named, ""),
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
         ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),
@@ -85,43 +80,39 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _groups(problem: Problem, by_key: Mapping[str, Sample], source: Source) -> list[tuple[list[Shown], int, str]]:
-    """Return (pictures, how many more, note) of the first groups."""
-    with_pictures = any(key in by_key for key in problem.keys[:_GROUPS])
+def _groups(
+    problem: Problem, by_key: Mapping[str, Sample], source: Source
+) -> tuple[list[tuple[list[Shown], int, str]], int]:
+    """Return (pictures, how many more, note) of the first groups, and how many more groups there are."""
+    most = _GROUPS if any(key in by_key for key in problem.keys[:_GROUPS]) else _NAMED
     notes = problem.notes or ("",) * len(problem.groups)
-    return [
+    groups = [
         ([_show(key, by_key.get(key), source) for key in keys[:_COPIES]], max(0, len(keys) - _COPIES), note)
-        for keys, note in list(zip(problem.groups, notes, strict=True))[: _GROUPS if with_pictures else _NAMED]
+        for keys, note in zip(problem.groups[:most], notes[:most], strict=True)
     ]
-
-
-def _more(problem: Problem, by_key: Mapping[str, Sample]) -> int:
-    with_pictures = any(key in by_key for key in problem.keys[:_GROUPS])
-    return max(0, len(problem.groups) - (_GROUPS if with_pictures else _NAMED))
+    return groups, len(problem.groups) - len(groups)
 
 
 def _show(key: str, sample: Sample | None, source: Source) -> Shown:
     if sample is None:
-        return Shown(key, "", "", "", False)
-    label = source.truth_text(sample)
+        return Shown(key)
+    shown = Shown(key, source.truth_text(sample), sample.split or "")
     try:
         image = decode(sample.picture, near=_SIDE)
     except PictureError:
-        return Shown(key, label, sample.split or "", "", False)
+        return shown
     image.thumbnail((_SIDE, _SIDE))
-    return Shown(key, label, sample.split or "", data_uri(image), is_small(image))
+    return replace(shown, uri=data_uri(image), small=is_small(image))
 
 
 def _balance(report: GateReport) -> list[Bar]:
-    if not report.names:
-        most = max((count for _, count in report.ranges), default=1)
-        return [_plain_bar(name, count, most) for name, count in report.ranges]
-    most = max(1, int(report.counts.sum(axis=1).max(initial=0)))
+    """Return a bar of each name, in parts by split."""
+    most = max(1, int(report.counts.sum(axis=1).max()))
     bars = []
     for name, row in zip(report.names[:_CLASSES], report.counts.tolist(), strict=False):
-        parts = tuple((split, count / most) for split, count in zip(_SPLITS, row, strict=True) if count)
-        explains = ", ".join(f"{count:,} {split}" for split, count in zip(_SPLITS, row, strict=True) if count)
-        bars.append(Bar(name, parts, sum(row), explains or "none"))
+        counts = [(split, count) for split, count in zip(_SPLITS, row, strict=True) if count]
+        explains = ", ".join(f"{count:,} {split}" for split, count in counts) or "none"
+        bars.append(Bar(name, tuple((split, count / most) for split, count in counts), sum(row), explains))
     return bars
 
 
@@ -130,21 +121,15 @@ def _sizes(report: GateReport) -> list[Bar]:
     if len(report.sizes) < 2:
         return []
     sides = np.array([min(width, height) for width, height, _ in report.sizes], dtype=float)
-    counts = np.array([count for _, _, count in report.sizes])
     edges = np.unique(np.rint(np.geomspace(sides.min(), sides.max() + 1, _BINS + 1)))
-    totals, _ = np.histogram(sides, edges, weights=counts)
-    bars = []
-    for low, high, total in zip(edges[:-1], edges[1:], totals.astype(int), strict=True):
-        last = high - 1
-        name = f"{low:.0f}" if last <= low else f"{low:.0f}–{last:.0f}"
-        bars.append(_plain_bar(name, int(total), int(totals.max())))
-    return bars
+    totals, _ = np.histogram(sides, edges, weights=[count for _, _, count in report.sizes])
+    ranges = zip(edges[:-1].astype(int), edges[1:].astype(int) - 1, strict=True)
+    names = (f"{low}" if last <= low else f"{low}–{last}" for low, last in ranges)
+    return _bars(zip(names, totals.astype(int).tolist(), strict=True))
 
 
-def _modes(report: GateReport) -> list[Bar]:
-    most = max(report.modes.values(), default=1)
-    return [_plain_bar(mode, count, most) for mode, count in report.modes.items()]
-
-
-def _plain_bar(name: str, count: int, most: int) -> Bar:
-    return Bar(name, (("no split", count / most),), count, many(count, "picture"))
+def _bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
+    """Return a bar of each name, all of one colour."""
+    counts = list(counts)
+    most = max((count for _, count in counts), default=1)
+    return [Bar(name, (("no split", count / most),), count, many(count, "picture")) for name, count in counts]

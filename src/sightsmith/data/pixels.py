@@ -1,30 +1,30 @@
 """The origin of a batch's inputs: memory, a cache, or files decoded as they are needed.
 
-Each kind answers `fetch(positions, epoch)`; its result is a function of (seed, epoch, position) alone, so it
-may run in this process or in workers, in any order, and again after a crash.
+Each kind answers `fetch(positions, epoch)` with arrays by name, first axis B; its result is a function of (seed, epoch,
+position) alone, so it may run in this process or in workers, in any order, and again after a crash.
 
 Shapes: N pictures, B of them in a batch, H height, W width, C channels; pixels are uint8.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture, picture_size
+from sightsmith.core.images import picture_size
 from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import track
-from sightsmith.data.augment import Augmentation, apply_policy, policy, random_box
+from sightsmith.data.augment import Augmentation, apply_policy, random_box
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import Reader
 from sightsmith.inputs.picture import PIXELS
 
 Pixels = NDArray[np.uint8]
+Positions = Sequence[int] | NDArray[np.int64]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
@@ -32,25 +32,15 @@ CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: the crop var
 _MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
-class Fetcher(Protocol):
-    """Gives the input arrays of training items by their position."""
-
-    in_memory: bool  # Whether fetching is only copying, so that workers would not make it faster
-
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
-        """Return the arrays of the items at these positions by name, first axis B."""
-        ...
-
-
 class InMemory:
     """Inputs all in memory: a batch is one indexing operation."""
 
-    in_memory = True
+    in_memory = True  # Fetching is only copying, so workers would not make it faster
 
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:  # noqa: ARG002
+    def fetch(self, positions: Positions, epoch: int) -> Arrays:  # noqa: ARG002
         """Return the inputs at these positions, the same in each epoch."""
         return {name: array[np.asarray(positions)] for name, array in self._arrays.items()}
 
@@ -60,11 +50,10 @@ class Decoding:
 
     in_memory = False
 
-    def __init__(self, items: "PictureIndex | RamCache", read: Reader, vary: Augmentation, seed: int) -> None:
+    def __init__(self, items: PictureIndex, read: Reader, vary: Augmentation, seed: int) -> None:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
-        self._policy = policy(vary.policy)
 
-    def fetch(self, positions: Sequence[int] | NDArray[np.int64], epoch: int) -> Arrays:
+    def fetch(self, positions: Positions, epoch: int) -> Arrays:
         """Return the items at these positions, varied by draws of (seed, epoch, position).
 
         Raises PictureError: one cannot be decoded.
@@ -75,13 +64,13 @@ class Decoding:
 
     def _varied(self, position: int, epoch: int) -> Pixels:
         rng = np.random.default_rng((self._seed, epoch, position))
-        random_part = self._vary.crop_share < 1
-        pixels_HWC = (
-            self._random_part(position, rng) if random_part else self._read.settings.apply(self._items[position])
-        )
-        if self._policy is None:
+        if self._vary.crop_share < 1:
+            pixels_HWC = self._random_part(position, rng)
+        else:
+            pixels_HWC = self._read.settings.apply(self._items[position])
+        if self._vary.policy == "none":
             return pixels_HWC
-        return apply_policy(self._policy, pixels_HWC, int(rng.integers(2**63)))
+        return apply_policy(self._vary.policy, pixels_HWC, int(rng.integers(2**63)))
 
     def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
         settings: Preprocessing = self._read.settings
@@ -91,58 +80,36 @@ class Decoding:
         return settings.cut(image, random_box(image.width, image.height, aspect, area, rng))
 
 
-class RamCache:
-    """Decoded pictures, a little larger than the input, in one block of memory that forked workers share.
-
-    Args:
-        room: bytes that may be taken; half of the free memory if None.
+class RamCache(PictureIndex):
+    """Decoded pictures, a little larger than the input, as arrays whose pixels forked workers share.
 
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
 
-    def __init__(
-        self, pictures: PictureIndex, preprocessing: Preprocessing, *, room: int | None = None, quiet: bool = False
-    ) -> None:
-        self._mode = "L" if preprocessing.colour == "grey" else "RGB"
+    def __init__(self, pictures: PictureIndex, preprocessing: Preprocessing, *, quiet: bool = False) -> None:
         sizes = [_cached_size(picture_size(pictures[i]), preprocessing) for i in range(len(pictures))]
-        self._sizes_N2 = np.array(sizes, dtype=np.int32)
-        self._ends = np.concatenate(
-            [[0], np.cumsum(self._sizes_N2.astype(np.int64).prod(axis=1) * preprocessing.channels)]
-        )
-        _check_room(int(self._ends[-1]), len(pictures), room)
-        self._block = np.empty(int(self._ends[-1]), dtype=np.uint8)
+        _check_room(sum(width * height for width, height in sizes) * preprocessing.channels, len(pictures))
+        cached = []
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
             image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
             small = image.resize(sizes[position], Image.Resampling.BICUBIC, reducing_gap=3.0)
-            self._block[self._ends[position] : self._ends[position + 1]] = np.asarray(small).reshape(-1)
-
-    def __len__(self) -> int:
-        return len(self._sizes_N2)
-
-    def __getitem__(self, position: int) -> Picture:
-        """Return one picture as a view of the block."""
-        width, height = self._sizes_N2[position]
-        flat = self._block[self._ends[position] : self._ends[position + 1]]
-        pixels = flat.reshape((height, width) if self._mode == "L" else (height, width, 3))
-        return Image.fromarray(pixels)
+            cached.append(np.asarray(small))
+        super().__init__(cached)
 
 
-def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quiet: bool = False) -> Arrays:
-    """Turn every item into the input of the net, in memory.
+Fetcher = InMemory | Decoding
 
-    Args:
-        room: bytes that may be taken; None is half of the free memory.
 
-    Returns:
-        Arrays by name, first axis N.
+def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Arrays:
+    """Turn every item into the input of the net, in memory: arrays by name, first axis N.
 
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
-    _check_room(_bytes(len(items), read), len(items), room)
+    _check_room(_bytes(len(items), read), len(items))
     arrays: Arrays = {}
     for position in track(range(len(items)), "Preparing pictures", quiet=quiet):
         for name, array in read.feeds(items[position]).items():
@@ -152,7 +119,11 @@ def load_all(items: PictureIndex, read: Reader, *, room: int | None = None, quie
 
 def fits_in_memory(count: int, read: Reader) -> bool:
     """Tell whether so many inputs may be kept in memory."""
-    return _bytes(count, read) <= free_memory() * _MEMORY_SHARE
+    return _bytes(count, read) <= _room()
+
+
+def _room() -> int:
+    return int(free_memory() * _MEMORY_SHARE)
 
 
 def _bytes(count: int, read: Reader) -> int:
@@ -167,8 +138,8 @@ def _cached_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[i
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _check_room(need: int, count: int, room: int | None) -> None:
-    room = int(free_memory() * _MEMORY_SHARE) if room is None else room
+def _check_room(need: int, count: int) -> None:
+    room = _room()
     if need > room:
         raise SettingsError(
             f"{count:,} pictures take {need / 2**30:,.2f} GiB of memory, and {room / 2**30:,.2f} GiB may be used "

@@ -3,7 +3,7 @@
 Shapes: N samples, C classes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,29 +13,45 @@ from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source
+from sightsmith.kinds import KINDS
+
+_COLUMNS = ("train", "val", "test", None)  # of the counts: the split that the source puts a sample in
+_PRECEDENCE = ("test", "val", "train", None)  # Taking a copy out of the test would change the measurement
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The input of the rules: the source and the scan of its pictures, by position."""
 
-    source: Source  # the samples
-    scan: Scan  # of each picture
-    settings: GateSettings  # limits of the rules
-    strata_N: NDArray[np.int64]  # number of each sample's stratum (of labels the class), -1 if its truth is unknown
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # which samples have which names, as the kind's `pairs`
-    splits: tuple[str | None, ...]  # that the source puts each sample in
+    source: Source
+    scan: Scan
+    settings: GateSettings
 
-    def keys(self, places: Iterable[int]) -> tuple[str, ...]:
-        return tuple(self.source.samples[place].key for place in places)
+    def truths(self, places: Iterable[int]) -> list[str]:
+        """Return the truths of samples in words, each once."""
+        texts = (self.source.truth_text(self.source.samples[place]) for place in places)
+        return list(dict.fromkeys(text or "no label" for text in texts))
 
-    def label(self, place: int) -> str:
-        """Return the truth of a sample in words."""
-        return self.source.truth_text(self.source.samples[place]) or "no label"
+    def splits(self, places: Iterable[int]) -> str:
+        """Return the splits that the source puts samples in, in words."""
+        return " and ".join(dict.fromkeys(self.source.samples[place].split or "no split" for place in places))
 
+    def straddles(self, places: Iterable[int]) -> bool:
+        """Tell whether samples are in more than one split; one without counts as train."""
+        return len({self.source.samples[place].split or "train" for place in places}) > 1
 
-COLUMNS = {"train": 0, "val": 1, "test": 2, None: 3}
-"""Column of the counts by the split that the source puts a sample in."""
+    def precedence(self, place: int) -> int:
+        """Return the rank of a copy, of which the lowest stays."""
+        return _PRECEDENCE.index(self.source.samples[place].split)
+
+    def counts(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (C, 4): samples of each name in train, val, test and no split; no rows for a kind without names."""
+        samples = [self.source.samples[place] for place in places.tolist()]
+        counts = np.zeros((len(self.source.names), len(_COLUMNS)), dtype=np.int64)
+        samples_M, names_M = KINDS.module(self.source.kind).pairs([sample.target for sample in samples])
+        columns = np.array([_COLUMNS.index(sample.split) for sample in samples], dtype=np.int64)
+        np.add.at(counts, (names_M, columns[samples_M]), 1)
+        return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +69,15 @@ class Verdict:
 
     left_out: NDArray[np.bool_]  # (N,) training may not use it
     bad: NDArray[np.bool_]  # (N,) it is damaged or contradicts itself
-    counts: NDArray[np.int64]  # (C, 4) usable samples of each name in train, val, test and no split
     problems: list[Problem] = field(default_factory=list)  # found, in the order of the rules
     reasons: dict[int, str] = field(default_factory=dict)  # why each sample is left out, by position
     near_groups: tuple[tuple[int, ...], ...] = ()  # positions that look nearly the same
     by_class: tuple[ByClass, ...] = ()  # properties of the files, class by class; those that vary
+
+    @property
+    def usable(self) -> NDArray[np.int64]:
+        """Positions of the samples that training may use, in order."""
+        return np.flatnonzero(~self.left_out)
 
     def leave_out(self, places: Iterable[int], reason: str) -> None:
         """Exclude samples from training; the first reason is kept."""
@@ -74,9 +94,22 @@ class Verdict:
         groups: Iterable[Sequence[int]],
         notes: Sequence[str] = (),
     ) -> None:
-        """Add a problem of samples, those that belong together in one group."""
-        keys = tuple(data.keys(group) for group in groups)
-        self.problems.append(Problem(code=code, severity=severity, message=message, groups=keys, notes=tuple(notes)))
+        """Add a problem of samples, those that belong together in one group; none if there are no groups."""
+        keys = tuple(tuple(data.source.samples[place].key for place in group) for group in groups)
+        if keys:
+            problem = Problem(code=code, severity=severity, message=message, groups=keys, notes=tuple(notes))
+            self.problems.append(problem)
+
+    def add_each(self, data: Checked, code: str, severity: Severity, message: str, notes: Mapping[int, str]) -> None:
+        """Add a problem of single samples, each position with a note on it; none if there are no notes."""
+        self.add(data, code, severity, message, [(place,) for place in notes], list(notes.values()))
+
+    def reject_each(self, data: Checked, code: str, message: str, notes: Mapping[int, str]) -> None:
+        """Add an error of single pictures, which count as bad and which training leaves out."""
+        self.add_each(data, code, "error", message, notes)
+        self.bad[list(notes)] = True
+        for place, note in notes.items():
+            self.leave_out([place], f"{code}: {note}")
 
     def say(self, code: str, severity: Severity, message: str) -> None:
         """Add a problem of the data as a whole."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sightsmith.core.command import say
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
-from sightsmith.core.records import SPLITS, Split
+from sightsmith.core.records import Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.settings import GateSettings
@@ -19,8 +19,7 @@ from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k
 from sightsmith.kinds import KINDS
 from sightsmith.training.settings import TrainSettings
 
-if TYPE_CHECKING:
-    from sightsmith.training.task import TaskChoice
+_TOLD = ("name-and-path", "not-a-picture")  # Codes of informational findings that are printed before training
 
 
 @dataclass(frozen=True)
@@ -79,106 +78,89 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     """
     source = open_source(settings.data, settings)
     if settings.task or settings.balanced:
-        _task(settings, source)  # report a wrong setting before all pictures are checked
+        _calibration_share(settings, source)  # report a wrong setting before all pictures are checked
     gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
     require_usable(gate, settings.max_bad)
-    splits = _split(settings, source, gate, _task(settings, source).calibration().share)
+    splits = _split(settings, source, gate)
     counts = splits.counts()
     for split in ("train", "val"):
         if counts[split] == 0:
             raise DataError(
                 f"{source.location}: no picture is left for the {split} split of {len(gate.kept):,} usable ones. "
-                f"{_way_out(gate)}"
+                f"{_large_group(gate) or 'Add pictures, or give --val-fraction a larger share.'}"
             )
     return Dataset(source, gate, splits)
 
 
-def collapsed(dataset: Dataset, settings: TrainSettings) -> str:
-    """Return which splits got less than half of their share because near-duplicates stay together; else empty."""
-    counts, gate = dataset.splits.counts(), dataset.gate
-    wanted: dict[Split, float] = (
-        {} if settings.folds else {"val": settings.val_fraction, "test": settings.test_fraction}
-    )
-    named = {sample.split for sample in dataset.source.samples}
-    short = [
-        f"{split} has {many(counts[split], 'picture')} instead of about {round(share * len(gate.kept)):,}"
-        for split, share in wanted.items()
-        if split not in named and counts[split] < share * len(gate.kept) / 2 - 1
-    ]
-    largest = max(map(len, gate.near_groups), default=0)
-    if not short or 4 * largest < len(gate.kept):
-        return ""
-    return f"{' and '.join(short)}: {_ALIKE.format(largest)}"
-
-
-def untrained(dataset: Dataset) -> list[str]:
-    """Return the classes that have pictures, none of them in train: whole groups or nearly equal ones are in one split.
-
-    Only cross-validation can cause this; a single split prevents it.
-    """
-    source, kind = dataset.source, KINDS.module(dataset.source.kind)
-    have: dict[Split, set[int]] = {}
-    for split in SPLITS:
-        truths = [source.samples[place].target for place in dataset.splits.indices(split, source)]
-        have[split] = set(kind.pairs(truths)[1].tolist())
-    return [source.names[at] for at in sorted(set().union(*have.values()) - have["train"])]
-
-
-_TOLD = ("name-and-path", "not-a-picture")
-"""Codes of informational findings that are printed before training."""
-_ALIKE = (
-    "{:,} pictures form one near-duplicate group and stay in one split. If they are different things that look alike "
-    "(a fixed camera), give --no-near-duplicates."
-)
-
-
-def _way_out(gate: GateReport) -> str:
-    largest = max(map(len, gate.near_groups), default=0)
-    if 4 * largest >= len(gate.kept):
-        return _ALIKE.format(largest)
-    return "Add pictures, or give --val-fraction a larger share."
-
-
-def _task(settings: TrainSettings, source: Source) -> "TaskChoice":
+def _calibration_share(settings: TrainSettings, source: Source) -> float:
+    """Return the share of the samples that the task holds out. Raises SettingsError: a setting of the task is wrong."""
     from sightsmith.training.task import choose_task  # imports torch, which takes seconds
 
-    return choose_task(settings, source.kind)
+    return choose_task(settings, source.kind).calibration().share
 
 
-def _split(settings: TrainSettings, source: Source, gate: GateReport, calibration: float) -> Splits:
-    together = gate.near_groups
+def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
+    together, share = gate.near_groups, _calibration_share(settings, source)
     if settings.folds:
-        folds = k_folds(
-            source,
-            gate.kept,
-            settings.folds,
-            settings.seed,
-            together=together,
-            calibration_fraction=calibration,
-        )
+        k, seed = settings.folds, settings.seed
+        folds = k_folds(source, gate.kept, k, seed, together=together, calibration_fraction=share)
         return folds[settings.fold]
     fractions = SplitSettings(
         val_fraction=settings.val_fraction,
         test_fraction=settings.test_fraction,
-        calibration_fraction=calibration,
+        calibration_fraction=share,
         seed=settings.seed,
     )
     return assign(source, gate.kept, fractions, together=together)
 
 
+def _large_group(gate: GateReport) -> str:
+    """Return a warning if near duplicates are a group of a quarter of the pictures or more; else nothing."""
+    largest = max(map(len, gate.near_groups), default=0)
+    if 4 * largest < len(gate.kept):
+        return ""
+    return (
+        f"{largest:,} pictures form one near-duplicate group and stay in one split. If they are different things that "
+        "look alike (a fixed camera), give --no-near-duplicates."
+    )
+
+
 def report_dataset(dataset: Dataset, settings: TrainSettings) -> None:
     """Print the findings that matter to a training, and the counts."""
-    gate = dataset.gate
+    gate, counts = dataset.gate, dataset.splits.counts()
     told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
     for problem in (*gate.errors, *gate.warnings, *told):
         say(problem.to_text())
-    if collapse := collapsed(dataset, settings):
-        say(f"warning: {collapse}")
-    if names := untrained(dataset):
+    if (short := _short_splits(dataset, settings)) and (reason := _large_group(gate)):
+        say(f"warning: {' and '.join(short)}: {reason}")
+    if names := _untrained(dataset):
         say(
             f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, are in one "
             "fold. Validation has classes that training has not; give such classes more groups."
         )
-    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.counts().items())
+    shown = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     left_out = len(gate.skipped) + gate.lost
-    say(f"{dataset.source.location}: {many(len(gate.kept), 'picture')} ({counts}), {left_out:,} left out.")
+    say(f"{dataset.source.location}: {many(len(gate.kept), 'picture')} ({shown}), {left_out:,} left out.")
+
+
+def _short_splits(dataset: Dataset, settings: TrainSettings) -> list[str]:
+    """Return which splits got less than half of their share, because groups stay together."""
+    if settings.folds:
+        return []
+    counts, total = dataset.splits.counts(), len(dataset.gate.kept)
+    named = {sample.split for sample in dataset.source.samples}
+    wanted: dict[Split, float] = {"val": settings.val_fraction * total, "test": settings.test_fraction * total}
+    return [
+        f"{split} has {many(counts[split], 'picture')} instead of about {round(count):,}"
+        for split, count in wanted.items()
+        if split not in named and counts[split] < count / 2 - 1
+    ]
+
+
+def _untrained(dataset: Dataset) -> list[str]:
+    """Return the classes that have pictures, none of them in train."""
+    # Only cross-validation can cause this, with whole groups or nearly equal pictures in one fold.
+    source = dataset.source
+    truths = [source.samples[place].target for place in dataset.splits.indices("train", source)]
+    learned_M = KINDS.module(source.kind).pairs(truths)[1]
+    return [source.names[index] for index in np.setdiff1d(np.flatnonzero(dataset.gate.counts.any(axis=1)), learned_M)]

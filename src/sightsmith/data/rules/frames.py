@@ -1,7 +1,6 @@
-"""Files with more than one page or frame."""
+"""Files with more than one page or frame, of which the first is used."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
 from sightsmith.data.problem import Severity
@@ -11,21 +10,20 @@ ORDER = 90
 
 
 def find(data: Checked, verdict: Verdict) -> None:
-    """Find files of several pages or frames, of which the first is used; phones keep a second view behind a JPEG."""
-    scan = data.scan
-    several = scan.frames > 1
-    phones = np.isin(scan.formats, [place for place, name in enumerate(scan.format_names) if name == "MPO"])
-    texts: tuple[tuple[NDArray[np.bool_], Severity, str], ...] = (
-        (several & ~phones, "warning", "If each is a picture of its own, save each in a file of its own."),
-        (several & phones, "info", "They are JPEGs in which a camera keeps further views of the same scene."),
+    scan, places = data.scan, np.flatnonzero(data.scan.frames > 1).tolist()
+    formats = {place: scan.format_names[scan.formats[place]] for place in places}
+    # Phones keep a second view behind a JPEG, as MPO, which is no fault.
+    files = [place for place in places if formats[place] != "MPO"]
+    phones = [place for place in places if formats[place] == "MPO"]
+    findings: tuple[tuple[list[int], Severity, str], ...] = (
+        (files, "warning", "If each is a picture of its own, save each in a file of its own."),
+        (phones, "info", "They are JPEGs in which a camera keeps further views of the same scene."),
     )
-    for which, severity, advice in texts:
-        places = np.flatnonzero(which).tolist()
-        if places:
-            unused = int((scan.frames[places] - 1).sum())
-            message = (
-                f"{many(len(places), 'file has', 'files have')} more than one page or frame. The first is used, "
-                f"{many(unused, 'other is', 'others are')} not. {advice}"
-            )
-            notes = [f"{scan.frames[place]:,} in {scan.format_names[scan.formats[place]]}" for place in places]
-            verdict.add(data, "more-frames", severity, message, [(place,) for place in places], notes)
+    for chosen, severity, advice in findings:
+        unused = int((scan.frames[chosen] - 1).sum())
+        message = (
+            f"{many(len(chosen), 'file has', 'files have')} more than one page or frame. The first is used, "
+            f"{many(unused, 'other is', 'others are')} not. {advice}"
+        )
+        notes = {place: f"{scan.frames[place]:,} in {formats[place]}" for place in chosen}
+        verdict.add_each(data, "more-frames", severity, message, notes)

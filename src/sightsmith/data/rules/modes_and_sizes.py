@@ -11,7 +11,7 @@ def find(data: Checked, verdict: Verdict) -> None:
     seen = data.scan.decoded
     modes = np.unique(data.scan.modes[seen])
     if len(modes) > 1:
-        names = ", ".join(data.scan.mode_names[mode] for mode in modes)
+        names = ", ".join(sorted(data.scan.mode_names[mode] for mode in modes))
         message = f"Pictures of several modes ({names}). All are brought to one when they are used."
         verdict.say("mixed-modes", "info", message)
     widths, heights = data.scan.widths[seen], data.scan.heights[seen]

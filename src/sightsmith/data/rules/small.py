@@ -1,9 +1,10 @@
 """Pictures with a side of one pixel, and tiny ones."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightsmith.core.counts import many
-from sightsmith.data.rules.parts.places import single
+from sightsmith.data.scan import Scan
 from sightsmith.data.verdict import Checked, Verdict
 
 ORDER = 20
@@ -11,21 +12,20 @@ BAD = frozenset({"one-pixel"})
 
 
 def find(data: Checked, verdict: Verdict) -> None:
-    sides = np.minimum(data.scan.widths, data.scan.heights)
-    sizes = {
-        place: f"{data.scan.widths[place]}×{data.scan.heights[place]}" for place in np.flatnonzero(sides > 0).tolist()
-    }
-    flat = {place: sizes[place] for place in np.flatnonzero(sides == 1).tolist()}
-    if flat:
-        message = (
-            f"{many(len(flat), 'picture has', 'pictures have')} a side of 1 pixel, which shows nothing, "
-            "such as the placeholder of a failed export: replace or delete."
-        )
-        single(data, verdict, "one-pixel", message, flat)
-    tiny = np.flatnonzero((sides > 1) & (sides < data.settings.tiny_side)).tolist()
-    if tiny:
-        message = (
-            f"{many(len(tiny), 'picture has', 'pictures have')} a side below {data.settings.tiny_side} pixels. "
-            "Check that these are the pictures and not their thumbnails."
-        )
-        verdict.add(data, "tiny-picture", "warning", message, [(place,) for place in tiny], [sizes[p] for p in tiny])
+    sides_N = np.minimum(data.scan.widths, data.scan.heights)
+    flat = _sizes(data.scan, sides_N == 1)
+    message = (
+        f"{many(len(flat), 'picture has', 'pictures have')} a side of 1 pixel, which shows nothing, "
+        "such as the placeholder of a failed export: replace or delete."
+    )
+    verdict.reject_each(data, "one-pixel", message, flat)
+    tiny = _sizes(data.scan, (sides_N > 1) & (sides_N < data.settings.tiny_side))
+    message = (
+        f"{many(len(tiny), 'picture has', 'pictures have')} a side below {data.settings.tiny_side} pixels. "
+        "Check that these are the pictures and not their thumbnails."
+    )
+    verdict.add_each(data, "tiny-picture", "warning", message, tiny)
+
+
+def _sizes(scan: Scan, which_N: NDArray[np.bool_]) -> dict[int, str]:
+    return {place: f"{scan.widths[place]}×{scan.heights[place]}" for place in np.flatnonzero(which_N).tolist()}

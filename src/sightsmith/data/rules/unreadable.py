@@ -1,7 +1,6 @@
 """Pictures that cannot be decoded, or are over the bound on pixels."""
 
 from sightsmith.core.counts import many
-from sightsmith.data.rules.parts.places import single
 from sightsmith.data.verdict import Checked, Verdict
 
 ORDER = 10
@@ -15,5 +14,4 @@ def find(data: Checked, verdict: Verdict) -> None:
     }
     for code, text in advice.items():
         found = {place: why for place, (kind, why) in sorted(data.scan.failures.items()) if kind == code}
-        if found:
-            single(data, verdict, code, f"{many(len(found), 'picture')} {text}", found)
+        verdict.reject_each(data, code, f"{many(len(found), 'picture')} {text}", found)
