@@ -8,8 +8,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping
 from sightsmith.kinds import KINDS
 from sightsmith.tasks import TASKS
-from sightsmith.tasks.parts.calibration import Calibration
-from sightsmith.tasks.parts.learner import Learner
+from sightsmith.tasks.parts.learner import Calibration, Learner
 from sightsmith.training.settings import TrainSettings
 
 
@@ -46,5 +45,6 @@ def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
             f"data of {learned}."
         )
     own = from_mapping(file.Settings, given, where="task")
-    file.check(own, balanced=settings.balanced)
+    if hasattr(file, "check"):
+        file.check(own, balanced=settings.balanced)
     return TaskChoice(name.replace("-", "_"), file, own)
