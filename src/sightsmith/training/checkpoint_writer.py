@@ -5,9 +5,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.errors import TrainingError
 from sightsmith.training.callbacks import Record
-from sightsmith.training.work_folder import LAST
+from sightsmith.training.run import Run
 
 _SAVE_EVERY = 900.0  # Seconds between two checkpoints inside a long epoch
 
@@ -33,14 +31,10 @@ class CheckpointWriter(Callback):
 
     Args:
         record: looks at the losses before anything is saved.
-        accumulate: batches of one optimiser step; a checkpoint is written between two steps only.
-        notice: called with a line when a signal arrives.
     """
 
-    def __init__(self, folder: Path, record: Record, accumulate: int, notice: Callable[[str], None]) -> None:
-        self._path = folder / LAST
-        self._record = record
-        self._accumulate, self._notice = accumulate, notice
+    def __init__(self, run: Run, record: Record) -> None:
+        self._path, self._tell, self._record = run.work.last, run.tell, record
         self._signal: int | None = None
         self._previous: dict[int, Any] = {}
         self._saved = time.monotonic()
@@ -57,8 +51,9 @@ class CheckpointWriter(Callback):
     ) -> None:
         """Save if asked to, or if the last checkpoint is old."""
         due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
+        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
-        if due and not last and (batch_idx + 1) % self._accumulate == 0:
+        if due and not last and between_steps:
             self._record.check_losses(trainer, batch_idx + 1)
             self._record.check_weights(trainer, pl_module)
             self._save(trainer)
@@ -82,7 +77,7 @@ class CheckpointWriter(Callback):
             raise KeyboardInterrupt
         self._signal = number
         with suppress(OSError, RuntimeError):  # a closed terminal must not prevent saving
-            self._notice("Stop requested: finishing the step and saving. Ask again to stop at once.")
+            self._tell("Stop requested: finishing the step and saving. Ask again to stop at once.")
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self._path)
