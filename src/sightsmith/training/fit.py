@@ -5,7 +5,7 @@ A pipeline of values: data → plan → nets → learner → fitted → calibrat
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,15 +31,13 @@ from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, choose_within_reach, wanted_input
+from sightsmith.training.plan import Choice, Plan, Tell, choose_within_reach, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import Loaders, arithmetic, autocast, make_loaders, make_trainer, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
-
-Tell = Callable[[str], None]  # Prints a line for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +72,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)
-        run = Run(
-            settings=settings,
-            work=work,
-            task=task,
-            plan=plan,
-            read=read,
-            nets=nets,
-            learner=learner,
-            tell=tell,
-            quiet=quiet,
-        )
+        run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
         loaders = make_loaders(run, train, val, dataset.part("calibration"))
         with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
             if loaders.in_memory:

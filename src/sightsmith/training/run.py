@@ -1,18 +1,18 @@
 """A training that is ready to learn: everything that was decided before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import BuiltNet
 from sightsmith.tasks.parts.learner import Learner
-from sightsmith.training.plan import Plan
+from sightsmith.training.plan import Plan, Tell
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice
 from sightsmith.training.work_folder import WorkFolder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     settings: TrainSettings
     work: WorkFolder
@@ -21,5 +21,5 @@ class Run:
     read: Reader  # how items become the learner's input
     nets: Mapping[str, BuiltNet]  # by role, as they were built
     learner: Learner
-    tell: Callable[[str], None]  # prints a line for people; nothing if training is quiet
+    tell: Tell
     quiet: bool

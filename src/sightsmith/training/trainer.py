@@ -53,15 +53,11 @@ def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> L
     strata_N = train.strata_N if settings.balanced and vary else None
     order = Order(len(train), batch, settings.seed, strata_N=strata_N, shuffle=vary)
     fetch_train, fetch_val = _fetcher(run, train, variation), _fetcher(run, val, _UNVARIED)
-    val_loader = _plain_loader(run, fetch_val, val)
-    return Loaders(
-        train=_loader(run, fetch_train, train, order, variation if vary else None),
-        val=val_loader,
-        calibration=_plain_loader(run, _fetcher(run, calibration, _UNVARIED), calibration)
-        if len(calibration)
-        else val_loader,
-        in_memory=fetch_train.in_memory and fetch_val.in_memory,
-    )
+    train_loader = _loader(run, fetch_train, train, order, variation if vary else None)
+    val_loader = calibration_loader = _plain_loader(run, fetch_val, val)
+    if len(calibration):
+        calibration_loader = _plain_loader(run, _fetcher(run, calibration, _UNVARIED), calibration)
+    return Loaders(train_loader, val_loader, calibration_loader, fetch_train.in_memory and fetch_val.in_memory)
 
 
 def _plain_loader(run: Run, fetcher: Fetcher, part: Subset) -> Loader:
