@@ -1,4 +1,4 @@
-"""Callbacks of training: seeds, learning rate, and the record of the curve.
+"""Callbacks of training: seeds, learning rate, the record of the curve, and checkpoints.
 
 Everything that a later step depends on is either a function of (seed, epoch, step) or in the checkpoint, so a
 training that was killed resumes exactly.
@@ -7,8 +7,11 @@ training that was killed resumes exactly.
 # ruff: noqa: ARG002 -- Lightning's signatures
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,12 +22,14 @@ from sightsmith.core.errors import TrainingError
 from sightsmith.data.loading import Order, step_seed
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.training.checkpoints import save_tree
+from sightsmith.training.console import Console, loss_of
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.optim import RunningAverage, Schedule
 from sightsmith.training.run import Run
 
 _LOOK_EVERY = 25  # Steps between two checks of the loss on an accelerator, because each check waits for the device
 _SANE_LR = 0.01  # The largest learning rate that is suggested after one that was too large
+_SAVE_EVERY = 900.0  # Seconds between two checkpoints inside a long epoch
 
 
 class Steps(Callback):
@@ -34,18 +39,17 @@ class Steps(Callback):
         self._settings, self._order, self._schedule = run.settings, order, schedule
         self._backbone = list(run.learner.backbone_parameters())
         self._frozen: bool | None = None
-        self._norms: list[nn.Module] = []
         self._batch = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._order.set_epoch(trainer.current_epoch)
         resting = {id(parameter) for parameter in self._backbone}
         self._norms = [
             module
-            for module in pl_module.modules()
+            for module in run.learner.modules()
             if isinstance(module, nn.modules.batchnorm._BatchNorm)  # no public name for all of them
             and any(id(parameter) in resting for parameter in module.parameters(recurse=False))
         ]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._order.set_epoch(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._order.set_epoch(trainer.current_epoch + 1)
@@ -96,28 +100,19 @@ def steps_made(trainer: Trainer) -> int:
     return trainer.global_step // max(1, len(trainer.optimizers))
 
 
-def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
-    """Return the loss of a batch; Lightning hands it on divided by the batches of a step."""
-    loss: torch.Tensor = outputs["loss"] * trainer.accumulate_grad_batches
-    return loss
-
-
 class Record(Callback):
     """Saves the curve and the best weights, and stops training if the loss is not finite or no longer improves.
 
     Args:
         schedule: for the learning rates in the curve.
         average: of the weights, which is validated; None if the net's own are.
-
-    Attributes:
-        tell: called with each finished epoch.
+        console: shows each finished epoch.
     """
 
-    def __init__(self, run: Run, schedule: Schedule, average: RunningAverage | None) -> None:
-        self._run, self._schedule, self._average = run, schedule, average
+    def __init__(self, run: Run, schedule: Schedule, average: RunningAverage | None, console: Console) -> None:
+        self._run, self._schedule, self._average, self._console = run, schedule, average, console
         self._metric: Metric = run.task.kind.METRIC
         self._curves = Curves(run.work.path)
-        self.tell: Callable[[Epoch], None] = lambda _: None
         self._losses_S = torch.empty(0)
         self._looked = self._first_step = self._better_epoch = 0
         self._epoch_started = 0.0
@@ -156,7 +151,7 @@ class Record(Callback):
             weights = pl_module.state_dict() if self._average is None else self._average.weights()
             save_tree({"epoch": epoch.number, "score": epoch.score, "weights": weights}, self._run.work.best)
         self._curves.add(epoch, self._losses_S.tolist())
-        self.tell(epoch)
+        self._console.epoch(trainer, epoch)
         self._looked = self._first_step = 0
         self._epoch_started = time.monotonic()
         self._stop_if_patience_is_over(trainer, epoch.number)
@@ -223,3 +218,75 @@ class Record(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best, self._better_epoch = state_dict["best"], state_dict["better_epoch"]
         self._losses_S = state_dict["losses"]
+
+
+class TrainingStoppedError(TrainingError):
+    """Training was stopped by a signal; everything is saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class CheckpointWriter(Callback):
+    """Checkpoints: after every epoch, every few minutes inside long ones, and when asked to stop by a signal.
+
+    Args:
+        record: looks at the losses before anything is saved.
+    """
+
+    def __init__(self, run: Run, record: Record) -> None:
+        self._path, self._tell, self._record = run.work.last, run.tell, record
+        self._signal: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._saved = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the signal handlers (only the main thread can)."""
+        self._saved = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._asked)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if asked to, or if the last checkpoint is old."""
+        due = self._signal is not None or time.monotonic() - self._saved > _SAVE_EVERY
+        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        last = batch_idx + 1 == trainer.num_training_batches  # validation follows, and the epoch's own checkpoint
+        if due and not last and between_steps:
+            self._record.check_losses(trainer, batch_idx + 1)
+            self._record.check_weights(trainer, pl_module)
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = number
+        with suppress(OSError, RuntimeError):  # a closed terminal must not prevent saving
+            self._tell("Stop requested: finishing the step and saving. Ask again to stop at once.")
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self._path)
+        self._saved = time.monotonic()
+        if self._signal is not None:
+            raise TrainingStoppedError(
+                f"stopped by {signal.Signals(self._signal).name} in epoch {trainer.current_epoch + 1}; everything is "
+                f"saved in {self._path}. The same command with --resume goes on from there.",
+                self._signal,
+            )

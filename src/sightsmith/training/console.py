@@ -7,14 +7,20 @@ import sys
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.command import say
 from sightsmith.core.progress import duration
-from sightsmith.training.callbacks import loss_of
 from sightsmith.training.curves import Epoch
 
 _REFRESH = 0.2  # Least seconds between two updates of the bar
+
+
+def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
+    """Return the loss of a batch; Lightning hands it on divided by the batches of a step."""
+    loss: torch.Tensor = outputs["loss"] * trainer.accumulate_grad_batches
+    return loss
 
 
 class Console(Callback):

@@ -16,8 +16,8 @@ METRICS, STEPS = "metrics.csv", "steps.csv"
 class Epoch:
     number: int  # Counted from 1
     step: int  # Optimiser steps made so far
-    lr: float  # Learning rate of the last step
-    train_loss: float  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
+    lr: float = 0.0  # Learning rate of the last step; 0 for a learner that is fitted at once
+    train_loss: float = math.nan  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
     figures: Mapping[str, float]  # Of all validation pictures, by name
     metric: str  # Name of the watched one
     best: bool  # Whether no epoch before had a better score

@@ -30,16 +30,11 @@ from sightsmith.training.trainer import Loaders, outputs_of
 from sightsmith.training.work_folder import WorkFolder
 
 
-def finalize(
-    run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started: float
-) -> tuple[Bundle, dict[str, Any]]:
-    """Take the best weights, calibrate, make the witnesses and write the bundle.
+def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started: float) -> Bundle:
+    """Take the best weights, calibrate, make the witnesses, write the bundle and return it opened.
 
     Args:
         started: the time on the monotonic clock when training started.
-
-    Returns:
-        The bundle, opened, and its metrics.
 
     Raises TrainingError: the disk is full; the work folder stays.
     """
@@ -55,7 +50,6 @@ def finalize(
     if calibration.held_out and not held_out:
         shown = answers[:0], targets[:0]  # validation picked the epoch, so its errors are too small
     calibrated, after = task.kind.calibrate(*shown, **calibration.options)
-    metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()
     graph = Graph(inputs=read.ports(), outputs=tuple(task.file.OUTPUTS), settings=learner.graph_settings)
     definition = Definition(
@@ -77,7 +71,7 @@ def finalize(
         papers={name: text for name in PAPERS if (text := getattr(settings, name))},
         splits=dataset.splits.to_json(),
         data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
-        metrics=metrics,
+        metrics={"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]},
         training={
             "settings": to_mapping(settings),
             "plan": run.plan.to_json(),
@@ -87,7 +81,7 @@ def finalize(
         files=_report(work, settings, dataset),
     )
     try:
-        return write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite), metrics
+        return write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite)
     except BundleError as error:
         raise TrainingError(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "
@@ -131,7 +125,7 @@ def _one_of_each(strata_N: NDArray[np.int64], count: int) -> list[int]:
 
 
 def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:
-    written = [work.metrics, work.steps, *sorted([*work.path.glob("lr_find.*"), *work.path.glob("tensorboard/**/*")])]
+    written = [path for pattern in ("*.csv", "*.svg", "tensorboard/**/*") for path in sorted(work.path.glob(pattern))]
     return {
         **{f"report/{path.relative_to(work.path).as_posix()}": path for path in written if path.is_file()},
         "report/run.toml": work.rerun(settings),

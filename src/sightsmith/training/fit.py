@@ -4,11 +4,11 @@ A pipeline of values: data → plan → nets → learner → fitted → calibrat
 """
 
 import math
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,15 +18,14 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
-from sightsmith.data.splits import Splits
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import BuiltNet, build_net
 from sightsmith.tasks.parts.learner import Facts
-from sightsmith.training.callbacks import Record, Steps
-from sightsmith.training.checkpoint_writer import CheckpointWriter
+from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
+from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.console import Console
+from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
-from sightsmith.training.estimate import estimate
 from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent
@@ -36,21 +35,20 @@ from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.trainer import Loaders, arithmetic, autocast, make_loaders, make_trainer, quiet_lightning
+from sightsmith.training.trainer import (
+    Loaders,
+    arithmetic,
+    autocast,
+    make_loaders,
+    make_trainer,
+    outputs_of,
+    quiet_lightning,
+)
 from sightsmith.training.work_folder import WorkFolder
 
 
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    path: Path  # of the bundle
-    bundle: Bundle
-    metrics: dict[str, Any]  # on the validation pictures, as in the manifest
-    plan: Plan
-    splits: Splits
-
-
-def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> TrainResult:
-    """Train and write a bundle; `training/train.py` has the steps before it.
+def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
+    """Train and write a bundle, and return it opened; `training/train.py` has the steps before it.
 
     Args:
         work: the folder to work in, taken and started.
@@ -66,7 +64,9 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         train, val, names = dataset.part("train"), dataset.part("val"), dataset.source.names
         plan = _plan(task, settings, train, before, tell)
         read = _reader(task, plan, train, before)
-        nets = _build_nets(task, settings, plan, names, read)
+        torch.manual_seed(settings.seed)
+        net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
+        nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
         plan = _with_head(plan, nets, tell)
         facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
@@ -84,15 +84,15 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
             work.remember(_chosen(plan, read, dataset))
             tell(plan.to_text())
             run = replace(run, plan=plan)
-            (_descend if learner.OPTIMISERS else estimate)(run, loaders)
-            bundle, metrics = finalize(run, dataset, val, loaders, started)
-    work.remove()
-    metric = task.kind.METRIC
+            (_descend if learner.OPTIMISERS else _estimate)(run, loaders)
+            bundle = finalize(run, dataset, val, loaders, started)
+    shutil.rmtree(work.path)
+    metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
         f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
         f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
     )
-    return TrainResult(settings.bundle_path, bundle, metrics, plan, dataset.splits)
+    return bundle
 
 
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
@@ -143,16 +143,6 @@ def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, An
     return Reader(task.file.INPUT, task.input.choose(wanted_input(plan), train.pictures))
 
 
-def _build_nets(
-    task: TaskChoice, settings: TrainSettings, plan: Plan, names: tuple[str, ...], read: Reader
-) -> dict[str, BuiltNet]:
-    torch.manual_seed(settings.seed)
-    sizes = task.file.sizes(names, read.settings)
-    return {
-        role: build_net(plan.model.value, settings.net, weights=plan.weights.value, **sizes) for role in task.file.NETS
-    }
-
-
 def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
     """Return the plan with the head's learning rate, and print the origin of the weights."""
     for built in nets.values():
@@ -182,6 +172,26 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
 
 
+def _estimate(run: Run, loaders: Loaders) -> None:
+    """Fit the learner to all training pictures, each once and unvaried, and save its weights as the best ones."""
+    started, learner, metric = time.monotonic(), run.learner, run.task.kind.METRIC
+    batches, targets_of = zip(*loaders.train, strict=True)
+    feeds = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
+    targets = torch.cat(targets_of).cpu()
+    with torch.no_grad():
+        learner.eval().fit(feeds, targets)
+    figures = run.task.validation(*outputs_of(run, loaders.val))
+    seconds = time.monotonic() - started
+    curves = Curves(run.work.path)
+    curves.keep_until(0)
+    rate = len(targets) / max(seconds, 1e-9)
+    epoch = Epoch(number=1, step=1, figures=figures, metric=metric.name, best=True, seconds=seconds, rate=rate)
+    curves.add(epoch, [])
+    weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
+    save_tree({"epoch": 1, "score": epoch.score, "weights": weights}, run.work.best)
+    run.tell(f"fitted to {len(targets):,} pictures in {duration(seconds)}: val {metric.title} {epoch.score:.4f}")
+
+
 def _descend(run: Run, loaders: Loaders) -> None:
     """Train the learner by gradient descent, and write its best weights to the work folder."""
     settings, plan = run.settings, run.plan
@@ -192,18 +202,12 @@ def _descend(run: Run, loaders: Loaders) -> None:
     warmup = round(steps * plan.warmup_epochs.value)
     schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=settings.schedule)
     average = RunningAverage(settings.ema) if settings.ema else None
-    record, console = Record(run, schedule, average), Console(epochs, batch_size, quiet=run.quiet)
+    console = Console(epochs, batch_size, quiet=run.quiet)
+    record = Record(run, schedule, average, console)
     threads = Threads(settings.threads, batch_size, run.tell, fixed=settings.deterministic)
-    callbacks = [
-        Steps(run, loaders.train.order, schedule),
-        average,
-        record,
-        console,
-        threads,
-        CheckpointWriter(run, record),
-    ]
+    steps_callback, writer = Steps(run, loaders.train.order, schedule), CheckpointWriter(run, record)
+    callbacks = [steps_callback, average, record, console, threads, writer]
     trainer = make_trainer(run, [callback for callback in callbacks if callback])
-    record.tell = lambda epoch: console.epoch(trainer, epoch)
     module = Descent(run, lambda: make_optimisers(run))
     try:
         with closing(console):

@@ -70,25 +70,6 @@ def find_lr(
     before = copy.deepcopy(module.state_dict())
     module.train()
     torch.manual_seed(seed)
-    try:
-        rates, losses = _sweep(module, loss_of, batches, optimizer, clip)
-    finally:
-        module.load_state_dict(before)
-    if len(losses) < _LEAST:
-        raise TrainingError(
-            f"lr=find: the loss diverged after {many(len(losses), 'step')}, already at a learning rate of "
-            f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
-        )
-    return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))
-
-
-def _sweep(
-    module: nn.Module,
-    loss_of: Callable[[Any], Tensor],
-    batches: Iterable[Any],
-    optimizer: torch.optim.Optimizer,
-    clip: float,
-) -> tuple[list[float], list[float]]:
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
@@ -109,7 +90,13 @@ def _sweep(
         if clip:
             nn.utils.clip_grad_norm_(module.parameters(), clip)
         optimizer.step()
-    return rates, losses
+    module.load_state_dict(before)
+    if len(losses) < _LEAST:
+        raise TrainingError(
+            f"lr=find: the loss diverged after {many(len(losses), 'step')}, already at a learning rate of "
+            f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
+        )
+    return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float:

@@ -14,8 +14,6 @@ from torch import Tensor
 from sightsmith.tasks.parts.learner import Batch
 from sightsmith.training.run import Run
 
-Validation = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
-
 
 class Descent(LightningModule):
     """Gradient descent on a learner.
@@ -33,7 +31,7 @@ class Descent(LightningModule):
         self.automatic_optimization = len(run.learner.OPTIMISERS) == 1
         self._make_optimisers = make_optimisers
         # a lambda, because the running average copies this module, and a bound method would be copied with its task
-        self._validation: Validation = lambda answers, targets: run.task.validation(answers, targets)
+        self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
         self._validated: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:

@@ -98,7 +98,8 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
-    model = _given(settings.model) or _model(survey)
+    usual = "smallresnet" if survey.side <= SMALL else "resnet18"
+    model = _given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
     info = describe_net(model.value)
     weights = _given(settings.weights) or _weights(info)
     pretrained = weights.value != "none"
@@ -158,11 +159,6 @@ def wanted_input(plan: Plan) -> Wanted:
 def _given(value: Any) -> Choice | None:
     """Return a setting as a choice, None if it is open."""
     return None if value is None or value == "auto" else Choice(value, "")
-
-
-def _model(survey: Survey) -> Choice:
-    name = "smallresnet" if survey.side <= SMALL else "resnet18"
-    return Choice(name, f"the median shorter side is {survey.side} pixels")
 
 
 def _weights(info: NetInfo) -> Choice:
@@ -255,9 +251,11 @@ def _epochs(survey: Survey, least: int, *, pretrained: bool, small: bool, grey: 
 def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
     if optimizer == "sgd":
         base = 0.01 if pretrained else 0.05
-        return Choice(_two_digits(base * batch / 64), f"{base:g} for each 64 pictures in a step")
-    base = 1e-4 if pretrained else 3e-3
-    return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
+        rate, why = base * batch / 64, f"{base:g} for each 64 pictures in a step"
+    else:
+        base = 1e-4 if pretrained else 3e-3
+        rate, why = base * (batch / 64) ** 0.5, f"{base:g} × √(batch / 64)"
+    return Choice(float(f"{rate:.2g}"), why)
 
 
 _UNVARIED = Augmentation()
@@ -291,10 +289,6 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     if settings.flip == "auto" and not off:
         reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left and right differ")
     return Choice(plan, "; ".join(reasons))
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
 
 
 def _shown(value: Any) -> str:
