@@ -35,15 +35,7 @@ from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.trainer import (
-    Loaders,
-    arithmetic,
-    autocast,
-    make_loaders,
-    make_trainer,
-    outputs_of,
-    quiet_lightning,
-)
+from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
 
 
@@ -162,7 +154,7 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
     learner.to(run.plan.device.value)
 
     def loss_of(batch: Any) -> torch.Tensor:
-        with autocast(run.plan):
+        with run.plan.autocast():
             return learner.loss(batch, next(iter(learner.OPTIMISERS)))
 
     (optimiser,) = make_optimisers(run)

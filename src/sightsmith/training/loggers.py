@@ -31,17 +31,15 @@ def make_logger(run: Run) -> Logger | bool:
         return False
     parameters = {**to_mapping(run.settings), **{name: one["value"] for name, one in run.plan.to_json().items()}}
     try:
-        return _tensorboard(run, parameters) if kind == "tensorboard" else _mlflow(run, parameters)
+        if kind == "mlflow":
+            return _mlflow(run, parameters)
+        logger = TensorBoardLogger(str(run.work.path), name="tensorboard", version="", default_hp_metric=False)
+        logger.log_hyperparams(parameters)
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"logger {kind!r} needs a package that is not installed ({error}). "
             f"Install it: pip install 'sightsmith[{kind}]'."
         ) from error
-
-
-def _tensorboard(run: Run, parameters: dict[str, Any]) -> Logger:
-    logger = TensorBoardLogger(str(run.work.path), name="tensorboard", version="", default_hp_metric=False)
-    logger.log_hyperparams(parameters)
     return logger
 
 

@@ -75,6 +75,11 @@ class Plan:
         width = max(map(len, rows))
         return "\n".join(f"  {name:<{width}}  {choice}" for name, choice in rows.items())
 
+    def autocast(self) -> torch.autocast:
+        """Return its precision as a context, for work outside of Lightning's Trainer."""
+        kind = self.device.value.partition(":")[0]
+        return torch.autocast(kind, torch.bfloat16, enabled=self.precision.value == "bf16")
+
     def _choices(self) -> dict[str, Choice]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -135,10 +135,11 @@ class TrainSettings(SourceOptions, CardSettings):
     """Go on from the last checkpoint of an interrupted training into the same `out`."""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in ((name, span) for span, names in _RANGES.items() for name in names):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise SettingsError(f"train: {name} must be in {low:g}…{high:g}, got {value!r}")
+        for (low, high), names in _RANGES.items():
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not low <= value <= high:
+                    raise SettingsError(f"train: {name} must be in {low:g}…{high:g}, got {value!r}")
         for name, rule, wrong in self._wrong():
             if wrong:
                 raise SettingsError(f"train: {name} must be {rule}, got {getattr(self, name)!r}")

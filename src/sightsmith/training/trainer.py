@@ -19,7 +19,6 @@ from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_i
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
-from sightsmith.training.plan import Plan
 from sightsmith.training.run import Run
 
 _NOISY = ("lightning.pytorch", "lightning.fabric")
@@ -149,16 +148,10 @@ def arithmetic(device: str, *, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
-def autocast(plan: Plan) -> torch.autocast:
-    """Return the precision of the plan as a context, for work outside of the Trainer."""
-    kind = plan.device.value.partition(":")[0]
-    return torch.autocast(kind, torch.bfloat16, enabled=plan.precision.value == "bf16")
-
-
 def outputs_of(run: Run, loader: Loader) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the learner's answers to all pictures of a loader and their targets, first axis N."""
     learner = run.learner.eval().to(run.plan.device.value)
-    with torch.inference_mode(), autocast(run.plan):
+    with torch.inference_mode(), run.plan.autocast():
         pairs = [(learner.answer(feeds).float().cpu().numpy(), targets.cpu().numpy()) for feeds, targets in loader]
     answers, targets = zip(*pairs, strict=True)
     return np.concatenate(answers), np.concatenate(targets)
