@@ -111,7 +111,7 @@ def train(
     from sightsmith.training.train import train as run_training
 
     result = run_training(resolved)
-    steps = [f"sightsmith evaluate {result.path}"] if result.splits.counts()["test"] else []
+    steps = [f"sightsmith evaluate {result.path}"] if result.manifest.data["counts"]["test"] else []
     say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
     print(result.path)
     return 0

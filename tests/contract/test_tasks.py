@@ -13,7 +13,7 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
-from sightsmith.tasks.parts.calibration import Calibration
+from sightsmith.tasks.parts.learner import Calibration
 
 every_task = pytest.mark.parametrize("name", TASKS.names())
 
@@ -118,7 +118,8 @@ def test_settings_survive_a_mapping_and_are_checked(name):
     module, example = TASKS.module(name), example_of(name)
     for settings in (module.Settings(), example.settings):
         assert from_mapping(module.Settings, json.loads(json.dumps(to_mapping(settings))), where=name) == settings
-        module.check(settings, balanced=False)
+        if hasattr(module, "check"):
+            module.check(settings, balanced=False)
 
 
 @every_task

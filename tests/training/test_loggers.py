@@ -15,7 +15,7 @@ from sightsmith.training.train import train
 
 
 def test_tensorboard_files_have_the_curve_of_metrics_csv(digit_files, tmp_path):
-    bundle = train(settings(digit_files, tmp_path / "x", logger="tensorboard", epochs=3), quiet=True).bundle
+    bundle = train(settings(digit_files, tmp_path / "x", logger="tensorboard", epochs=3), quiet=True)
     events = [name for name in bundle.manifest.files if "tfevents" in name]
     read = EventAccumulator(str(bundle.file(events[0]).parent)).Reload()
     rows = list(csv.DictReader(bundle.file("report/metrics.csv").read_text().splitlines()))
@@ -35,7 +35,7 @@ def test_mlflow_has_the_curve_and_the_settings_and_a_resumed_training_goes_on_in
     stop_after_first_checkpoint(tmp_path / "x")
     with pytest.raises(TrainingError, match="stopped by SIGTERM"):
         train(settings(digit_files, tmp_path / "x", **asked), quiet=True)
-    bundle = train(settings(digit_files, tmp_path / "x", resume=True, patience=2, **asked), quiet=True).bundle
+    bundle = train(settings(digit_files, tmp_path / "x", resume=True, patience=2, **asked), quiet=True)
     client = MlflowClient()
     (run,) = client.search_runs([client.get_experiment_by_name("sightsmith").experiment_id])
     rows = list(csv.DictReader(bundle.file("report/metrics.csv").read_text().splitlines()))
@@ -58,7 +58,7 @@ def test_training_goes_on_where_mlflow_is_lost(digit_files, tmp_path, monkeypatc
 
     threading.Thread(target=lose, daemon=True).start()
     with pytest.warns(UserWarning, match=r"MLflow failed \(.*the curve continues in metrics\.csv"):
-        bundle = train(settings(digit_files, tmp_path / "x", logger="mlflow", epochs=30), quiet=True).bundle
+        bundle = train(settings(digit_files, tmp_path / "x", logger="mlflow", epochs=30), quiet=True)
     assert len(bundle.file("report/metrics.csv").read_text().splitlines()) == 31
 
 

@@ -21,9 +21,8 @@ from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
-from sightsmith.training.ema import RunningAverage
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
+from sightsmith.training.optim import RunningAverage, Schedule, parameter_groups
 from sightsmith.training.settings import TrainSettings
 
 # --- settings
@@ -128,8 +127,16 @@ def test_a_damaged_checkpoint_is_a_clear_error(tmp_path, spoil):
         load_tree(path)
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(tmp_path, name):
+def sgd(net, momentum=0.9):
+    return torch.optim.SGD(parameter_groups([net], [], 0.1, 1.0), lr=0.1, momentum=momentum, fused=True)
+
+
+def adamw(net):
+    return torch.optim.AdamW(parameter_groups([net], [], 0.1, 1.0), lr=0.1, fused=True)
+
+
+@pytest.mark.parametrize("make", [adamw, sgd])
+def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(tmp_path, make):
     def step(net, optimizer, seed):
         torch.manual_seed(seed)
         optimizer.zero_grad()
@@ -140,8 +147,7 @@ def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(288, 2))
         net.to(memory_format=torch.channels_last)
-        groups = parameter_groups([net], [], 0.1, 1.0)
-        return net, make_optimizer(name, groups, lr=0.1, momentum=0.9, nesterov=True, fused=True)
+        return net, make(net)
 
     net, optimizer = fresh()
     for seed in range(3):
@@ -251,11 +257,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
     def loss_of(batch):
         return nn.functional.cross_entropy(net(batch[0]), batch[1])
 
-    def optimizer():
-        groups = parameter_groups([net], [], 0.0, 1.0)
-        return make_optimizer("adamw", groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
-
-    sweep = find_lr(net, loss_of, [(inputs, labels)], optimizer, seed=0, clip=1.0)
+    sweep = find_lr(net, loss_of, [(inputs, labels)], adamw(net), seed=0, clip=1.0)
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in before)
     assert 1e-4 < sweep.suggestion < 1
     rows = list(csv.reader(sweep.to_csv().splitlines()))
@@ -267,16 +269,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
 def test_the_finder_says_so_where_the_loss_is_never_a_number():
     net = nn.Linear(2, 2)
     with pytest.raises(TrainingError, match="lr=find"):
-        find_lr(
-            net,
-            lambda _: net.weight.sum() * float("nan"),
-            [None],
-            lambda: make_optimizer(
-                "sgd", parameter_groups([net], [], 0, 1), lr=0.0, momentum=0.9, nesterov=True, fused=True
-            ),
-            seed=0,
-            clip=1.0,
-        )
+        find_lr(net, lambda _: net.weight.sum() * float("nan"), [None], sgd(net), seed=0, clip=1.0)
 
 
 def test_the_finder_clips_as_training_does():
@@ -286,13 +279,8 @@ def test_the_finder_clips_as_training_does():
     def loss_of(_):
         return 1000 * (net.weight**2 + net.bias**2).sum()
 
-    def optimizer():
-        return make_optimizer(
-            "sgd", parameter_groups([net], [], 0, 1), lr=0.0, momentum=0.0, nesterov=False, fused=True
-        )
-
-    free = find_lr(net, loss_of, [None], optimizer, seed=0, clip=0.0)
-    clipped = find_lr(net, loss_of, [None], optimizer, seed=0, clip=1.0)
+    free = find_lr(net, loss_of, [None], sgd(net, momentum=0.0), seed=0, clip=0.0)
+    clipped = find_lr(net, loss_of, [None], sgd(net, momentum=0.0), seed=0, clip=1.0)
     assert clipped.rates[-1] > 10 * free.rates[-1]
 
 
@@ -301,8 +289,8 @@ def test_the_finder_clips_as_training_does():
 
 def _epoch(number: int) -> Epoch:
     return Epoch(
-        number=number, step=number * 3, lr=0.1, train_loss=1 / number, val_loss=0.5, score=0.7, metric="accuracy",
-        best=True, further={"val_top5_accuracy": 0.9}, seconds=1.0, rate=10.0,
+        number=number, step=number * 3, lr=0.1, train_loss=1 / number, metric="accuracy",
+        figures={"top5_accuracy": 0.9, "accuracy": 0.7, "loss": 0.5}, best=True, seconds=1.0, rate=10.0,
     )  # fmt: skip
 
 
@@ -317,7 +305,7 @@ def test_the_curve_is_cut_back_to_where_a_resumed_training_starts(tmp_path):
     Curves(tmp_path).keep_until(2)
     curves.add(_epoch(3), [0.5, 0.25])
     assert (tmp_path / "metrics.csv").read_text() == whole
-    assert "val_accuracy,val_top5_accuracy,seconds" in whole
+    assert "train_loss,val_loss,val_accuracy,val_top5_accuracy,seconds" in whole
     assert (tmp_path / "steps.csv").read_text().splitlines()[1:] == [
         f"{epoch},{batch},{loss}" for epoch in (1, 2, 3) for batch, loss in ((1, 0.5), (2, 0.25))
     ]

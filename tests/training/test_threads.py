@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from digit_training import settings, stop_after_first_checkpoint
-from sightsmith.training.checkpoint_writer import TrainingStoppedError
+from sightsmith.training.callbacks import TrainingStoppedError
 from sightsmith.training.threads import Threads
 from sightsmith.training.train import train
 

@@ -3,9 +3,9 @@
 Shapes: B batch, N pictures, C channels, H W height and width, K classes, h w height and width of the class map.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,18 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
 from sightsmith.core.errors import SettingsError, TrainingError
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.labels.temperature import cross_entropy
 from sightsmith.kinds.parts.answer import Aspect
-from sightsmith.nets.build import build_net
-from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.tasks.parts.example import Example
-from sightsmith.tasks.parts.graph import PictureGraph
-from sightsmith.tasks.parts.graph import sizes as picture_sizes
+from sightsmith.nets.parts.checks import at_least, between
+from sightsmith.tasks.parts.example import Example, picture_example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.mixing import mix
-from sightsmith.tasks.parts.picture_learner import PictureLearner
+from sightsmith.tasks.parts.pictures import PictureGraph, PictureLearner, picture_sizes
 
 INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
 NETS = {"net": "classifier"}
@@ -46,21 +42,18 @@ class Settings:
     """Validation also reports top-k accuracy with this k, if there are more classes than k; ≥ 1."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise SettingsError(f"task.label_smoothing must be in [0, 1), got {self.label_smoothing!r}")
+        between("task.label_smoothing", self.label_smoothing)
         for name in ("mixup", "cutmix"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingsError(f"task.{name} must be ≥ 0 (0 is off), got {getattr(self, name)!r}")
-        if self.top_k < 1:
-            raise SettingsError(f"task.top_k must be ≥ 1, got {self.top_k!r}")
+        at_least("task.top_k", self.top_k, 1)
 
 
 class ClassifyLearner(PictureLearner):
     """A classifier being trained; its loss has smoothing, mixing and class weights."""
 
-    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__(net, facts)
-        self.settings = settings
+    def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> None:
+        super().__init__(nets, facts, settings)
         self.register_buffer("class_weights_K", _class_weights(settings, facts), persistent=False)
         self.class_weights_K: Tensor | None
 
@@ -88,25 +81,17 @@ def check(settings: Settings, *, balanced: bool) -> None:
         )
 
 
-def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
-    return picture_sizes(len(names), input_settings)
-
-
-def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> ClassifyLearner:
-    return ClassifyLearner(nets["net"], facts, settings)
-
-
 def validation(
     answers_NK: NDArray[np.floating], targets_N: NDArray[np.integer], settings: Settings
 ) -> dict[str, float]:
     """Return the plain cross-entropy `loss`, `accuracy`, and `top{k}_accuracy` if there are more than k classes."""
-    own_N1 = np.take_along_axis(answers_NK, targets_N[:, None], axis=1)
-    above_N = (answers_NK > own_N1).sum(axis=1)
     found = {
         "loss": cross_entropy(answers_NK, targets_N),
         "accuracy": float((answers_NK.argmax(axis=1) == targets_N).mean()),
     }
     if 1 < settings.top_k < answers_NK.shape[1]:
+        own_N1 = np.take_along_axis(answers_NK, targets_N[:, None], axis=1)
+        above_N = (answers_NK > own_N1).sum(axis=1)
         found[f"top{settings.top_k}_accuracy"] = float((above_N < settings.top_k).mean())
     return found
 
@@ -118,43 +103,20 @@ def score(logits_BK: Tensor, aspect: Aspect) -> Tensor:
 
 def example(rng: np.random.Generator) -> Example:
     """Return a small classifier of three kinds of stripes, and six pictures of them."""
-    facts = Facts(names=("rows", "columns", "checks"), input_settings=Preprocessing(height=12, width=12))
-    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
     y, x = np.mgrid[:12, :12] // 2 % 2
     patterns = np.stack([y, x, y ^ x, y, x, y ^ x]).astype(np.uint8) * 180
-    noise = rng.integers(0, 70, (6, 12, 12, 3), dtype=np.uint8)
-    batch = {PIXELS: torch.from_numpy(patterns[..., None] + noise)}, torch.tensor([0, 1, 2, 0, 1, 2])
-    return Example({"net": built.module}, facts, Settings(label_smoothing=0.0), batch)
+    pixels = patterns[..., None] + rng.integers(0, 70, (6, 12, 12, 3), dtype=np.uint8)
+    targets_B = torch.tensor([0, 1, 2, 0, 1, 2])
+    return picture_example(("rows", "columns", "checks"), pixels, targets_B, Settings(label_smoothing=0.0))
 
 
-def graph(
-    nets: Mapping[str, ClassifierNet],
-    input_settings: Preprocessing,
-    name: str,
-    outputs: Sequence[str],
-    settings: Mapping[str, Any],
-) -> PictureGraph:
-    """Return the graph that is served, in evaluation mode, sharing the weights.
+class ClassifyGraph(PictureGraph):
+    """The graph that is served; in bundles of schema 1 it gives probabilities at a temperature, else logits."""
 
-    Args:
-        nets: the net of the role `net`.
-        input_settings: of the pictures; normalisation is the first step of the graph.
-        outputs: which to compute: `logits` (in bundles of schema 1 `probabilities`), and `class_map`.
-        settings: of the graph; `temperature` of schema 1.
-    """
-    softmax = _Softmax(settings.get("temperature", 1.0)) if "probabilities" in outputs else None
-    return PictureGraph(nets["net"], input_settings, outputs, softmax).eval()
-
-
-class _Softmax(nn.Module):
-    """From logits to probabilities at a temperature, as bundles of schema 1 have it in their graph."""
-
-    def __init__(self, temperature: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-
-    def forward(self, logits_NK: Tensor) -> Tensor:
-        return torch.softmax(logits_NK / self.temperature, dim=1)
+    def finish(self, answers_NK: Tensor) -> Tensor:
+        if "probabilities" not in self.outputs:
+            return answers_NK
+        return torch.softmax(answers_NK / self.settings.get("temperature", 1.0), dim=1)
 
 
 def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
@@ -164,3 +126,6 @@ def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
         raise TrainingError('task.class_weights = "balanced" needs the targets of the training pictures')
     counts_K = torch.from_numpy(np.bincount(facts.targets, minlength=len(facts.names))).float()
     return counts_K.sum() / (len(facts.names) * counts_K.clamp(min=1))
+
+
+learner, graph, sizes = ClassifyLearner, ClassifyGraph, picture_sizes

@@ -6,7 +6,7 @@ and standard deviation 1; its answers are scaled back inside the exported graph.
 Shapes: B batch, N pictures, h w height and width of the evidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,17 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.parts.answer import Aspect
-from sightsmith.nets.build import build_net
-from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.tasks.parts.calibration import Calibration
-from sightsmith.tasks.parts.example import Example
-from sightsmith.tasks.parts.graph import PictureGraph
-from sightsmith.tasks.parts.graph import sizes as picture_sizes
-from sightsmith.tasks.parts.learner import Batch, Facts, Feeds
-from sightsmith.tasks.parts.picture_learner import PictureLearner
+from sightsmith.tasks.parts.example import Example, picture_example
+from sightsmith.tasks.parts.learner import Batch, Calibration, Facts, Feeds
+from sightsmith.tasks.parts.pictures import PictureGraph, PictureLearner, picture_sizes
 
 INPUT, KIND, PROGRAMS = "picture", "number", ("once",)
 NETS = {"net": "classifier"}
@@ -55,26 +48,13 @@ class Settings:
             raise SettingsError(f"task.calibration_fraction must be in [0, 0.5], got {self.calibration_fraction!r}")
 
 
-class _Affine(nn.Module):
-    """From the standardised number to the number in its unit."""
-
-    def __init__(self, mean: float, scale: float) -> None:
-        super().__init__()
-        self.mean, self.scale = mean, scale
-
-    def forward(self, answers: Tensor) -> Tensor:
-        return answers * self.scale + self.mean
-
-
 class RegressLearner(PictureLearner):
     """A regressor being trained; it scales the numbers by their mean and standard deviation in the training data."""
 
-    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__(net, facts)
-        self.settings = settings
-        targets_N = np.zeros(0) if facts.targets is None else np.asarray(facts.targets, dtype=np.float64)
-        self.mean = float(targets_N.mean()) if len(targets_N) else 0.0
-        self.scale = float(targets_N.std()) or 1.0 if len(targets_N) else 1.0
+    def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> None:
+        super().__init__(nets, facts, settings)
+        targets_N = np.zeros(1) if facts.targets is None else facts.targets.astype(np.float64)
+        self.mean, self.scale = float(targets_N.mean()), float(targets_N.std()) or 1.0
 
     @property
     def graph_settings(self) -> dict[str, Any]:
@@ -93,29 +73,14 @@ class RegressLearner(PictureLearner):
         return (F.l1_loss if self.settings.loss == "l1" else F.mse_loss)(answers_B, wanted_B)
 
 
-def check(settings: Settings, *, balanced: bool) -> None:
-    """Accept every combination: balanced sampling shows all ranges of the number equally often."""
-
-
-def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
-    return picture_sizes(1, input_settings)
-
-
-def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> RegressLearner:
-    return RegressLearner(nets["net"], facts, settings)
-
-
 def calibration(settings: Settings, learner: RegressLearner | None = None) -> Calibration:
     """Return how the prediction interval is calibrated: on samples held out for it, never on validation."""
-    scale = 1.0 if learner is None else learner.scale
-    options = {"coverage": settings.coverage, "scale": scale}
+    options = {"coverage": settings.coverage, "scale": 1.0 if learner is None else learner.scale}
     return Calibration(share=settings.calibration_fraction, held_out=True, options=options)
 
 
 def validation(
-    answers_N1: NDArray[np.floating],
-    targets_N: NDArray[np.floating],
-    settings: Settings,
+    answers_N1: NDArray[np.floating], targets_N: NDArray[np.floating], settings: Settings
 ) -> dict[str, float]:
     """Return the mean absolute error `mae` and the root mean squared error `rmse`, in the unit of the numbers."""
     off_N = answers_N1[:, 0].astype(np.float64) - targets_N
@@ -127,30 +92,23 @@ def score(answers_B1: Tensor, aspect: Aspect) -> Tensor:
     return answers_B1[:, 0]
 
 
-def graph(
-    nets: Mapping[str, ClassifierNet],
-    input_settings: Preprocessing,
-    name: str,
-    outputs: Sequence[str],
-    settings: Mapping[str, Any],
-) -> PictureGraph:
-    """Return the graph that is served, in evaluation mode, sharing the weights.
+class RegressGraph(PictureGraph):
+    """The graph that is served: it scales the standardised numbers, and their evidence, to their unit."""
 
-    Args:
-        outputs: which to compute: `number`, and `class_map`.
-        settings: `mean` and `scale` of the numbers.
-    """
-    affine = _Affine(settings["mean"], settings["scale"])
-    return PictureGraph(nets["net"], input_settings, outputs, affine, map_scale=settings["scale"]).eval()
+    def finish(self, answers_NK: Tensor) -> Tensor:
+        return answers_NK * self.settings["scale"] + self.settings["mean"]
+
+    def finish_map(self, map_NKhw: Tensor) -> Tensor:
+        return map_NKhw * self.settings["scale"]
 
 
 def example(rng: np.random.Generator) -> Example:
     """Return a small regressor, and six pictures whose brightness is their number."""
     levels_B = np.linspace(20, 220, 6)
-    targets_B = (levels_B / 10).astype(np.float32)
-    facts = Facts(names=(), input_settings=Preprocessing(height=12, width=12), targets=targets_B)
-    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
     noise = rng.integers(-20, 20, (6, 12, 12, 3))
     pixels = (levels_B[:, None, None, None] + noise).clip(0, 255).astype(np.uint8)
-    batch = {PIXELS: torch.from_numpy(pixels)}, torch.from_numpy(targets_B)
-    return Example({"net": built.module}, facts, Settings(loss="l2"), batch)
+    targets_B = torch.from_numpy((levels_B / 10).astype(np.float32))
+    return picture_example((), pixels, targets_B, Settings(loss="l2"))
+
+
+learner, graph, sizes = RegressLearner, RegressGraph, picture_sizes

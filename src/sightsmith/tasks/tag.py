@@ -7,9 +7,8 @@ summed, so that its size does not depend on how many tags there are.
 Shapes: B batch, N pictures, K tags, h w height and width of the class map.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,18 +17,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.kinds.tags.metrics import mean_average_precision
-from sightsmith.nets.build import build_net
-from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.tasks.parts.calibration import Calibration
-from sightsmith.tasks.parts.example import Example
-from sightsmith.tasks.parts.graph import PictureGraph
-from sightsmith.tasks.parts.graph import sizes as picture_sizes
-from sightsmith.tasks.parts.learner import Batch, Facts
-from sightsmith.tasks.parts.picture_learner import PictureLearner
+from sightsmith.nets.parts.checks import between
+from sightsmith.tasks.parts.example import Example, picture_example
+from sightsmith.tasks.parts.learner import Batch, Calibration
+from sightsmith.tasks.parts.pictures import PictureGraph, PictureLearner, picture_sizes
 
 INPUT, KIND, PROGRAMS = "picture", "tags", ("once",)
 NETS = {"net": "classifier"}
@@ -54,18 +47,13 @@ class Settings:
         for name in ("gamma_positive", "gamma_negative"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingsError(f"task.{name} must be ≥ 0, got {getattr(self, name)!r}")
-        if not 0 <= self.margin < 1:
-            raise SettingsError(f"task.margin must be in [0, 1), got {self.margin!r}")
+        between("task.margin", self.margin)
         if not 0 <= self.min_precision <= 1:
             raise SettingsError(f"task.min_precision must be in [0, 1], got {self.min_precision!r}")
 
 
 class TagLearner(PictureLearner):
     """A tagger being trained."""
-
-    def __init__(self, net: ClassifierNet, facts: Facts, settings: Settings) -> None:
-        super().__init__(net, facts)
-        self.settings = settings
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are (B, K): 1, 0, or NaN for unknown."""
@@ -86,26 +74,12 @@ class TagLearner(PictureLearner):
         return targets_BK * positive_BK + (1 - targets_BK) * negative_BK
 
 
-def check(settings: Settings, *, balanced: bool) -> None:
-    """Accept every combination: balanced sampling shows rare tags more often and no setting corrects that twice."""
-
-
-def sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
-    return picture_sizes(len(names), input_settings)
-
-
-def learner(nets: Mapping[str, ClassifierNet], facts: Facts, settings: Settings) -> TagLearner:
-    return TagLearner(nets["net"], facts, settings)
-
-
 def calibration(settings: Settings, learner: TagLearner | None = None) -> Calibration:
     return Calibration(options={"min_precision": settings.min_precision})
 
 
 def validation(
-    answers_NK: NDArray[np.floating],
-    targets_NK: NDArray[np.floating],
-    settings: Settings,
+    answers_NK: NDArray[np.floating], targets_NK: NDArray[np.floating], settings: Settings
 ) -> dict[str, float]:
     """Return the binary cross-entropy `loss` over known targets, and the mean average precision `map`."""
     known_NK = ~np.isnan(targets_NK)
@@ -120,24 +94,13 @@ def score(logits_BK: Tensor, aspect: Aspect) -> Tensor:
     return logits_BK[:, aspect.index]
 
 
-def graph(
-    nets: Mapping[str, ClassifierNet],
-    input_settings: Preprocessing,
-    name: str,
-    outputs: Sequence[str],
-    settings: Mapping[str, Any],
-) -> PictureGraph:
-    """Return the graph that is served, in evaluation mode, sharing the weights: logits, and the class map if asked."""
-    return PictureGraph(nets["net"], input_settings, outputs).eval()
-
-
 def example(rng: np.random.Generator) -> Example:
     """Return a small tagger of two kinds of stripes, and six pictures of one, both or none of them."""
-    facts = Facts(names=("rows", "columns"), input_settings=Preprocessing(height=12, width=12))
-    built = build_net("smallresnet", {"width": 8}, **sizes(facts.names, facts.input_settings))
     y, x = np.mgrid[:12, :12] // 2 % 2
     patterns = np.stack([y, x, y + x, 0 * x, y, y + x]).astype(np.uint8) * 90
-    noise = rng.integers(0, 40, (6, 12, 12, 3), dtype=np.uint8)
+    pixels = patterns[..., None] + rng.integers(0, 40, (6, 12, 12, 3), dtype=np.uint8)
     targets_BK = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, float("nan")], [1.0, 1.0]])
-    batch = {PIXELS: torch.from_numpy(patterns[..., None] + noise)}, targets_BK
-    return Example({"net": built.module}, facts, Settings(loss="bce"), batch)
+    return picture_example(("rows", "columns"), pixels, targets_BK, Settings(loss="bce"))
+
+
+learner, graph, sizes = TagLearner, PictureGraph, picture_sizes

@@ -79,7 +79,9 @@ class _Packer:
         if isinstance(value, Tensor):
             return self._pack_tensor(value)
         if isinstance(value, Mapping):
-            return {"dict": [[_key(key), self.pack(item)] for key, item in value.items()]}
+            if odd := [key for key in value if type(key) not in {str, int}]:
+                raise TrainingError(f"keys in a checkpoint are text or integers; {odd[0]!r} is neither")
+            return {"dict": [[key, self.pack(item)] for key, item in value.items()]}
         if isinstance(value, (list, tuple)):
             return {"tuple" if isinstance(value, tuple) else "list": [self.pack(item) for item in value]}
         if value is None or type(value) in {bool, int, float, str}:
@@ -95,12 +97,6 @@ class _Packer:
         name = str(len(self.tensors))
         self.tensors[name] = kept
         return {"tensor": name, "channels_last": tensor.dim() == 4 and not tensor.is_contiguous()}
-
-
-def _key(key: Any) -> str | int:
-    if type(key) not in {str, int}:
-        raise TrainingError(f"keys in a checkpoint are text or integers; {key!r} is neither")
-    return key
 
 
 def _unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -7,22 +7,27 @@ import sys
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.command import say
 from sightsmith.core.progress import duration
-from sightsmith.training.callbacks import loss_of
 from sightsmith.training.curves import Epoch
 
 _REFRESH = 0.2  # Least seconds between two updates of the bar
+
+
+def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
+    """Return the loss of a batch; Lightning hands it on divided by the batches of a step."""
+    loss: torch.Tensor = outputs["loss"] * trainer.accumulate_grad_batches
+    return loss
 
 
 class Console(Callback):
     """The bar of the running epoch, and the lines of finished ones."""
 
     def __init__(self, epochs: int, batch_size: int, *, quiet: bool) -> None:
-        self._epochs, self._batch_size = epochs, batch_size
-        self._quiet = quiet
+        self._epochs, self._batch_size, self._quiet = epochs, batch_size, quiet
         self._bar: Any = None
         self._task: Any = None
         self._epoch_started = self._shown = 0.0
@@ -31,10 +36,8 @@ class Console(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_started = time.monotonic()
-        if not self._quiet and sys.stderr.isatty():
-            self._start_bar()
-
-    def _start_bar(self) -> None:
+        if self._quiet or not sys.stderr.isatty():
+            return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -44,12 +47,7 @@ class Console(Callback):
         self._bar.start()
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self._first_batch is None:
             self._first_batch = batch_idx
@@ -57,14 +55,13 @@ class Console(Callback):
         if self._bar is None or now - self._shown < _REFRESH:
             return
         self._shown = now
-        total = int(trainer.num_training_batches)
         rate = (batch_idx + 1 - self._first_batch) * self._batch_size / max(now - self._epoch_started, 1e-9)
         left = self._left(trainer, batch_idx + 1, rate, (self._epochs - trainer.current_epoch) * self._validation)
         self._bar.update(
             self._task,
             description=f"epoch {trainer.current_epoch + 1}/{self._epochs}",
             completed=batch_idx + 1,
-            total=total,
+            total=int(trainer.num_training_batches),
             how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} img/s  {left}",
         )
 
@@ -86,7 +83,9 @@ class Console(Callback):
             losses += f"  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"
         left = self._left(trainer, int(trainer.num_training_batches), epoch.rate)
-        further = "".join(f"{_short(name)} {value:.4f}  " for name, value in epoch.further.items())
+        further = "".join(
+            f"{name.removesuffix('_accuracy').replace('_', ' ')} {value:.4f}  " for name, value in epoch.further.items()
+        )
         line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} img/s  {left}"
         if self._bar is None:
             say(line)
@@ -95,22 +94,11 @@ class Console(Callback):
 
     def _left(self, trainer: Trainer, batches: int, rate: float, further: float = 0.0) -> str:
         """Return the time left in words, at this rate, after `batches` of the epoch, plus `further` seconds."""
-        total = int(trainer.num_training_batches)
-        left = (self._epochs - trainer.current_epoch) * total - batches
+        left = (self._epochs - trainer.current_epoch) * int(trainer.num_training_batches) - batches
         return f"{duration(left * self._batch_size / max(rate, 1e-9) + further)} left"
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _short(column: str) -> str:
-    """Return a metric's name without `val_`, for a line that already says so."""
-    return column.removeprefix("val_").removesuffix("_accuracy").replace("_", " ")

@@ -1,6 +1,7 @@
 """The curve of a training: `metrics.csv`, a row an epoch, and `steps.csv`, a row a step."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,27 @@ METRICS, STEPS = "metrics.csv", "steps.csv"
 class Epoch:
     number: int  # Counted from 1
     step: int  # Optimiser steps made so far
-    lr: float  # Learning rate of the last step
-    train_loss: float  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
-    val_loss: float  # Mean over the validation pictures
-    score: float  # The watched metric on the validation pictures
-    metric: str  # Its name
+    lr: float = 0.0  # Learning rate of the last step; 0 for a learner that is fitted at once
+    train_loss: float = math.nan  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
+    figures: Mapping[str, float]  # Of all validation pictures, by name
+    metric: str  # Name of the watched one
     best: bool  # Whether no epoch before had a better score
-    further: Mapping[str, float]  # Further validation figures, by column
     seconds: float  # Time of the epoch, validation included
     rate: float  # Training pictures a second, validation included
+
+    @property
+    def score(self) -> float:
+        return self.figures[self.metric]
+
+    @property
+    def val_loss(self) -> float:
+        """Its loss, NaN if the task's validation has none."""
+        return self.figures.get("loss", math.nan)
+
+    @property
+    def further(self) -> dict[str, float]:
+        """The validation figures beside the score and the loss, sorted by name."""
+        return {name: self.figures[name] for name in sorted(self.figures.keys() - {self.metric, "loss"})}
 
 
 class Curves:
@@ -44,17 +57,12 @@ class Curves:
 
         Raises TrainingError: the disk is full or cannot be written.
         """
-        row = {
-            "epoch": epoch.number,
-            "step": epoch.step,
-            "lr": epoch.lr,
-            "train_loss": epoch.train_loss,
-            "val_loss": epoch.val_loss,
-            f"val_{epoch.metric}": epoch.score,
-            **epoch.further,
-            "seconds": round(epoch.seconds, 3),
-            "images_per_second": round(epoch.rate, 1),
-        }
+        validated = {"loss": epoch.val_loss, epoch.metric: epoch.score, **epoch.further}
+        row = (
+            {"epoch": epoch.number, "step": epoch.step, "lr": epoch.lr, "train_loss": epoch.train_loss}
+            | {f"val_{name}": value for name, value in validated.items()}
+            | {"seconds": round(epoch.seconds, 3), "images_per_second": round(epoch.rate, 1)}
+        )
         _append(self._metrics, list(row), [list(row.values())])
         rows = [[epoch.number, number, loss] for number, loss in enumerate(losses, 1)]
         _append(self._steps, ["epoch", "batch", "train_loss"], rows)

@@ -4,11 +4,11 @@ A pipeline of values: data → plan → nets → learner → fitted → calibrat
 """
 
 import math
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,70 +18,32 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
-from sightsmith.data.gate import GateReport
-from sightsmith.data.splits import Splits
-from sightsmith.inputs import INPUTS, Reader
-from sightsmith.kinds import KINDS
-from sightsmith.kinds.parts.metric import Metric
+from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.records import BuiltNet
-from sightsmith.tasks.parts.learner import Facts, Learner
-from sightsmith.training.callbacks import Record, Steps
-from sightsmith.training.checkpoint_writer import CheckpointWriter
+from sightsmith.tasks.parts.learner import Facts
+from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
+from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.console import Console
+from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
-from sightsmith.training.ema import RunningAverage
-from sightsmith.training.estimate import estimate
-from sightsmith.training.finalize import Fitted, finalize
+from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.module import Descent, Validate
-from sightsmith.training.optim import Schedule, make_optimizer, parameter_groups
-from sightsmith.training.plan import Choice, Plan, choose_within_reach, wanted_input
+from sightsmith.training.module import Descent
+from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
+from sightsmith.training.plan import Choice, Plan, Tell, choose_within_reach, wanted_input
+from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.trainer import (
-    Loaders,
-    autocast,
-    fast_matmul,
-    make_loaders,
-    make_trainer,
-    quiet_lightning,
-    repeatable,
-)
+from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
 
-Tell = Callable[[str], None]  # Prints a line for people
 
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """The result of a training.
-
-    Attributes:
-        path: of the bundle.
-        bundle: the bundle, opened.
-        metrics: on the validation pictures, as in the manifest.
-        plan: the choices, with reasons.
-        gate: the findings of the data check.
-        splits: which picture is in which split.
-        seconds: seconds that this process took for the data check and the training.
-    """
-
-    path: Path
-    bundle: Bundle
-    metrics: dict[str, Any]
-    plan: Plan
-    gate: GateReport
-    splits: Splits
-    seconds: float
-
-
-def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> TrainResult:
-    """Train and write a bundle; `training/train.py` has the steps before it.
+def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
+    """Train and write a bundle, and return it opened; `training/train.py` has the steps before it.
 
     Args:
-        settings: data, net, hyper-parameters and output folder.
         work: the folder to work in, taken and started.
         dataset: the data of `settings`, checked and split.
 
@@ -92,48 +54,38 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     task = choose_task(settings, dataset.source.kind)
     before = _recall(work, dataset)
     with quiet_lightning(), compute_threads(settings.threads):
-        train, val = dataset.part("train"), dataset.part("val")
+        train, val, names = dataset.part("train"), dataset.part("val"), dataset.source.names
         plan = _plan(task, settings, train, before, tell)
         read = _reader(task, plan, train, before)
-        nets = _build_nets(task, settings, plan, dataset.source.names, read)
+        torch.manual_seed(settings.seed)
+        net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
+        nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
         plan = _with_head(plan, nets, tell)
-        facts = Facts(names=dataset.source.names, input_settings=read.settings, targets=train.targets)
+        facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)
-        loaders = make_loaders(
-            settings,
-            plan,
-            read,
-            train,
-            val,
-            dataset.part("calibration"),
-            vary=bool(learner.OPTIMISERS),
-            quiet=quiet,
-        )
-        with fast_matmul(plan.device.value), closing(loaders):
+        run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
+        loaders = make_loaders(run, train, val, dataset.part("calibration"))
+        with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
             if loaders.in_memory:
                 plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
             if plan.lr.value == "find":
-                plan = replace(plan, lr=_find_lr(settings, plan, learner, loaders, work))
+                plan = replace(plan, lr=_find_lr(run, loaders))
             if task.calibration().share and not dataset.splits.counts().get("calibration"):
                 tell("warning: too few samples, or groups too large, to hold some out for calibration.")
             work.remember(_chosen(plan, read, dataset))
             tell(plan.to_text())
-            _learn(task, settings, plan, learner, loaders, work, quiet=quiet)
-            fitted = Fitted(task, plan, nets, learner, read)
-            bundle, metrics = finalize(
-                fitted, settings, work, dataset, val, loaders, seconds=time.monotonic() - started
-            )
-    work.remove()
-    seconds = time.monotonic() - started
-    metric = KINDS.module(task.file.KIND).METRIC
-    headline = f"{metric.title} {metrics['val'][metric.name]:.4f}"
+            run = replace(run, plan=plan)
+            (_descend if learner.OPTIMISERS else _estimate)(run, loaders)
+            bundle = finalize(run, dataset, val, loaders, started)
+    shutil.rmtree(work.path)
+    metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
-        f"Validation {headline} after epoch {metrics['best_epoch']}, trained in {duration(seconds)}. The bundle is "
-        f"{settings.bundle_path}."
+        f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
+        f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
     )
-    return TrainResult(settings.bundle_path, bundle, metrics, plan, dataset.gate, dataset.splits, seconds)
+    return bundle
 
 
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
@@ -172,28 +124,16 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
-    survey = INPUTS.module(task.file.INPUT).survey(train.pictures)
-    survey = replace(survey, whole=KINDS.module(task.file.KIND).WHOLE)
+    survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
     plan = choose_within_reach(asked, survey, this_machine(), tell)
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
-    file = INPUTS.module(task.file.INPUT)
     if before:
-        return Reader(task.file.INPUT, file.Settings.from_json(before["input_settings"]))
-    return Reader(task.file.INPUT, file.choose(wanted_input(plan), train.pictures))
-
-
-def _build_nets(
-    task: TaskChoice, settings: TrainSettings, plan: Plan, names: tuple[str, ...], read: Reader
-) -> dict[str, BuiltNet]:
-    torch.manual_seed(settings.seed)
-    sizes = task.file.sizes(names, read.settings)
-    return {
-        role: build_net(plan.model.value, settings.net, weights=plan.weights.value, **sizes) for role in task.file.NETS
-    }
+        return Reader(task.file.INPUT, task.input.Settings.from_json(before["input_settings"]))
+    return Reader(task.file.INPUT, task.input.choose(wanted_input(plan), train.pictures))
 
 
 def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
@@ -208,102 +148,63 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
     return plan
 
 
-def _optimisers(settings: TrainSettings, plan: Plan, learner: Learner) -> list[torch.optim.Optimizer]:
-    return [
-        make_optimizer(
-            settings.optimizer,
-            parameter_groups(
-                learner.nets_of(name), learner.head_parameters(name), plan.weight_decay.value, plan.head_scale.value
-            ),
-            lr=0.0 if plan.lr.value == "find" else plan.lr.value,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            fused=plan.fused.value,
-        )
-        for name in learner.OPTIMISERS
-    ]
-
-
-def _find_lr(settings: TrainSettings, plan: Plan, learner: Learner, loaders: Loaders, work: WorkFolder) -> Choice:
+def _find_lr(run: Run, loaders: Loaders) -> Choice:
+    learner, settings = run.learner, run.settings
     if len(learner.OPTIMISERS) != 1:
         raise SettingsError("train: lr=find needs a task with one optimiser. Give --lr a number, or leave it out.")
-    learner.to(plan.device.value)
+    learner.to(run.plan.device.value)
 
     def loss_of(batch: Any) -> torch.Tensor:
-        with autocast(plan):
+        with run.plan.autocast():
             return learner.loss(batch, next(iter(learner.OPTIMISERS)))
 
-    with repeatable(settings.deterministic):
-        sweep = find_lr(
-            learner,
-            loss_of,
-            loaders.train,
-            lambda: _optimisers(settings, plan, learner)[0],
-            settings.seed,
-            clip=settings.clip,
-        )
-    work.write("lr_find.csv", sweep.to_csv())
-    work.write("lr_find.svg", sweep.to_svg())
+    (optimiser,) = make_optimisers(run)
+    sweep = find_lr(learner, loss_of, loaders.train, optimiser, settings.seed, clip=settings.clip)
+    run.work.write("lr_find.csv", sweep.to_csv())
+    run.work.write("lr_find.svg", sweep.to_svg())
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
 
 
-def _learn(
-    task: TaskChoice,
-    settings: TrainSettings,
-    plan: Plan,
-    learner: Learner,
-    loaders: Loaders,
-    work: WorkFolder,
-    *,
-    quiet: bool,
-) -> None:
-    """Train the learner, by descent or in one step, and write its best weights to the work folder."""
-
-    def validate(answers: Any, targets: Any) -> dict[str, float]:
-        figures: dict[str, float] = task.file.validation(answers, targets, task.settings)
-        return figures
-
-    metric = KINDS.module(task.file.KIND).METRIC
-    if learner.OPTIMISERS:
-        _descend(settings, plan, learner, loaders, work, validate, metric, quiet=quiet)
-    else:
-        estimate(learner, loaders.train, loaders.val, validate, metric, work, quiet=quiet)
+def _estimate(run: Run, loaders: Loaders) -> None:
+    """Fit the learner to all training pictures, each once and unvaried, and save its weights as the best ones."""
+    started, learner, metric = time.monotonic(), run.learner, run.task.kind.METRIC
+    batches, targets_of = zip(*loaders.train, strict=True)
+    feeds = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
+    targets = torch.cat(targets_of).cpu()
+    with torch.no_grad():
+        learner.eval().fit(feeds, targets)
+    figures = run.task.validation(*outputs_of(run, loaders.val))
+    seconds = time.monotonic() - started
+    curves = Curves(run.work.path)
+    curves.keep_until(0)
+    rate = len(targets) / max(seconds, 1e-9)
+    epoch = Epoch(number=1, step=1, figures=figures, metric=metric.name, best=True, seconds=seconds, rate=rate)
+    curves.add(epoch, [])
+    weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
+    save_tree({"epoch": 1, "score": epoch.score, "weights": weights}, run.work.best)
+    run.tell(f"fitted to {len(targets):,} pictures in {duration(seconds)}: val {metric.title} {epoch.score:.4f}")
 
 
-def _descend(
-    settings: TrainSettings,
-    plan: Plan,
-    learner: Learner,
-    loaders: Loaders,
-    work: WorkFolder,
-    validate: Validate,
-    metric: Metric,
-    *,
-    quiet: bool,
-) -> None:
-    if settings.accumulate > 1 and len(learner.OPTIMISERS) > 1:
+def _descend(run: Run, loaders: Loaders) -> None:
+    """Train the learner by gradient descent, and write its best weights to the work folder."""
+    settings, plan = run.settings, run.plan
+    if settings.accumulate > 1 and len(run.learner.OPTIMISERS) > 1:
         raise SettingsError("train: accumulate must be 1 for a task with several optimisers; raise --batch-size.")
-    tell: Tell = (lambda _: None) if quiet else say
-    schedule = _schedule(settings, plan, loaders)
+    epochs, batch_size = plan.epochs.value, plan.batch_size.value
+    steps = math.ceil(len(loaders.train) / settings.accumulate)
+    warmup = round(steps * plan.warmup_epochs.value)
+    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=settings.schedule)
     average = RunningAverage(settings.ema) if settings.ema else None
-    console = Console(plan.epochs.value, plan.batch_size.value, quiet=quiet)
-    record = Record(work.path, metric, settings.patience, plan.batch_size.value, schedule, average)
-    steps = Steps(
-        settings.seed,
-        loaders.train.order,
-        schedule,
-        list(learner.backbone_parameters()),
-        freeze_epochs=settings.freeze_epochs,
-        clip=settings.clip,
-    )
-    threads = Threads(settings.threads, plan.batch_size.value, tell, fixed=settings.deterministic)
-    writer = CheckpointWriter(work.path, record, settings.accumulate, tell)
-    callbacks = [steps, *([average] if average else []), record, console, threads, writer]
-    trainer = make_trainer(settings, plan, work.path, callbacks)
-    record.tell = lambda epoch: console.epoch(trainer, epoch)
-    module = Descent(learner, lambda: _optimisers(settings, plan, learner), validate)
+    console = Console(epochs, batch_size, quiet=run.quiet)
+    record = Record(run, schedule, average, console)
+    threads = Threads(settings.threads, batch_size, run.tell, fixed=settings.deterministic)
+    steps_callback, writer = Steps(run, loaders.train.order, schedule), CheckpointWriter(run, record)
+    callbacks = [steps_callback, average, record, console, threads, writer]
+    trainer = make_trainer(run, [callback for callback in callbacks if callback])
+    module = Descent(run, lambda: make_optimisers(run))
     try:
-        trainer.fit(module, loaders.train, loaders.val, ckpt_path=work.checkpoint(), weights_only=False)
+        with closing(console):
+            trainer.fit(module, loaders.train, loaders.val, ckpt_path=run.work.checkpoint(), weights_only=False)
     except SystemExit:  # Lightning's answer to a KeyboardInterrupt
         raise KeyboardInterrupt from None
     except RuntimeError as error:
@@ -313,13 +214,3 @@ def _descend(
             f"a process that decodes pictures was killed, often for lack of memory ({error}). Go on "
             f"with --resume and fewer of them: --workers {max(0, plan.workers.value - 1)}."
         ) from error
-
-
-def _schedule(settings: TrainSettings, plan: Plan, loaders: Loaders) -> Schedule:
-    steps = math.ceil(len(loaders.train) / settings.accumulate)
-    return Schedule(
-        peak=plan.lr.value,
-        steps=steps * plan.epochs.value,
-        warmup=round(steps * plan.warmup_epochs.value),
-        kind=settings.schedule,
-    )

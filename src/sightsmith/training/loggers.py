@@ -2,9 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
@@ -12,8 +10,7 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import write_text
 from sightsmith.core.settings import to_mapping
-from sightsmith.training.plan import Plan
-from sightsmith.training.settings import TrainSettings
+from sightsmith.training.run import Run
 
 _RUN_ID = "mlflow_run"
 _MLFLOW = {
@@ -22,44 +19,40 @@ _MLFLOW = {
 }
 
 
-def make_logger(settings: TrainSettings, plan: Plan, folder: Path) -> Logger | bool:
+def make_logger(run: Run) -> Logger | bool:
     """Make the logger that the settings ask for, False for none; the settings and choices are its hyperparameters.
 
-    Args:
-        folder: in which the training works; a resumed one finds its records there.
+    A resumed training goes on in the records that the work folder has or names.
 
     Raises SettingsError: the logger's package is not installed, or the place of its records cannot be used.
     """
-    if settings.logger == "csv":
+    kind = run.settings.logger
+    if kind == "csv":
         return False
+    parameters = {**to_mapping(run.settings), **{name: one["value"] for name, one in run.plan.to_json().items()}}
     try:
-        return (
-            _tensorboard(settings, plan, folder)
-            if settings.logger == "tensorboard"
-            else _mlflow(settings, plan, folder)
-        )
+        if kind == "mlflow":
+            return _mlflow(run, parameters)
+        logger = TensorBoardLogger(str(run.work.path), name="tensorboard", version="", default_hp_metric=False)
+        logger.log_hyperparams(parameters)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"logger {settings.logger!r} needs a package that is not installed ({error}). "
-            f"Install it: pip install 'sightsmith[{settings.logger}]'."
+            f"logger {kind!r} needs a package that is not installed ({error}). "
+            f"Install it: pip install 'sightsmith[{kind}]'."
         ) from error
-
-
-def _tensorboard(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
-    logger = TensorBoardLogger(str(folder), name="tensorboard", version="", default_hp_metric=False)
-    logger.log_hyperparams(_parameters(settings, plan))
     return logger
 
 
-def _mlflow(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
+def _mlflow(run: Run, parameters: dict[str, Any]) -> Logger:
     for name, value in _MLFLOW.items():
         os.environ.setdefault(name, value)
-    kept, place = folder / _RUN_ID, os.environ.get("MLFLOW_TRACKING_URI")
+    kept, place = run.work.path / _RUN_ID, os.environ.get("MLFLOW_TRACKING_URI")
     try:
         before = kept.read_text(encoding="utf-8") if kept.is_file() else None
-        logger = _LosableLogger("sightsmith", run_name=settings.bundle_path.name, tracking_uri=place, run_id=before)
+        title = run.settings.bundle_path.name
+        logger = _LosableLogger("sightsmith", run_name=title, tracking_uri=place, run_id=before)
         if before is None:
-            logger.log_hyperparams(_parameters(settings, plan))  # MLflow lets no parameter change, so only once
+            logger.log_hyperparams(parameters)  # MLflow lets no parameter change, so only once
         write_text(kept, str(logger.run_id))
     except ModuleNotFoundError:
         raise
@@ -72,30 +65,21 @@ def _mlflow(settings: TrainSettings, plan: Plan, folder: Path) -> Logger:
 
 
 class _LosableLogger(MLFlowLogger):
-    """MLflow's logger; training goes on without it if its server or disk is lost."""
+    """MLflow's logger; training goes on without it, and warns once, if its server or disk is lost."""
 
     lost = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log the metrics; warn once if logging has failed."""
-        if not self.lost:
-            with self._losing():
-                super().log_metrics(metrics, step)
+        self._try(super().log_metrics, metrics, step)
 
     def finalize(self, status: str = "success") -> None:
-        if not self.lost:
-            with self._losing():
-                super().finalize(status)
+        self._try(super().finalize, status)
 
-    @contextmanager
-    def _losing(self) -> Iterator[None]:
+    def _try(self, log: Callable[..., None], *given: Any) -> None:
+        if self.lost:
+            return
         try:
-            yield
+            log(*given)
         except Exception as error:  # noqa: BLE001 - MLflow's stores raise plain ones too
             self.lost = True
             warnings.warn(f"MLflow failed ({error}): the curve continues in metrics.csv only.", stacklevel=1)
-
-
-def _parameters(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
-    chosen = {name: one["value"] for name, one in plan.to_json().items()}
-    return {**to_mapping(settings), **chosen}

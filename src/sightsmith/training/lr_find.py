@@ -4,12 +4,10 @@ Paper: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017,
 """
 
 import copy
-import csv
-import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import torch
@@ -35,11 +33,8 @@ class Sweep:
     suggestion: float  # rate at which the loss fell fastest per decade
 
     def to_csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["lr", "loss"])
-        writer.writerows(zip(self.rates, self.losses, strict=True))
-        return text.getvalue()
+        rows = zip(self.rates, self.losses, strict=True)
+        return "".join(["lr,loss\n", *(f"{rate},{loss}\n" for rate, loss in rows)])
 
     def to_svg(self) -> str:
         """Return the curve as a drawing, over the logarithm of the learning rate."""
@@ -57,7 +52,7 @@ def find_lr(
     module: nn.Module,
     loss_of: Callable[[Any], Tensor],
     batches: Iterable[Any],
-    make_optimizer: Callable[[], torch.optim.Optimizer],
+    optimizer: torch.optim.Optimizer,
     seed: int,
     *,
     clip: float,
@@ -65,10 +60,9 @@ def find_lr(
     """Sweep the learning rate; the module's weights are put back afterwards.
 
     Args:
-        loss_of: its loss on a batch, in the precision of the training.
+        loss_of: the module's loss on a batch, in the precision of the training.
         batches: training batches; repeated if there are too few.
-        make_optimizer: makes an optimiser of the module's parameters; its groups have a `scale`.
-        seed: of the net's own random numbers.
+        optimizer: of the module's parameters; its groups have a `scale`.
         clip: largest norm of the gradient, as in training; 0 for any.
 
     Raises TrainingError: the loss is not finite before a rate can be suggested.
@@ -76,29 +70,11 @@ def find_lr(
     before = copy.deepcopy(module.state_dict())
     module.train()
     torch.manual_seed(seed)
-    try:
-        rates, losses = _sweep(module, loss_of, batches, make_optimizer(), clip)
-    finally:
-        module.load_state_dict(before)
-    if len(losses) < _LEAST:
-        raise TrainingError(
-            f"lr=find: the loss diverged after {many(len(losses), 'step')}, already at a learning rate of "
-            f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
-        )
-    return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))
-
-
-def _sweep(
-    module: nn.Module,
-    loss_of: Callable[[Any], Tensor],
-    batches: Iterable[Any],
-    optimizer: torch.optim.Optimizer,
-    clip: float,
-) -> tuple[list[float], list[float]]:
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    for step, batch in enumerate(islice(_again(batches), _STEPS)):
+    again = (batch for _ in count() for batch in batches)  # keeps none, unlike itertools.cycle
+    for step, batch in enumerate(islice(again, _STEPS)):
         rate = _LOWEST * (_HIGHEST / _LOWEST) ** (step / (_STEPS - 1))
         for group in optimizer.param_groups:
             group["lr"] = rate * group["scale"]
@@ -114,13 +90,13 @@ def _sweep(
         if clip:
             nn.utils.clip_grad_norm_(module.parameters(), clip)
         optimizer.step()
-    return rates, losses
-
-
-def _again(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield the batches over and over, keeping none."""
-    while True:
-        yield from batches
+    module.load_state_dict(before)
+    if len(losses) < _LEAST:
+        raise TrainingError(
+            f"lr=find: the loss diverged after {many(len(losses), 'step')}, already at a learning rate of "
+            f"{rates[-1] if rates else _LOWEST:.2g}. Check the data, or give --lr yourself."
+        )
+    return Sweep(tuple(rates), tuple(losses), float(f"{_steepest(rates, losses):.2g}"))
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float:

@@ -11,10 +11,8 @@ from lightning import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightsmith.tasks.parts.learner import Batch, Learner
-
-Validate = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
-"""From the answers and the targets of all validation items to figures by name."""
+from sightsmith.tasks.parts.learner import Batch
+from sightsmith.training.run import Run
 
 
 class Descent(LightningModule):
@@ -24,19 +22,17 @@ class Descent(LightningModule):
     them in turn. Logs `train_loss` (their sum) and each figure of validation as `val_NAME`.
 
     Args:
-        make_optimisers: makes the optimisers, in the order of `learner.OPTIMISERS`.
-        validate: measures the answers to the validation items.
+        make_optimisers: makes the optimisers, in the order of the learner's `OPTIMISERS`.
     """
 
-    def __init__(
-        self, learner: Learner, make_optimisers: Callable[[], list[torch.optim.Optimizer]], validate: Validate
-    ) -> None:
+    def __init__(self, run: Run, make_optimisers: Callable[[], list[torch.optim.Optimizer]]) -> None:
         super().__init__()
-        self.learner = learner
-        self.automatic_optimization = len(learner.OPTIMISERS) == 1
-        self._make_optimisers, self._validate = make_optimisers, validate
-        self._answers: list[NDArray[Any]] = []
-        self._targets: list[NDArray[Any]] = []
+        self.learner = run.learner
+        self.automatic_optimization = len(run.learner.OPTIMISERS) == 1
+        self._make_optimisers = make_optimisers
+        # a lambda, because the running average copies this module, and a bound method would be copied with its task
+        self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
+        self._validated: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return self._make_optimisers()
@@ -61,11 +57,9 @@ class Descent(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         feeds, targets = batch
-        self._answers.append(self.learner.answer(feeds).float().cpu().numpy())
-        self._targets.append(targets.cpu().numpy())
+        self._validated.append((self.learner.answer(feeds).float().cpu().numpy(), targets.cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
-        figures = self._validate(np.concatenate(self._answers), np.concatenate(self._targets))
-        self._answers, self._targets = [], []
-        for name, value in figures.items():
-            self.log(f"val_{name}", value)
+        answers, targets = map(np.concatenate, zip(*self._validated, strict=True))
+        self._validated = []
+        self.log_dict({f"val_{name}": value for name, value in self._validation(answers, targets).items()})

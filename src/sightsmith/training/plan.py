@@ -30,6 +30,8 @@ _LARGE_SIDE = 224
 _STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
 
+Tell = Callable[[str], None]  # Prints a line for people; does nothing if training is quiet
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -65,26 +67,26 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return each value with its reason, as plain JSON."""
-        return {
-            name: {"value": _plain(choice.value), "why": choice.why}
-            for name, choice in ((field.name, getattr(self, field.name)) for field in fields(self))
-        }
+        plain = {name: asdict(one.value) if name == "augment" else one.value for name, one in self._choices().items()}
+        return {name: {"value": plain[name], "why": choice.why} for name, choice in self._choices().items()}
 
     def to_text(self) -> str:
         """Return the short table that is printed when training starts."""
-        rows = [(field.name.replace("_", " "), str(getattr(self, field.name))) for field in fields(self)]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+        rows = {name.replace("_", " "): choice for name, choice in self._choices().items()}
+        width = max(map(len, rows))
+        return "\n".join(f"  {name:<{width}}  {choice}" for name, choice in rows.items())
+
+    def autocast(self) -> torch.autocast:
+        """Return its precision as a context, for work outside of Lightning's Trainer."""
+        kind = self.device.value.partition(":")[0]
+        return torch.autocast(kind, torch.bfloat16, enabled=self.precision.value == "bf16")
+
+    def _choices(self) -> dict[str, Choice]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def choose_within_reach(
-    settings: TrainSettings, survey: Survey, machine: Machine, tell: Callable[[str], object]
-) -> Plan:
-    """As `choose`, but with random weights if the default published weights cannot be fetched.
-
-    Args:
-        tell: called with a line about the missing weights, the reason and the remedy.
-    """
+def choose_within_reach(settings: TrainSettings, survey: Survey, machine: Machine, tell: Tell) -> Plan:
+    """As `choose`, but with random weights, and a warning, if the default published ones cannot be fetched."""
     plan = choose(settings, survey, machine)
     if settings.weights != "auto" or plan.weights.value == "none":
         return plan
@@ -102,41 +104,44 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
-    small = survey.side <= SMALL
-    model = _model(settings, survey)
+    usual = "smallresnet" if survey.side <= SMALL else "resnet18"
+    model = _given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
     info = describe_net(model.value)
-    weights = _weights(settings, info)
+    weights = _given(settings.weights) or _weights(info)
     pretrained = weights.value != "none"
-    size = _size(settings, survey, info, small=small and info.native is None)
-    device = _device(settings)
-    batch = _batch(settings, survey, size.value, device.value)
-    fed = _fed_with(weights.value, info)
-    colour = _colour(settings, survey, fed)
+    size = _given(settings.size) or _size(survey, info)
+    small = size.value <= SMALL
+    device = _device(settings.device)
+    batch = _given(settings.batch_size) or _batch(survey, size.value, device.value)
+    colour = _given(settings.colour) or _colour(survey, _fed_with(weights.value, info))
     grey = colour.value == "grey"
-    epochs = _epochs(settings, survey, pretrained=pretrained, small=size.value <= SMALL, grey=grey)
+    epochs = _given(settings.epochs) or _epochs(
+        survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
+    )
     if (settings.warmup_epochs or 0) > epochs.value:
         raise SettingsError(
             f"train: warmup_epochs must be at most the epochs ({epochs.value}), got {settings.warmup_epochs!r}: the "
             "learning rate would never reach its peak."
         )
+    whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     return Plan(
         model=model,
         weights=weights,
         size=size,
         colour=colour,
-        resize=_asked(settings.resize) or _resize(survey),
+        resize=_given(settings.resize) or whole,
         device=device,
-        precision=_asked(settings.precision) or Choice(*best_precision(device.value, machine)),
+        precision=_given(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
-        workers=_workers(settings, survey, machine, device.value),
+        workers=_given(settings.workers) or _workers(survey, machine, device.value),
         cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
         batch_size=batch,
         epochs=epochs,
-        lr=_lr(settings, batch.value * settings.accumulate, pretrained=pretrained),
-        weight_decay=_open(settings.weight_decay, lambda: (0.05 if settings.optimizer == "adamw" else 5e-4, "")),
-        warmup_epochs=_open(settings.warmup_epochs, lambda: (min(5.0, epochs.value / 10), "a tenth of the epochs")),
-        augment=_augment(settings, survey, grey=grey, small=size.value <= SMALL),
+        lr=_given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
+        weight_decay=_given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
+        warmup_epochs=_given(settings.warmup_epochs) or Choice(min(5.0, epochs.value / 10), "a tenth of the epochs"),
+        augment=_augment(settings, survey, grey=grey, small=small),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
 
@@ -157,31 +162,25 @@ def wanted_input(plan: Plan) -> Wanted:
     return Wanted(side=plan.size.value, colour=plan.colour.value, resize=plan.resize.value, like=like)
 
 
-def _model(settings: TrainSettings, survey: Survey) -> Choice:
-    if settings.model != "auto":
-        return Choice(settings.model, "")
-    name = "smallresnet" if survey.side <= SMALL else "resnet18"
-    return Choice(name, f"the median shorter side is {survey.side} pixels")
+def _given(value: Any) -> Choice | None:
+    """Return a setting as a choice, None if it is open."""
+    return None if value is None or value == "auto" else Choice(value, "")
 
 
-def _weights(settings: TrainSettings, info: NetInfo) -> Choice:
-    if settings.weights != "auto":
-        return Choice(settings.weights, "")
-    if info.pretrained:
-        name, licence = info.pretrained[0]
-        return Choice("pretrained", f"published as {name}, licence: {licence}")
-    return Choice("none", f"{info.name} has no published weights")
+def _weights(info: NetInfo) -> Choice:
+    if not info.pretrained:
+        return Choice("none", f"{info.name} has no published weights")
+    name, licence = info.pretrained[0]
+    return Choice("pretrained", f"published as {name}, licence: {licence}")
 
 
-def _size(settings: TrainSettings, survey: Survey, info: NetInfo, *, small: bool) -> Choice:
-    if settings.size is not None:
-        return Choice(settings.size, "")
+def _size(survey: Survey, info: NetInfo) -> Choice:
     if info.native is not None:
         return Choice(info.native.height, f"native size of {info.name}")
-    if small:
-        side = max(_LEAST, min(SMALL, -(-survey.side // _STEP) * _STEP))
-        return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{SMALL}")
-    return Choice(_LARGE_SIDE, "the usual size for photographs")
+    if survey.side > SMALL:
+        return Choice(_LARGE_SIDE, "the usual size for photographs")
+    side = max(_LEAST, -(-survey.side // _STEP) * _STEP)
+    return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{SMALL}")
 
 
 def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None:
@@ -200,9 +199,7 @@ def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None
     return info.native
 
 
-def _colour(settings: TrainSettings, survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
-    if settings.colour != "auto":
-        return Choice(settings.colour, "")
+def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
     if isinstance(fed, Preprocessing):
         return Choice(fed.colour, "as in the bundle of the weights")
     if fed is not None:
@@ -210,28 +207,22 @@ def _colour(settings: TrainSettings, survey: Survey, fed: Preprocessing | Native
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 
 
-def _resize(survey: Survey) -> Choice:
-    return Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
-
-
-def _device(settings: TrainSettings) -> Choice:
-    if settings.device == "auto":
+def _device(asked: str) -> Choice:
+    if asked == "auto":
         return Choice(*best_device())
-    kind, _, number = settings.device.partition(":")
+    kind, _, number = asked.partition(":")
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if kind not in counts or (number and not number.isdigit()):
-        raise SettingsError(f"unknown device {settings.device!r}. {did_you_mean(kind, ['auto', *counts])}")
+        raise SettingsError(f"unknown device {asked!r}. {did_you_mean(kind, ['auto', *counts])}")
     if int(number or 0) >= counts[kind]:
         raise SettingsError(
-            f"device {settings.device!r} was asked for, and this machine has {counts[kind]} of {kind}. "
+            f"device {asked!r} was asked for, and this machine has {counts[kind]} of {kind}. "
             "Leave --device out to take the best there is, or check the driver with `sightsmith doctor`."
         )
-    return Choice(settings.device, "")
+    return Choice(asked, "")
 
 
-def _workers(settings: TrainSettings, survey: Survey, machine: Machine, device: str) -> Choice:
-    if settings.workers is not None:
-        return Choice(settings.workers, "")
+def _workers(survey: Survey, machine: Machine, device: str) -> Choice:
     if survey.in_memory and survey.side <= SMALL:
         return Choice(0, "the pictures are in memory")
     if device == "cpu":
@@ -239,9 +230,7 @@ def _workers(settings: TrainSettings, survey: Survey, machine: Machine, device: 
     return Choice(max(1, min(16, machine.cores - 1)), "the cores but one")
 
 
-def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> Choice:
-    if settings.batch_size is not None:
-        return Choice(settings.batch_size, "")
+def _batch(survey: Survey, size: int, device: str) -> Choice:
     if size <= SMALL:
         wanted = 32 if survey.count < _FEW / 10 else 64 if survey.count < _FEW else 128 if device == "cpu" else 256
     else:
@@ -251,10 +240,8 @@ def _batch(settings: TrainSettings, survey: Survey, size: int, device: str) -> C
     return Choice(wanted, f"{many(survey.count, 'picture')} of {size}×{size}")
 
 
-def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small: bool, grey: bool) -> Choice:
+def _epochs(survey: Survey, least: int, *, pretrained: bool, small: bool, grey: bool) -> Choice:
     """Fewer epochs for more pictures, for pretrained weights and for grey pictures; more for small pictures."""
-    if settings.epochs is not None:
-        return Choice(settings.epochs, "")
     if pretrained:
         base, low, high = 15, 4, 30
     elif small:
@@ -264,17 +251,17 @@ def _epochs(settings: TrainSettings, survey: Survey, *, pretrained: bool, small:
     epochs = round(base * (5000 / survey.count) ** 0.5)
     kind = "grey " if small and grey else ""
     why = f"{survey.count:,} {kind}pictures{', weights are trained already' if pretrained else ''}"
-    return Choice(max(low, min(high, epochs), settings.freeze_epochs + 1), why)
+    return Choice(max(low, min(high, epochs), least), why)
 
 
-def _lr(settings: TrainSettings, batch: int, *, pretrained: bool) -> Choice:
-    if settings.lr is not None:
-        return Choice(settings.lr, "")
-    if settings.optimizer == "sgd":
+def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
+    if optimizer == "sgd":
         base = 0.01 if pretrained else 0.05
-        return Choice(_two_digits(base * batch / 64), f"{base:g} for each 64 pictures in a step")
-    base = 1e-4 if pretrained else 3e-3
-    return Choice(_two_digits(base * (batch / 64) ** 0.5), f"{base:g} × √(batch / 64)")
+        rate, why = base * batch / 64, f"{base:g} for each 64 pictures in a step"
+    else:
+        base = 1e-4 if pretrained else 3e-3
+        rate, why = base * (batch / 64) ** 0.5, f"{base:g} × √(batch / 64)"
+    return Choice(float(f"{rate:.2g}"), why)
 
 
 _UNVARIED = Augmentation()
@@ -310,29 +297,10 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     return Choice(plan, "; ".join(reasons))
 
 
-def _asked(value: str) -> Choice | None:
-    return None if value == "auto" else Choice(value, "")
-
-
-def _open(given: Any, make: Callable[[], tuple[Any, str]]) -> Choice:
-    return Choice(*make()) if given is None else Choice(given, "")
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if isinstance(value, Augmentation) else value
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, Augmentation):
         varied = {name: one for name, one in asdict(value).items() if one != getattr(_UNVARIED, name)}
-        told = (
-            f"{name.replace('_', ' ')} {one if isinstance(one, str) else f'{one:g}'}" for name, one in varied.items()
-        )
-        return ", ".join(told) or "none"
+        return ", ".join(f"{name.replace('_', ' ')} {_shown(one)}" for name, one in varied.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -135,10 +135,11 @@ class TrainSettings(SourceOptions, CardSettings):
     """Go on from the last checkpoint of an interrupted training into the same `out`."""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise SettingsError(f"train: {name} must be in {low:g}…{high:g}, got {value!r}")
+        for (low, high), names in _RANGES.items():
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not low <= value <= high:
+                    raise SettingsError(f"train: {name} must be in {low:g}…{high:g}, got {value!r}")
         for name, rule, wrong in self._wrong():
             if wrong:
                 raise SettingsError(f"train: {name} must be {rule}, got {getattr(self, name)!r}")
@@ -164,31 +165,22 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "freeze_epochs", "less than epochs", self.epochs is not None and self.freeze_epochs >= self.epochs
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "val_fraction": (0, 0.5),
-    "test_fraction": (0, 0.5),
-    "folds": (0, 100),
-    "fold": (0, 99),
-    "max_bad": (0, 1),
-    "size": (4, 4096),
-    "epochs": (1, 100_000),
-    "batch_size": (2, 65_536),
-    "weight_decay": (0, 100),
-    "momentum": (0, 1),
-    "warmup_epochs": (0, 1000),
-    "shift": (0, 0.5),
-    "crop_share": (0, 1),
-    "rotate": (0, 180),
-    "zoom": (0, 4),
-    "jitter": (0, 4),
-    "erase": (0, 1),
-    "ema": (0, 1),
-    "clip": (0, 1e6),
-    "accumulate": (1, 10_000),
-    "freeze_epochs": (0, 100_000),
-    "patience": (0, 100_000),
-    "seed": (0, 2**32 - 1),
-    "threads": (1, 4096),
-    "workers": (0, 256),
-    "witnesses": (1, 64),
+_RANGES: dict[tuple[float, float], tuple[str, ...]] = {
+    (0, 0.5): ("val_fraction", "test_fraction", "shift"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "erase", "ema"),
+    (0, 4): ("zoom", "jitter"),
+    (0, 99): ("fold",),
+    (0, 100): ("folds", "weight_decay"),
+    (0, 180): ("rotate",),
+    (0, 256): ("workers",),
+    (0, 1000): ("warmup_epochs",),
+    (0, 100_000): ("freeze_epochs", "patience"),
+    (0, 1e6): ("clip",),
+    (0, 2**32 - 1): ("seed",),
+    (1, 64): ("witnesses",),
+    (1, 4096): ("threads",),
+    (1, 10_000): ("accumulate",),
+    (1, 100_000): ("epochs",),
+    (2, 65_536): ("batch_size",),
+    (4, 4096): ("size",),
 }

@@ -4,22 +4,35 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from numpy.typing import NDArray
+
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 from sightsmith.tasks import TASKS
-from sightsmith.tasks.parts.calibration import Calibration
-from sightsmith.tasks.parts.learner import Learner
+from sightsmith.tasks.parts.learner import Calibration, Learner
 from sightsmith.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
 class TaskChoice:
-    """A task: its name, its file, and its settings."""
-
     name: str
     file: ModuleType
     settings: Any
+
+    @property
+    def input(self) -> ModuleType:
+        return INPUTS.module(self.file.INPUT)
+
+    @property
+    def kind(self) -> ModuleType:
+        return KINDS.module(self.file.KIND)
+
+    def validation(self, answers: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
+        """Return the figures of an epoch by name, from the answers and the targets of all validation items."""
+        figures: dict[str, float] = self.file.validation(answers, targets, self.settings)
+        return figures
 
     def calibration(self, learner: Learner | None = None) -> Calibration:
         """Return how its answers are calibrated; before training the learner is None."""
@@ -29,9 +42,6 @@ class TaskChoice:
 
 def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
     """Return the task that is trained: the named one, or the usual one of the data's kind of answer.
-
-    Args:
-        kind: kind of answer of the data.
 
     Raises SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others; or it
         learns another kind of answer than the data has.
@@ -46,5 +56,6 @@ def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
             f"data of {learned}."
         )
     own = from_mapping(file.Settings, given, where="task")
-    file.check(own, balanced=settings.balanced)
+    if hasattr(file, "check"):
+        file.check(own, balanced=settings.balanced)
     return TaskChoice(name.replace("-", "_"), file, own)

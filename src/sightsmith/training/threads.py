@@ -4,7 +4,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sightsmith.core.machine import usable_cores
 from sightsmith.core.threads import ThreadPolicy
+from sightsmith.training.plan import Tell
 
 
 @contextmanager
@@ -35,33 +36,28 @@ class Threads(Callback):
     Args:
         asked: the number that was asked for.
         fixed: keep the number that training starts with.
-        tell: called with a line when the number is chosen or changes.
     """
 
-    def __init__(self, asked: int | None, batch_size: int, tell: Callable[[str], None], *, fixed: bool) -> None:
+    def __init__(self, asked: int | None, batch_size: int, tell: Tell, *, fixed: bool) -> None:
         self._asked, self._batch_size, self._tell = asked, batch_size, tell
         self._fixed = fixed or asked is not None or "OMP_NUM_THREADS" in os.environ
         self._policy: ThreadPolicy | None = None
         self._ended: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start tuning the number of threads, on a processor."""
         if not self._fixed and pl_module.device.type == "cpu":
             self._policy = ThreadPolicy(torch.get_num_threads())
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave validation out of the rate."""
-        self._ended = None
+        self._ended = None  # leaves validation out of the rate
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record the time of the step, including its batch, and set the threads for the next."""
-        if self._policy is None:
-            return
         now, before = time.monotonic(), self._ended
         self._ended = now
-        if before is None:
+        if self._policy is None or before is None:
             return
         line = self._policy.note(self._batch_size, max(now - before, 1e-9))
         if self._policy.threads != torch.get_num_threads():
@@ -70,11 +66,9 @@ class Threads(Callback):
             self._tell(line)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint: the number of threads."""
         return {"threads": torch.get_num_threads()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the number of a checkpoint, unless another was asked for."""
         self._fixed = True
         if self._asked is None and state_dict["threads"] != torch.get_num_threads():
             torch.set_num_threads(state_dict["threads"])

@@ -3,8 +3,8 @@
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.data.settings import SourceOptions
@@ -13,12 +13,9 @@ from sightsmith.training.dataset import load_dataset, report_dataset
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.work_folder import WorkFolder
 
-if TYPE_CHECKING:
-    from sightsmith.training.fit import TrainResult
 
-
-def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
-    """Train a classifier and write it as a bundle.
+def train(settings: TrainSettings, *, quiet: bool = False) -> Bundle:
+    """Train a model, write it as a bundle and return that, opened.
 
     Args:
         settings: data, net, hyper-parameters and output folder.
@@ -38,8 +35,8 @@ def train(settings: TrainSettings, *, quiet: bool = False) -> "TrainResult":
             say(f"The bundle goes to {settings.out}; --out names another place.")
         if not work.locked and not quiet:
             say(f"warning: this system cannot lock {work.path}; start no second training there while this one runs.")
-        work.start(settings)
         with work.gone_on_error():
+            work.start(settings)
             dataset = load_dataset(settings, quiet=quiet)
             if not quiet:
                 report_dataset(dataset, settings)

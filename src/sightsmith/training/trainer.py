@@ -6,24 +6,23 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
+from numpy.typing import NDArray
 
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
-from sightsmith.inputs import Reader
-from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
-from sightsmith.training.plan import Plan
-from sightsmith.training.settings import TrainSettings
+from sightsmith.training.run import Run
 
 _NOISY = ("lightning.pytorch", "lightning.fabric")
+_UNVARIED = Augmentation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +38,54 @@ class Loaders:
         self.calibration.close()
 
 
-def make_loaders(
-    settings: TrainSettings,
-    plan: Plan,
-    read: Reader,
-    train: Subset,
-    val: Subset,
-    calibration: Subset,
-    *,
-    vary: bool = True,
-    quiet: bool,
-) -> Loaders:
+def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> Loaders:
     """Make the loaders; pictures that are kept in memory are decoded now.
 
-    Without `vary` the training pictures come as they are, each once and in order.
+    A learner that is fitted in one step gets the training pictures as they are, each once and in order.
 
     Raises:
         SettingsError: a cache was asked for and does not fit.
         PictureError: a picture cannot be decoded.
     """
-    variation: Augmentation = plan.augment.value if vary else Augmentation()
-    batch, workers, device = plan.batch_size.value, plan.workers.value, plan.device.value
-    balanced = train.strata_N if settings.balanced else None
-    fetch_train = _fetcher(settings, read, train, variation, quiet=quiet)
-    fetch_val = _fetcher(settings, read, val, Augmentation(), quiet=quiet)
-    val_loader = _plain_loader(plan, fetch_val, val)
-    fetch_calibration = _fetcher(settings, read, calibration, Augmentation(), quiet=quiet) if len(calibration) else None
-    return Loaders(
-        train=Loader(
-            fetch_train,
-            train.targets,
-            Order(len(train), batch, settings.seed, strata_N=balanced if vary else None, shuffle=vary),
-            vary=variation if vary else None,
-            seed=settings.seed,
-            workers=0 if fetch_train.in_memory else workers,
-            device=device,
-        ),
-        val=val_loader,
-        calibration=_plain_loader(plan, fetch_calibration, calibration) if fetch_calibration else val_loader,
-        in_memory=fetch_train.in_memory and fetch_val.in_memory,
-    )
+    settings, batch, vary = run.settings, run.plan.batch_size.value, bool(run.learner.OPTIMISERS)
+    variation: Augmentation = run.plan.augment.value if vary else _UNVARIED
+    strata_N = train.strata_N if settings.balanced and vary else None
+    order = Order(len(train), batch, settings.seed, strata_N=strata_N, shuffle=vary)
+    fetch_train, fetch_val = _fetcher(run, train, variation), _fetcher(run, val, _UNVARIED)
+    train_loader = _loader(run, fetch_train, train, order, variation if vary else None)
+    val_loader = calibration_loader = _plain_loader(run, fetch_val, val)
+    if len(calibration):
+        calibration_loader = _plain_loader(run, _fetcher(run, calibration, _UNVARIED), calibration)
+    return Loaders(train_loader, val_loader, calibration_loader, fetch_train.in_memory and fetch_val.in_memory)
 
 
-def _plain_loader(plan: Plan, fetcher: Fetcher, part: Subset) -> Loader:
+def _plain_loader(run: Run, fetcher: Fetcher, part: Subset) -> Loader:
     """Make a loader of pictures that are not varied, in their order."""
-    return Loader(
-        fetcher,
-        part.targets,
-        Order(len(part), plan.batch_size.value * 2, shuffle=False),
-        workers=0 if fetcher.in_memory else plan.workers.value,
-        device=plan.device.value,
-    )
+    return _loader(run, fetcher, part, Order(len(part), run.plan.batch_size.value * 2, shuffle=False), None)
 
 
-def _fetcher(settings: TrainSettings, read: Reader, part: Subset, vary: Augmentation, *, quiet: bool) -> Fetcher:
+def _loader(run: Run, fetcher: Fetcher, part: Subset, order: Order, vary: Augmentation | None) -> Loader:
+    workers = 0 if fetcher.in_memory else run.plan.workers.value
+    device, seed = run.plan.device.value, run.settings.seed
+    return Loader(fetcher, part.targets, order, vary=vary, seed=seed, workers=workers, device=device)
+
+
+def _fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
     """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
-    if part.pictures.all_arrays and not vary.per_picture and fits_in_memory(len(part), read):
+    read, quiet, cached = run.read, run.quiet, run.settings.cache == "ram"
+    ready = part.pictures.all_arrays and fits_in_memory(len(part), read)
+    if (cached or ready) and not vary.per_picture:
         return InMemory(load_all(part.pictures, read, quiet=quiet))
-    if settings.cache == "off":
-        return Decoding(part.pictures, read, vary, settings.seed)
-    if not vary.per_picture:
-        return InMemory(load_all(part.pictures, read, quiet=quiet))
-    return Decoding(RamCache(part.pictures, read.settings, quiet=quiet), read, vary, settings.seed)
+    items = RamCache(part.pictures, read.settings, quiet=quiet) if cached else part.pictures
+    return Decoding(items, read, vary, run.settings.seed)
 
 
-def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: list[Callback]) -> Trainer:
+def make_trainer(run: Run, callbacks: list[Callback]) -> Trainer:
     """Make the Trainer: one device, no bar, no files of its own.
 
     Raises SettingsError: the logger's package is not installed, or the place of its records cannot be used.
     """
+    settings, plan = run.settings, run.plan
     kind, _, number = plan.device.value.partition(":")
     return Trainer(
         accelerator={"cuda": "gpu"}.get(kind, kind),
@@ -119,8 +97,8 @@ def make_trainer(settings: TrainSettings, plan: Plan, folder: Path, callbacks: l
         benchmark=not settings.deterministic,
         callbacks=callbacks,
         plugins=[SafeCheckpointIO()],
-        logger=make_logger(settings, plan, folder),
-        default_root_dir=folder,
+        logger=make_logger(run),
+        default_root_dir=run.work.path,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -148,44 +126,32 @@ def quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def fast_matmul(device: str) -> Iterator[None]:
-    """Let a GPU use TF32 for fp32 matrix products, as long as the block runs."""
-    before = torch.get_float32_matmul_precision()
+def arithmetic(device: str, *, deterministic: bool) -> Iterator[None]:
+    """Let a GPU use TF32 for fp32 matrix products; if wanted, use only operations that give the same bits every time.
+
+    Torch's settings come back when the block ends. Lightning's Trainer would leave `deterministic` as it set it.
+    """
+    precision = torch.get_float32_matmul_precision()
+    strict, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(precision)
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
-@contextmanager
-def repeatable(wanted: bool) -> Iterator[None]:
-    """Use only operations that give the same bits every time, as long as the block runs, if wanted."""
-    if not wanted:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-def autocast(plan: Plan) -> torch.autocast:
-    """Return the precision of the plan as a context, for work outside of the Trainer."""
-    kind = plan.device.value.partition(":")[0]
-    return torch.autocast(kind, torch.bfloat16, enabled=plan.precision.value == "bf16")
-
-
-def outputs_of(learner: Learner, loader: Loader, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Return the answers to all pictures of a loader and their targets, first axis N."""
-    answers, targets = [], []
-    learner.eval().to(plan.device.value)
-    with torch.inference_mode(), autocast(plan):
-        for feeds, targets_B in loader:
-            answers.append(learner.answer(feeds).float().cpu().numpy())
-            targets.append(targets_B.cpu().numpy())
+def outputs_of(run: Run, loader: Loader) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the learner's answers to all pictures of a loader and their targets, first axis N."""
+    learner = run.learner.eval().to(run.plan.device.value)
+    with torch.inference_mode(), run.plan.autocast():
+        pairs = [(learner.answer(feeds).float().cpu().numpy(), targets.cpu().numpy()) for feeds, targets in loader]
+    answers, targets = zip(*pairs, strict=True)
     return np.concatenate(answers), np.concatenate(targets)

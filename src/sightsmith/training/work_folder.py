@@ -18,7 +18,6 @@ from sightsmith.core.files import told, write_text
 from sightsmith.core.locks import FolderLock
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
 from sightsmith.data.source import known_names
-from sightsmith.training.curves import METRICS, STEPS
 from sightsmith.training.settings import TrainSettings
 
 MAY_CHANGE = frozenset(
@@ -46,7 +45,6 @@ class WorkFolder:
             )
         self.path = out.with_name(f"{out.name}.train")
         self.last, self.best = self.path / LAST, self.path / BEST
-        self.metrics, self.steps = self.path / METRICS, self.path / STEPS
         self._lock: FolderLock | None = None
 
     def take(self, settings: TrainSettings) -> None:
@@ -58,8 +56,12 @@ class WorkFolder:
             SettingsError: there is nothing to resume, or it was started with other settings; or `out` is in the data.
         """
         self._check(settings)
-        with told(self.path):
-            self._lock = self._locked()
+        with told(self.path), suppress(BlockingIOError):
+            self._lock = FolderLock(self.path)
+        if self._lock is None:
+            raise OutputExistsError(
+                f"{self.path}: a training is running there. Wait until it has ended, stop it, or choose another --out."
+            )
         try:
             self._check(settings)  # again: another training may have ended or been deleted meanwhile
             if self.path.exists() and not (settings.resume or settings.overwrite or _is_empty(self.path)):
@@ -70,22 +72,17 @@ class WorkFolder:
             self.close()
             raise
 
-    def _locked(self) -> FolderLock:
-        try:
-            return FolderLock(self.path)
-        except BlockingIOError:
-            raise OutputExistsError(
-                f"{self.path}: a training is running there. Wait until it has ended, stop it, or choose another --out."
-            ) from None
-
     def _check(self, settings: TrainSettings) -> None:
         for place in (settings.bundle_path, self.path):
             _refuse_overlap(place, settings)
         refuse_taken(settings.bundle_path, overwrite=settings.overwrite)
         if settings.resume:
             self._check_same(settings)
-        else:
-            self._refuse_strange()
+        elif self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
+            raise OutputExistsError(
+                f"{self.path} is needed as work folder, but holds something other than an interrupted training (no "
+                f"{_RUN}). Choose another --out, or move it away yourself."
+            )
 
     @property
     def locked(self) -> bool:
@@ -97,8 +94,7 @@ class WorkFolder:
         if settings.resume:
             return
         _empty(self.path)
-        with self.gone_on_error():
-            self.write(_RUN, to_toml(settings))
+        self.write(_RUN, to_toml(settings))
 
     def close(self) -> None:
         """Release the lock; delete the folder if it is new and empty."""
@@ -110,17 +106,10 @@ class WorkFolder:
         self._lock.release()
         self._lock = None
 
-    def _refuse_strange(self) -> None:
-        if self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
-            raise OutputExistsError(
-                f"{self.path} is needed as work folder, but holds something other than an interrupted training (no "
-                f"{_RUN}). Choose another --out, or move it away yourself."
-            )
-
     def _check_same(self, settings: TrainSettings) -> None:
         if not (self.path / _RUN).is_file():
             raise SettingsError(f"{self.path}: no training was interrupted there. Leave --resume out to start one.")
-        before = from_mapping(TrainSettings, read_toml(self.path / _RUN), where=str(self.path / _RUN))
+        before = self._first_settings()
         was, now = to_mapping(before), to_mapping(replace(settings, out=before.out))
         changed = sorted(
             name for name in was.keys() | now.keys() if name not in MAY_CHANGE and was.get(name) != now.get(name)
@@ -133,16 +122,15 @@ class WorkFolder:
                 f"{', '.join(sorted(MAY_CHANGE))}."
             )
 
+    def _first_settings(self) -> TrainSettings:
+        return from_mapping(TrainSettings, read_toml(self.path / _RUN), where=str(self.path / _RUN))
+
     def recall(self) -> dict[str, Any]:
         """Return the choices of the training that is resumed; empty for a new one."""
         path = self.path / _CHOSEN
-        if not path.is_file():
-            return {}
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def remember(self, chosen: dict[str, Any]) -> None:
-        """Store the choices, for `recall`."""
         self.write(_CHOSEN, json.dumps(chosen, indent=1))
 
     def write(self, name: str, text: str) -> None:
@@ -156,7 +144,7 @@ class WorkFolder:
 
     def rerun(self, settings: TrainSettings) -> str:
         """Return the settings as TOML that makes this training again from the start, whether it was resumed or not."""
-        first = from_mapping(TrainSettings, read_toml(self.path / _RUN), where=str(self.path / _RUN))
+        first = self._first_settings()
         lr = first.lr if settings.lr is None else settings.lr
         return to_toml(replace(settings, lr=lr, resume=False, overwrite=False))
 
@@ -174,10 +162,6 @@ class WorkFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
 
-    def remove(self) -> None:
-        """Delete the folder once the bundle is written."""
-        shutil.rmtree(self.path)
-
 
 def _empty(path: Path) -> None:
     """Delete the content of a folder; the folder itself stays, because the lock is on it."""
@@ -194,9 +178,8 @@ def _is_empty(path: Path) -> bool:
 
 def _refuse_overlap(place: Path, settings: TrainSettings) -> None:
     """Raise if `place` is inside the training data, or contains it."""
-    if (settings.format is None and settings.data.replace("_", "-") in known_names()) or not Path(
-        settings.data
-    ).exists():
+    named = settings.format is None and settings.data.replace("_", "-") in known_names()
+    if named or not Path(settings.data).exists():
         return
     data, there = Path(settings.data).resolve(), place.resolve()
     if there in (data, *data.parents):

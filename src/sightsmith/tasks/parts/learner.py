@@ -1,7 +1,7 @@
 """A learner: the nets of a task by role, and how they are trained. The training package has the loops."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -20,6 +20,16 @@ class Facts:
     names: tuple[str, ...]  # of the classes or tags, in the order of the outputs
     input_settings: Any  # how an item becomes the net's input
     targets: NDArray[Any] | None = None  # the targets of the training items; None for a net that only answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Which samples calibrate the trained model, and how."""
+
+    share: float = 0.0
+    """Share of the samples without a split of their own, cut from those for training, that only calibrate."""
+    held_out: bool = False  # never calibrate on the validation split, even if no sample is held out
+    options: Mapping[str, Any] = field(default_factory=dict)  # further arguments of the kind's `calibrate`
 
 
 class Learner(nn.Module):

@@ -1,0 +1,73 @@
+"""The shared parts of tasks whose one net, of the family `classifier`, sees pictures.
+
+Shapes: B batch, N pictures, K outputs of the net, h w height and width of the map.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.picture import PIXELS
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
+from sightsmith.tasks.parts.normalise import Normalise
+
+
+def picture_sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
+    """Return the arguments of `build_net` for one output a name, or a single output without names."""
+    height, width, channels = input_settings.shape
+    return {"channels": channels, "classes": max(1, len(names)), "height": height, "width": width}
+
+
+class PictureLearner(Learner):
+    """Normalises pictures as the exported graph does, and answers with the net's outputs."""
+
+    def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Any) -> None:
+        super().__init__(nets)
+        self.settings, self.normalise = settings, Normalise(facts.input_settings)
+
+    def answer(self, feeds: Feeds) -> Tensor:
+        """Return the net's outputs, (B, K) float32."""
+        answers_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
+        return answers_BK.float()
+
+
+class PictureGraph(nn.Module):
+    """Maps uint8 pictures from `Preprocessing.apply` to the answers and, if `outputs` names it, the class map.
+
+    It is in evaluation mode and shares the net's weights.
+
+    Args:
+        settings: of the graph, as the learner's `graph_settings` gave them.
+    """
+
+    def __init__(
+        self,
+        nets: Mapping[str, ClassifierNet],
+        input_settings: Preprocessing,
+        name: str,  # noqa: ARG002 -- there is one graph
+        outputs: Sequence[str],
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.net, self.outputs, self.settings = nets["net"], outputs, settings
+        self.normalise = Normalise(input_settings)
+        self.eval()
+
+    def finish(self, answers_NK: Tensor) -> Tensor:
+        """Return the answers of the net's outputs."""
+        return answers_NK
+
+    def finish_map(self, map_NKhw: Tensor) -> Tensor:
+        """Return the map in the unit of the answers."""
+        return map_NKhw
+
+    def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
+        """Return the answers (N, K) and the map (N, K, h, w), float32."""
+        images_NCHW = self.normalise(pixels_NHWC)
+        if "class_map" not in self.outputs:
+            return (self.finish(self.net(images_NCHW).float()),)
+        answers_NK, map_NKhw = self.net.with_map(images_NCHW)
+        return self.finish(answers_NK.float()), self.finish_map(map_NKhw.float())
