@@ -126,7 +126,7 @@ def test_a_bundle_that_cannot_be_moved_into_place_leaves_the_old_one(copy, monke
     rename = Path.rename
 
     def stuck(self: Path, target: Path) -> Path:
-        if self.suffix == ".part":
+        if self.name == "bundle":
             raise OSError(errno.EIO, "Input/output error")
         return rename(self, target)
 

@@ -172,18 +172,15 @@ def save(witnesses: Witnesses, folder: Path, definition: Definition) -> None:
     readable(folder / _ARRAYS)
 
 
-def load(folder: Path) -> Witnesses:
-    """Read witnesses back. Raises BundleError: they are missing or cannot be read."""
+def load(folder: Path, outputs: tuple[str, ...]) -> Witnesses:
+    """Read witnesses back, with these outputs. Raises BundleError: they are missing or cannot be read."""
     try:
         arrays = load_file(folder / _ARRAYS)
         if _ONLY_INPUT_OF_SCHEMA_1 in arrays:
             arrays[f"{_INPUT}{_ONLY_INPUT_OF_SCHEMA_1}"] = arrays.pop(_ONLY_INPUT_OF_SCHEMA_1)
         shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # .DS_Store and the like
         items = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
-        return Witnesses(items, _named(arrays, _INPUT), _named(arrays, _OUTPUT))
+        inputs = {key.removeprefix(_INPUT): arrays[key] for key in arrays if key.startswith(_INPUT)}
+        return Witnesses(items, inputs, {name: arrays[_OUTPUT + name] for name in outputs})
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise BundleError(f"{folder}: the witnesses cannot be read ({error}). Copy the bundle again.") from error
-
-
-def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

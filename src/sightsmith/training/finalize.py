@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from sightsmith.bundle.definition import Definition, Graph
-from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.location import name_of
-from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord, weights_file
+from sightsmith.bundle.manifest import Manifest, NetRecord, OriginRecord, TaskRecord, versions, weights_file
 from sightsmith.bundle.settings import PAPERS
 from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
@@ -79,15 +79,14 @@ def finalize(
     metrics = {"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]}
     learner.cpu().eval()
     definition = _definition(fitted, dataset.source.names, calibrated)
-    draft = BundleDraft(
+    manifest = Manifest(
         name=name_of(settings.bundle_path),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),
         nets={role: _net_record(role, built) for role, built in fitted.nets.items()},
         definition=definition,
-        weights={role: _arrays(built.module) for role, built in fitted.nets.items()},
-        witnesses=_witnesses(settings.witnesses, val, fitted, definition),
+        definition_digest=definition.digest(),
         papers={name: text for name in PAPERS if (text := getattr(settings, name))},
-        splits=dataset.splits.to_json(),
         data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
         metrics=metrics,
         training={
@@ -96,15 +95,24 @@ def finalize(
             "seconds": round(seconds, 1),
             "machine": str(this_machine()),
         },
-        files=_report(work, settings, dataset),
+        versions=versions(),
     )
     try:
-        return write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite), metrics
+        written = write_bundle(
+            settings.bundle_path,
+            manifest,
+            weights={role: _arrays(built.module) for role, built in fitted.nets.items()},
+            witnesses=_witnesses(settings.witnesses, val, fitted, definition),
+            splits=dataset.splits.to_json(),
+            files=_report(work, settings, dataset),
+            overwrite=settings.overwrite,
+        )
     except BundleError as error:
         raise TrainingError(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "
             "writes the bundle."
         ) from error
+    return written, metrics
 
 
 def _net_record(role: str, built: BuiltNet) -> NetRecord:
