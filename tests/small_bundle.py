@@ -67,3 +67,11 @@ def write_digits_bundle(
         files={"report/note.txt": "how it went"},
         overwrite=overwrite,
     )
+
+
+def pack(bundle, path: Path) -> Path:
+    """Write an opened bundle as a zip archive."""
+    from sightsmith.bundle.folder import zip_folder
+
+    zip_folder(bundle.folder, path)
+    return path

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.store import Bundle, add_files, pack, verify
+from sightsmith.bundle.store import Bundle, add_files, verify
 from sightsmith.core.errors import BundleError, OutputExistsError
 from sightsmith.core.files import sha256
-from small_bundle import CLASSES, write_digits_bundle
+from small_bundle import CLASSES, pack, write_digits_bundle
 
 
 @pytest.fixture

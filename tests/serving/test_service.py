@@ -130,7 +130,8 @@ def test_two_models_at_once(serving, exported_bundle, tmp_path, digit):
 
 
 def test_an_archive_is_served_too(serving, exported_bundle, tmp_path, digit):
-    from sightsmith.bundle.store import Bundle, pack
+    from sightsmith.bundle.store import Bundle
+    from small_bundle import pack
 
     archive = tmp_path / "digits.zip"
     pack(Bundle.open(exported_bundle), archive)

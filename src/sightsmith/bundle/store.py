@@ -1,8 +1,6 @@
 """Opening, writing and extending bundles; a bundle is a folder or its zip archive.
 
-```
-manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/  backends/NAME/
-```
+It holds manifest.json, weights.safetensors, README.md, splits.json, witnesses/, report/ and backends/NAME/.
 """
 
 import hashlib
@@ -24,7 +22,7 @@ from safetensors.numpy import save_file
 
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
-from sightsmith.bundle.folder import Content, files_of, link, new_unpacked, oddities_of, put, zip_folder
+from sightsmith.bundle.folder import Content, files_of, link, new_unpacked, oddities_of, put
 from sightsmith.bundle.location import MANIFEST, SPLITS, refuse_taken, staged
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.witnesses import Witnesses
@@ -32,9 +30,10 @@ from sightsmith.core.errors import BundleError
 from sightsmith.core.files import open_regular, readable, sha256, unzip
 from sightsmith.core.locks import alone_in
 
-__all__ = ["Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
+__all__ = ["Bundle", "Content", "add_files", "verify", "write_bundle"]
 
 CARD, WITNESSES = "README.md", "witnesses"
+_NO_MANIFEST = f"{{}}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles."
 _MAX_MANIFEST = 64 * 2**20  # Bytes of a manifest; one with the names of 100,000 classes has 3 MiB
 
 
@@ -50,7 +49,11 @@ class Bundle:
 
     def __init__(self, path: Path, place: Path, folder: Path, remove: Callable[[], None] | None = None) -> None:
         self.path, self.place, self.folder = path, place, folder
-        self.manifest = _read_manifest(folder, path)
+        try:
+            with open_regular(folder / MANIFEST) as file:
+                self.manifest = _parsed(file.read(_MAX_MANIFEST + 1), path)
+        except FileNotFoundError:
+            raise BundleError(_NO_MANIFEST.format(path)) from None
         self._remove = weakref.finalize(self, remove) if remove else None
 
     @classmethod
@@ -103,8 +106,8 @@ class Bundle:
             ) from error
         try:
             unzip(path, top, partial(_members_of, path))
-            inner = [manifest.parent for manifest in top.glob(f"*/{MANIFEST}")]
-            return cls(path, place, top if (top / MANIFEST).exists() else inner[0], remove)
+            inner = next(top.glob(f"*/{MANIFEST}"), top / MANIFEST)
+            return cls(path, place, top if (top / MANIFEST).exists() else inner.parent, remove)
         except BaseException:
             remove()
             raise
@@ -258,13 +261,6 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
-    """Write a bundle as a zip archive; equal bundles give equal archives."""
-    refuse_taken(Path(path), overwrite=overwrite)
-    zip_folder(bundle.folder, Path(path))
-    return Path(path)
-
-
 def verify(bundle: Bundle) -> list[str]:
     """Return all problems of a bundle's files as messages; empty if there are none."""
     problems = _problems(bundle)
@@ -282,16 +278,16 @@ def verify(bundle: Bundle) -> list[str]:
 def _problems(bundle: Bundle) -> list[str]:
     listed, present = bundle.manifest.files, files_of(bundle.folder)
     odd = oddities_of(bundle.folder, listed)
-    found = [f"{name}: listed in the manifest but missing" for name in listed if name not in present]
-    found += [f"{name}: not listed in the manifest" for name in sorted(present - {*listed, *odd, MANIFEST})]
-    found += [f"{name}: {why}" for name, why in odd.items()]
-    found += [
-        f"{name}: changed after it was written (its SHA-256 does not match)"
-        for name, digest in listed.items()
-        if name in present - odd.keys() and sha256(bundle.folder / name) != digest
-    ]
+    whole = [name for name in listed if name in present and name not in odd]
+    changed = [name for name in whole if sha256(bundle.folder / name) != listed[name]]
     needed = (*(net.file for net in bundle.manifest.nets.values()), SPLITS)
-    return found + [f"{name}: a bundle needs this file" for name in needed if name not in listed]
+    return [
+        *(f"{name}: listed in the manifest but missing" for name in listed if name not in present),
+        *(f"{name}: not listed in the manifest" for name in sorted(present - {*listed, *odd, MANIFEST})),
+        *(f"{name}: {why}" for name, why in odd.items()),
+        *(f"{name}: changed after it was written (its SHA-256 does not match)" for name in changed),
+        *(f"{name}: a bundle needs this file" for name in needed if name not in listed),
+    ]
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
@@ -305,18 +301,6 @@ def _first_of(path: Path, problems: list[str]) -> str:
         f"{path}: {'; '.join(problems[:3])}{more}. Do not trust this bundle: "
         "copy it again from where it was made. `sightsmith verify` lists everything."
     )
-
-
-def _read_manifest(folder: Path, path: Path) -> Manifest:
-    try:
-        with open_regular(folder / MANIFEST) as file:
-            return _parsed(file.read(_MAX_MANIFEST + 1), path)
-    except FileNotFoundError:
-        raise _no_manifest(path) from None
-
-
-def _no_manifest(path: Path) -> BundleError:
-    return BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.")
 
 
 def _parsed(raw: bytes, path: Path) -> Manifest:
@@ -338,12 +322,12 @@ def _members_of(path: Path, zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     visible = [one for one in zipped.infolist() if not one.is_dir() and not _hidden(one.filename)]
     marked = [one for one in visible if one.filename.rpartition("/")[2] == MANIFEST and one.filename.count("/") < 2]
     if not marked:
-        raise _no_manifest(path)
+        raise BundleError(_NO_MANIFEST.format(path))
     marker = min(marked, key=lambda one: one.filename.count("/"))
     with zipped.open(marker) as file:
         listed = _parsed(file.read(_MAX_MANIFEST + 1), path).files
-    prefix = marker.filename[: -len(MANIFEST)]
-    strange = [one.filename for one in visible if one.filename.removeprefix(prefix) not in {*listed, MANIFEST}]
+    known = {marker.filename.removesuffix(MANIFEST) + name for name in (*listed, MANIFEST)}
+    strange = [one.filename for one in visible if one.filename not in known]
     if strange:
         raise BundleError(_first_of(path, [f"{name}: not listed in the manifest" for name in strange]))
     return visible
