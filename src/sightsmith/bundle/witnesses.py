@@ -1,9 +1,6 @@
 """Witnesses: a few real items and the outputs that the trained model gave for them.
 
-Every export, and every start of a service, replays them: a model with other answers is not the model that was
-evaluated.
-
-Shapes: N witnesses.
+Every export, and every start of a service, replays them: a model with other answers is not the evaluated one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,16 +50,13 @@ class Proof:
     """The result of replaying witnesses."""
 
     count: int  # how many were replayed
-    # by output, the largest difference found; its measure is that of the kind of prediction
-    differences: dict[str, float]
+    differences: dict[str, float]  # by output, the largest difference found, in the measure of the kind of prediction
     limits: dict[str, float]  # by output, the largest difference allowed
     same_answers: float  # share of witnesses with the same answer, ties within the limit counting as the same, in 0…1
-    # largest mean difference of a witness's decoded input, in levels of 0…255; None if not compared
-    pixels: float | None = None
+    pixels: float | None = None  # largest mean difference of a decoded input, in levels of 0…255; None if not compared
 
     @property
     def ok(self) -> bool:
-        """Whether everything is within the limits."""
         return not self.problems()
 
     def problems(self) -> list[str]:
@@ -77,9 +71,8 @@ class Proof:
             of_all = f"of {self.count} answers"
             found.append(many(changed, f"{of_all} differs", f"{of_all} differ"))
         if self.pixels is not None and not self.pixels <= _INPUTS_LIMIT:
-            found.append(
-                f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g})"
-            )
+            apart = f"by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g}"
+            found.append(f"the pictures decode to other pixels ({apart})")
         return found
 
     def __str__(self) -> str:
@@ -111,16 +104,13 @@ def compare_answers(
     *,
     pixels: float | None = None,
 ) -> Proof:
-    """Compare answers with those that the trained model gave.
+    """Compare answers with the trained model's to the same items; parts that were not asked for may be missing.
 
     Args:
-        expected: the trained model's.
-        got: the answers to judge, to the same items; parts that were not asked for may be missing.
         tolerance: largest allowed difference of each part, in the measure of the kind of answer.
-        kind: the kind's module.
         pixels: result of `input_difference`, None if inputs were not compared.
     """
-    differences: dict[str, float] = kind.differences(expected, got)
+    differences = kind.differences(expected, got)
     return Proof(
         count=len(expected),
         differences=differences,
