@@ -166,8 +166,7 @@ def other_model(exported_bundle, tmp_path):
     from small_bundle import write_digits_bundle
 
     path = tmp_path / "other"
-    write_digits_bundle(path, steps=3)
-    export(path, ["openvino"], quiet=True)
+    export(write_digits_bundle(path, steps=3), ["openvino"], quiet=True)
     return Predictor.open(path).sessions
 
 
