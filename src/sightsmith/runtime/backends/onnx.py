@@ -71,7 +71,6 @@ class OnnxSession(Session):
         self._options.only_execute_path_to_fetches = True
 
     def describe(self) -> str:
-        """Name the version of ONNX Runtime, the precision and the threads."""
         threads = self._loaded.get_session_options().intra_op_num_threads
         return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {many(threads, 'thread')}"
 

@@ -87,7 +87,6 @@ class OpenVinoSession(Session):
         self._lock = threading.Lock()
 
     def describe(self) -> str:
-        """Name the version of OpenVINO, the precision and the threads."""
         version = _openvino().__version__.split("-")[0]
         return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 
