@@ -57,27 +57,22 @@ def _template() -> "Template":
 
 def _front(manifest: Manifest, kind: Any) -> dict[str, Any]:
     """Return the fields of the YAML header; JSON values are YAML too, so that no name can break it."""
-    fields: dict[str, Any] = {}
-    if kind.HUB_TASK:
-        fields["pipeline_tag"] = kind.HUB_TASK
-    if manifest.papers.get("licence"):
-        fields["license"] = manifest.papers["licence"].lower()
-    fields["tags"] = [*filter(None, [kind.HUB_TASK]), "sightsmith", manifest.net.name]
-    fields["metrics"] = [kind.METRIC.name]
     measured = _flat(manifest.metrics.get("test"))
-    if kind.METRIC.name in measured:
-        fields["model-index"] = [{"name": manifest.name, "results": [_result(manifest, kind, measured)]}]
-    return fields
-
-
-def _result(manifest: Manifest, kind: Any, measured: Mapping[str, Any]) -> dict[str, Any]:
-    data = PurePath(str(manifest.data.get("location") or "unknown")).name
     figures = {name: round(float(value), 6) for name, value in measured.items() if name not in ("count", "skipped")}
-    return {
+    data = PurePath(str(manifest.data.get("location") or "unknown")).name
+    result = {
         "task": {"type": kind.HUB_TASK or manifest.task.name},
         "dataset": {"name": data, "type": data, "split": "test"},
         "metrics": [{"type": name, "value": value} for name, value in figures.items()],
     }
+    fields = {
+        "pipeline_tag": kind.HUB_TASK,
+        "license": manifest.papers.get("licence", "").lower(),
+        "tags": [*filter(None, [kind.HUB_TASK]), "sightsmith", manifest.net.name],
+        "metrics": [kind.METRIC.name],
+        "model-index": [{"name": manifest.name, "results": [result]}] if kind.METRIC.name in measured else [],
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:

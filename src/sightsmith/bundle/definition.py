@@ -12,8 +12,6 @@ from sightsmith.core.ports import Port
 from sightsmith.core.settings import from_mapping
 from sightsmith.inputs import INPUTS
 
-RULE = 2  # The newest rule of the digest
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
@@ -28,7 +26,7 @@ class Graph:
 class Definition:
     """Everything but the weights that determines a model's answers; immutable."""
 
-    rule: int = RULE  # the rule of its digest; always 1 in bundles of schema 1
+    rule: int = 2  # the rule of its digest; always 1 in bundles of schema 1
     input: str  # name of a file in inputs/
     input_settings: Any  # how an item becomes arrays, that file's `Settings`
     kind: str  # kind of answer, a name in the catalogue of kinds

@@ -14,7 +14,6 @@ from sightsmith.core.files import new_file
 from sightsmith.core.locks import FolderLock
 
 Content = bytes | str | Path  # Content of a file: bytes, text (UTF-8), or a file to copy
-
 OTHER_TOOLS = frozenset({".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".huggingface"})
 """Hidden entries that version control, hubs and file managers put into any folder."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -78,7 +77,7 @@ def link(source: Path | str, target: Path | str) -> None:
 
 def zip_folder(folder: Path, archive: Path) -> None:
     """Write a folder as an archive, whole or not at all; equal folders give equal archives."""
-    with new_file(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as zipped:
+    with new_file(archive) as whole, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as zipped:
         for name in sorted(files_of(folder)):
             info = zipfile.ZipInfo(name, _ZIP_DATE)
             info.external_attr = 0o644 << 16

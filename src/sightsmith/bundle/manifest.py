@@ -135,7 +135,16 @@ class Manifest:
             raise BundleError(f"manifest.json: not valid JSON ({error}). Copy the bundle again.") from error
         if not isinstance(raw, dict):
             raise BundleError("manifest.json: must hold a JSON object. Copy the bundle again.")
-        _check_schema(raw.get("schema"))
+        schema = raw.get("schema")
+        if type(schema) is not int or schema < 1:  # True is an int too
+            raise BundleError(
+                f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle."
+            )
+        if schema > SCHEMA:
+            raise BundleError(
+                f"manifest.json: written in schema {schema} by a newer Sightsmith; this version reads schemas up to "
+                f"{SCHEMA}. Upgrade: `pip install --upgrade sightsmith`."
+            )
         digest = raw.pop("digest", None)
         if digest != digest_of(raw) or _dump({**raw, "digest": digest}) != text:
             raise BundleError(
@@ -156,16 +165,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-def _check_schema(schema: object) -> None:
-    if type(schema) is not int or schema < 1:  # True is an int too
-        raise BundleError(f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle.")
-    if schema > SCHEMA:
-        raise BundleError(
-            f"manifest.json: written in schema {schema} by a newer Sightsmith; this version reads schemas up to "
-            f"{SCHEMA}. Upgrade: `pip install --upgrade sightsmith`."
-        )
 
 
 def _dump(raw: Mapping[str, Any]) -> str:

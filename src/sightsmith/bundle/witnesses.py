@@ -85,16 +85,6 @@ class Proof:
         if not self.ok:
             raise ProofError(f"{what}: the model does not answer as it did when trained: {'; '.join(self.problems())}.")
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "ok": self.ok,
-            "witnesses": self.count,
-            "differences": {name: float(f"{value:.3g}") for name, value in self.differences.items()},
-            "limits": dict(self.limits),
-            "same_answers": round(self.same_answers, 6),
-            **({} if self.pixels is None else {"pixels": float(f"{self.pixels:.3g}")}),
-        }
-
 
 def compare_answers(
     expected: Sequence[Any],

@@ -45,10 +45,15 @@ class Proved:
     description: str  # of the backend
 
     def to_json(self) -> dict[str, Any]:
-        proof = self.proof.to_json()
-        kept = {key: proof[key] for key in ("witnesses", "differences", "limits", "same_answers")}
-        data = {} if self.comparison is None else {"data": self.comparison.to_json()}
-        return {**kept, **data, "rate": round(self.rate, 1), "ran": self.description}
+        return {
+            "witnesses": self.proof.count,
+            "differences": {name: float(f"{value:.3g}") for name, value in self.proof.differences.items()},
+            "limits": dict(self.proof.limits),
+            "same_answers": round(self.proof.same_answers, 6),
+            **({} if self.comparison is None else {"data": self.comparison.to_json()}),
+            "rate": round(self.rate, 1),
+            "ran": self.description,
+        }
 
     def __str__(self) -> str:
         worst = ", ".join(f"{name} within {value:.2g}" for name, value in self.proof.differences.items())

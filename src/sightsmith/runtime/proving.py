@@ -1,7 +1,7 @@
 """Comparing an export with the trained model on labelled items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -32,9 +32,8 @@ class Comparison:
     tie: float  # largest difference of answers that count as a near tie, in the unit of the output
 
     def to_json(self) -> dict[str, Any]:
-        names = ("trained", "exported", "agreement", "alike", "tie")
-        values: dict[str, float] = {name: getattr(self, name) for name in names}
-        return {"metric": self.metric, "count": self.count, **{name: round(value, 6) for name, value in values.items()}}
+        values = asdict(self).items()
+        return {name: round(value, 6) if isinstance(value, float) else value for name, value in values}
 
     def __str__(self) -> str:
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""

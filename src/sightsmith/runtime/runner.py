@@ -110,11 +110,7 @@ class Runner:
         return self.decode(self.run(stack([self.feeds(item)]), self._with_first(outputs)))[0]
 
     def run(self, feeds: Arrays, outputs: Sequence[str] = ()) -> Arrays:
-        """Return the outputs for one batch of inputs; all outputs if none is asked.
-
-        Returns:
-            float32 by name, first axis N.
-        """
+        """Return the outputs for one batch of inputs, float32 by name, first axis N; all outputs if none is asked."""
         return self._program.step(self.sessions, feeds, outputs, None)[0]
 
     def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
@@ -128,11 +124,8 @@ class Runner:
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
 
-        Args:
-            reread: read the items again too, and compare the inputs that they become.
-
-        Returns:
-            The worse of the two results, figure by figure.
+        With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
+        two results, figure by figure.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
         answers = [self._answers(witnesses, form) for form in dict.fromkeys((self.outputs, self.outputs[:1]))]
