@@ -170,16 +170,15 @@ def _openvino() -> ModuleType:
     Importing `openvino` reports the import to Intel unless `openvino_telemetry` cannot be imported; None in
     `sys.modules` prevents that, and OpenVINO then uses its own silent stub.
     """
+    converter = "openvino.tools.ovc"
     if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None means: do not import
-        converter = "openvino.tools.ovc"
-        sys.modules.setdefault(converter, None)  # type: ignore[arg-type]
-        import openvino
+        for name in ("openvino_telemetry", converter):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None means: do not import
+    import openvino
 
-        if sys.modules.get(converter, openvino) is None:
-            del sys.modules[converter]
-        return openvino
-    return sys.modules["openvino"]
+    if sys.modules.get(converter, openvino) is None:
+        del sys.modules[converter]
+    return openvino
 
 
 def _short(error: Exception) -> str:
