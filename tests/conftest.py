@@ -67,12 +67,15 @@ def digits_bundle(made_once):
 @pytest.fixture(scope="session")
 def exported_bundle(digits_bundle, made_once):
     """Return the folder of the same bundle exported to every backend that is installed here."""
+    from sightsmith.bundle.store import Bundle
+    from sightsmith.runtime.backends import BACKENDS
     from sightsmith.runtime.export import export
-    from sightsmith.runtime.selection import ranked
 
     def make(folder: Path) -> None:
         shutil.copytree(digits_bundle, folder / "digits")
-        export(folder / "digits", [name for name, file in ranked() if file.EXPORTED and not file.missing()], quiet=True)
+        files = {name: BACKENDS.module(name) for name in BACKENDS.names()}
+        to = [name for name, file in files.items() if file.EXPORTED and not file.missing()]
+        export(Bundle.open(folder / "digits"), to, quiet=True)
 
     return made_once("exported_bundle", make) / "digits"
 

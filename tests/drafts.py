@@ -1,10 +1,11 @@
-"""The draft of a bundle of a classifier that a test trained by itself."""
+"""The bundle of a classifier that a test trained by itself."""
 
+from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.definition import Definition, Graph
-from sightsmith.bundle.draft import BundleDraft
-from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord
+from sightsmith.bundle.manifest import Manifest, NetRecord, OriginRecord, TaskRecord, versions
+from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.inputs import picture
 
@@ -37,13 +38,24 @@ def witnesses_of(net, definition: Definition, items) -> Witnesses:
     return Witnesses(encoded, inputs, session.run(inputs))
 
 
-def draft_of(built, definition: Definition, items, settings: dict[str, Any], **more: Any) -> BundleDraft:
-    """Return the draft of a trained net; `more` are further fields, and win over these."""
+def write_trained(
+    path: Path, built, definition: Definition, items, settings, *, splits, files=None, overwrite=False, **facts: Any
+) -> Bundle:
+    """Write the bundle of a trained net; `facts` are further fields of its manifest, and win over these."""
     parts = {
+        "created": "2026-01-02T03:04:05+00:00",
         "task": TaskRecord(name="classify", settings=settings),
         "nets": {"net": record_of(built)},
         "definition": definition,
-        "weights": {"net": {name: value.numpy() for name, value in built.module.state_dict().items()}},
-        "witnesses": witnesses_of(built.module, definition, items),
+        "definition_digest": definition.digest(),
+        "versions": versions(),
     }
-    return BundleDraft(**parts | more)
+    return write_bundle(
+        path,
+        Manifest(**parts | facts),
+        weights={"net": {name: value.numpy() for name, value in built.module.state_dict().items()}},
+        witnesses=witnesses_of(built.module, definition, items),
+        splits=splits,
+        files=files or {},
+        overwrite=overwrite,
+    )

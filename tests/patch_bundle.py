@@ -73,15 +73,14 @@ def trained(net: str, steps: int = 150):
 
 
 def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "crop", names=CLASSES, **changes):
-    """Write a bundle of a net that has learned the patches; `changes` go to its draft."""
-    from drafts import define, draft_of
-    from sightsmith.bundle.store import write_bundle
+    """Write a bundle of a net that has learned the patches; `changes` are further arguments of `write_trained`."""
+    from drafts import define, write_trained
     from sightsmith.core.preprocessing import Preprocessing
 
     built = trained(net)
     definition = define(Preprocessing(height=SIDE, width=SIDE, resize=resize), names)
     parts = {"name": f"patches-{net}", "splits": {"train": [], "val": [], "test": []}} | changes
-    return write_bundle(path, draft_of(built, definition, list(patch_pictures(4, seed=2)[0]), {}, **parts))
+    return write_trained(path, built, definition, list(patch_pictures(4, seed=2)[0]), {}, **parts)
 
 
 def write_pictures(folder: Path, count: int, seed: int, names=CLASSES) -> None:

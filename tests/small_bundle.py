@@ -29,8 +29,7 @@ def write_digits_bundle(
 
     import torch
 
-    from drafts import define, draft_of
-    from sightsmith.bundle.store import write_bundle
+    from drafts import define, write_trained
     from sightsmith.core.preprocessing import Preprocessing
     from sightsmith.inputs.picture import PIXELS
     from sightsmith.nets.build import build_net
@@ -55,7 +54,8 @@ def write_digits_bundle(
         loss.backward()
         optimiser.step()
     torch.set_num_threads(threads)
-    draft = draft_of(
+    return write_trained(
+        path,
         built,
         define(preprocessing, classes, temperature=temperature),
         list(pictures[1400:1408]),
@@ -64,7 +64,14 @@ def write_digits_bundle(
         splits={"train": 1397, "test": 400} if splits is None else splits,
         data={"location": "digits", "format": "built in", "licence": "CC BY 4.0", "counts": {"train": 1397}},
         metrics={"test": {"accuracy": 0.97, "intervals": {"accuracy": {"low": 0.95, "high": 0.98}}}},
-        created="2026-01-02T03:04:05+00:00",
         files={"report/note.txt": "how it went"},
+        overwrite=overwrite,
     )
-    return write_bundle(path, draft, overwrite)
+
+
+def pack(bundle, path: Path) -> Path:
+    """Write an opened bundle as a zip archive."""
+    from sightsmith.bundle.folder import zip_folder
+
+    zip_folder(bundle.folder, path)
+    return path

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sightsmith.bundle.store import Bundle, pack, verify
+from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import BundleError
+from small_bundle import pack
 
 
 @pytest.fixture

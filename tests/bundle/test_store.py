@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.store import Bundle, add_files, pack, verify
+from sightsmith.bundle.store import Bundle, add_files, verify
 from sightsmith.core.errors import BundleError, OutputExistsError
 from sightsmith.core.files import sha256
-from small_bundle import CLASSES, write_digits_bundle
+from small_bundle import CLASSES, pack, write_digits_bundle
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_the_weights_rebuild_the_net_exactly(digits_bundle):
         assert torch.equal(state[name], torch.from_numpy(array)), name
 
 
-def test_equal_drafts_give_equal_bytes(tmp_path):
+def test_equal_models_give_equal_bytes(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     write_digits_bundle(one, steps=2)
     write_digits_bundle(other, steps=2)
@@ -161,10 +162,15 @@ def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
         (lambda path: redefine(path, kind=3), "kind"),
         (lambda path: redefine(path, input="smell"), "unknown input 'smell'"),
         (lambda path: redefine(path, graphs={}), "graphs must name a graph"),
-        (lambda path: redefine(path, graphs={"model": {"inputs": 1, "outputs": []}}), "inputs must be an object"),
+        (
+            lambda path: redefine(path, graphs={"model": {"inputs": 1, "outputs": []}}),
+            "graphs: input should be an object, got 1",
+        ),
         (lambda path: redefine(path, wine="red"), "unknown key 'wine'"),
         (lambda path: rewrite(path, wine="red"), "unknown key 'wine'"),
-        (lambda path: rewrite(path, nets=None), "nets must be an object"),
+        (lambda path: rewrite(path, nets=None), "nets: input should be an object, got None"),
+        (lambda path: rewrite(path, nets={"net": {"name": "vgg"}}), "nets: field required"),
+        (lambda path: rewrite(path, task={"name": "classify", "wine": "red"}), "task: unexpected keyword argument"),
         (lambda path: rewrite(path, drop="created"), "created must be given"),
         (lambda path: (path / "manifest.json").write_text(edited(path)), "changed after it was written"),
     ],
@@ -342,10 +348,8 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
 
 
 def test_a_manifest_holds_what_json_can_hold(digits_bundle):
-    manifest = Bundle.open(digits_bundle).manifest
-    raw = manifest.to_json()
-    raw["metrics"] = {"auroc": np.float32("nan"), "rates": (np.int64(1), np.float64(0.5)), "at": Path("a")}
-    again = Manifest.from_text(Manifest.from_json(raw).to_text())
+    metrics = {"auroc": np.float32("nan"), "rates": (np.int64(1), np.float64(0.5)), "at": Path("a")}
+    again = Manifest.from_text(replace(Bundle.open(digits_bundle).manifest, metrics=metrics).to_text())
     assert again.metrics == {"auroc": None, "rates": [1, 0.5], "at": "a"}
 
 

@@ -12,6 +12,7 @@ from sightsmith.bundle.witnesses import Proof, Witnesses, compare_answers
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.kinds.labels import value as labels
+from sightsmith.runtime import proving
 from sightsmith.runtime.export import export
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import Comparison
@@ -33,7 +34,7 @@ def contents(path):
 
 def test_an_export_is_proved_on_labelled_pictures_and_written_down(copy, capsys):
     held_out = list(zip(PICTURES[1397:], TARGETS[1397:], strict=True))
-    report = export(copy, ("openvino", "onnx"), prove=held_out, quiet=True)
+    report = export(Bundle.open(copy), ("openvino", "onnx"), prove=held_out, quiet=True)
     assert {(one.backend, one.precision) for one in report.proved} >= {("openvino", "fp32"), ("onnx", "fp32")}
     for one in report.proved:
         assert one.proof.ok
@@ -57,7 +58,7 @@ def test_exporting_again_replaces(exported_bundle, tmp_path):
     path = tmp_path / "digits"
     shutil.copytree(exported_bundle, path)
     before = Bundle.open(path).manifest
-    after = export(path, ("onnx",), quiet=True).bundle.manifest
+    after = export(Bundle.open(path), ("onnx",), quiet=True).bundle.manifest
     assert after.files.keys() == before.files.keys()
     assert after.backends.keys() == before.backends.keys()
 
@@ -93,18 +94,18 @@ def test_ties_are_not_told_as_the_same_answers():
     assert str(replace(found, agreement=1.0)).endswith("100.00% the same answers")
 
 
-def test_a_drop_beyond_the_allowed_one_is_refused(copy):
+def test_a_drop_beyond_the_allowed_one_is_refused(copy, monkeypatch):
     labelled = [(picture, target) for picture, target in zip(PICTURES[:64], TARGETS[:64], strict=True)]
     before = contents(copy)
-    with pytest.raises(ProofError, match="accuracy may fall by -1"):
-        export(copy, ("onnx",), prove=labelled, max_drop=-1, quiet=True)
-    with pytest.raises(ProofError, match="of the answers must stay"):
-        export(copy, ("onnx",), prove=labelled, min_agreement=1.01, quiet=True)
+    for name, limit, says in (("_MIN_ALIKE", 1.01, "of the answers must stay"), ("_MAX_DROP", -1, "may fall by -1")):
+        monkeypatch.setattr(proving, name, limit)
+        with pytest.raises(ProofError, match=says):
+            export(Bundle.open(copy), ("onnx",), prove=labelled, quiet=True)
     assert contents(copy) == before
 
 
 def test_one_precision_can_be_asked_for(copy):
-    report = export(copy, precision="fp32", quiet=True)
+    report = export(Bundle.open(copy), precision="fp32", quiet=True)
     assert [one.precision for one in report.proved] == ["fp32"]
 
 
@@ -119,7 +120,7 @@ def test_one_precision_can_be_asked_for(copy):
 )
 def test_what_cannot_be_exported_is_said(copy, to, precision, says):
     with pytest.raises(SettingsError, match=says):
-        export(copy, to, precision=precision, quiet=True)
+        export(Bundle.open(copy), to, precision=precision, quiet=True)
 
 
 def answers(*rows):

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightsmith.bundle.store import Bundle, add_files, pack
+from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import BackendError, BundleError, PictureError, SettingsError
 from sightsmith.core.ports import stack
 from sightsmith.model import load
 from sightsmith.runtime.predictor import Predictor
-from small_bundle import digit_pictures
+from small_bundle import digit_pictures, pack
 
 PICTURES, TARGETS = digit_pictures()
 

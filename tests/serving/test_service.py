@@ -130,7 +130,8 @@ def test_two_models_at_once(serving, exported_bundle, tmp_path, digit):
 
 
 def test_an_archive_is_served_too(serving, exported_bundle, tmp_path, digit):
-    from sightsmith.bundle.store import Bundle, pack
+    from sightsmith.bundle.store import Bundle
+    from small_bundle import pack
 
     archive = tmp_path / "digits.zip"
     pack(Bundle.open(exported_bundle), archive)
@@ -165,8 +166,7 @@ def other_model(exported_bundle, tmp_path):
     from small_bundle import write_digits_bundle
 
     path = tmp_path / "other"
-    write_digits_bundle(path, steps=3)
-    export(path, ["openvino"], quiet=True)
+    export(write_digits_bundle(path, steps=3), ["openvino"], quiet=True)
     return Predictor.open(path).sessions
 
 

@@ -190,7 +190,8 @@ cli.main()
 )
 def test_what_hangs_does_not_hold_up_the_end(serving, exported_bundle, tmp_path, monkeypatch, step, condition):
     """A decoder, or a model, that never comes back; and an unpacked bundle to clean up."""
-    from sightsmith.bundle.store import Bundle, pack
+    from sightsmith.bundle.store import Bundle
+    from small_bundle import pack
 
     archive, temporary = tmp_path / "digits.zip", tmp_path / "temporary"
     pack(Bundle.open(exported_bundle), archive)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from sightsmith.bundle.schema1 import digested_in_schema1
@@ -11,8 +11,6 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.ports import Port
 from sightsmith.core.settings import from_mapping
 from sightsmith.inputs import INPUTS
-
-RULE = 2  # The newest rule of the digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +21,12 @@ class Graph:
     outputs: tuple[str, ...]  # in order; the first is always computed
     settings: dict[str, Any] = field(default_factory=dict)  # of the task that made it
 
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any], where: str) -> Self:
-        ports = {
-            name: from_mapping(Port, table(raw["inputs"], name, where), where=f"{where}: {name}", strict=True)
-            for name in table(raw, "inputs", where)
-        }
-        return from_mapping(cls, raw, where=where, strict=True, ready={"inputs": ports})
-
-    def to_json(self) -> dict[str, Any]:
-        inputs = {name: {"dtype": port.dtype, "shape": list(port.shape)} for name, port in self.inputs.items()}
-        return {"inputs": inputs, "outputs": list(self.outputs), "settings": dict(self.settings)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """Everything but the weights that determines a model's answers; immutable."""
 
-    rule: int = RULE  # the rule of its digest; always 1 in bundles of schema 1
+    rule: int = 2  # the rule of its digest; always 1 in bundles of schema 1
     input: str  # name of a file in inputs/
     input_settings: Any  # how an item becomes arrays, that file's `Settings`
     kind: str  # kind of answer, a name in the catalogue of kinds
@@ -69,16 +55,7 @@ class Definition:
         return digest_of(self.to_json() if self.rule > 1 else digested_in_schema1(self))
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "rule": self.rule,
-            "input": self.input,
-            "input_settings": self.input_settings.to_json(),
-            "kind": self.kind,
-            "names": list(self.names),
-            "calibrated": dict(self.calibrated),
-            "programs": list(self.programs),
-            "graphs": {name: graph.to_json() for name, graph in self.graphs.items()},
-        }
+        return {**asdict(self), "input_settings": self.input_settings.to_json()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -88,11 +65,10 @@ class Definition:
         """
         where = "manifest.json: definition"
         settings = INPUTS.module(str(raw.get("input"))).Settings.from_json(table(raw, "input_settings", where))
-        found = table(raw, "graphs", where)
-        graphs = {name: Graph.from_json(table(found, name, where), f"{where}: {name}") for name in found}
-        if not graphs:
+        definition = from_mapping(cls, raw, where=where, strict=True, ready={"input_settings": settings})
+        if not definition.graphs:
             raise SettingsError(f"{where}: graphs must name a graph")
-        return from_mapping(cls, raw, where=where, strict=True, ready={"input_settings": settings, "graphs": graphs})
+        return definition
 
 
 def digest_of(raw: Mapping[str, Any]) -> str:

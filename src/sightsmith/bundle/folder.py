@@ -1,18 +1,24 @@
-"""The files under a bundle: listing, linking and packing folders."""
+"""The files under a bundle: listing, linking and packing folders, and temporary ones for unpacked archives."""
 
 import os
 import shutil
+import tempfile
+import time
 import zipfile
-from collections.abc import Container
+from collections.abc import Callable, Container
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from sightsmith.core.files import new_file
+from sightsmith.core.locks import FolderLock
 
 Content = bytes | str | Path  # Content of a file: bytes, text (UTF-8), or a file to copy
-
 OTHER_TOOLS = frozenset({".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".huggingface"})
 """Hidden entries that version control, hubs and file managers put into any folder."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_UNPACKED = "sightsmith-unpacked-"
+_YOUNG = 60.0  # Minimum age in seconds of a folder to delete: a new one may not be locked yet
 
 
 def files_of(folder: Path) -> set[str]:
@@ -25,35 +31,28 @@ def files_of(folder: Path) -> set[str]:
     return found
 
 
-def oddities_of(folder: Path, listed: Container[str]) -> list[str]:
-    """Name entries that no bundle has: links and special files that it does not list, empty folders, hidden files.
+def oddities_of(folder: Path, listed: Container[str]) -> dict[str, str]:
+    """Return entries that no bundle has: links and special files that it does not list, empty folders, hidden files.
 
     Hidden entries of common tools (`OTHER_TOOLS`) may stand in a bundle. A listed file may be a link, as in the
     cache of a hub, since its content is checked.
     """
-    found = []
+    odd = {}
     for top, folders, names in os.walk(folder):
         place = Path(top).relative_to(folder)
         if not folders and not names and place != Path():
-            found.append(f"{place.as_posix()}: an empty folder")
+            odd[place.as_posix()] = "an empty folder"
         for name in sorted((*folders, *names)):
             path, shown = Path(top, name), (place / name).as_posix()
             if name.startswith("."):
-                found += [] if name in OTHER_TOOLS or name.startswith(("._", ".nfs")) else [f"{shown}: a hidden file"]
+                if name not in OTHER_TOOLS and not name.startswith(("._", ".nfs")):
+                    odd[shown] = "a hidden file"
             elif path.is_symlink() and shown not in listed:
-                found.append(f"{shown}: a link that is not listed in the manifest")
+                odd[shown] = "a link that is not listed in the manifest"
             elif not path.is_dir() and path.exists() and not path.is_file():
-                found.append(f"{shown}: a pipe or device, not a file")
+                odd[shown] = "a pipe or device, not a file"
         folders[:] = [name for name in folders if not name.startswith(".")]
-    return found
-
-
-def holder_of(marker: str, top: Path) -> Path:
-    """Return the folder that contains `marker`: `top`, or the single folder in it."""
-    inside = [path for path in top.iterdir() if not path.name.startswith((".", "__MACOSX"))]
-    if (top / marker).exists() or len(inside) != 1 or not inside[0].is_dir():
-        return top
-    return inside[0]
+    return odd
 
 
 def put(path: Path, content: Content) -> None:
@@ -78,9 +77,31 @@ def link(source: Path | str, target: Path | str) -> None:
 
 def zip_folder(folder: Path, archive: Path) -> None:
     """Write a folder as an archive, whole or not at all; equal folders give equal archives."""
-    with new_file(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as zipped:
+    with new_file(archive) as whole, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as zipped:
         for name in sorted(files_of(folder)):
             info = zipfile.ZipInfo(name, _ZIP_DATE)
             info.external_attr = 0o644 << 16
             with (folder / name).open("rb") as source, zipped.open(info, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
+
+
+def new_unpacked() -> tuple[Path, Callable[[], None]]:
+    """Make a temporary folder, locked while this process lives, after deleting those of processes that were killed.
+
+    Returns the folder and the function that deletes it, which may be called twice. Raises OSError: there is no room.
+    """
+    for orphan in Path(tempfile.gettempdir()).glob(f"{_UNPACKED}*"):
+        with suppress(OSError):  # BlockingIOError: its process is alive; else another process has deleted it
+            status = orphan.lstat()
+            if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
+                lock = FolderLock(orphan)
+                if lock.held:
+                    shutil.rmtree(orphan, ignore_errors=True)
+                lock.release()
+    folder = Path(tempfile.mkdtemp(prefix=_UNPACKED))
+    return folder, partial(_remove, folder, FolderLock(folder))
+
+
+def _remove(folder: Path, lock: FolderLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()

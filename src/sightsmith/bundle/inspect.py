@@ -3,60 +3,44 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.images import printable
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 
+_NAMES = 12  # How many names are shown
+_DATA = ("location", "format", "licence")
+
 
 def inspect_text(bundle: Bundle) -> str:
     """Return the facts of a bundle: net, names, input, metrics, exports, files and their size."""
-    manifest, definition = bundle.manifest, bundle.manifest.definition
-    sizes = [(bundle.folder / name).stat().st_size for name in manifest.files if (bundle.folder / name).is_file()]
-    lost = len(manifest.files) - len(sizes)
-    missing = f", {lost} of them missing" if lost else ""
-    count = f"{many(len(manifest.files), 'file')}{missing}, {sum(sizes) / 2**20:.1f} MiB"
+    manifest, definition, net = bundle.manifest, bundle.manifest.definition, bundle.manifest.net
+    files = [bundle.folder / name for name in manifest.files]
+    sizes = [file.stat().st_size for file in files if file.is_file()]
+    missing = f", {len(files) - len(sizes)} of them missing" if len(sizes) < len(files) else ""
+    count = f"{many(len(files), 'file')}{missing}, {sum(sizes) / 2**20:.1f} MiB"
+    names = f"{len(definition.names)}: {', '.join(definition.names[:_NAMES])}"
+    more = ", …" if len(definition.names) > _NAMES else ""
+    exported = {name: ", ".join(entry.get("precisions", {})) for name, entry in manifest.backends.items()}
     rows = [
         ("bundle", f"{printable(str(bundle.path))} ({count}, schema {manifest.schema})"),
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
         ("task", manifest.task.name),
-        ("net", f"{manifest.net.name}{_paper(manifest.net.paper)}"),
-        ("weights from", _joined(manifest.net.weights.origin, manifest.net.weights.licence)),
+        ("net", f"{net.name} ({net.paper})" if net.paper else net.name),
+        ("weights from", ", ".join(filter(None, (net.weights.origin, net.weights.licence)))),
         ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
-        *_names(definition),
+        (KINDS.module(definition.kind).NOUNS[1], names + more if definition.names else ""),
         ("outputs", ", ".join(definition.outputs)),
         *((name, f"{value:.4g}") for name, value in definition.fitted().items()),
-        ("data", _joined(*(str(manifest.data.get(key) or "") for key in ("location", "format", "licence")))),
+        ("data", ", ".join(str(manifest.data[key]) for key in _DATA if manifest.data.get(key))),
         *(("metrics", line) for line in _numbers(manifest.metrics)),
-        *(("export", _export(name, entry)) for name, entry in manifest.backends.items()),
+        *(("export", f"{name} ({precisions or 'no precision proved'})") for name, precisions in exported.items()),
         ("definition", manifest.definition_digest),
     ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows if value)
-
-
-def _names(definition: Definition) -> list[tuple[str, str]]:
-    if not definition.names:
-        return []
-    return [(KINDS.module(definition.kind).NOUNS[1], f"{len(definition.names)}: {_shortened(definition.names)}")]
-
-
-def _export(name: str, entry: Mapping[str, Any]) -> str:
-    return f"{name} ({', '.join(entry.get('precisions', {})) or 'no precision proved'})"
-
-
-def _paper(paper: str) -> str:
-    return f" ({paper})" if paper else ""
-
-
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)
-
-
-def _shortened(names: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    shown = [(name, value) for name, value in rows if value]
+    width = max(len(name) for name, _ in shown)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in shown)
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> list[str]:

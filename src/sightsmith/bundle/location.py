@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sightsmith.bundle.folder import link, zip_folder
@@ -12,9 +12,6 @@ from sightsmith.core.errors import OutputExistsError
 from sightsmith.core.files import refuse_existing, replace_content, replace_folder
 
 MANIFEST, SPLITS = "manifest.json", "splits.json"
-_MARKS = frozenset({MANIFEST, SPLITS})  # Files that every bundle has
-_WEIGHTS = ".safetensors"
-"""Ending of the weights' files, of which a bundle has at least one; no other folder has one beside the marks."""
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
@@ -48,32 +45,32 @@ def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
         elif _stood_in(place):
             replace_content(folder, place)
         else:
-            _move(folder, place)
+            _link_hidden(place, folder)
+            replace_folder(folder, place)
 
 
 def _stood_in(place: Path) -> bool:
-    try:
+    with suppress(OSError):  # the working folder was deleted
         here = Path.cwd()
-    except OSError:  # the working folder was deleted
-        return False
-    return place in (here, *here.parents) and place.is_dir()
+        return place in (here, *here.parents) and place.is_dir()
+    return False
 
 
-def _move(fresh: Path, place: Path) -> None:
+def _link_hidden(place: Path, fresh: Path) -> None:
     hidden = [entry for entry in place.iterdir() if entry.name.startswith(".")] if place.is_dir() else []
     for entry in hidden:  # keep .git and the like
         if entry.is_dir():
             shutil.copytree(entry, fresh / entry.name, symlinks=True, copy_function=link)
         else:
             link(entry, fresh / entry.name)
-    replace_folder(fresh, place)
 
 
 def _replaceable(path: Path) -> bool:
     if path.suffix == ".zip" and path.is_dir():
         return False
     names = set(_names(path))
-    marked = names >= _MARKS and any(name.endswith(_WEIGHTS) for name in names)
+    # every bundle has these two, and weights beside them; no other folder has
+    marked = {MANIFEST, SPLITS} <= names and any(name.endswith(".safetensors") for name in names)
     return marked or (path.is_dir() and not any(path.iterdir()))
 
 

@@ -1,11 +1,13 @@
 """The manifest: the facts of a bundle, its origin, and the SHA-256 of every file in it."""
 
-import dataclasses
 import json
 import math
+import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,12 +17,15 @@ from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.settings import from_mapping
 
 SCHEMA = 2  # Version of the manifest's form that this version of Sightsmith writes, and the newest it reads
+_EXACT = {"extra": "forbid"}  # For pydantic: an unknown key of a record is an error
+_PACKAGES = ("sightsmith", "numpy", "pillow", "torch", "torchvision", "lightning", "timm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
     """The task of the model: name of a file in tasks/, and its settings."""
 
+    __pydantic_config__: ClassVar[Any] = _EXACT
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -29,9 +34,19 @@ class TaskRecord:
 class OriginRecord:
     """The weights that training started from: their name, licence, and SHA-256 if they had a file."""
 
+    __pydantic_config__: ClassVar[Any] = _EXACT
     origin: str
     licence: str
     sha256: str = ""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a model's answers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def weights_file(role: str) -> str:
@@ -43,6 +58,7 @@ def weights_file(role: str) -> str:
 class NetRecord:
     """One net of the model."""
 
+    __pydantic_config__: ClassVar[Any] = _EXACT
     name: str  # builds it again, with `settings`
     settings: dict[str, Any]  # all of them
     paper: str  # the paper it implements; empty if none is recorded
@@ -80,37 +96,21 @@ class Manifest:
         return next(iter(self.nets.values()))
 
     def to_json(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        nets = {role: dataclasses.asdict(net) for role, net in self.nets.items()}
-        typed = {"task": dataclasses.asdict(self.task), "nets": nets, "definition": self.definition.to_json()}
-        raw: dict[str, Any] = plain(values | typed)
-        return raw
+        return plain({**asdict(self), "definition": self.definition.to_json()})
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any], *, strict: bool = False) -> Self:
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read a manifest back; one of schema 1 becomes one of schema 2.
 
-        Args:
-            raw: the manifest as `to_json` gives it.
-            strict: it was read from a file, so no value needs a conversion.
-
-        Raises:
-            BundleError: it is from a newer version; a key is unknown, missing or of the wrong type; or the definition
-                does not match its digest.
+        Raises BundleError: a key is unknown, missing or of the wrong type, or the definition does not match its digest.
         """
-        _check_schema(raw.get("schema"))
         try:
             values = to_schema2(raw) if raw["schema"] == 1 else raw
-            nets = table(values, "nets")
-            ready = {
-                "task": from_mapping(TaskRecord, table(values, "task"), where="manifest.json: task", strict=strict),
-                "nets": {role: _net(table(nets, role), role, strict) for role in nets},
-                "definition": Definition.from_json(table(values, "definition")),
-            }
-            manifest = from_mapping(cls, values, where="manifest.json", strict=strict, ready=ready)
+            definition = Definition.from_json(table(values, "definition"))
+            manifest = from_mapping(cls, values, where="manifest.json", strict=True, ready={"definition": definition})
         except SettingsError as error:
             raise BundleError(f"{error}. The bundle is damaged, or was not written by Sightsmith.") from error
-        if not nets or manifest.definition.digest() != manifest.definition_digest:
+        if not manifest.nets or definition.digest() != manifest.definition_digest:
             raise BundleError(
                 "manifest.json: the definition (input, kind, names, calibrated values, graphs) does not match its "
                 "digest. Copy the bundle again from where it was made."
@@ -135,14 +135,23 @@ class Manifest:
             raise BundleError(f"manifest.json: not valid JSON ({error}). Copy the bundle again.") from error
         if not isinstance(raw, dict):
             raise BundleError("manifest.json: must hold a JSON object. Copy the bundle again.")
-        _check_schema(raw.get("schema"))
+        schema = raw.get("schema")
+        if type(schema) is not int or schema < 1:  # True is an int too
+            raise BundleError(
+                f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle."
+            )
+        if schema > SCHEMA:
+            raise BundleError(
+                f"manifest.json: written in schema {schema} by a newer Sightsmith; this version reads schemas up to "
+                f"{SCHEMA}. Upgrade: `pip install --upgrade sightsmith`."
+            )
         digest = raw.pop("digest", None)
         if digest != digest_of(raw) or _dump({**raw, "digest": digest}) != text:
             raise BundleError(
                 "manifest.json: changed after it was written (its digest does not match). "
                 "Copy the bundle again from where it was made; a manifest is not edited by hand."
             )
-        return cls.from_json(raw, strict=True)
+        return cls.from_json(raw)
 
 
 def plain(value: Any) -> Any:
@@ -156,22 +165,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-def _net(raw: Mapping[str, Any], role: str, strict: bool) -> NetRecord:
-    where = f"manifest.json: nets: {role}"
-    weights = from_mapping(OriginRecord, table(raw, "weights", where), where=where, strict=strict)
-    return from_mapping(NetRecord, raw, where=where, strict=strict, ready={"weights": weights})
-
-
-def _check_schema(schema: object) -> None:
-    if type(schema) is not int or schema < 1:  # True is an int too
-        raise BundleError(f"manifest.json: schema must be a number from 1 up, got {schema!r}. This is not a bundle.")
-    if schema > SCHEMA:
-        raise BundleError(
-            f"manifest.json: written in schema {schema} by a newer Sightsmith; this version reads schemas up to "
-            f"{SCHEMA}. Upgrade: `pip install --upgrade sightsmith`."
-        )
 
 
 def _dump(raw: Mapping[str, Any]) -> str:

@@ -5,15 +5,37 @@ pixels. Such a graph cannot change, so its temperature stays one of its settings
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.settings import from_mapping
 
-_NET = ("name", "settings", "paper", "licence")
-_WEIGHTS = ("origin", "licence")
-_KEPT = ("name", "created", "task", "data", "metrics", "training", "versions", "backends", "files")
-_DEFINITION = ("preprocessing", "kind", "outputs", "temperature", "definition")
+_NET = ("name", "settings", "paper", "licence", "parameters")
+_WEIGHTS = ("origin", "licence", "sha256")
+_SAME = ("name", "created", "task", "data", "metrics", "training", "versions", "backends", "files")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    schema: int
+    name: str
+    created: str
+    task: dict[str, Any]
+    net: dict[str, Any]
+    weights: dict[str, Any]
+    preprocessing: dict[str, Any]
+    classes: list[str]
+    kind: str
+    outputs: list[str]
+    temperature: float = 1.0
+    definition: str
+    data: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    backends: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
 
 
 def to_schema2(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,34 +43,29 @@ def to_schema2(raw: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises SettingsError: a key is missing, unknown or of the wrong type.
     """
-    known = {"schema", "net", "weights", "classes", *_KEPT, *_DEFINITION}
-    if unknown := sorted(raw.keys() - known):
-        raise SettingsError(f"manifest.json: unknown key {unknown[0]!r}")
-    net, weights = _object(raw, "net", _NET), _object(raw, "weights", _WEIGHTS)
-    height, width, channels = Preprocessing.from_json(_object(raw, "preprocessing", ())).shape
+    old = from_mapping(_Manifest, raw, where="manifest.json", strict=True)
     graph = {
-        "inputs": {"pixels": {"dtype": "uint8", "shape": [height, width, channels]}},
-        "outputs": _required(raw, "outputs"),
-        "settings": {"temperature": raw.get("temperature", 1.0)},
+        "inputs": {"pixels": {"dtype": "uint8", "shape": Preprocessing.from_json(old.preprocessing).shape}},
+        "outputs": old.outputs,
+        "settings": {"temperature": old.temperature},
     }
-    record = {**{key: net[key] for key in _NET}, "parameters": net.get("parameters"), "file": "weights.safetensors"}
-    origin = {**{key: weights[key] for key in _WEIGHTS}, "sha256": weights.get("sha256", "")}
+    # the objects might have more keys than these
+    origin = {key: old.weights[key] for key in _WEIGHTS if key in old.weights}
+    net = {key: old.net[key] for key in _NET if key in old.net}
     return {
-        **{key: raw[key] for key in _KEPT if key in raw},
+        **{key: getattr(old, key) for key in _SAME},
         "schema": 2,
-        "task": _object(raw, "task", ("name", "settings")),
-        "nets": {"net": {**record, "weights": origin}},
+        "nets": {"net": {**net, "weights": origin}},
         "definition": {
             "rule": 1,
             "input": "picture",
-            "input_settings": raw["preprocessing"],
-            "kind": _required(raw, "kind"),
-            "names": _required(raw, "classes"),
-            "calibrated": {},
+            "input_settings": old.preprocessing,
+            "kind": old.kind,
+            "names": old.classes,
             "programs": ["once"],
             "graphs": {"model": graph},
         },
-        "definition_digest": _required(raw, "definition"),
+        "definition_digest": old.definition,
     }
 
 
@@ -61,16 +78,3 @@ def digested_in_schema1(definition: Any) -> dict[str, Any]:
         "outputs": list(definition.outputs),
         "temperature": float(definition.graph.settings["temperature"]),
     }
-
-
-def _object(raw: Mapping[str, Any], key: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-    value = raw.get(key)
-    if not isinstance(value, dict) or not value.keys() >= set(wanted):
-        raise SettingsError(f"manifest.json: {key} must be an object with {', '.join(wanted) or 'keys'}, got {value!r}")
-    return value
-
-
-def _required(raw: Mapping[str, Any], key: str) -> Any:
-    if key not in raw:
-        raise SettingsError(f"manifest.json: {key} must be given")
-    return raw[key]

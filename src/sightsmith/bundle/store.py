@@ -1,16 +1,15 @@
 """Opening, writing and extending bundles; a bundle is a folder or its zip archive.
 
-```
-manifest.json  weights.safetensors  README.md  splits.json  witnesses/  report/  backends/NAME/
-```
+It holds manifest.json, weights.safetensors, README.md, splits.json, witnesses/, report/ and backends/NAME/.
 """
 
 import hashlib
 import json
 import weakref
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -23,19 +22,18 @@ from safetensors.numpy import save_file
 
 from sightsmith.bundle import witnesses as witness_files
 from sightsmith.bundle.card import model_card
-from sightsmith.bundle.draft import BundleDraft
-from sightsmith.bundle.folder import Content, files_of, holder_of, link, oddities_of, put, zip_folder
+from sightsmith.bundle.folder import Content, files_of, link, new_unpacked, oddities_of, put
 from sightsmith.bundle.location import MANIFEST, SPLITS, refuse_taken, staged
 from sightsmith.bundle.manifest import Manifest
-from sightsmith.bundle.unpacked import Unpacked, new_unpacked
 from sightsmith.bundle.witnesses import Witnesses
 from sightsmith.core.errors import BundleError
 from sightsmith.core.files import open_regular, readable, sha256, unzip
 from sightsmith.core.locks import alone_in
 
-__all__ = ["MANIFEST", "Bundle", "Content", "add_files", "pack", "verify", "write_bundle"]
+__all__ = ["Bundle", "Content", "add_files", "verify", "write_bundle"]
 
 CARD, WITNESSES = "README.md", "witnesses"
+_NO_MANIFEST = f"{{}}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles."
 _MAX_MANIFEST = 64 * 2**20  # Bytes of a manifest; one with the names of 100,000 classes has 3 MiB
 
 
@@ -49,10 +47,14 @@ class Bundle:
         manifest: its manifest.
     """
 
-    def __init__(self, path: Path, place: Path, folder: Path, unpacked: Unpacked | None = None) -> None:
+    def __init__(self, path: Path, place: Path, folder: Path, remove: Callable[[], None] | None = None) -> None:
         self.path, self.place, self.folder = path, place, folder
-        self.manifest = _read_manifest(folder, path)
-        self._remove = weakref.finalize(self, unpacked.remove) if unpacked else None
+        try:
+            with open_regular(folder / MANIFEST) as file:
+                self.manifest = _parsed(file.read(_MAX_MANIFEST + 1), path)
+        except FileNotFoundError:
+            raise BundleError(_NO_MANIFEST.format(path)) from None
+        self._remove = weakref.finalize(self, remove) if remove else None
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = True) -> Self:
@@ -82,7 +84,10 @@ class Bundle:
     @classmethod
     def _open(cls, path: Path, place: Path, verify: bool) -> Self:
         try:
-            bundle = cls._of_folder(path, place) if place.is_dir() else cls._unpack(path, place)
+            if place.is_dir():
+                bundle = cls(path, place, path if path.is_dir() and path.samefile(place) else place)
+            else:
+                bundle = cls._unpack(path, place)
             problems = _problems(bundle) if verify else []
         except OSError as error:
             raise _unreadable(path, error) from error
@@ -92,23 +97,19 @@ class Bundle:
         return bundle
 
     @classmethod
-    def _of_folder(cls, path: Path, place: Path) -> Self:
-        same = path.is_dir() and path.samefile(place)
-        return cls(path, place, path if same else place)
-
-    @classmethod
     def _unpack(cls, path: Path, place: Path) -> Self:
         try:
-            top = new_unpacked()
+            top, remove = new_unpacked()
         except OSError as error:
             raise BundleError(
                 f"{path}: cannot be unpacked ({error}). Make room, or name a folder in TMPDIR."
             ) from error
         try:
-            unzip(path, top.folder, partial(_members_of, path))
-            return cls(path, place, holder_of(MANIFEST, top.folder), unpacked=top)
+            unzip(path, top, partial(_members_of, path))
+            inner = next(top.glob(f"*/{MANIFEST}"), top / MANIFEST)
+            return cls(path, place, top if (top / MANIFEST).exists() else inner.parent, remove)
         except BaseException:
-            top.remove()
+            remove()
             raise
 
     @property
@@ -144,7 +145,7 @@ class Bundle:
         name = self.manifest.nets[role].file
         try:
             return load_weights(self.content(self.file(name)))
-        except (SafetensorError, OSError) as error:
+        except SafetensorError as error:
             raise BundleError(f"{self.path}: {name} cannot be read ({error}). Copy the bundle again.") from error
 
     def weights_bytes(self) -> int:
@@ -153,11 +154,7 @@ class Bundle:
 
     def witnesses(self) -> Witnesses:
         """Return the witnesses, their outputs in the definition's order."""
-        found, wanted = witness_files.load(self.folder / WITNESSES), self.manifest.definition.outputs
-        missing = [name for name in wanted if name not in found.outputs]
-        if missing:
-            raise BundleError(f"{self.path}: the witnesses lack the output {missing[0]!r}. Copy the bundle again.")
-        return Witnesses(found.items, found.inputs, {name: found.outputs[name] for name in wanted})
+        return witness_files.load(self.folder / WITNESSES, self.manifest.definition.outputs)
 
     def splits(self) -> dict[str, Any]:
         """Return the content of splits.json: which sample was in which split."""
@@ -178,23 +175,44 @@ class Bundle:
         return f"Bundle({str(self.path)!r}, {self.manifest.net.name}, {self.manifest.definition.kind})"
 
 
-def write_bundle(path: Path | str, draft: BundleDraft, overwrite: bool = False) -> Bundle:
+def write_bundle(
+    path: Path | str,
+    manifest: Manifest,
+    *,
+    weights: Mapping[str, Mapping[str, NDArray[Any]]],
+    witnesses: Witnesses,
+    splits: Mapping[str, Any],
+    files: Mapping[str, Content],
+    overwrite: bool = False,
+) -> Bundle:
     """Write a bundle whole or not at all.
 
     Args:
         path: folder to make, or the .zip archive.
+        manifest: its list of files is made here.
+        weights: the parameters and buffers of each net by name, by role.
+        witnesses: real inputs with every output of the trained nets in fp32.
+        splits: from `Splits.to_json`.
+        files: further files by path relative to the bundle, such as `report/gate.html`.
         overwrite: replace an existing bundle or empty folder.
 
     Raises:
         OutputExistsError: the path exists and `overwrite` is false, or it is not a bundle.
-        BundleError: the draft is inconsistent, or the disk cannot be written.
+        BundleError: the disk cannot be written.
     """
     path = Path(path)
     place = path.resolve()
     with _writing(path), alone_in(place.parent):
         refuse_taken(path, overwrite=overwrite)
         with staged(place, zipped=path.suffix == ".zip") as folder:
-            _fill(folder, draft)
+            for role, arrays in weights.items():
+                file = folder / manifest.nets[role].file
+                save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, file)
+                readable(file)
+            put(folder / SPLITS, json.dumps(splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+            witness_files.save(witnesses, folder / WITNESSES, manifest.definition)
+            _put_further(folder, files)
+            _put_manifest(folder, manifest, {})
     return Bundle.open(path, verify=False)
 
 
@@ -216,10 +234,8 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         BundleError: a path leads out of the bundle or would replace a file of the bundle itself, the bundle was changed
             by another process since it was opened, or the disk cannot be written.
     """
-    for relative in files:
-        _check_relative(relative)
-    gone = tuple(remove)
-    kept = [name for name in bundle.manifest.files if not (gone and name.startswith(gone)) and name not in files]
+    gone, replaced, known = tuple(remove), {CARD, *files}, bundle.manifest.files
+    kept = [name for name in known if name not in replaced and not name.startswith(gone)]
     with _writing(bundle.path), alone_in(bundle.place.parent), bundle.again(verify=False) as now:
         if now.manifest != bundle.manifest:
             raise BundleError(
@@ -229,10 +245,8 @@ def add_files(bundle: Bundle, files: Mapping[str, Content], *, remove: Iterable[
         with staged(bundle.place, zipped=bundle.zipped) as folder:
             for name in kept:
                 link(now.folder / name, folder / name)
-            for name, content in files.items():
-                put(folder / name, content)
-            digests = {name: bundle.manifest.files[name] for name in kept if name != CARD}
-            _write_manifest(folder, bundle.manifest, changes, digests)
+            _put_further(folder, files)
+            _put_manifest(folder, replace(bundle.manifest, **changes), {name: known[name] for name in kept})
     return bundle.again(verify=False)
 
 
@@ -245,13 +259,6 @@ def _writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error}). The previous content is unchanged; "
             "make room on the disk, or name a place that you may write to."
         ) from error
-
-
-def pack(bundle: Bundle, path: Path | str, overwrite: bool = False) -> Path:
-    """Write a bundle as a zip archive; equal bundles give equal archives."""
-    refuse_taken(Path(path), overwrite=overwrite)
-    zip_folder(bundle.folder, Path(path))
-    return Path(path)
 
 
 def verify(bundle: Bundle) -> list[str]:
@@ -269,21 +276,18 @@ def verify(bundle: Bundle) -> list[str]:
 
 
 def _problems(bundle: Bundle) -> list[str]:
-    listed = bundle.manifest.files
-    present = files_of(bundle.folder)
+    listed, present = bundle.manifest.files, files_of(bundle.folder)
     odd = oddities_of(bundle.folder, listed)
-    special = {line.partition(": ")[0] for line in odd}
-    found = [f"{name}: listed in the manifest but missing" for name in listed if name not in present]
-    found += [f"{name}: not listed in the manifest" for name in sorted(present - listed.keys() - special - {MANIFEST})]
-    found += odd
-    found += [
-        f"{name}: changed after it was written (its SHA-256 does not match)"
-        for name, digest in listed.items()
-        if name in present - special and sha256(bundle.folder / name) != digest
-    ]
+    whole = [name for name in listed if name in present and name not in odd]
+    changed = [name for name in whole if sha256(bundle.folder / name) != listed[name]]
     needed = (*(net.file for net in bundle.manifest.nets.values()), SPLITS)
-    found += [f"{name}: a bundle needs this file" for name in needed if name not in listed]
-    return found
+    return [
+        *(f"{name}: listed in the manifest but missing" for name in listed if name not in present),
+        *(f"{name}: not listed in the manifest" for name in sorted(present - {*listed, *odd, MANIFEST})),
+        *(f"{name}: {why}" for name, why in odd.items()),
+        *(f"{name}: changed after it was written (its SHA-256 does not match)" for name in changed),
+        *(f"{name}: a bundle needs this file" for name in needed if name not in listed),
+    ]
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
@@ -297,14 +301,6 @@ def _first_of(path: Path, problems: list[str]) -> str:
         f"{path}: {'; '.join(problems[:3])}{more}. Do not trust this bundle: "
         "copy it again from where it was made. `sightsmith verify` lists everything."
     )
-
-
-def _read_manifest(folder: Path, path: Path) -> Manifest:
-    try:
-        with open_regular(folder / MANIFEST) as file:
-            return _parsed(file.read(_MAX_MANIFEST + 1), path)
-    except FileNotFoundError:
-        raise BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.") from None
 
 
 def _parsed(raw: bytes, path: Path) -> Manifest:
@@ -326,12 +322,12 @@ def _members_of(path: Path, zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     visible = [one for one in zipped.infolist() if not one.is_dir() and not _hidden(one.filename)]
     marked = [one for one in visible if one.filename.rpartition("/")[2] == MANIFEST and one.filename.count("/") < 2]
     if not marked:
-        raise BundleError(f"{path}: not a bundle (no {MANIFEST} in it). `sightsmith train` makes bundles.")
+        raise BundleError(_NO_MANIFEST.format(path))
     marker = min(marked, key=lambda one: one.filename.count("/"))
     with zipped.open(marker) as file:
         listed = _parsed(file.read(_MAX_MANIFEST + 1), path).files
-    prefix = marker.filename[: -len(MANIFEST)]
-    strange = [one.filename for one in visible if one.filename.removeprefix(prefix) not in {*listed, MANIFEST}]
+    known = {marker.filename.removesuffix(MANIFEST) + name for name in (*listed, MANIFEST)}
+    strange = [one.filename for one in visible if one.filename not in known]
     if strange:
         raise BundleError(_first_of(path, [f"{name}: not listed in the manifest" for name in strange]))
     return visible
@@ -341,33 +337,18 @@ def _hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
-def _fill(folder: Path, draft: BundleDraft) -> None:
-    draft.check()
-    for role, net in draft.nets.items():
-        arrays = draft.weights[role]
-        save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, folder / net.file)
-        readable(folder / net.file)
-    put(folder / SPLITS, json.dumps(draft.splits, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
-    witness_files.save(draft.witnesses, folder / WITNESSES, draft.definition)
-    for name, content in draft.files.items():
-        _check_relative(name)
+def _put_further(folder: Path, files: Mapping[str, Content]) -> None:
+    for name, content in files.items():
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith("/") or any(part.startswith(".") or not part for part in parts) or ":" in name:
+            raise BundleError(f"{name!r}: files of a bundle have relative paths without `..` and hidden names")
+        if parts[0] in {MANIFEST, CARD, SPLITS, WITNESSES} or parts[0].endswith(".safetensors"):
+            raise BundleError(f"{name!r}: this file is the bundle's own. Put additions under report/ or backends/.")
         put(folder / name, content)
-    _write_manifest(folder, draft.manifest(), {}, {})
 
 
-def _write_manifest(folder: Path, manifest: Manifest, changes: Mapping[str, Any], digests: Mapping[str, str]) -> None:
-    raw = {**manifest.to_json(), **changes}
-    changed = Manifest.from_json(raw)
-    (folder / CARD).unlink(missing_ok=True)
-    put(folder / CARD, model_card(changed))
-    names = sorted(files_of(folder) - {MANIFEST})
-    raw["files"] = {name: digests.get(name) or sha256(folder / name) for name in names}
-    (folder / MANIFEST).write_text(Manifest.from_json(raw).to_text(), encoding="utf-8", newline="\n")
-
-
-def _check_relative(name: str) -> None:
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith("/") or any(part.startswith(".") or not part for part in parts) or ":" in name:
-        raise BundleError(f"{name!r}: files of a bundle have relative paths without `..` and hidden names")
-    if parts[0] in {MANIFEST, CARD, SPLITS, WITNESSES} or parts[0].endswith(".safetensors"):
-        raise BundleError(f"{name!r}: this file is the bundle's own. Put additions under report/ or backends/.")
+def _put_manifest(folder: Path, manifest: Manifest, digests: Mapping[str, str]) -> None:
+    """Write the card and the manifest; `digests` are the known ones by file."""
+    put(folder / CARD, model_card(Manifest.from_json(manifest.to_json())))
+    files = {name: digests.get(name) or sha256(folder / name) for name in sorted(files_of(folder))}
+    put(folder / MANIFEST, replace(manifest, files=files).to_text())

@@ -1,9 +1,6 @@
 """Witnesses: a few real items and the outputs that the trained model gave for them.
 
-Every export, and every start of a service, replays them: a model with other answers is not the model that was
-evaluated.
-
-Shapes: N witnesses.
+Every export, and every start of a service, replays them: a model with other answers is not the evaluated one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,16 +50,13 @@ class Proof:
     """The result of replaying witnesses."""
 
     count: int  # how many were replayed
-    # by output, the largest difference found; its measure is that of the kind of prediction
-    differences: dict[str, float]
+    differences: dict[str, float]  # by output, the largest difference found, in the measure of the kind of prediction
     limits: dict[str, float]  # by output, the largest difference allowed
     same_answers: float  # share of witnesses with the same answer, ties within the limit counting as the same, in 0…1
-    # largest mean difference of a witness's decoded input, in levels of 0…255; None if not compared
-    pixels: float | None = None
+    pixels: float | None = None  # largest mean difference of a decoded input, in levels of 0…255; None if not compared
 
     @property
     def ok(self) -> bool:
-        """Whether everything is within the limits."""
         return not self.problems()
 
     def problems(self) -> list[str]:
@@ -77,9 +71,8 @@ class Proof:
             of_all = f"of {self.count} answers"
             found.append(many(changed, f"{of_all} differs", f"{of_all} differ"))
         if self.pixels is not None and not self.pixels <= _INPUTS_LIMIT:
-            found.append(
-                f"the pictures decode to other pixels (by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g})"
-            )
+            apart = f"by {self.pixels:.3g} of 255, allowed {_INPUTS_LIMIT:g}"
+            found.append(f"the pictures decode to other pixels ({apart})")
         return found
 
     def __str__(self) -> str:
@@ -92,16 +85,6 @@ class Proof:
         if not self.ok:
             raise ProofError(f"{what}: the model does not answer as it did when trained: {'; '.join(self.problems())}.")
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "ok": self.ok,
-            "witnesses": self.count,
-            "differences": {name: float(f"{value:.3g}") for name, value in self.differences.items()},
-            "limits": dict(self.limits),
-            "same_answers": round(self.same_answers, 6),
-            **({} if self.pixels is None else {"pixels": float(f"{self.pixels:.3g}")}),
-        }
-
 
 def compare_answers(
     expected: Sequence[Any],
@@ -111,16 +94,13 @@ def compare_answers(
     *,
     pixels: float | None = None,
 ) -> Proof:
-    """Compare answers with those that the trained model gave.
+    """Compare answers with the trained model's to the same items; parts that were not asked for may be missing.
 
     Args:
-        expected: the trained model's.
-        got: the answers to judge, to the same items; parts that were not asked for may be missing.
         tolerance: largest allowed difference of each part, in the measure of the kind of answer.
-        kind: the kind's module.
         pixels: result of `input_difference`, None if inputs were not compared.
     """
-    differences: dict[str, float] = kind.differences(expected, got)
+    differences = kind.differences(expected, got)
     return Proof(
         count=len(expected),
         differences=differences,
@@ -172,18 +152,15 @@ def save(witnesses: Witnesses, folder: Path, definition: Definition) -> None:
     readable(folder / _ARRAYS)
 
 
-def load(folder: Path) -> Witnesses:
-    """Read witnesses back. Raises BundleError: they are missing or cannot be read."""
+def load(folder: Path, outputs: tuple[str, ...]) -> Witnesses:
+    """Read witnesses back, with these outputs. Raises BundleError: they are missing or cannot be read."""
     try:
         arrays = load_file(folder / _ARRAYS)
         if _ONLY_INPUT_OF_SCHEMA_1 in arrays:
             arrays[f"{_INPUT}{_ONLY_INPUT_OF_SCHEMA_1}"] = arrays.pop(_ONLY_INPUT_OF_SCHEMA_1)
         shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # .DS_Store and the like
         items = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
-        return Witnesses(items, _named(arrays, _INPUT), _named(arrays, _OUTPUT))
+        inputs = {key.removeprefix(_INPUT): arrays[key] for key in arrays if key.startswith(_INPUT)}
+        return Witnesses(items, inputs, {name: arrays[_OUTPUT + name] for name in outputs})
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise BundleError(f"{folder}: the witnesses cannot be read ({error}). Copy the bundle again.") from error
-
-
-def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

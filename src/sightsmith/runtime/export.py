@@ -7,7 +7,6 @@ served, and tested on the witnesses and, if given, on labelled pictures. Only th
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -16,26 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.bundle.store import Bundle, add_files
-from sightsmith.bundle.witnesses import Proof, Witnesses
+from sightsmith.bundle.store import Bundle, Content, add_files
+from sightsmith.bundle.witnesses import Proof
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.ports import Arrays
 from sightsmith.core.progress import track
-from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
+from sightsmith.runtime.predictor import load_sessions
 from sightsmith.runtime.proving import Comparison, compare_on_data
 from sightsmith.runtime.runner import Item, Runner
-from sightsmith.runtime.selection import Selection
 from sightsmith.runtime.session import default_batch
 
 _ROUNDS, _SECONDS, _ENOUGH = 3, 0.2, 3.0
 """Rounds of measuring, minimum seconds of a round, and seconds after which no new round starts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Proved:
     """One backend in one precision, as it was proved."""
 
@@ -47,10 +45,15 @@ class Proved:
     description: str  # of the backend
 
     def to_json(self) -> dict[str, Any]:
-        proof = self.proof.to_json()
-        kept = {key: proof[key] for key in ("witnesses", "differences", "limits", "same_answers")}
-        data = {} if self.comparison is None else {"data": self.comparison.to_json()}
-        return {**kept, **data, "rate": round(self.rate, 1), "ran": self.description}
+        return {
+            "witnesses": self.proof.count,
+            "differences": {name: float(f"{value:.3g}") for name, value in self.proof.differences.items()},
+            "limits": dict(self.proof.limits),
+            "same_answers": round(self.proof.same_answers, 6),
+            **({} if self.comparison is None else {"data": self.comparison.to_json()}),
+            "rate": round(self.rate, 1),
+            "ran": self.description,
+        }
 
     def __str__(self) -> str:
         worst = ", ".join(f"{name} within {value:.2g}" for name, value in self.proof.differences.items())
@@ -65,8 +68,7 @@ class ExportReport:
 
     bundle: Bundle  # the bundle, with the exports in it
     proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
-    # (name, reason) of each picture for the metric that cannot be used
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()  # (name, reason) of each picture for the metric that cannot be used
 
     def to_json(self) -> dict[str, Any]:
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
@@ -84,72 +86,47 @@ class ExportReport:
 
 
 def export(
-    bundle: Bundle | Path | str,
+    bundle: Bundle,
     to: Sequence[str] = ("openvino",),
     *,
     prove: Sequence[tuple[Item, Any]] = (),
     precision: str = "auto",
-    max_drop: float = 0.005,
-    min_agreement: float = 0.99,
-    threads: int = 0,
     quiet: bool = False,
 ) -> ExportReport:
     """Export a bundle to backends and prove each; the bundle on the disk changes only when all are proved.
 
     Args:
-        bundle: the bundle or its path; needs torch.
         prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine supports.
-        max_drop: how far the metric may fall on `prove`, in 0…1.
-        min_agreement: share of `prove` with the trained model's answer (near ties count as equal), in 0…1.
-        threads: threads to compute with; 0 is as many as are usable.
 
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.
-        BackendError: a backend is not installed, or cannot take the net.
+        BackendError: a backend, or torch, is not installed, or cannot take the net.
         SettingsError: there is no such backend or precision.
     """
     modules = {name.replace("-", "_"): _checked(name, precision) for name in dict.fromkeys(to)}
     if not modules:
         raise SettingsError("export: name a backend, such as --to 'openvino'")
-    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    with ExitStack() as stack:
-        if opened is not bundle:
-            stack.callback(opened.close)
-        top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sightsmith-")))
-        graphs = _write_graphs(opened, top)
-        witnesses = opened.witnesses()
-        steps = track(modules.items(), "Exporting and proving", len(modules), quiet=quiet)
+    with tempfile.TemporaryDirectory(prefix="sightsmith-") as top:
+        graphs = _write_graphs(bundle, Path(top))
+        folders = {name: Path(top, name) for name in modules}
         proved: list[Proved] = []
-        for name, module in steps:
-            (top / name).mkdir()
+        for name, module in track(modules.items(), "Exporting and proving", len(modules), quiet=quiet):
+            folders[name].mkdir()
             for graph in graphs:
-                module.compile(graph, top / name)
-            runners = _load(opened, module, name, top / name, precision, threads)
-            proofs = {one: _replay(name, one, runner, witnesses) for one, runner in runners.items()}
-            data = compare_on_data(
-                opened, name, runners, prove, max_drop=max_drop, min_agreement=min_agreement, quiet=quiet
-            )
-            rates = _rates(runners, witnesses.inputs)
-            proved += [
-                Proved(
-                    backend=name,
-                    precision=one,
-                    proof=proofs[one],
-                    comparison=data.get(one),
-                    rate=rates[one],
-                    description=runner.describe(),
-                )
-                for one, runner in runners.items()
-            ]
-        return ExportReport(_add(opened, top, modules, proved), tuple(proved))
+                module.compile(graph, folders[name])
+            wanted = module.precisions() if precision == "auto" else dict.fromkeys((precision, "fp32"))
+            sessions = {one: load_sessions(bundle, folders[name], name, one) for one in wanted}
+            runners = {one: Runner(bundle.manifest.definition, loaded) for one, loaded in sessions.items()}
+            proved += _prove(bundle, name, runners, prove, quiet)
+        return ExportReport(_add(bundle, folders, proved), tuple(proved))
 
 
 def _checked(name: str, precision: str) -> ModuleType:
     module = BACKENDS.module(name)
     if not module.EXPORTED:
         raise SettingsError(f"export: {name} runs a bundle as it is and needs no export")
-    problem: str | None = module.missing()
+    problem = module.missing()
     if problem:
         raise BackendError(f"export: cannot prove an export to {name} here. {problem}")
     here: tuple[str, ...] = module.precisions()
@@ -159,7 +136,7 @@ def _checked(name: str, precision: str) -> ModuleType:
 
 
 def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
-    problem: str | None = BACKENDS.module("torch").missing()
+    problem = BACKENDS.module("torch").missing()
     if problem:
         raise BackendError(f"export: the graph is made from the net itself. {problem}")
     from sightsmith.runtime.onnx_graph import to_onnx  # imports torch, which a base install lacks
@@ -170,23 +147,19 @@ def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
     return list(files.values())
 
 
-def _load(
-    bundle: Bundle, module: ModuleType, name: str, folder: Path, precision: str, threads: int
-) -> dict[str, Runner]:
-    wanted = module.precisions() if precision == "auto" else tuple(dict.fromkeys((precision, "fp32")))
-    limits = KINDS.module(bundle.manifest.definition.kind).TOLERANCES
-    chosen = [Selection(name, module, one, limits[one], "") for one in wanted]
-    return {
-        one.precision: Runner(bundle.manifest.definition, one.load(bundle, folder, threads), one.tolerance)
-        for one in chosen
-    }
-
-
-def _replay(name: str, precision: str, runner: Runner, witnesses: Witnesses) -> Proof:
-    proof = runner.replay(witnesses, reread=False)
-    way_out = "" if precision == "fp32" else " (--precision fp32 exports without it)"
-    proof.require(f"export to {name} in {precision}{way_out}")
-    return proof
+def _prove(
+    bundle: Bundle, name: str, runners: Mapping[str, Runner], samples: Sequence[tuple[Item, Any]], quiet: bool
+) -> list[Proved]:
+    witnesses = bundle.witnesses()
+    proofs = {one: runner.replay(witnesses, reread=False) for one, runner in runners.items()}
+    for one, proof in proofs.items():
+        way_out = "" if one == "fp32" else " (--precision fp32 exports without it)"
+        proof.require(f"export to {name} in {one}{way_out}")
+    data = compare_on_data(bundle, name, runners, samples, quiet=quiet)
+    rates = _rates(runners, witnesses.inputs)
+    return [
+        Proved(name, one, proofs[one], data.get(one), rates[one], runner.describe()) for one, runner in runners.items()
+    ]
 
 
 def _rates(runners: Mapping[str, Runner], inputs: Arrays) -> dict[str, float]:
@@ -216,13 +189,11 @@ def _rate(runner: Runner, batch: Arrays, size: int) -> float:
     return rate
 
 
-def _add(bundle: Bundle, top: Path, modules: dict[str, ModuleType], proved: list[Proved]) -> Bundle:
+def _add(bundle: Bundle, folders: Mapping[str, Path], proved: list[Proved]) -> Bundle:
     entries = dict(bundle.manifest.backends)
-    files: dict[str, bytes | str | Path] = {}
-    for name in modules:
-        entries[name] = {
-            "processor": this_machine().processor,
-            "precisions": {one.precision: one.to_json() for one in proved if one.backend == name},
-        }
-        files |= {f"backends/{name}/{path.name}": path for path in sorted((top / name).iterdir())}
-    return add_files(bundle, files, remove=[f"backends/{name}/" for name in modules], backends=entries)
+    files: dict[str, Content] = {}
+    for name, folder in folders.items():
+        precisions = {one.precision: one.to_json() for one in proved if one.backend == name}
+        entries[name] = {"processor": this_machine().processor, "precisions": precisions}
+        files |= {f"backends/{name}/{path.name}": path for path in sorted(folder.iterdir())}
+    return add_files(bundle, files, remove=[f"backends/{name}/" for name in folders], backends=entries)

@@ -48,8 +48,9 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
     except OSError as error:
         raise BackendError(f"the graph cannot be written to {path} ({error}). Make room on the disk.") from error
     except Exception as error:  # the exporter passes on whatever the net's own code raises
+        reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
         raise BackendError(
-            f"{manifest.net.name} cannot be exported to a graph: {_short(error)}. Serve it with --backend torch."
+            f"{manifest.net.name} cannot be exported to a graph: {reason}. Serve it with --backend torch."
         ) from error
 
 
@@ -62,19 +63,13 @@ def _free_sides(port: Port) -> dict[int, Any]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Suppress the exporter's progress, warnings and logs."""
-    loggers = [logging.getLogger(name) for name in _NOISY]
-    levels = [logger.level for logger in loggers]
+    levels = {logger: logger.level for logger in map(logging.getLogger, _NOISY)}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
-            for logger in loggers:
+            for logger in levels:
                 logger.setLevel(logging.ERROR)
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
+            for logger, level in levels.items():
                 logger.setLevel(level)
-
-
-def _short(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sightsmith.core.errors import PictureError
 from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.core.names import natural
 from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
 
 MAX_FETCH = 20 * 2**20  # Bytes taken from one URL, and from standard input, at the most
-
 _FETCH_SECONDS = 20.0
 
 
@@ -45,28 +43,32 @@ def find_items(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
     for given in inputs:
         if given == "-":
             yield from _standard_input(urls=urls)
-        elif given.startswith(("http://", "https://")):
-            yield _url(given) if urls else _refused(given)
-        else:
+        elif not given.startswith(("http://", "https://")):
             yield from _paths(given)
+        elif urls:
+            yield _url(given)
+        else:
+            yield _failed(given, "addresses are not fetched unless you say --urls.")
 
 
 def _paths(given: str) -> Iterator[Item]:
-    path, shown = Path(given), printable(given)
+    path = Path(given)
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except OSError as problem:
-        yield Item(shown, None, f"{shown}: cannot be looked at ({problem.strerror}).")
+        yield _failed(given, f"cannot be looked at ({problem.strerror}).")
         return
     if is_folder:
         yield from _folder(path)
-    elif exists or not glob.has_magic(given):
-        yield Item(shown, path) if exists else Item(shown, None, f"{shown}: no such file.")
+    elif exists:
+        yield Item(printable(given), path)
+    elif not glob.has_magic(given):
+        yield _failed(given, "no such file.")
     else:
         matches = glob.glob(given, recursive=True)  # noqa: PTH207  # a pattern may be absolute
         found = sorted(name for name in matches if SYSTEM_NAMES.isdisjoint(Path(name.lower()).parts))
         if not found:
-            yield Item(shown, None, f"{shown}: no file matches this pattern.")
+            yield _failed(given, "no file matches this pattern.")
         for name in found:
             yield from _paths(name)
 
@@ -86,26 +88,22 @@ def _folder(folder: Path) -> Iterator[Item]:
         yield _failed(folder, f"no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
 
 
-def _failed(path: Path, why: str) -> Item:
-    shown = printable(str(path))
+def _failed(name: str | Path, why: str) -> Item:
+    shown = printable(str(name))
     return Item(shown, None, f"{shown}: {why}")
 
 
 def _standard_input(*, urls: bool) -> Iterator[Item]:
     buffered = cast("io.BufferedReader", sys.stdin.buffer)
     if sniff(buffered.peek(12)):
-        data = sys.stdin.buffer.read(MAX_FETCH + 1)
+        data = buffered.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
         yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)
         return
-    for line in sys.stdin.buffer:
+    for line in buffered:
         name = os.fsdecode(line).strip()
         if name and name != "-":
             yield from find_items([name], urls=urls)
-
-
-def _refused(url: str) -> Item:
-    return Item(url, None, f"{url}: addresses are not fetched unless you say --urls.")
 
 
 def _url(url: str) -> Item:
@@ -114,8 +112,6 @@ def _url(url: str) -> Item:
         request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310
             data = answer.read(MAX_FETCH + 1)
-        if len(data) > MAX_FETCH:
-            raise PictureError(f"{url}: more than {MAX_FETCH >> 20} MiB.")
-    except (OSError, http.client.HTTPException, ValueError, PictureError) as error:
-        return Item(url, None, f"{url}: not fetched ({error}).")
-    return Item(url, data)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return _failed(url, f"not fetched ({error}).")
+    return Item(url, data) if len(data) <= MAX_FETCH else _failed(url, f"more than {MAX_FETCH >> 20} MiB.")

@@ -6,72 +6,47 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import is_utf8, new_file, refuse_existing, told
 from sightsmith.kinds import KINDS, options_of
+from sightsmith.runtime.runner import Value
 from sightsmith.runtime.settings import Form, PredictSettings
 
 
-class Answer(Protocol):
-    """The interface of every kind's answer for writing."""
-
-    def to_json(self, **options: Any) -> Any: ...
-    def to_rows(self, **options: Any) -> list[list[str]]: ...
-    def to_text(self, **options: Any) -> str: ...
-
-
 class Writer:
-    """Writes answers of one kind in one form.
-
-    Args:
-        kind: the kind's name, under which JSON has the answer.
-        asked: options of the kind's answers.
-    """
+    """Writes answers of one kind in one form; `asked` are options of the answers."""
 
     def __init__(self, stream: TextIO, form: Form, kind: str, asked: Mapping[str, Any]) -> None:
-        self._stream, self._kind, self._options = stream, kind, options_of(kind, asked)
+        self._stream, self._form, self._kind, self._options = stream, form, kind, options_of(kind, asked)
         self._csv = csv.writer(stream, lineterminator="\n")
         self._columns = KINDS.module(kind).COLUMNS
-        self._write = {"jsonl": self._write_jsonl, "csv": self._write_csv, "text": self._write_text}[form]
         if form == "csv":
             self._csv.writerow(["picture", *self._columns, "error"])
 
-    def write(self, name: str, prediction: Answer | None, error: str | None = None) -> None:
+    def write(self, name: str, prediction: Value | None, error: str | None = None) -> None:
         """Write the prediction of one picture, or why there is none."""
-        self._write(name, None if error else prediction, error)
-
-    def _write_jsonl(self, name: str, prediction: Answer | None, error: str | None) -> None:
-        told = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
-        self._stream.write(json.dumps({"picture": name, **told}, ensure_ascii=not is_utf8(self._stream)) + "\n")
-
-    def _write_csv(self, name: str, prediction: Answer | None, error: str | None) -> None:
-        if prediction is None:
-            self._csv.writerow([name, *[""] * len(self._columns), error])
-            return
-        for row in prediction.to_rows(**self._options):
-            self._csv.writerow([name, *row, ""])
-
-    def _write_text(self, name: str, prediction: Answer | None, error: str | None) -> None:  # noqa: ARG002
-        if prediction is not None:  # errors are printed on standard error
+        if self._form == "csv":
+            rows = [[""] * len(self._columns)] if prediction is None else prediction.to_rows(**self._options)
+            self._csv.writerows([name, *row, error or ""] for row in rows)
+        elif self._form == "jsonl":
+            told = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
+            self._stream.write(json.dumps({"picture": name, **told}, ensure_ascii=not is_utf8(self._stream)) + "\n")
+        elif prediction is not None:  # errors are printed on standard error
             self._stream.write(f"{name}: {prediction.to_text(**self._options)}\n")
 
 
 @contextmanager
 def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
     """Open a writer on the settings' file (whole or not at all) or on standard output."""
-    form = settings.form or _form_of(settings.out)
-    if settings.out is None:
+    out, form = settings.out, settings.form or _form_of(settings.out)
+    if out is None:
         yield Writer(sys.stdout, form, kind, settings.options)
         sys.stdout.flush()
         return
-    refuse_existing(settings.out, overwrite=settings.overwrite)
-    with (
-        told(settings.out),
-        new_file(settings.out) as partial,
-        partial.open("w", encoding="utf-8", newline="") as stream,
-    ):
+    refuse_existing(out, overwrite=settings.overwrite)
+    with told(out), new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         yield Writer(stream, form, kind, settings.options)
 
 

@@ -3,15 +3,20 @@
 Importing this file imports no torch. Opening a bundle does so only for the torch backend.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from types import ModuleType
+from typing import Any, Self
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle
 from sightsmith.bundle.witnesses import Proof, Witnesses
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.core.machine import this_machine
+from sightsmith.core.names import did_you_mean
+from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.runner import Runner
-from sightsmith.runtime.selection import Selection, select
+from sightsmith.runtime.session import Session
 
 
 class Predictor(Runner):
@@ -23,11 +28,15 @@ class Predictor(Runner):
         why: which backend and precision were picked, and why.
     """
 
-    def __init__(self, bundle: Bundle, choice: Selection, threads: int = 0) -> None:
-        sessions = choice.load(bundle, bundle.folder / "backends" / choice.backend, threads)
-        super().__init__(bundle.manifest.definition, sessions, choice.tolerance)
-        self.bundle, self.backend = bundle, choice.backend
-        self.why = f"{self.describe()}: {choice.why}"
+    def __init__(self, bundle: Bundle, backend: str, precision: str, threads: int) -> None:
+        name, reason = _fastest(bundle) if backend == "auto" else _asked(bundle, backend.replace("-", "_"))
+        exported = bundle.manifest.backends.get(name, {})
+        chosen, because = _precision(name, exported, precision)
+        sessions = load_sessions(bundle, bundle.folder / "backends" / name, name, chosen, threads)
+        limits = exported.get("precisions", {}).get(chosen, {}).get("limits")
+        super().__init__(bundle.manifest.definition, sessions, limits)
+        self.bundle, self.backend = bundle, name
+        self.why = f"{self.describe()}: {reason}; {because}"
 
     @classmethod
     def open(
@@ -50,7 +59,7 @@ class Predictor(Runner):
             raise SettingsError(f"threads must be ≥ 0 (0 is as many as are usable), got {threads}")
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         try:
-            return cls(opened, select(opened, backend, precision), threads)
+            return cls(opened, backend, precision, threads)
         except BaseException:
             if opened is not bundle:
                 opened.close()
@@ -73,3 +82,56 @@ class Predictor(Runner):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def load_sessions(bundle: Bundle, folder: Path, backend: str, precision: str, threads: int = 0) -> dict[str, Session]:
+    """Load the graphs of a bundle, whose files for this backend are in `folder`."""
+    load = BACKENDS.module(backend).load
+    return {graph: load(bundle, folder, graph, precision, threads) for graph in bundle.manifest.definition.graphs}
+
+
+def _fastest(bundle: Bundle) -> tuple[str, str]:
+    passed: list[str] = []
+    for name in sorted(BACKENDS.names(), key=lambda name: BACKENDS.module(name).RANK):
+        obstacle = _obstacle(bundle, BACKENDS.module(name), name)
+        if obstacle is None:
+            return name, "the fastest that can run here" + (f" ({'; '.join(passed)})" if passed else "")
+        passed.append(f"not {name}: {obstacle.rstrip('.')}")
+    raise BackendError(f"{bundle.path}: no backend can run this bundle here. {'. '.join(passed)}.")
+
+
+def _asked(bundle: Bundle, name: str) -> tuple[str, str]:
+    obstacle = _obstacle(bundle, BACKENDS.module(name), name)
+    if obstacle:
+        raise BackendError(f"{bundle.path}: backend {name} was asked for, but {obstacle}")
+    return name, "asked for"
+
+
+def _obstacle(bundle: Bundle, module: ModuleType, name: str) -> str | None:
+    """Return why a backend cannot run a bundle here, or None."""
+    if module.EXPORTED and name not in bundle.manifest.backends:
+        return f"the bundle has no export for it: `sightsmith export {bundle.path} --to {name}`"
+    return module.missing()
+
+
+def _precision(name: str, exported: Mapping[str, Any], asked: str) -> tuple[str, str]:
+    """Return the precision for a backend, and why; `exported` is its entry in the manifest."""
+    module = BACKENDS.module(name)
+    here: tuple[str, ...] = module.precisions()
+    if asked != "auto":
+        if asked not in here:
+            raise SettingsError(f"{name} cannot compute in {asked!r} on this machine. {did_you_mean(asked, here)}")
+        return asked, f"{asked} was asked for"
+    if not module.EXPORTED:
+        return "fp32", "fp32 as it was trained; it can " + " and ".join(here)
+    rates = {one: proof.get("rate") for one in here if (proof := exported.get("precisions", {}).get(one))}
+    if not rates:
+        return "fp32", "fp32, the precision every machine has"
+    if exported.get("processor") == this_machine().processor and all(rates.values()):
+        best = max(rates, key=lambda one: float(rates[one]))
+        measured = ", ".join(f"{one} {rate:,.0f}/s" for one, rate in rates.items())
+        return best, f"{best} was the fastest on this processor ({measured})"
+    best = next(iter(rates))
+    unproved = ", ".join(one for one in here if one not in rates)
+    note = f"; {unproved} was not proved: export again on this machine to use it" if unproved else ""
+    return best, f"{best} is the fastest proved precision of this processor{note}"

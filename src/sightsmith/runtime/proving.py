@@ -1,46 +1,39 @@
 """Comparing an export with the trained model on labelled items."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import ProofError
-from sightsmith.core.ports import Arrays, stack
+from sightsmith.core.ports import stack
 from sightsmith.core.progress import track
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Item, Runner, Value
 from sightsmith.runtime.session import default_batch
 
+_MAX_DROP = 0.005  # How far the metric may get worse, in 0…1; a share of it if it has a unit
+_MIN_ALIKE = 0.99  # Share of the items that must have the same answer, near ties counting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The answers of an export and of the trained model to the same labelled pictures, compared.
+    """The answers of an export and of the trained model to the same labelled pictures, compared."""
 
-    Attributes:
-        metric: name of the metric.
-        count: how many pictures.
-        trained: the metric of the trained model in fp32, 0…1.
-        exported: the metric of the export, 0…1.
-        agreement: share of the pictures with the same answer, 0…1.
-        alike: the same, with near ties of the trained model (`tie`) as equal; compared with the limit.
-        tie: largest difference of answers that count as a near tie, in the unit of the output.
-    """
-
-    metric: str
-    count: int
-    trained: float
-    exported: float
-    agreement: float
-    alike: float
-    tie: float
+    metric: str  # name of the metric
+    count: int  # how many pictures
+    trained: float  # the metric of the trained model in fp32, 0…1
+    exported: float  # the metric of the export, 0…1
+    agreement: float  # share of the pictures with the same answer, 0…1
+    alike: float  # the same, with near ties of the trained model (`tie`) as equal; compared with the limit
+    tie: float  # largest difference of answers that count as a near tie, in the unit of the output
 
     def to_json(self) -> dict[str, Any]:
-        names = ("trained", "exported", "agreement", "alike", "tie")
-        values: dict[str, float] = {name: getattr(self, name) for name in names}
-        return {"metric": self.metric, "count": self.count, **{name: round(value, 6) for name, value in values.items()}}
+        values = asdict(self).items()
+        return {name: round(value, 6) if isinstance(value, float) else value for name, value in values}
 
     def __str__(self) -> str:
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
@@ -56,8 +49,6 @@ def compare_on_data(
     runners: Mapping[str, Runner],
     samples: Sequence[tuple[Item, Any]],
     *,
-    max_drop: float,
-    min_agreement: float,
     quiet: bool,
 ) -> dict[str, Comparison]:
     """Compare a backend's models, by precision, with the trained model in fp32; nothing without samples.
@@ -65,8 +56,6 @@ def compare_on_data(
     Args:
         backend: its name for messages.
         samples: each (item, truth).
-        max_drop: how far the metric may get worse, in 0…1; a share of it if it has a unit.
-        min_agreement: share of the items that must have the same answer, near ties counting, in 0…1.
 
     Raises:
         ProofError: an export is worse than allowed.
@@ -89,18 +78,17 @@ def compare_on_data(
             alike=kind.same_answers(expected, got, tie),
             tie=tie,
         )
-        what = f"export to {backend} in {precision}"
-        _require(made[precision], kind.METRIC, what, max_drop, min_agreement)
+        _require(made[precision], kind.METRIC, f"export to {backend} in {precision}")
     return made
 
 
-def _require(found: Comparison, metric: Metric, what: str, max_drop: float, min_agreement: float) -> None:
-    if metric.drop(found.trained, found.exported) > max_drop:
+def _require(found: Comparison, metric: Metric, what: str) -> None:
+    if metric.drop(found.trained, found.exported) > _MAX_DROP:
         worse = "fall" if metric.higher else "rise"
-        most = f"{max_drop:.1%} of it" if metric.relative else f"{max_drop:g}"
+        most = f"{_MAX_DROP:.1%} of it" if metric.relative else f"{_MAX_DROP:g}"
         raise ProofError(f"{what}: {found.metric} may {worse} by {most}, but: {found}. Nothing was written.")
-    if found.alike < min_agreement:
-        raise ProofError(f"{what}: {min_agreement:.1%} of the answers must stay, but: {found}. Nothing was written.")
+    if found.alike < _MIN_ALIKE:
+        raise ProofError(f"{what}: {_MIN_ALIKE:.1%} of the answers must stay, but: {found}. Nothing was written.")
 
 
 def _answers(
@@ -108,18 +96,11 @@ def _answers(
 ) -> dict[str, list[Value]]:
     """Return every model's answers; each item is read once for all of them."""
     gathered: dict[str, list[Value]] = {name: [] for name in runners}
-    for feeds in _batches(next(iter(runners.values())), samples, what, quiet):
+    reader = next(iter(runners.values()))
+    size = default_batch(reader.definition.graph.inputs)
+    items = track([item for item, _ in samples], what, quiet=quiet)
+    while read := [reader.feeds(item) for item in islice(items, size)]:
+        feeds = stack(read)
         for name, runner in runners.items():
             gathered[name] += runner.decode(runner.run(feeds, runner.outputs[:1]))
     return gathered
-
-
-def _batches(runner: Runner, samples: Sequence[tuple[Item, Any]], what: str, quiet: bool) -> Iterator[Arrays]:
-    size, read = default_batch(runner.definition.graph.inputs), []
-    for item, _ in track(samples, what, quiet=quiet):
-        read.append(runner.feeds(item))
-        if len(read) == size:
-            yield stack(read)
-            read = []
-    if read:
-        yield stack(read)

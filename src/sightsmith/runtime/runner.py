@@ -2,14 +2,12 @@
 
 Threads read the next items while the backend computes; only a bounded number is in memory.
 Importing this file imports no torch.
-
-Shapes: N items of a batch.
 """
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -21,7 +19,7 @@ from sightsmith.core.errors import BundleError, PictureError, SettingsError
 from sightsmith.core.images import describe
 from sightsmith.core.machine import usable_cores
 from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
-from sightsmith.core.ports import Arrays, count, part, stack
+from sightsmith.core.ports import Arrays, part, stack
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 from sightsmith.runtime.programs import PROGRAMS
@@ -35,27 +33,15 @@ _REPLAYED = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The result of one item: its answer, or why there is none.
+    """The result of one item: its answer, or why there is none."""
 
-    Attributes:
-        index: its place among the items given, from 0.
-        name: for messages: its path if it has one.
-        prediction: the answer, or None.
-        error: why it could not be read, or None.
-    """
-
-    index: int
-    name: str
+    index: int  # its place among the items given, from 0
+    name: str  # for messages: its path if it has one
     prediction: Value | None = None
-    error: PictureError | None = None
+    error: PictureError | None = None  # why it could not be read
 
 
-@dataclass(slots=True)
-class _Group:
-    """Items of one batch, with the unreadable items between them."""
-
-    rows: list[tuple[int, str, PictureError | None]] = field(default_factory=list)
-    feeds: list[Arrays] = field(default_factory=list)
+_Read = tuple[Outcome, Future[Arrays]]
 
 
 class Runner:
@@ -99,13 +85,11 @@ class Runner:
 
         Raises PictureError: it cannot be read within the bounds.
         """
-        made: Arrays = self._input.feeds(item, self.definition.input_settings, bounds)
-        return made
+        return self._input.feeds(item, self.definition.input_settings, bounds)
 
     def placement(self, item: Item) -> Placement:
         """Return which part of the upright original the inputs of an item show."""
-        shown: Placement = self._input.placement(item, self.definition.input_settings)
-        return shown
+        return self._input.placement(item, self.definition.input_settings)
 
     def predict(
         self, items: Iterable[Item], batch: int | None = None, outputs: Sequence[str] = ()
@@ -126,124 +110,79 @@ class Runner:
         return self.decode(self.run(stack([self.feeds(item)]), self._with_first(outputs)))[0]
 
     def run(self, feeds: Arrays, outputs: Sequence[str] = ()) -> Arrays:
-        """Return the outputs for one batch of inputs; all outputs if none is asked.
-
-        Returns:
-            float32 by name, first axis N.
-        """
-        arrays: Arrays = self._program.step(self.sessions, feeds, outputs, None)[0]
-        return arrays
+        """Return the outputs for one batch of inputs, float32 by name, first axis N; all outputs if none is asked."""
+        return self._program.step(self.sessions, feeds, outputs, None)[0]
 
     def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
         """Return the outputs for many batches, in order, as `run` for each."""
-        arrays: Generator[Arrays, None, None] = self._program.stream(self.sessions, batches, outputs)
-        return arrays
+        return self._program.stream(self.sessions, batches, outputs)
 
     def decode(self, outputs: Arrays) -> list[Value]:
         """Return the answers of a batch from its outputs."""
-        made: list[Value] = self.kind.decode(outputs, self.definition.names, self.definition.calibrated)
-        return made
+        return self.kind.decode(outputs, self.definition.names, self.definition.calibrated)
 
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
 
-        Args:
-            reread: read the items again too, and compare the inputs that they become.
-
-        Returns:
-            The worse of the two results, figure by figure.
+        With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
+        two results, figure by figure.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
-        forms = dict.fromkeys((self.outputs, self.outputs[:1]))
-        answers = [self._answers(witnesses.inputs, form) for form in forms]
-        for arrays in answers:
-            _check_shapes(witnesses.outputs, arrays)
-        expected = self.decode(witnesses.outputs)
-        return worst(
-            [
-                compare_answers(expected, self.decode(arrays), self.tolerance, self.kind, pixels=pixels)
-                for arrays in answers
-            ]
-        )
+        answers = [self._answers(witnesses, form) for form in dict.fromkeys((self.outputs, self.outputs[:1]))]
+        expected, limits = self.decode(witnesses.outputs), self.tolerance
+        return worst([compare_answers(expected, self.decode(one), limits, self.kind, pixels=pixels) for one in answers])
 
-    def _answers(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
-        starts = range(0, count(feeds), _REPLAYED)
-        parts = [self.run(part(feeds, start, start + _REPLAYED), outputs) for start in starts]
-        return {name: np.concatenate([one[name] for one in parts]) for name in outputs}
+    def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...]) -> Arrays:
+        starts = range(0, len(witnesses.items), _REPLAYED)
+        parts = [self.run(part(witnesses.inputs, start, start + _REPLAYED), outputs) for start in starts]
+        arrays = {name: np.concatenate([one[name] for one in parts]) for name in outputs}
+        for name, array in arrays.items():
+            recorded = witnesses.outputs[name].shape
+            if array.shape != recorded:
+                raise BundleError(f"witnesses: output {name!r} has shape {array.shape}, recorded is {recorded}")
+        return arrays
 
     def _with_first(self, outputs: Sequence[str]) -> tuple[str, ...]:
         return self._first.chosen((self.outputs[0], *outputs))
 
     def _predict(self, items: Iterator[Item], batch: int, outputs: tuple[str, ...]) -> Iterator[Outcome]:
-        waiting: deque[_Group] = deque()
+        waiting: deque[Outcome] = deque()
         with ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode") as pool:
-            groups = _grouped(self._read(items, pool, ahead=2 * batch), batch)
-            for arrays in self.stream(_stacked(groups, waiting), outputs):
-                yield from self._outcomes(waiting, arrays)
-            yield from self._outcomes(waiting, None)
+            batches = _batches(self._read(items, pool, ahead=2 * batch), batch, waiting)
+            for arrays in self.stream(batches, outputs):
+                for answer in self.decode(arrays):
+                    while waiting[0].error:
+                        yield waiting.popleft()
+                    yield replace(waiting.popleft(), prediction=answer)
+        yield from waiting
 
-    def _outcomes(self, waiting: deque[_Group], arrays: Arrays | None) -> Iterator[Outcome]:
-        """Yield the results of the oldest group from its outputs `arrays`; None if the group has no inputs."""
-        while waiting and (arrays is None or not waiting[0].feeds):
-            yield from _told(waiting.popleft(), iter(()))
-        if arrays is not None:
-            yield from _told(waiting.popleft(), iter(self.decode(arrays)))
-
-    def _read(
-        self, items: Iterator[Item], pool: ThreadPoolExecutor, ahead: int
-    ) -> Iterator[tuple[int, str, Arrays | PictureError]]:
+    def _read(self, items: Iterator[Item], pool: ThreadPoolExecutor, ahead: int) -> Iterator[_Read]:
         """Read items in the pool, in order, at most `ahead` of the consumer."""
-        under_way: deque[tuple[int, str, Future[Arrays | PictureError]]] = deque()
+        under_way: deque[_Read] = deque()
         numbered = enumerate(items)
         try:
             while True:
                 for index, item in islice(numbered, ahead - len(under_way)):
-                    under_way.append((index, describe(item), pool.submit(self._read_one, item)))
+                    under_way.append((Outcome(index, describe(item)), pool.submit(self.feeds, item)))
                 if not under_way:
                     return
-                index, name, future = under_way.popleft()
-                yield index, name, future.result()
+                yield under_way.popleft()
         finally:
-            for _, _, future in under_way:
+            for _, future in under_way:
                 future.cancel()
 
-    def _read_one(self, item: Item) -> Arrays | PictureError:
+
+def _batches(read: Iterator[_Read], batch: int, waiting: deque[Outcome]) -> Iterator[Arrays]:
+    """Yield the inputs of readable items by the batch; `waiting` gets every item, or the error of an unreadable one."""
+    feeds: list[Arrays] = []
+    for outcome, future in read:
         try:
-            return self.feeds(item)
+            feeds.append(future.result())
+            waiting.append(outcome)
         except PictureError as error:
-            return error
-
-
-def _check_shapes(expected: Arrays, got: Arrays) -> None:
-    """Raise BundleError if an output has another shape than recorded."""
-    for name, array in got.items():
-        if name not in expected or array.shape != expected[name].shape:
-            shape = expected[name].shape if name in expected else "none"
-            raise BundleError(f"witnesses: output {name!r} has shape {array.shape}, recorded is {shape}")
-
-
-def _told(group: _Group, predictions: Iterator[Value]) -> Iterator[Outcome]:
-    for index, name, error in group.rows:
-        yield Outcome(index, name, error=error) if error else Outcome(index, name, next(predictions))
-
-
-def _stacked(groups: Iterator[_Group], waiting: deque[_Group]) -> Iterator[Arrays]:
-    for group in groups:
-        waiting.append(group)
-        if group.feeds:
-            yield stack(group.feeds)
-
-
-def _grouped(read: Iterator[tuple[int, str, Arrays | PictureError]], batch: int) -> Iterator[_Group]:
-    group = _Group()
-    for index, name, found in read:
-        if isinstance(found, PictureError):
-            group.rows.append((index, name, found))
-        else:
-            group.rows.append((index, name, None))
-            group.feeds.append(found)
-        if len(group.feeds) == batch or len(group.rows) == 4 * batch:
-            yield group
-            group = _Group()
-    if group.rows:
-        yield group
+            waiting.append(replace(outcome, error=error))
+        if len(feeds) == batch:
+            yield stack(feeds)
+            feeds = []
+    if feeds:
+        yield stack(feeds)

@@ -38,8 +38,7 @@ class Session(ABC):
             feeds: the inputs by name, N ≥ 1 items.
             outputs: which outputs; all if empty. Only these are computed if the backend can.
 
-        Returns:
-            float32 by name, first axis N.
+        Returns float32 by name, first axis N.
 
         Raises SettingsError: an input has another shape or type, or there is no such output.
         """
@@ -47,12 +46,7 @@ class Session(ABC):
         return self._run(feeds, self.chosen(outputs))
 
     def stream(self, batches: Iterable[Arrays], outputs: Sequence[str] = ()) -> Generator[Arrays, None, None]:
-        """Answer many batches, in order, computing while the next ones are prepared.
-
-        Args:
-            batches: inputs of `run`; only a few are read ahead.
-            outputs: as `run` takes.
-        """
+        """Answer many batches, in order, computing while the next ones are prepared; only a few are read ahead."""
         names = self.chosen(outputs)
         for feeds in batches:
             check_feeds(self.ports, feeds)

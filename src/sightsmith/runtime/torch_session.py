@@ -27,11 +27,6 @@ from sightsmith.tasks import TASKS
 log = logging.getLogger("sightsmith.runtime")
 
 
-def graphics_bf16() -> bool:
-    """Tell whether there is a graphics card with bfloat16 support."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-
-
 def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
     """Build a bundle's nets again, by role: each with its weights, in evaluation mode.
 
@@ -59,19 +54,15 @@ def graph_module(
 ) -> nn.Module:
     """Return a graph as a module: from its inputs, in order, to a tuple of the outputs that are asked for."""
     record = definition.graphs[graph]
-    module: nn.Module = TASKS.module(task).graph(
-        nets, definition.input_settings, graph, outputs or record.outputs, record.settings
-    )
+    make = TASKS.module(task).graph
+    module = make(nets, definition.input_settings, graph, outputs or record.outputs, record.settings)
     return module.eval().requires_grad_(False)
 
 
 def load_session(bundle: Bundle, graph: str, precision: str, threads: int) -> Session:
-    """Load a graph of a bundle into PyTorch, on the graphics card if there is one.
+    """Load a graph of a bundle into PyTorch, on the graphics card if there is one; "bf16" is autocast.
 
-    Args:
-        graph: the graph's name.
-        precision: "fp32" or "bf16" (autocast).
-        threads: threads of torch, for the whole process; 0 tunes the number, on a processor.
+    `threads` of torch are for the whole process; 0 tunes the number, on a processor.
     """
     _one_thread_in_forked_processes()
     if threads:
@@ -125,9 +116,8 @@ class TorchSession(Session):
         return f"PyTorch {torch.__version__.split('+')[0]}, {self.precision}, {device}"
 
     def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
-        inputs = [
-            torch.from_numpy(np.require(feeds[name], requirements=("C", "W"))).to(self._device) for name in self.ports
-        ]
+        whole = [np.require(feeds[name], requirements=("C", "W")) for name in self.ports]
+        inputs = [torch.from_numpy(array).to(self._device) for array in whole]
         reduced = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
             computed = outputs if outputs == self.outputs[:1] else self.outputs
@@ -148,10 +138,8 @@ class TorchSession(Session):
         answers = module(*inputs)
         with self._lock:
             if threads == policy.threads:
-                self._tell(kind, policy.note(len(inputs[0]), max(time.monotonic() - start, 1e-9)), policy.threads)
+                line = policy.note(len(inputs[0]), max(time.monotonic() - start, 1e-9))
+                if line and policy.threads != self._told.get(kind, self._most):
+                    self._told[kind] = policy.threads
+                    log.info("batches of %d: %s", len(inputs[0]), line)
         return answers
-
-    def _tell(self, kind: tuple[int, tuple[str, ...]], line: str | None, threads: int) -> None:
-        if line and threads != self._told.get(kind, self._most):
-            self._told[kind] = threads
-            log.info("batches of %d: %s", kind[0], line)

@@ -1,6 +1,7 @@
 """From trained weights to a bundle: the best weights, calibration, witnesses and documentation."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from sightsmith.bundle.definition import Definition, Graph
-from sightsmith.bundle.draft import BundleDraft
 from sightsmith.bundle.location import name_of
-from sightsmith.bundle.manifest import NetRecord, OriginRecord, TaskRecord, weights_file
+from sightsmith.bundle.manifest import Manifest, NetRecord, OriginRecord, TaskRecord, versions, weights_file
 from sightsmith.bundle.settings import PAPERS
 from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
@@ -61,15 +61,14 @@ def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started:
         programs=task.file.PROGRAMS,
         graphs={"model": graph},
     )
-    draft = BundleDraft(
+    manifest = Manifest(
         name=name_of(settings.bundle_path),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),
         nets={role: _net_record(role, built) for role, built in run.nets.items()},
         definition=definition,
-        weights={role: _arrays(built.module) for role, built in run.nets.items()},
-        witnesses=_witnesses(run, val, definition),
+        definition_digest=definition.digest(),
         papers={name: text for name in PAPERS if (text := getattr(settings, name))},
-        splits=dataset.splits.to_json(),
         data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
         metrics={"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]},
         training={
@@ -78,10 +77,18 @@ def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started:
             "seconds": round(seconds, 1),
             "machine": str(this_machine()),
         },
-        files=_report(work, settings, dataset),
+        versions=versions(),
     )
     try:
-        return write_bundle(settings.bundle_path, draft, overwrite=settings.overwrite)
+        return write_bundle(
+            settings.bundle_path,
+            manifest,
+            weights={role: _arrays(built.module) for role, built in run.nets.items()},
+            witnesses=_witnesses(run, val, definition),
+            splits=dataset.splits.to_json(),
+            files=_report(work, settings, dataset),
+            overwrite=settings.overwrite,
+        )
     except BundleError as error:
         raise TrainingError(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "

@@ -33,10 +33,8 @@ def precisions() -> tuple[str, ...]:
 
 def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
     """Keep an exported graph as it is; writes `GRAPH.onnx`, and `GRAPH.onnx.data` for weights above 2 GB."""
-    shutil.copyfile(onnx_file, folder / onnx_file.name)
-    beside = onnx_file.with_name(onnx_file.name + ".data")
-    if beside.exists():
-        shutil.copyfile(beside, folder / beside.name)
+    for file in onnx_file.parent.glob(f"{onnx_file.name}*"):
+        shutil.copyfile(file, folder / file.name)
 
 
 def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:
@@ -44,7 +42,6 @@ def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int)
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
     # threads that wait by spinning take the cores that decode the next pictures
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -71,7 +68,6 @@ class OnnxSession(Session):
         self._options.only_execute_path_to_fetches = True
 
     def describe(self) -> str:
-        """Name the version of ONNX Runtime, the precision and the threads."""
         threads = self._loaded.get_session_options().intra_op_num_threads
         return f"ONNX Runtime {_onnxruntime().__version__}, {self.precision}, {many(threads, 'thread')}"
 

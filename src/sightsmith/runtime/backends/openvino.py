@@ -87,7 +87,6 @@ class OpenVinoSession(Session):
         self._lock = threading.Lock()
 
     def describe(self) -> str:
-        """Name the version of OpenVINO, the precision and the threads."""
         version = _openvino().__version__.split("-")[0]
         return f"OpenVINO {version}, {self.precision}, {many(self._threads or usable_cores(), 'thread')}"
 
@@ -171,16 +170,15 @@ def _openvino() -> ModuleType:
     Importing `openvino` reports the import to Intel unless `openvino_telemetry` cannot be imported; None in
     `sys.modules` prevents that, and OpenVINO then uses its own silent stub.
     """
+    converter = "openvino.tools.ovc"
     if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None means: do not import
-        converter = "openvino.tools.ovc"
-        sys.modules.setdefault(converter, None)  # type: ignore[arg-type]
-        import openvino
+        for name in ("openvino_telemetry", converter):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None means: do not import
+    import openvino
 
-        if sys.modules.get(converter, openvino) is None:
-            del sys.modules[converter]
-        return openvino
-    return sys.modules["openvino"]
+    if sys.modules.get(converter, openvino) is None:
+        del sys.modules[converter]
+    return openvino
 
 
 def _short(error: Exception) -> str:

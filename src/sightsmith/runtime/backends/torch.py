@@ -19,9 +19,10 @@ def missing() -> str | None:
 
 def precisions() -> tuple[str, ...]:
     """Return bf16 first if the processor or the graphics card multiplies it, else fp32."""
-    from sightsmith.runtime.torch_session import graphics_bf16
+    from torch import cuda
 
-    return ("bf16", "fp32") if this_machine().bf16 or graphics_bf16() else ("fp32",)
+    bf16 = this_machine().bf16 or (cuda.is_available() and cuda.is_bf16_supported())
+    return ("bf16", "fp32") if bf16 else ("fp32",)
 
 
 def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int) -> Session:  # noqa: ARG001 -- as every backend
