@@ -1,9 +1,11 @@
 """Folders of pictures and tables of paths: layouts, odd names, and every way to get them wrong."""
 
+import ntpath
 import os
 import shutil
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import decode
 from sightsmith.data.gate import check
 from sightsmith.data.source import SourceOptions, open_source
+from sightsmith.data.sources.parts.listing import list_pictures
 
 
 def put(root, *names):
@@ -151,6 +154,12 @@ def test_all_classes_below_one_folder_is_a_warning(tmp_path):
     assert f"Point at {tmp_path}/unpacked" in found.message
 
 
+def test_a_path_on_a_drive_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path())
+    with pytest.raises(DataError, match=r"/photos/cats: no such file or folder: the current folder has no '/'"):
+        open_source("/photos/cats")
+
+
 def test_links_that_lead_back_end(tmp_path):
     put(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
@@ -174,6 +183,17 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     assert source.names == ("a", "b")
     found = problems(source)["closed-folder"]
     assert (found.severity, found.keys) == ("error", ("c/in",))
+
+
+def test_paths_in_the_listing_have_slashes_whatever_the_system_writes(monkeypatch):
+    walked = [("data", ["a"], []), ("data\\a", ["b"], ["1.png"]), ("data\\a\\b", [], ["2.png", "x.txt"])]
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "walk", lambda *_, **__: iter(walked))
+        windows.setattr(os.path, "join", ntpath.join)
+        windows.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=0, st_ino=path))
+        listing = list_pictures("data")
+    assert listing.pictures == {"a": ["1.png"], "a/b": ["2.png"]}
+    assert (listing.leaves, listing.others) == (["a/b"], ["a/b/x.txt"])
 
 
 def test_links_to_folders_elsewhere_are_followed(tmp_path):

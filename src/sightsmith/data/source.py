@@ -229,9 +229,9 @@ def _nothing_there(location: str | Path) -> str:
     if isinstance(location, str) and "/" not in location and "\\" not in location:
         return f"{message}, and no data set of that name. {did_you_mean(location, known_names())}"
     whole = Path(location)
-    parent = next(folder for folder in whole.parents if folder.exists())
+    parent = next((folder for folder in whole.parents if folder.exists()), Path())  # a drive may be missing too
     nearby = [printable(entry.name) for entry in sorted(parent.iterdir())[:200]] if parent.is_dir() else []
-    missing = printable(whole.relative_to(parent).parts[0])
+    missing = printable(whole.parts[len(parent.parts)])
     where = "the current folder" if parent == Path() else printable(str(parent))
     return f"{message}: {where} has no {missing!r}. {did_you_mean(missing, nearby)}"
 
@@ -292,7 +292,7 @@ def _unique(samples: Sequence[Sample]) -> Sequence[Sample]:
             key = f"{sample.key}#{count}"
             count += 1
         taken.add(key)
-        unique.append(replace(sample, key=key))
+        unique.append(sample if key == sample.key else replace(sample, key=key))
     return unique
 
 

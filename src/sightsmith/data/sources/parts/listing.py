@@ -58,25 +58,24 @@ class Listing:
 def list_pictures(root: str) -> Listing:
     """List everything below `root`, links followed, no file opened."""
     listing = Listing()
-    above: dict[str, frozenset[tuple[int, int]]] = {"": frozenset()}  # identities of the folders above each
+    # of each folder: its path below root, and the identities of those above it
+    pending: dict[str, tuple[str, frozenset[tuple[int, int]]]] = {root: ("", frozenset())}
 
-    def relative(path: str) -> str:
-        return path[len(root) :].lstrip("/")
+    def close(error: OSError) -> None:
+        listing.closed.append(pending.pop(error.filename)[0])
 
-    walk = os.walk(root, followlinks=True, onerror=lambda error: listing.closed.append(relative(error.filename)))
-    for path, folders, files in walk:
-        folder = relative(path)
+    for path, folders, files in os.walk(root, followlinks=True, onerror=close):
+        folder, above = pending.pop(path)
         prefix = f"{folder}/" if folder else ""
         status = os.stat(path)  # noqa: PTH116 - names that are not UTF-8, and speed
-        chain = above.pop(folder)
         here = (status.st_dev, status.st_ino)
-        if here in chain or len(chain) > _DEPTH:
+        if here in above or len(above) > _DEPTH:
             listing.loops.append(folder)
             folders.clear()
             continue
         listing.hidden += [prefix + name for name in (*folders, *files) if _is_hidden(name)]
         folders[:] = [name for name in folders if not _is_hidden(name)]
-        above |= {prefix + name: chain | {here} for name in folders}
+        pending |= {os.path.join(path, name): (prefix + name, above | {here}) for name in folders}  # noqa: PTH118
         if not folders:
             listing.leaves.append(folder)
         for name in files:

@@ -9,12 +9,13 @@ from sightsmith.core.counts import first_few
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Split
 
-_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+_USUAL: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "t10k"),
 }
-"""Usual names of the splits, in lower case."""
+_SPLITS = {name: split for split, names in _USUAL.items() for name in names}
+"""The split by its usual names, in lower case."""
 _NUMBERED = re.compile(r"\s*(?P<number>\d{1,18})(?:\s*(?P<between>[,;\t:])\s*|\s+)(?P<name>\S.*)")
 _HEADER = re.compile(r"[^\d,;\t][^,;\t]*[,;\t][^,;\t]+")
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -23,8 +24,7 @@ _SHOWN = 3  # Classes that a message names
 
 def split_named(name: str) -> Split | None:
     """Return the split for the name of a folder or in a cell, None if unknown."""
-    spelt = name.strip().lower()
-    return next((split for split, names in _SPLIT_NAMES.items() if spelt in names), None)
+    return _SPLITS.get(name.strip().lower())
 
 
 def read_text(file: Path) -> str:
