@@ -18,11 +18,13 @@ from torch import nn
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.settings import field_docs, from_mapping, to_mapping
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
+from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.lr_find import find_lr
-from sightsmith.training.optim import RunningAverage, Schedule, parameter_groups
+from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers, parameter_groups
+from sightsmith.training.plan import Choice
 from sightsmith.training.settings import TrainSettings
 
 # --- settings
@@ -127,19 +129,31 @@ def test_a_damaged_checkpoint_is_a_clear_error(tmp_path, spoil):
         load_tree(path)
 
 
-def sgd(net, momentum=0.9):
-    return torch.optim.SGD(parameter_groups([net], [], 0.1, 1.0), lr=0.1, momentum=momentum, fused=True)
+def optimiser_of(net, name, momentum=0.9, *, nesterov=False):
+    chosen = {"weight_decay": 0.1, "head_scale": 1.0, "fused": True}
+    plan = SimpleNamespace(**{choice: Choice(value, "") for choice, value in chosen.items()})
+    asked = TrainSettings(data="digits", optimizer=name, momentum=momentum, nesterov=nesterov)
+    (optimiser,) = make_optimisers(SimpleNamespace(settings=asked, plan=plan, learner=Learner({"net": net})))
+    return optimiser
 
 
-def adamw(net):
-    return torch.optim.AdamW(parameter_groups([net], [], 0.1, 1.0), lr=0.1, fused=True)
+def test_optimisers_follow_the_settings_and_the_plan():
+    sgd = optimiser_of(nn.Linear(2, 2), "sgd", momentum=0.8, nesterov=True)
+    assert (type(sgd), sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (torch.optim.SGD, 0.8, True)
+    adamw = optimiser_of(nn.Linear(2, 2), "adamw")
+    assert type(adamw) is torch.optim.AdamW
+    for made in (sgd, adamw):
+        assert made.defaults["fused"]
+        assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
 
 
-@pytest.mark.parametrize("make", [adamw, sgd])
-def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(tmp_path, make):
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(tmp_path, name):
     def step(net, optimizer, seed):
         torch.manual_seed(seed)
         optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1
         net(torch.randn(4, 3, 8, 8).to(memory_format=torch.channels_last)).square().mean().backward()
         optimizer.step()
 
@@ -147,7 +161,7 @@ def test_a_fused_optimiser_goes_on_from_a_checkpoint_as_if_nothing_had_happened(
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(288, 2))
         net.to(memory_format=torch.channels_last)
-        return net, make(net)
+        return net, optimiser_of(net, name)
 
     net, optimizer = fresh()
     for seed in range(3):
@@ -257,7 +271,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
     def loss_of(batch):
         return nn.functional.cross_entropy(net(batch[0]), batch[1])
 
-    sweep = find_lr(net, loss_of, [(inputs, labels)], adamw(net), seed=0, clip=1.0)
+    sweep = find_lr(net, loss_of, [(inputs, labels)], optimiser_of(net, "adamw"), seed=0, clip=1.0)
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in before)
     assert 1e-4 < sweep.suggestion < 1
     rows = list(csv.reader(sweep.to_csv().splitlines()))
@@ -269,7 +283,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_puts_the_weights_back():
 def test_the_finder_says_so_where_the_loss_is_never_a_number():
     net = nn.Linear(2, 2)
     with pytest.raises(TrainingError, match="lr=find"):
-        find_lr(net, lambda _: net.weight.sum() * float("nan"), [None], sgd(net), seed=0, clip=1.0)
+        find_lr(net, lambda _: net.weight.sum() * float("nan"), [None], optimiser_of(net, "sgd"), seed=0, clip=1.0)
 
 
 def test_the_finder_clips_as_training_does():
@@ -279,8 +293,8 @@ def test_the_finder_clips_as_training_does():
     def loss_of(_):
         return 1000 * (net.weight**2 + net.bias**2).sum()
 
-    free = find_lr(net, loss_of, [None], sgd(net, momentum=0.0), seed=0, clip=0.0)
-    clipped = find_lr(net, loss_of, [None], sgd(net, momentum=0.0), seed=0, clip=1.0)
+    free = find_lr(net, loss_of, [None], optimiser_of(net, "sgd", momentum=0.0), seed=0, clip=0.0)
+    clipped = find_lr(net, loss_of, [None], optimiser_of(net, "sgd", momentum=0.0), seed=0, clip=1.0)
     assert clipped.rates[-1] > 10 * free.rates[-1]
 
 

@@ -77,7 +77,10 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
             work.remember(_chosen(plan, read, dataset))
             tell(plan.to_text())
             run = replace(run, plan=plan)
-            (_descend if learner.OPTIMISERS else _estimate)(run, loaders)
+            if learner.OPTIMISERS:
+                _descend(run, loaders)
+            else:
+                _estimate(run, loaders)
             bundle = finalize(run, dataset, val, loaders, started)
     shutil.rmtree(work.path)
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics

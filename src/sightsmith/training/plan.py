@@ -67,8 +67,9 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return each value with its reason, as plain JSON."""
-        plain = {name: asdict(one.value) if name == "augment" else one.value for name, one in self._choices().items()}
-        return {name: {"value": plain[name], "why": choice.why} for name, choice in self._choices().items()}
+        choices = {name: {"value": choice.value, "why": choice.why} for name, choice in self._choices().items()}
+        choices["augment"]["value"] = asdict(self.augment.value)
+        return choices
 
     def to_text(self) -> str:
         """Return the short table that is printed when training starts."""
