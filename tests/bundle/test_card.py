@@ -69,6 +69,16 @@ def test_the_card_invents_nothing(digits_bundle):
     assert "| data | not recorded |" in card
 
 
+def test_records_that_lack_an_entry_leave_its_cell_empty(digits_bundle):
+    manifest = Bundle.open(digits_bundle).manifest
+    training = {"seconds": 2.0, "plan": {"batch|size": {"value": 32}, "rate": {"why": "usual"}}}
+    backends = {"openvino": {"precisions": {"fp32": {}}}}
+    card = model_card(dataclasses.replace(manifest, training=training, backends=backends))
+    assert "| batch\\|size | 32 |  |" in card
+    assert "| rate | None | usual |" in card
+    assert "| openvino | fp32 |  |  |  |" in card
+
+
 def test_names_cannot_break_the_card(digits_bundle):
     manifest = Bundle.open(digits_bundle).manifest
     many = dataclasses.replace(manifest.definition, names=tuple(f"c{n}" for n in range(1000)))

@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.bundle.store import Bundle, add_files, verify
 from sightsmith.core.errors import BundleError, OutputExistsError
 from sightsmith.core.files import sha256
 from small_bundle import CLASSES, pack, write_digits_bundle
+
+PIXELS = {"dtype": "uint8", "shape": [16, 16, 1]}
+GRAPH = {"inputs": {"pixels": PIXELS}, "outputs": ["logits", "class_map"], "settings": {}}
 
 
 @pytest.fixture
@@ -164,13 +168,18 @@ def test_an_unpacked_zip_is_removed_at_exit_without_close(archive):
         (lambda path: redefine(path, graphs={}), "graphs must name a graph"),
         (
             lambda path: redefine(path, graphs={"model": {"inputs": 1, "outputs": []}}),
-            "graphs: input should be an object, got 1",
+            "graphs: model: inputs: input should be an object, got 1",
         ),
         (lambda path: redefine(path, wine="red"), "unknown key 'wine'"),
         (lambda path: rewrite(path, wine="red"), "unknown key 'wine'"),
         (lambda path: rewrite(path, nets=None), "nets: input should be an object, got None"),
-        (lambda path: rewrite(path, nets={"net": {"name": "vgg"}}), "nets: field required"),
-        (lambda path: rewrite(path, task={"name": "classify", "wine": "red"}), "task: unexpected keyword argument"),
+        (lambda path: rewrite(path, nets={"net": {"name": "vgg"}}), "nets: net: settings: field required"),
+        (lambda path: rewrite(path, task={"name": "classify", "wine": "red"}), "task: wine: unexpected"),
+        (lambda path: redefine(path, graphs={"model": GRAPH | {"wine": "red"}}), "graphs: model: wine: unexpected"),
+        (
+            lambda path: redefine(path, graphs={"model": GRAPH | {"inputs": {"pixels": PIXELS | {"wine": "red"}}}}),
+            "graphs: model: inputs: pixels: wine: unexpected",
+        ),
         (lambda path: rewrite(path, drop="created"), "created must be given"),
         (lambda path: (path / "manifest.json").write_text(edited(path)), "changed after it was written"),
     ],
@@ -199,6 +208,13 @@ def redefine(path: Path, **changes: object) -> None:
 
 def edited(path: Path, value: str = "0.99") -> str:
     return (path / "manifest.json").read_text(encoding="utf-8").replace("0.97", value)
+
+
+def test_witnesses_without_an_output_are_refused_by_its_name(copy):
+    arrays = copy / "witnesses" / "arrays.safetensors"
+    save_file({name: array for name, array in load_file(arrays).items() if "class_map" not in name}, arrays)
+    with pytest.raises(BundleError, match="lack the output 'class_map'. Copy the bundle again"):
+        Bundle.open(copy, verify=False).witnesses()
 
 
 def test_every_fault_is_listed_by_verify(copy):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sightsmith.nets.parts.maps import by_masking, by_occlusion, by_position, recipro_masks
+from sightsmith.nets.parts.maps import by_masking, by_masking_dense, by_occlusion, by_position, recipro_masks
 
 
 def pooled_head(depth, classes):
@@ -37,6 +37,9 @@ def test_by_masking_applies_the_head_to_each_masked_map():
     for position in range(12):
         expected = head(features * masks[position])
         torch.testing.assert_close(found[:, :, position // 4, position % 4], expected)
+    rest = nn.Sequential(head[2], head[3])
+    weights = head[1].weight.reshape(7, 5, 3, 4)
+    torch.testing.assert_close(by_masking_dense(weights, lambda s: rest(s + head[1].bias), features), found)
 
 
 def test_by_occlusion_measures_the_fall_of_each_logit():

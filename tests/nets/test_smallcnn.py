@@ -87,6 +87,14 @@ def test_class_map_is_recipro_cam(height, width):
         torch.testing.assert_close(net.class_map(features), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_the_class_map_does_not_repeat_the_dense_layer_for_every_position():
+    net = smallcnn.build(smallcnn.Settings(), channels=1, classes=3, height=28, width=28).eval()
+    rows = []
+    net.dense.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
+    net.with_map(torch.randn(2, 1, 28, 28))
+    assert sum(rows) == 2
+
+
 @pytest.mark.parametrize("pixels", [(8, 8), (8, 30), (28, 28), (100, 76)])
 def test_any_size_from_the_smallest(pixels):
     net = smallcnn.build(smallcnn.Settings(), channels=1, classes=3, height=pixels[0], width=pixels[1])

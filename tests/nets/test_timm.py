@@ -169,6 +169,17 @@ def speak_to_hub(folder, endpoint=""):
     return done.stdout.strip().splitlines()[-1]
 
 
+def test_a_weights_file_that_the_configuration_names_is_the_one_fetched(monkeypatch, tmp_path):
+    from timm.models import PretrainedCfg
+
+    from sightsmith.nets.libraries import timm
+
+    config = PretrainedCfg(hf_hub_id="some/repository", hf_hub_filename="vision.bin")
+    monkeypatch.setattr(timm, "_config", lambda name: config)
+    monkeypatch.setattr(timm, "try_to_load_from_cache", lambda repository, file: str(tmp_path / repository / file))
+    assert timm.fetch("resnet18") == tmp_path / "some/repository/vision.bin"
+
+
 def test_published_weights_come_from_a_hub_with_their_record(tmp_path):
     import json
 

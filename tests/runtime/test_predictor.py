@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,36 @@ def test_it_reads_only_a_few_batches_ahead(predictor):
     assert read <= 12 + 4 * 8
     outcomes.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_unreadable_items_do_not_hold_back_the_readable_ones(exported_bundle):
+    read = 0
+
+    def mostly_bad():
+        nonlocal read
+        for read in range(10_000):
+            yield PICTURES[0] if read % 100 == 0 else b"x"
+
+    with Predictor.open(exported_bundle, backend="torch") as predictor:
+        outcomes = predictor.predict(mostly_bad(), batch=64)
+        assert next(outcomes).prediction
+        assert read < 1000
+        outcomes.close()
+
+
+def test_an_error_of_reading_cancels_what_is_read_ahead(predictor, monkeypatch):
+    read = []
+
+    def feeds(item):
+        if item == 0:
+            raise RuntimeError("no memory")
+        time.sleep(0.02)
+        read.append(item)
+
+    monkeypatch.setattr(predictor, "feeds", feeds)
+    with pytest.raises(RuntimeError, match="no memory"):
+        list(predictor.predict(range(512), batch=256))
+    assert len(read) < 256
 
 
 def test_an_error_of_the_caller_passes_through(predictor):

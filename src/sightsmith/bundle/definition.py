@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sightsmith.bundle.schema1 import digested_in_schema1
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.ports import Port
-from sightsmith.core.settings import from_mapping
+from sightsmith.core.settings import EXACT, from_mapping
 from sightsmith.inputs import INPUTS
 
 
@@ -17,6 +17,7 @@ from sightsmith.inputs import INPUTS
 class Graph:
     """One graph of a model: its inputs and outputs by name."""
 
+    __pydantic_config__: ClassVar[Any] = EXACT
     inputs: dict[str, Port]  # by name
     outputs: tuple[str, ...]  # in order; the first is always computed
     settings: dict[str, Any] = field(default_factory=dict)  # of the task that made it

@@ -90,16 +90,20 @@ def new_unpacked() -> tuple[Path, Callable[[], None]]:
 
     Returns the folder and the function that deletes it, which may be called twice. Raises OSError: there is no room.
     """
+    _remove_orphans()
+    folder = Path(tempfile.mkdtemp(prefix=_UNPACKED))
+    return folder, partial(_remove, folder, FolderLock(folder))
+
+
+def _remove_orphans() -> None:
     for orphan in Path(tempfile.gettempdir()).glob(f"{_UNPACKED}*"):
         with suppress(OSError):  # BlockingIOError: its process is alive; else another process has deleted it
             status = orphan.lstat()
             if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG:
                 lock = FolderLock(orphan)
                 if lock.held:
-                    shutil.rmtree(orphan, ignore_errors=True)
-                lock.release()
-    folder = Path(tempfile.mkdtemp(prefix=_UNPACKED))
-    return folder, partial(_remove, folder, FolderLock(folder))
+                    _remove(orphan, lock)
+                lock.release()  # also of a folder that the system cannot lock
 
 
 def _remove(folder: Path, lock: FolderLock) -> None:

@@ -14,10 +14,9 @@ import numpy as np
 from sightsmith.bundle.definition import Definition, digest_of, table
 from sightsmith.bundle.schema1 import to_schema2
 from sightsmith.core.errors import BundleError, SettingsError
-from sightsmith.core.settings import from_mapping
+from sightsmith.core.settings import EXACT, from_mapping
 
 SCHEMA = 2  # Version of the manifest's form that this version of Sightsmith writes, and the newest it reads
-_EXACT = {"extra": "forbid"}  # For pydantic: an unknown key of a record is an error
 _PACKAGES = ("sightsmith", "numpy", "pillow", "torch", "torchvision", "lightning", "timm")
 
 
@@ -25,7 +24,7 @@ _PACKAGES = ("sightsmith", "numpy", "pillow", "torch", "torchvision", "lightning
 class TaskRecord:
     """The task of the model: name of a file in tasks/, and its settings."""
 
-    __pydantic_config__: ClassVar[Any] = _EXACT
+    __pydantic_config__: ClassVar[Any] = EXACT
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -34,7 +33,7 @@ class TaskRecord:
 class OriginRecord:
     """The weights that training started from: their name, licence, and SHA-256 if they had a file."""
 
-    __pydantic_config__: ClassVar[Any] = _EXACT
+    __pydantic_config__: ClassVar[Any] = EXACT
     origin: str
     licence: str
     sha256: str = ""
@@ -58,7 +57,7 @@ def weights_file(role: str) -> str:
 class NetRecord:
     """One net of the model."""
 
-    __pydantic_config__: ClassVar[Any] = _EXACT
+    __pydantic_config__: ClassVar[Any] = EXACT
     name: str  # builds it again, with `settings`
     settings: dict[str, Any]  # all of them
     paper: str  # the paper it implements; empty if none is recorded

@@ -161,6 +161,8 @@ def load(folder: Path, outputs: tuple[str, ...]) -> Witnesses:
         shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # .DS_Store and the like
         items = tuple(path.read_bytes() for path in shown if path.name != _ARRAYS)
         inputs = {key.removeprefix(_INPUT): arrays[key] for key in arrays if key.startswith(_INPUT)}
-        return Witnesses(items, inputs, {name: arrays[_OUTPUT + name] for name in outputs})
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"{folder}: the witnesses cannot be read ({error}). Copy the bundle again.") from error
+    if missing := [name for name in outputs if _OUTPUT + name not in arrays]:
+        raise BundleError(f"{folder}: the witnesses lack the output {missing[0]!r}. Copy the bundle again.")
+    return Witnesses(items, inputs, {name: arrays[_OUTPUT + name] for name in outputs})

@@ -5,12 +5,13 @@ Shapes: N items of a batch; the first axis of every array.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import SettingsError
+from sightsmith.core.settings import EXACT
 
 Arrays = dict[str, NDArray[Any]]  # Arrays by name; the first axis is the item
 
@@ -19,6 +20,7 @@ Arrays = dict[str, NDArray[Any]]  # Arrays by name; the first axis is the item
 class Port:
     """One named input of a graph."""
 
+    __pydantic_config__: ClassVar[Any] = EXACT
     dtype: str  # NumPy's name of the type, such as "uint8"
     shape: tuple[int | None, ...]  # of one item, without the batch's axis; None is a free side
 
@@ -61,8 +63,3 @@ def stack(items: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
 def part(feeds: Mapping[str, NDArray[Any]], start: int, stop: int) -> Arrays:
     """Return the items start…stop-1 of a batch."""
     return {name: array[start:stop] for name, array in feeds.items()}
-
-
-def count(feeds: Mapping[str, NDArray[Any]]) -> int:
-    """Return how many items a batch has."""
-    return len(next(iter(feeds.values())))

@@ -19,6 +19,8 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 
 T = TypeVar("T")
+EXACT = {"extra": "forbid"}
+"""As `__pydantic_config__` of a dataclass inside another: an unknown key is an error there too."""
 
 
 def from_mapping(
@@ -96,6 +98,8 @@ def _convert(hint: Any, value: Any, name: str, strict: bool) -> Any:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        # of our own JSON, the path to the value; otherwise it may have names of pydantic's, such as those of a union
+        name = ": ".join([name, *map(str, first["loc"])]) if strict else name
         raise SettingsError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}") from None
 
 

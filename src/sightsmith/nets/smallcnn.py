@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from sightsmith.nets.parts.checks import at_least, between, smallest_input
 from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.nets.parts.maps import by_masking
+from sightsmith.nets.parts.maps import by_masking_dense
 
 PAPER = "LeCun et al., Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"
 LICENCE = "Apache-2.0"
@@ -84,10 +84,14 @@ class SmallCNN(ClassifierNet):
 
         The dense layer has different weights per position, so it cannot be applied to one position alone.
         """
-        return by_masking(self.classify, features_BDhw)
+        weights_EDhw = self.dense.weight.reshape(-1, *features_BDhw.shape[1:])
+        return by_masking_dense(weights_EDhw, self._after_dense, features_BDhw)
 
     def head_parts(self) -> tuple[str, ...]:
         return ("head",)
+
+    def _after_dense(self, sums_NE: Tensor) -> Tensor:
+        return self.head(self.dropout(self.relu(sums_NE + self.dense.bias)))
 
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> ClassifierNet:

@@ -31,8 +31,8 @@ class Writer:
             rows = [[""] * len(self._columns)] if prediction is None else prediction.to_rows(**self._options)
             self._csv.writerows([name, *row, error or ""] for row in rows)
         elif self._form == "jsonl":
-            told = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
-            self._stream.write(json.dumps({"picture": name, **told}, ensure_ascii=not is_utf8(self._stream)) + "\n")
+            answer = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
+            self._stream.write(json.dumps({"picture": name, **answer}, ensure_ascii=not is_utf8(self._stream)) + "\n")
         elif prediction is not None:  # errors are printed on standard error
             self._stream.write(f"{name}: {prediction.to_text(**self._options)}\n")
 

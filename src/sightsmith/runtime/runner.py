@@ -147,42 +147,46 @@ class Runner:
 
     def _predict(self, items: Iterator[Item], batch: int, outputs: tuple[str, ...]) -> Iterator[Outcome]:
         waiting: deque[Outcome] = deque()
-        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode") as pool:
+        pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
+        try:
             batches = _batches(self._read(items, pool, ahead=2 * batch), batch, waiting)
             for arrays in self.stream(batches, outputs):
                 for answer in self.decode(arrays):
                     while waiting[0].error:
                         yield waiting.popleft()
                     yield replace(waiting.popleft(), prediction=answer)
+        finally:
+            pool.shutdown(cancel_futures=True)
         yield from waiting
 
     def _read(self, items: Iterator[Item], pool: ThreadPoolExecutor, ahead: int) -> Iterator[_Read]:
         """Read items in the pool, in order, at most `ahead` of the consumer."""
         under_way: deque[_Read] = deque()
         numbered = enumerate(items)
-        try:
-            while True:
-                for index, item in islice(numbered, ahead - len(under_way)):
-                    under_way.append((Outcome(index, describe(item)), pool.submit(self.feeds, item)))
-                if not under_way:
-                    return
-                yield under_way.popleft()
-        finally:
-            for _, future in under_way:
-                future.cancel()
+        while True:
+            for index, item in islice(numbered, ahead - len(under_way)):
+                under_way.append((Outcome(index, describe(item)), pool.submit(self.feeds, item)))
+            if not under_way:
+                return
+            yield under_way.popleft()
 
 
 def _batches(read: Iterator[_Read], batch: int, waiting: deque[Outcome]) -> Iterator[Arrays]:
-    """Yield the inputs of readable items by the batch; `waiting` gets every item, or the error of an unreadable one."""
+    """Yield the inputs of readable items by the batch; `waiting` gets every item, or the error of an unreadable one.
+
+    Many unreadable items end a batch early: their number in memory is bounded too.
+    """
     feeds: list[Arrays] = []
+    since = 0  # items since the last batch
     for outcome, future in read:
+        since += 1
         try:
             feeds.append(future.result())
             waiting.append(outcome)
         except PictureError as error:
             waiting.append(replace(outcome, error=error))
-        if len(feeds) == batch:
+        if feeds and (len(feeds) == batch or since >= 4 * batch):
             yield stack(feeds)
-            feeds = []
+            feeds, since = [], 0
     if feeds:
         yield stack(feeds)

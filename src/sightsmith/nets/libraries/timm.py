@@ -129,7 +129,7 @@ def fetch(name: str) -> Path:
     if not config.has_weights:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
     try:
-        return _from_hub(config.hf_hub_id) if config.hf_hub_id else _from_url(str(config.url))
+        return _from_hub(config) if config.hf_hub_id else _from_url(str(config.url))
     except (OSError, RuntimeError, ValueError, HTTPError) as error:
         where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
         raise DataError(
@@ -138,8 +138,9 @@ def fetch(name: str) -> Path:
         ) from error
 
 
-def _from_hub(repository: str) -> Path:
-    for filename in ("model.safetensors", "pytorch_model.bin"):
+def _from_hub(config: PretrainedCfg) -> Path:
+    repository, usual = str(config.hf_hub_id), ("model.safetensors", "pytorch_model.bin")
+    for filename in (config.hf_hub_filename,) if config.hf_hub_filename else usual:
         cached = try_to_load_from_cache(repository, filename)
         if isinstance(cached, str):
             return Path(cached)

@@ -1,6 +1,6 @@
 """Three ways to get a class map without gradients, each a part of an exported graph.
 
-Shapes: B batch, D features, h w height and width of the feature map, K classes.
+Shapes: B batch, D features, h w height and width of the feature map, K classes, E units of a dense layer.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,23 @@ def by_masking(head: Head, features_BDhw: Tensor) -> Tensor:
     return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
 
 
+def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> Tensor:
+    """As `by_masking`, for a head that begins with a dense layer over the flattened map, which runs once a picture.
+
+    A dense layer is linear, so its output for a masked map is the masked sum of each position's contribution: one
+    product for the contributions, one 3×3 convolution for the sums.
+
+    Args:
+        dense_EDhw: weights of the dense layer, its flattened input unfolded to (D, h, w).
+        rest: the rest of the head, the dense layer's bias included, from (N, E) to (N, K).
+    """
+    units, _, height, width = dense_EDhw.shape
+    shares_BEhw = torch.einsum("bdhw,edhw->behw", features_BDhw, dense_EDhw)
+    sums_BEhw = F.conv2d(shares_BEhw, _mask().to(features_BDhw).expand(units, 1, 3, 3), padding=1, groups=units)
+    logits = rest(sums_BEhw.permute(0, 2, 3, 1).reshape(-1, units))
+    return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
+
+
 def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int = 4) -> Tensor:
     """Measure how far each class's logit falls when a cell of the picture is hidden: for all other nets.
 
@@ -68,5 +85,9 @@ def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int =
 def recipro_masks(height: int, width: int) -> Tensor:
     """Return Recipro-CAM's masks, (height·width, height, width): mask p keeps the 3×3 neighbourhood of position p."""
     positions = torch.eye(height * width).reshape(height * width, 1, height, width)
+    return F.conv2d(positions, _mask(), padding=1)[:, 0]
+
+
+def _mask() -> Tensor:
     side = torch.tensor(_RECIPRO)
-    return F.conv2d(positions, torch.outer(side, side)[None, None], padding=1)[:, 0]
+    return torch.outer(side, side)[None, None]

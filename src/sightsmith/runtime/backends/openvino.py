@@ -177,7 +177,7 @@ def _openvino() -> ModuleType:
     import openvino
 
     if sys.modules.get(converter, openvino) is None:
-        del sys.modules[converter]
+        sys.modules.pop(converter, None)  # another thread may have removed it
     return openvino
 
 
