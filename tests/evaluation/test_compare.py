@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from sightsmith.data.source import open_source
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.kinds.labels.report import side_by_side
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -56,6 +58,12 @@ def test_comparing_two_models_on_the_same_pictures(make, evaluated, tmp_path) ->
     page.feed(done.to_html())
     assert page.open == []
     assert page.links == []
+
+
+def test_an_undefined_figure_keeps_its_row(evaluated) -> None:
+    defined, undefined = evaluated[1], replace(evaluated[1], overall={**evaluated[1].overall, "macro_auroc": None})
+    assert list(side_by_side(undefined)) == list(side_by_side(defined))
+    assert side_by_side(undefined)["macro auroc"] == "–"
 
 
 def test_comparing_on_different_pictures_says_so(make, evaluated, data, tmp_path) -> None:

@@ -29,7 +29,7 @@ _NAMED = 8  # Class names listed in a message
 class EvaluationData:
     """Samples to measure a model on; their targets are indices of the model's classes."""
 
-    samples: Sequence[Sample]  # the samples
+    samples: Sequence[Sample]
     location: str
     format: str  # the source's format
     split: str  # which split, or "all"

@@ -25,7 +25,7 @@ and `core.errors` alone, because the command line reads it.
   that say nothing for a kind with or without names;
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
-lead to; the options are those of the task's `calibration`;
+  lead to; the options are those of the task's `calibration`;
 - for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
   shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`.
 

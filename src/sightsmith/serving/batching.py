@@ -16,24 +16,24 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sightsmith.core.images import too_slow
 from sightsmith.core.ports import Arrays
+from sightsmith.runtime.runner import Value
 from sightsmith.serving.schemas import Load
 
 THREADS = "model"  # Name prefix of the threads that run models
 _TINY_PIXELS = 65_536
 _TINY_BYTES = 16_384
 
-Answer = Any
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     picture: bytes
-    answer: "asyncio.Future[Answer]"
+    answer: "asyncio.Future[Value]"
     whole: bool
     pixels: Arrays | None = None  # None: not decoded yet, or it could not be
     pooled: bool = True  # A thread of the pool decodes it
@@ -55,7 +55,7 @@ class Batcher:
     def __init__(
         self,
         decode: Callable[[bytes], Arrays],
-        run: Callable[[list[Arrays], bool], list[Answer]],
+        run: Callable[[list[Arrays], bool], list[Value]],
         decoders: Executor,
         *,
         batch: int,
@@ -79,7 +79,7 @@ class Batcher:
         # Each counter is written by one thread alone, so neither needs a lock.
         self._pooled = 0
         self._from_pool = 0
-        self._under_way: set[asyncio.Future[Answer]] = set()
+        self._under_way: set[asyncio.Future[Value]] = set()
         self._stopped = False
 
     def start(self) -> None:
@@ -94,7 +94,7 @@ class Batcher:
         for answer in tuple(self._under_way):
             answer.cancel()
 
-    async def answer(self, picture: bytes, *, whole: bool = False) -> Answer:
+    async def answer(self, picture: bytes, *, whole: bool = False) -> Value:
         """Decode one picture, run it with those that arrive with it, and return its answer.
 
         Args:
@@ -205,7 +205,7 @@ class Batcher:
             return
         self._tell(self._succeed_counted, futures, answers)
 
-    def _succeed_counted(self, futures: list["asyncio.Future[Answer]"], answers: list[Answer]) -> None:
+    def _succeed_counted(self, futures: list["asyncio.Future[Value]"], answers: list[Value]) -> None:
         self.load.pictures += len(answers)
         self.load.runs += 1
         self.load.largest = max(self.load.largest, len(answers))

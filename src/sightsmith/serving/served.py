@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from fastapi import Request
 
@@ -19,6 +18,7 @@ from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Value
 from sightsmith.serving.batching import Batcher
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.failures import RefusalError, busy
@@ -28,7 +28,6 @@ from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
-Prediction = Any
 _PATIENCE = 30.0  # Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging
 _NOT_SHOWN = ("image/tiff", "image/x-portable-anymap")  # Media types that some browser does not show
 
@@ -153,7 +152,7 @@ class ServedModel:
     def _decode(self, picture: bytes) -> Arrays:
         return self.predictor.feeds(picture, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
-    def _run(self, feeds: list[Arrays], whole: bool) -> list[Prediction]:
+    def _run(self, feeds: list[Arrays], whole: bool) -> list[Value]:
         # the evidence of some nets costs many times as much as their scores
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
         return self.predictor.decode(self.predictor.run(stack(feeds), outputs))

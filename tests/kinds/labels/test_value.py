@@ -136,6 +136,15 @@ def test_a_drawing_shows_the_picture_and_a_bar_as_long_as_the_score():
     assert lengths[-1] / lengths[0] == pytest.approx(3, rel=0.1)
 
 
+def test_a_drawing_takes_the_count_of_labels_in_either_way():
+    found, picture = labels([0.5, 0.3, 0.2]), np.zeros((20, 300, 3), np.uint8)
+    assert found.draw(picture, 1).height == found.draw(picture, top=1).height < found.draw(picture).height
+
+
+def test_the_names_are_classes_too():
+    assert labels([0.4, 0.6]).classes == labels([0.4, 0.6]).names == ("a", "b")
+
+
 def test_any_name_and_any_size_can_be_drawn():
     found = Labels(("鸟" * 50, "a\nb", ""), np.array([0.5, 0.3, 0.2], np.float32))
     assert found.draw(Image.new("L", (1, 1))).width == 240

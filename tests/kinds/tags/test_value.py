@@ -33,6 +33,11 @@ def test_an_answer_without_a_tag_is_told_too():
     assert (shape.name, shape.on) == ("fog", False)
 
 
+def test_a_drawing_shows_the_absent_tags_unless_told_otherwise():
+    one, picture = answer(0.6, 0.9, 0.1), np.zeros((20, 300, 3), np.uint8)
+    assert one.draw(picture).height == one.draw(picture, absent=True).height > one.draw(picture, absent=False).height
+
+
 def test_shapes_have_the_thresholds_as_marks():
     shapes = answer(0.6, 0.9, 0.1, thresholds=(0.25, 0.5, 0.75)).shapes(absent=True)
     assert [(shape.name, shape.mark, shape.on) for shape in shapes] == [

@@ -56,6 +56,11 @@ class Labels(named.NamedScores):
             raise ValueError(f"{len(self.names)} classes need as many maps, got shape {self.class_map_Khw.shape}")
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names, as version 0.1 called them."""
+        return self.names
+
+    @property
     def label(self) -> str:
         """Name of the class with the highest score."""
         return self.names[self.index]

@@ -211,6 +211,7 @@ def heats(
 
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:
-    """Return a row a figure for a comparison."""
-    shown = ("mae", "rmse", "r2", "spearman", "coverage", "mae_of_mean")
-    return summary.rows(evaluated, {name: TITLES[name] for name in shown}, with_unit, evaluated.figures.unit)
+    """Return a row a figure for a comparison, without those that are undefined."""
+    names = ("mae", "rmse", "r2", "spearman", "coverage", "mae_of_mean")
+    titles = {name: TITLES[name] for name in names if evaluated.overall.get(name) is not None}
+    return summary.rows(evaluated, titles, with_unit, evaluated.figures.unit)

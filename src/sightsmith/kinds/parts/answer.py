@@ -48,9 +48,9 @@ class Answer(ABC):
     def _repr_html_(self) -> str:
         return to_html(self.shapes())
 
-    def draw(self, picture: Picture, **options: Any) -> Image.Image:
-        """Return the picture, upright, with the answer drawn; `options` are those of the kind."""
-        return draw(picture, self.shapes(**options))
+    def draw(self, picture: Picture, *args: Any, **options: Any) -> Image.Image:
+        """Return the picture, upright, with the answer drawn; the arguments are those of `shapes`."""
+        return draw(picture, self.shapes(*args, **options))
 
     def raw_evidence(self, index: int) -> NDArray[np.float32]:
         """Return the net's own map of an aspect, (h, w).

@@ -42,8 +42,8 @@ def lines(evaluated: Evaluated, titles: Mapping[str, str], worded: Worded = plai
 
 
 def rows(evaluated: Evaluated, titles: Mapping[str, str], worded: Worded = plain, unit: str = "") -> dict[str, str]:
-    """Return a row a metric for a comparison."""
-    return {
+    """Return a row a metric for a comparison, – for one without a value."""
+    return dict.fromkeys(titles.values(), "–") | {
         title: f"{value} ({ends[0]}…{ends[1]})" if ends else value
         for title, value, ends in _known(evaluated, titles, worded, unit)
     }

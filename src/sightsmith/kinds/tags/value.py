@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from sightsmith.core.images import Picture
 from sightsmith.kinds.parts import named
 from sightsmith.kinds.parts.answer import largest_differences
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.shapes import Shape
+from sightsmith.kinds.parts.shapes import Shape, draw
 from sightsmith.kinds.tags.columns import BETWEEN, UNKNOWN
 from sightsmith.kinds.tags.metrics import best_thresholds, f1, mean_average_precision, mean_of_known
 from sightsmith.kinds.tags.options import Options
@@ -72,7 +74,8 @@ class Tags(named.NamedScores):
         return (self._shown(absent=False) or self.order())[0]
 
     def _shown(self, absent: bool) -> list[int]:
-        return [at for at in self.order() if absent or self.present_K[at]]
+        present_K = self.present_K
+        return [at for at in self.order() if absent or present_K[at]]
 
     def to_json(self, absent: bool = Options.absent) -> list[dict[str, Any]]:
         """Return the present tags, or all of them, surest first; scores to 6 decimals."""
@@ -98,6 +101,10 @@ class Tags(named.NamedScores):
         """Return the tags in a line; absent ones in brackets."""
         told = [(f"{self.names[at]} {self.scores_K[at]:.1%}", self.present_K[at]) for at in self._shown(absent)]
         return "  ".join(text if present else f"({text})" for text, present in told) or "no tag"
+
+    def draw(self, picture: Picture, absent: bool = True) -> Image.Image:
+        """Return the picture with its tags as bars below it, also the surest absent ones; their thresholds as ticks."""
+        return draw(picture, self.shapes(absent))
 
     def shapes(self, absent: bool = Options.absent) -> list[Shape]:
         """Return a bar for each present tag, or for the surest tags; the surest one if none is present."""
