@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.kinds.parts.intervals import middle_ranks
+
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 
@@ -125,9 +127,7 @@ def _area(scores_N: Floats, positive_N: NDArray[np.bool_]) -> float:
     negatives = len(scores_N) - positives
     if positives == 0 or negatives == 0:
         return float("nan")
-    _, places_N, counts = np.unique(scores_N, return_inverse=True, return_counts=True)
-    middle_rank = np.cumsum(counts) - (counts - 1) / 2
-    above = middle_rank[places_N][positive_N].sum() - positives * (positives + 1) / 2
+    above = middle_ranks(scores_N)[positive_N].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sightsmith.kinds.number.value import METRIC, Number
 from sightsmith.kinds.parts import bootstrap, summary
 from sightsmith.kinds.parts.bootstrap import Floats
-from sightsmith.kinds.parts.intervals import known, wilson
+from sightsmith.kinds.parts.intervals import known, middle_ranks, wilson
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
 TITLES = {
@@ -21,8 +21,8 @@ TITLES = {
     "rmse": "RMSE",
     "r2": "R²",
     "spearman": "Spearman",
-    "mae_of_mean": "MAE of mean",
     "coverage": "in the interval",
+    "mae_of_mean": "MAE of mean",
 }
 _WITH_UNIT = ("mae", "rmse", "mae_of_mean")
 _SPEARMAN_COST = 8
@@ -58,10 +58,7 @@ class Figures:
 
 
 def measure(
-    answers: Sequence[Number],
-    truths: Sequence[float],
-    names: Sequence[str],
-    groups_N: NDArray[np.integer] | None,
+    answers: Sequence[Number], truths: Sequence[float], names: Sequence[str], groups_N: NDArray[np.integer] | None
 ) -> Measured:
     """Compute every metric of N answers; `groups_N` is the number of each sample's group, None for none."""
     rows = Rows(truths_N=np.array(truths, np.float64), values_N=np.array([answer.value for answer in answers]))
@@ -94,7 +91,7 @@ def _values(rows: Rows, reach: float | None) -> bootstrap.Values:
     that of the ranks in the whole sample, under the weights.
     """
     off_N, truths_N = rows.off_N, rows.truths_N
-    ranks = _ranks(rows.values_N), _ranks(truths_N)
+    ranks = middle_ranks(rows.values_N), middle_ranks(truths_N)
     least = _ROUNDING * max(float((truths_N**2).max()), 1e-300)
 
     def values(weights_rN: Floats) -> dict[str, Floats]:
@@ -112,12 +109,6 @@ def _values(rows: Rows, reach: float | None) -> bootstrap.Values:
         return found if reach is None else {**found, "coverage": share_rN @ (np.abs(off_N) <= reach)}
 
     return values
-
-
-def _ranks(values_N: Floats) -> Floats:
-    """Return the rank of each value; equal values get their mean rank."""
-    _, place_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place_N]
 
 
 def _correlation(first_N: Floats, second_N: Floats, share_rN: Floats) -> Floats:
@@ -154,12 +145,7 @@ def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Seq
 def compare(
     first: Evaluated, second: Evaluated, order_N: NDArray[np.integer], groups_N: NDArray[np.integer] | None
 ) -> Paired:
-    """Compare two evaluations of the same samples.
-
-    Args:
-        order_N: position of each of the first's samples in the second.
-        groups_N: number of the group of each of the first's samples; None for none.
-    """
+    """Compare two evaluations of the same samples; the arguments are as in `sightsmith.kinds`."""
     one: Rows = first.rows
     other = Rows(truths_N=one.truths_N, values_N=second.rows.values_N[order_N])
     sides = _values(one, None), _values(other, None)
@@ -193,9 +179,7 @@ def with_unit(name: str, value: float, unit: str = "") -> str:
 
 def text(evaluated: Evaluated) -> list[str]:
     """Return a line a figure for a terminal."""
-    return summary.lines(
-        evaluated, {name: TITLES[name] for name in evaluated.overall}, with_unit, evaluated.figures.unit
-    )
+    return summary.lines(evaluated, TITLES, with_unit, evaluated.figures.unit)
 
 
 def further_text(evaluated: Evaluated) -> list[str]:

@@ -9,11 +9,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sightsmith.core.counts import many
 from sightsmith.kinds.number.figures import TITLES, Figures, Rows, with_unit
 from sightsmith.kinds.number.value import Number
 from sightsmith.kinds.parts import summary
-from sightsmith.kinds.parts.charts import Frame, dot, grid, padded, svg, tag
+from sightsmith.kinds.parts.charts import histogram, scatter
 from sightsmith.kinds.parts.sections import (
     Cell,
     Chart,
@@ -54,22 +53,14 @@ def lead(evaluated: Evaluated) -> Markup:
 
 def tiles(evaluated: Evaluated) -> list[Tile]:
     """Return the headline figures."""
-    figures: Figures = evaluated.figures
-    explains = {
-        "mae": "mean absolute error",
-        "rmse": "root of the mean squared error: large errors count more",
-        "r2": "share of the variance that is explained; 0 is the mean's",
-        "spearman": "rank correlation of answers and truths",
-        "coverage": "share of truths in the prediction interval",
+    shown = {
+        "mae": ("MAE", "mean absolute error"),
+        "rmse": ("RMSE", "root of the mean squared error: large errors count more"),
+        "r2": ("R²", "share of the variance that is explained; 0 is the mean's"),
+        "spearman": ("Spearman", "rank correlation of answers and truths"),
+        "coverage": ("In the interval", "share of truths in the prediction interval"),
     }
-    tiles = []
-    for name, text in explains.items():
-        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
-        if value is not None:
-            ends = f"{with_unit(name, span.low)} … {with_unit(name, span.high)}" if span else ""
-            title = TITLES[name][0].upper() + TITLES[name][1:]
-            tiles.append(Tile(name=title, value=with_unit(name, value, figures.unit), explains=text, span=ends))
-    return tiles
+    return summary.tiles(evaluated, shown, with_unit, evaluated.figures.unit)
 
 
 def findings(evaluated: Evaluated) -> list[Finding]:
@@ -120,65 +111,23 @@ def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
     rows: Rows = evaluated.rows
     unit = f" in {figures.unit}" if figures.unit else ""
     half = float(np.median(np.abs(rows.off_N)))
-    scatter = Column(
-        title="Answer over truth",
-        blocks=[
-            Chart(svg=_scatter(rows, figures, f"truth{unit}")),
-            Note("On the line answers are right; between the dashed lines they are in the prediction interval."),
-        ],
-    )
-    errors = Column(
-        title="Errors",
-        blocks=[
-            Chart(svg=_histogram(rows.off_N, f"answer minus truth{unit}")),
-            Note(f"Bias {figures.bias:+.4g}{unit}; half of the answers are off by at most {half:.4g}."),
-        ],
-    )
+    shown = np.unique(np.linspace(0, len(rows.off_N) - 1, min(len(rows.off_N), _DOTS)).astype(int))
+    truths, answers = rows.truths_N[shown].tolist(), rows.values_N[shown].tolist()
+    over = Chart(svg=scatter(truths, answers, ("truth", "answer"), unit, figures.reach))
+    band = Note("On the line answers are right; between the dashed lines they are in the prediction interval.")
+    off = Chart(svg=histogram(rows.off_N.tolist(), "How far answers are off", f"answer minus truth{unit}"))
+    bias = Note(f"Bias {figures.bias:+.4g}{unit}; half of the answers are off by at most {half:.4g}.")
+    columns = [Column(title="Answer over truth", blocks=[over, band]), Column(title="Errors", blocks=[off, bias])]
     constant = {"mae": evaluated.overall["mae_of_mean"] or 0.0, "rmse": float(rows.truths_N.std())}
-    answers = {"the model": evaluated.overall, "always the mean": constant}
-    baseline = Table(
-        header=[Cell("Answer", ""), Cell("MAE"), Cell("RMSE")],
-        rows=[
-            [Cell(who, "name"), *(Cell(with_unit(name, errors_of[name] or 0.0, figures.unit)) for name in constant)]
-            for who, errors_of in answers.items()
-        ],
-    )
-    return [
-        Section(title="How far off", columns=[scatter, errors]),
-        Section(title="Against a constant answer", blocks=[baseline]),
+    table = [
+        [Cell(who, "name"), *(Cell(with_unit(name, errors[name] or 0.0, figures.unit)) for name in constant)]
+        for who, errors in (("the model", evaluated.overall), ("always the mean", constant))
     ]
-
-
-def _scatter(rows: Rows, figures: Figures, x_label: str) -> Markup:
-    count = len(rows.truths_N)
-    shown = np.unique(np.linspace(0, count - 1, min(count, _DOTS)).astype(int))
-    both = [*rows.truths_N.tolist(), *rows.values_N.tolist()]
-    low, high = padded(both, 0.04)
-    frame = Frame(left=52, top=12, width=392, height=300, x=(low, high), y=(low, high))
-    parts = [grid(frame, x_label)]
-    for shift, css in ((0.0, "ideal"), (figures.reach, "axis"), (-figures.reach if figures.reach else None, "axis")):
-        if shift is not None:
-            first, last = max(low, low - shift), min(high, high - shift)
-            (x1, y1), (x2, y2) = frame.at(first, first + shift), frame.at(last, last + shift)
-            dashes = {"stroke_dasharray": "4 4"} if shift else {}
-            parts.append(tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=css, **dashes))
-    for at in shown:
-        truth, value = float(rows.truths_N[at]), float(rows.values_N[at])
-        parts.append(dot(frame, truth, value, "a", f"truth {truth:.4g}, answer {value:.4g}"))
-    return svg(460, 356, "Answer over truth", parts)
-
-
-def _histogram(off_N: NDArray[np.float64], x_label: str) -> Markup:
-    counts, edges = np.histogram(off_N, bins=min(30, max(5, int(len(off_N) ** 0.5))))
-    x = (float(edges[0]), float(edges[-1]))
-    frame = Frame(left=52, top=12, width=392, height=300, x=x, y=(0.0, float(counts.max()) * 1.05))
-    parts = [grid(frame, x_label)]
-    for count, left, right in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        (x1, top), (x2, foot) = frame.at(left, count), frame.at(right, 0)
-        title = tag("title", f"{many(count, 'picture')} off by {left:.3g} to {right:.3g}")
-        bar = tag("rect", title, x=x1 + 0.5, y=top, width=max(1.0, x2 - x1 - 1), height=foot - top, class_="bar")
-        parts.append(bar)
-    return svg(460, 356, "How far answers are off", parts)
+    header = [Cell("Answer", ""), Cell("MAE"), Cell("RMSE")]
+    return [
+        Section(title="How far off", columns=columns),
+        Section(title="Against a constant answer", blocks=[Table(header=header, rows=table)]),
+    ]
 
 
 def picks(evaluated: Evaluated, each: int) -> list[Pick]:

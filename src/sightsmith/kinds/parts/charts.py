@@ -7,7 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup, escape
+
+from sightsmith.core.counts import many
 
 LETTER = 6.2  # Width of a letter of 11-pixel text, in pixels, to reserve space; longer labels are shortened
 _LABEL_LETTERS = 22
@@ -55,6 +58,37 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, percent:
     parts = [grid(frame, x_label, percent_y=percent, whole_x=all(x == round(x) for x in xs))]
     parts += [_line(frame, one, percent) for one in series]
     return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend([(one.name, one.css) for one in series], 52)])
+
+
+def scatter(
+    x: Sequence[float], y: Sequence[float], names: tuple[str, str], unit: str, reach: float | None = None
+) -> Markup:
+    """Draw y over x on equal axes, with the line of equality and, dashed, lines `reach` above and below it."""
+    low, high = padded([*x, *y], 0.04)
+    frame = Frame(left=52, top=12, width=392, height=300, x=(low, high), y=(low, high))
+    parts = [grid(frame, f"{names[0]}{unit}")]
+    for shift in (0.0,) if reach is None else (0.0, reach, -reach):
+        first, last = max(low, low - shift), min(high, high - shift)
+        (x1, y1), (x2, y2) = frame.at(first, first + shift), frame.at(last, last + shift)
+        dashes = {"class_": "axis", "stroke_dasharray": "4 4"} if shift else {"class_": "ideal"}
+        parts.append(tag("line", x1=x1, y1=y1, x2=x2, y2=y2, **dashes))
+    for one, other in zip(x, y, strict=True):
+        parts.append(dot(frame, one, other, "a", f"{names[0]} {one:.4g}, {names[1]} {other:.4g}"))
+    return svg(460, 356, f"{names[1].capitalize()} over {names[0]}", parts)
+
+
+def histogram(values: Sequence[float], title: str, x_label: str) -> Markup:
+    """Draw how many pictures have values in each of some ranges."""
+    counts, edges = np.histogram(values, bins=min(30, max(5, int(len(values) ** 0.5))))
+    x = (float(edges[0]), float(edges[-1]))
+    frame = Frame(left=52, top=12, width=392, height=300, x=x, y=(0.0, float(counts.max()) * 1.05))
+    parts = [grid(frame, x_label)]
+    for count, left, right in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        (x1, top), (x2, foot) = frame.at(left, count), frame.at(right, 0)
+        told = tag("title", f"{many(count, 'picture')} from {left:.3g} to {right:.3g}")
+        bar = tag("rect", told, x=x1 + 0.5, y=top, width=max(1.0, x2 - x1 - 1), height=foot - top, class_="bar")
+        parts.append(bar)
+    return svg(460, 356, title, parts)
 
 
 def standalone(drawing: Markup) -> str:

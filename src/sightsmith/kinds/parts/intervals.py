@@ -1,4 +1,4 @@
-"""Confidence intervals, and numbers of sample groups."""
+"""Confidence intervals, numbers of sample groups, and ranks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +23,12 @@ def group_indices(groups: Sequence[str]) -> NDArray[np.integer]:
     """Return (N,) the number of each sample's group, counted from 0; a sample without a name is a group of its own."""
     numbers: dict[str | int, int] = {}
     return np.array([numbers.setdefault(name or place, len(numbers)) for place, name in enumerate(groups)])
+
+
+def middle_ranks(values_N: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the rank of each value from 1, (N,); equal values get their mean rank."""
+    _, place_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place_N]
 
 
 def wilson(share: float, count: int) -> Interval:

@@ -49,12 +49,19 @@ def rows(evaluated: Evaluated, titles: Mapping[str, str], worded: Worded = plain
     }
 
 
-def tiles(evaluated: Evaluated, shown: Mapping[str, tuple[str, str]]) -> list[Tile]:
-    """Return tiles of shares in 0…1, from the title and the explanation of each metric."""
-    return [
-        Tile(name=title, value=share(evaluated.overall[name]), explains=text, interval=evaluated.intervals.get(name))
-        for name, (title, text) in shown.items()
-    ]
+def tiles(
+    evaluated: Evaluated, shown: Mapping[str, tuple[str, str]], worded: Worded | None = None, unit: str = ""
+) -> list[Tile]:
+    """Return tiles from the title and the explanation of each metric: of shares in 0…1, unless `worded` is given."""
+    found = []
+    for name, (title, text) in shown.items():
+        value, span = evaluated.overall.get(name), evaluated.intervals.get(name)
+        if worded is None:
+            found.append(Tile(name=title, value=share(value), explains=text, interval=span))
+        elif value is not None:
+            ends = f"{worded(name, span.low, '')} … {worded(name, span.high, '')}" if span else ""
+            found.append(Tile(name=title, value=worded(name, value, unit), explains=text, span=ends))
+    return found
 
 
 def uncertain(evaluated: Evaluated, metric: Metric) -> list[Finding]:

@@ -190,12 +190,7 @@ def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Seq
 def compare(
     first: Evaluated, second: Evaluated, order_N: NDArray[np.integer], groups_N: NDArray[np.integer] | None
 ) -> Paired:
-    """Compare two evaluations of the same samples, tags matched by name.
-
-    Args:
-        order_N: position of each of the first's samples in the second.
-        groups_N: number of the group of each of the first's samples; None for none.
-    """
+    """Compare two evaluations of the same samples, tags matched by name; the arguments are as in `sightsmith.kinds`."""
     place = {name: at for at, name in enumerate(second.names)}
     columns = [place[name] for name in first.names]
     second_NK = second.rows.scores_NK[order_N][:, columns]
