@@ -197,7 +197,7 @@ def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Seq
 def compare(
     first: Evaluated, second: Evaluated, order_N: NDArray[np.integer], groups_N: NDArray[np.integer] | None
 ) -> Paired:
-    """Compare two evaluations of the same samples, classes matched by name; the arguments are as in `sightsmith.kinds`."""
+    """Compare two evaluations of the same samples, classes matched by name; arguments as in `sightsmith.kinds`."""
     index = {name: at for at, name in enumerate(first.names)}
     renumber_K = np.array([index[name] for name in second.names])
     second_N = renumber_K[second.rows.predicted_N[order_N]]

@@ -190,7 +190,7 @@ def from_table(header: Sequence[str], cells: Sequence[Sequence[str]], names: Seq
 def compare(
     first: Evaluated, second: Evaluated, order_N: NDArray[np.integer], groups_N: NDArray[np.integer] | None
 ) -> Paired:
-    """Compare two evaluations of the same samples, tags matched by name; the arguments are as in `sightsmith.kinds`."""
+    """Compare two evaluations of the same samples, tags matched by name; arguments as in `sightsmith.kinds`."""
     place = {name: at for at, name in enumerate(second.names)}
     columns = [place[name] for name in first.names]
     second_NK = second.rows.scores_NK[order_N][:, columns]
