@@ -13,6 +13,7 @@ from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.kinds.labels import value as labels
 from sightsmith.runtime import proving
+from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.export import export
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import Comparison
@@ -107,6 +108,21 @@ def test_a_drop_beyond_the_allowed_one_is_refused(copy, monkeypatch):
 def test_one_precision_can_be_asked_for(copy):
     report = export(Bundle.open(copy), precision="fp32", quiet=True)
     assert [one.precision for one in report.proved] == ["fp32"]
+
+
+def test_a_precision_that_answers_otherwise_is_left_out_unless_asked_for(copy, monkeypatch):
+    if "bf16" not in BACKENDS.module("openvino").precisions():
+        pytest.skip("this machine computes in fp32 alone")
+    monkeypatch.setitem(labels.TOLERANCES["bf16"], "probabilities", 0.0)
+    report = export(Bundle.open(copy), quiet=True)
+    assert [one.precision for one in report.proved] == ["fp32"]
+    ((backend, precision, why),) = report.left_out
+    assert (backend, precision) == ("openvino", "bf16")
+    assert "allowed is 0" in why
+    assert "openvino bf16: left out, probabilities differs by" in str(report)
+    assert list(report.bundle.manifest.backends["openvino"]["precisions"]) == ["fp32"]
+    with pytest.raises(ProofError, match=r"Nothing was written\. precision='fp32' exports without it\."):
+        export(Bundle.open(copy), precision="bf16", quiet=True)
 
 
 @pytest.mark.parametrize(

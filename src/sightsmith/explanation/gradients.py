@@ -53,6 +53,8 @@ class TorchNet:
         features = self.net.features(self.images(pixels_HWC[None]))
         if not isinstance(features, Tensor):
             raise SettingsError(self._no_map("keeps features of several scales"))
+        if features.ndim < 3:
+            raise SettingsError(self._no_map("its last features are no grid"))
         features = features.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(self.score_of(self.net.classify(features), aspect).sum(), features)
         try:
@@ -64,8 +66,11 @@ class TorchNet:
         return map_BDhw[0], slope_BDhw[0]
 
     def score(self, images_BCHW: Tensor, aspect: Aspect) -> Tensor:
-        """Return the aspect's score, (B,)."""
-        return self.score_of(self.net(images_BCHW), aspect)
+        """Return the aspect's score, (B,). Raises SettingsError: it has no gradient by the input, as that of a tree."""
+        score_B = self.score_of(self.net(images_BCHW), aspect)
+        if images_BCHW.requires_grad and not score_B.requires_grad:
+            raise SettingsError(f"{self.name}: its answer has no gradient. Use class_map or occlusion.")
+        return score_B
 
     def _no_map(self, why: str) -> str:
         return f"{self.name}: {why}, which this method needs. Use class_map, occlusion or integrated_gradients."

@@ -103,6 +103,11 @@ def _describe_own(name: str, *, count: bool = False) -> NetInfo:
     return NetInfo(name, "sightsmith", file.PAPER, file.LICENCE, settings, parameters=parameters)
 
 
+def knows(name: str) -> bool:
+    """Tell whether there is a net of that name."""
+    return name in OWN_NETS or any(_LIBRARIES.module(library).knows(name) for library in _LIBRARIES.names())
+
+
 def _library_of(name: str) -> ModuleType:
     for module in map(_LIBRARIES.module, _LIBRARIES.names()):
         if module.knows(name):

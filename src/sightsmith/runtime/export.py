@@ -19,10 +19,11 @@ from sightsmith.bundle.store import Bundle, Content, add_files
 from sightsmith.bundle.witnesses import Proof
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
-from sightsmith.core.errors import BackendError, SettingsError
+from sightsmith.core.errors import BackendError, ProofError, SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.ports import Arrays
 from sightsmith.core.progress import track
+from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.predictor import load_sessions
 from sightsmith.runtime.proving import Comparison, compare_on_data
@@ -68,12 +69,14 @@ class ExportReport:
 
     bundle: Bundle  # the bundle, with the exports in it
     proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
+    left_out: tuple[tuple[str, str, str], ...] = ()  # (backend, precision, why) of those that answer otherwise
     skipped: tuple[tuple[str, str], ...] = ()  # (name, reason) of each picture for the metric that cannot be used
 
     def to_json(self) -> dict[str, Any]:
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
         skipped = [{"key": key, "why": why} for key, why in self.skipped]
-        return {"bundle": str(self.bundle.path), "exports": rows, "skipped": skipped}
+        left_out = [{"backend": name, "precision": one, "why": why} for name, one, why in self.left_out]
+        return {"bundle": str(self.bundle.path), "exports": rows, "left_out": left_out, "skipped": skipped}
 
     def __repr__(self) -> str:
         return f"<ExportReport: {'; '.join(str(self).splitlines())}>"
@@ -82,7 +85,9 @@ class ExportReport:
         return notebooks.text(str(self))
 
     def __str__(self) -> str:
-        return "\n".join(str(one) for one in self.proved)
+        return "\n".join(
+            [*map(str, self.proved), *(f"{name} {one}: left out, {why}" for name, one, why in self.left_out)]
+        )
 
 
 def export(
@@ -97,7 +102,8 @@ def export(
 
     Args:
         prove: labelled pictures to compare the metric on, each (picture, truth).
-        precision: the one to prove besides fp32; "auto" proves all that this machine supports.
+        precision: the one to prove besides fp32; "auto" proves all that this machine supports, and leaves out those
+            that do not answer as the trained model does.
 
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.
@@ -111,6 +117,7 @@ def export(
         graphs = _write_graphs(bundle, Path(top))
         folders = {name: Path(top, name) for name in modules}
         proved: list[Proved] = []
+        left_out: list[tuple[str, str, str]] = []
         for name, module in track(modules.items(), "Exporting and proving", len(modules), quiet=quiet):
             folders[name].mkdir()
             for graph in graphs:
@@ -118,8 +125,11 @@ def export(
             wanted = module.precisions() if precision == "auto" else dict.fromkeys((precision, "fp32"))
             sessions = {one: load_sessions(bundle, folders[name], name, one) for one in wanted}
             runners = {one: Runner(bundle.manifest.definition, loaded) for one, loaded in sessions.items()}
-            proved += _prove(bundle, name, runners, prove, quiet)
-        return ExportReport(_add(bundle, folders, proved), tuple(proved))
+            required = set(wanted) if precision != "auto" else {"fp32"}
+            kept, why = _prove(bundle, name, runners, prove, required, quiet)
+            proved += kept
+            left_out += [(name, one, reason) for one, reason in why.items()]
+        return ExportReport(_add(bundle, folders, proved), tuple(proved), tuple(left_out))
 
 
 def _checked(name: str, precision: str) -> ModuleType:
@@ -148,18 +158,30 @@ def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
 
 
 def _prove(
-    bundle: Bundle, name: str, runners: Mapping[str, Runner], samples: Sequence[tuple[Item, Any]], quiet: bool
-) -> list[Proved]:
+    bundle: Bundle,
+    name: str,
+    runners: Mapping[str, Runner],
+    samples: Sequence[tuple[Item, Any]],
+    required: set[str],
+    quiet: bool,
+) -> tuple[list[Proved], dict[str, str]]:
+    """Return the proofs of a backend by precision, and why precisions that are not required were left out."""
     witnesses = bundle.witnesses()
     proofs = {one: runner.replay(witnesses, reread=False) for one, runner in runners.items()}
-    for one, proof in proofs.items():
-        way_out = "" if one == "fp32" else " (--precision fp32 exports without it)"
-        proof.require(f"export to {name} in {one}{way_out}")
+    why = {one: str(proof) for one, proof in proofs.items() if not proof.ok}
+    runners = {one: runner for one, runner in runners.items() if one not in why}
     data = compare_on_data(bundle, name, runners, samples, quiet=quiet)
+    metric = KINDS.module(bundle.manifest.definition.kind).METRIC
+    why |= {one: problem for one, found in data.items() if (problem := found.problem(metric))}
+    for one in why.keys() & required:
+        way_out = "" if one == "fp32" else " --precision fp32 exports without it."
+        raise ProofError(
+            f"export to {name} in {one}: the model does not answer as it did when trained: {why[one]}. Nothing was "
+            f"written.{way_out}"
+        )
     rates = _rates(runners, witnesses.inputs)
-    return [
-        Proved(name, one, proofs[one], data.get(one), rates[one], runner.describe()) for one, runner in runners.items()
-    ]
+    kept = {one: runner for one, runner in runners.items() if one not in why}
+    return [Proved(name, one, proofs[one], data.get(one), rates[one], kept[one].describe()) for one in kept], why
 
 
 def _rates(runners: Mapping[str, Runner], inputs: Arrays) -> dict[str, float]:

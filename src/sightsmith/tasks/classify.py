@@ -18,10 +18,11 @@ from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.labels.temperature import cross_entropy
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.checks import at_least, between
+from sightsmith.nets.parts.fitted import FittedNet
 from sightsmith.tasks.parts.example import Example, picture_example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.mixing import mix
-from sightsmith.tasks.parts.pictures import PictureGraph, PictureLearner, picture_sizes
+from sightsmith.tasks.parts.pictures import FittedPictureLearner, PictureGraph, PictureLearner, picture_sizes
 
 INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
 NETS = {"net": "classifier"}
@@ -128,4 +129,10 @@ def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
     return counts_K.sum() / (len(facts.names) * counts_K.clamp(min=1))
 
 
-learner, graph, sizes = ClassifyLearner, ClassifyGraph, picture_sizes
+def learner(nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> PictureLearner:
+    """Return the learner of a net that is trained by gradient descent, or of one that is fitted in one step."""
+    made = FittedPictureLearner if isinstance(nets["net"], FittedNet) else ClassifyLearner
+    return made(nets, facts, settings)
+
+
+graph, sizes = ClassifyGraph, picture_sizes

@@ -19,7 +19,7 @@ from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
 from sightsmith.inputs import Reader
-from sightsmith.nets.build import build_net
+from sightsmith.nets.build import build_net, describe_net
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
@@ -63,6 +63,11 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         plan = _with_head(plan, nets, tell)
         facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
         learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
+        if learner.OPTIMISERS and describe_net(net).fitted:
+            raise SettingsError(
+                f"train: {net} is fitted in one step, and the task {task.name!r} trains by gradient descent. Name "
+                "another --model."
+            )
         if plan.channels_last.value:
             learner.to(memory_format=torch.channels_last)
         run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)

@@ -24,6 +24,7 @@ from sightsmith.nets.build import describe_net, fetch_weights
 from sightsmith.nets.parts.records import NativeInput, NetInfo
 from sightsmith.training.settings import TrainSettings
 
+_COMPUTED = 40  # Largest side for computed features; more pixels cost time and gave no better answers
 SMALL = 64  # Sides up to this many pixels count as small pictures
 _FEW = 10_000  # Below this many small training pictures, they are also rotated, zoomed and jittered
 _LARGE_SIDE = 224
@@ -73,7 +74,7 @@ class Plan:
 
     def to_text(self) -> str:
         """Return the short table that is printed when training starts."""
-        rows = {name.replace("_", " "): choice for name, choice in self._choices().items()}
+        rows = {name.replace("_", " "): one for name, one in self._choices().items() if one.value is not None}
         width = max(map(len, rows))
         return "\n".join(f"  {name:<{width}}  {choice}" for name, choice in rows.items())
 
@@ -108,13 +109,15 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     usual = "smallresnet" if survey.side <= SMALL else "resnet18"
     model = _given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
     info = describe_net(model.value)
+    if info.fitted:
+        settings = _as_fitted(settings, info.name)
     weights = _given(settings.weights) or _weights(info)
     pretrained = weights.value != "none"
     size = _given(settings.size) or _size(survey, info)
     small = size.value <= SMALL
     device = _device(settings.device)
     batch = _given(settings.batch_size) or _batch(survey, size.value, device.value)
-    colour = _given(settings.colour) or _colour(survey, _fed_with(weights.value, info))
+    colour = _given(settings.colour) or _colour(survey, _fed_with(weights.value, info) if pretrained else None)
     grey = colour.value == "grey"
     epochs = _given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
@@ -125,7 +128,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
             "learning rate would never reach its peak."
         )
     whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
-    return Plan(
+    plan = Plan(
         model=model,
         weights=weights,
         size=size,
@@ -145,6 +148,24 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         augment=_augment(settings, survey, grey=grey, small=small),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
+    return replace(plan, **dict.fromkeys(_OF_DESCENT, Choice(None, ""))) if info.fitted else plan
+
+
+_OF_DESCENT = ("lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
+_NOT_FITTED = (*_OF_DESCENT[:3], "epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter")
+
+
+def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
+    """Return the settings for a net that is fitted in one step.
+
+    Raises SettingsError: one is given that it has no use for.
+    """
+    asked = [name for name in _NOT_FITTED if _given(getattr(settings, name))]
+    if settings.precision == "bf16":
+        asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
+    if asked:
+        raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
+    return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
 
 
 def wanted_input(plan: Plan) -> Wanted:
@@ -176,18 +197,20 @@ def _weights(info: NetInfo) -> Choice:
 
 
 def _size(survey: Survey, info: NetInfo) -> Choice:
-    if info.native is not None:
+    computed = info.fitted and not info.pretrained  # such features, as histograms, need few pixels
+    if info.native is not None and not computed:
         return Choice(info.native.height, f"native size of {info.name}")
-    if survey.side > SMALL:
+    if survey.side > SMALL and not computed:
         return Choice(_LARGE_SIDE, "the usual size for photographs")
-    side = max(_LEAST, -(-survey.side // _STEP) * _STEP)
-    return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{SMALL}")
+    most = _COMPUTED if computed else SMALL
+    side = min(most, max(_LEAST, -(-survey.side // _STEP) * _STEP))
+    return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{most}")
 
 
 def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None:
     """Return the preprocessing of weights: of the bundle that the file is in, else of the net's published weights."""
     if weights == "none":
-        return None
+        return info.native if info.fitted else None
     beside = Path(weights).with_name(MANIFEST)
     if beside.is_file():
         with suppress(BundleError, UnicodeDecodeError):  # another program's manifest

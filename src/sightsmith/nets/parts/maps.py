@@ -57,14 +57,17 @@ def by_masking_dense(dense_EDhw: Tensor, rest: Head, features_BDhw: Tensor) -> T
     return logits.reshape(-1, height, width, logits.shape[-1]).permute(0, 3, 1, 2)
 
 
-def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int = 4) -> Tensor:
+def by_occlusion(
+    net: Head, images_BCHW: Tensor, logits_BK: Tensor, colour: Tensor | float = 0.0, cells: int = 4
+) -> Tensor:
     """Measure how far each class's logit falls when a cell of the picture is hidden: for all other nets.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901.
-    A hidden cell is zero, which is the mean colour of normalised pictures. The net runs `cells`² times a picture.
+    The net runs `cells`² times a picture.
 
     Args:
         logits_BK: the net's answer to the whole pictures.
+        colour: of a hidden cell, (B, C, 1, 1); zero is the mean colour of normalised pictures.
         cells: cells along a side, ≥ 1.
 
     Returns:
@@ -75,7 +78,8 @@ def by_occlusion(net: Head, images_BCHW: Tensor, logits_BK: Tensor, cells: int =
     columns = torch.arange(width, device=images_BCHW.device) * cells // width
     cell_HW = rows[:, None] * cells + columns
     seen_PHW = (cell_HW[None] != torch.arange(cells * cells, device=cell_HW.device)[:, None, None]).to(images_BCHW)
-    hidden = images_BCHW[:, None] * seen_PHW[None, :, None]
+    hidden = (images_BCHW - colour)[:, None] * seen_PHW[None, :, None]
+    hidden = hidden + (colour[:, None] if isinstance(colour, Tensor) else colour)
     without = net(hidden.reshape(-1, channels, height, width))
     without_BPK = without.reshape(-1, cells * cells, without.shape[-1])
     fall_BPK = logits_BK[:, None] - without_BPK

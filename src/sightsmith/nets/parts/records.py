@@ -46,6 +46,7 @@ class NetInfo:
     # with the published number of classes (our own nets: 10 classes of 32×32 RGB); None in a listing, in which
     # nothing is built
     parameters: int | None = None
+    fitted: bool = False  # whether it is fitted in one step, not trained by gradient descent
 
 
 @dataclass(frozen=True, slots=True)

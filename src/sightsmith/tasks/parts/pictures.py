@@ -4,13 +4,14 @@ Shapes: B batch, N pictures, K outputs of the net, h w height and width of the m
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.fitted import FittedNet
 from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
 from sightsmith.tasks.parts.normalise import Normalise
 
@@ -26,12 +27,24 @@ class PictureLearner(Learner):
 
     def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Any) -> None:
         super().__init__(nets)
-        self.settings, self.normalise = settings, Normalise(facts.input_settings)
+        self.settings, self.normalise, self.classes = settings, Normalise(facts.input_settings), len(facts.names)
 
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the net's outputs, (B, K) float32."""
         answers_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
         return answers_BK.float()
+
+
+class FittedPictureLearner(PictureLearner):
+    """Fits a net of the classical line to all pictures at once."""
+
+    OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def fit(self, feeds: Feeds, targets: Tensor) -> None:
+        net = self.nets["net"]
+        if not isinstance(net, FittedNet):
+            raise TypeError(f"{type(net).__name__} is not fitted in one step")
+        net.fit(self.normalise(feeds[PIXELS]), targets, self.classes)
 
 
 class PictureGraph(nn.Module):

@@ -1,0 +1,139 @@
+"""Nets of the classical line: features that are computed, and a head whose tensors scikit-learn fits.
+
+They are modules in torch operations like any other net, so they are exported, proved, explained and served without
+scikit-learn, and without pickle.
+
+Shapes: N pictures, C channels, H W height and width, D features, K classes, h w cells of the map.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sightsmith.core.errors import TrainingError
+from sightsmith.core.progress import track
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.maps import by_occlusion
+
+_BATCH = 256  # Pictures whose features are computed at once
+
+
+class Extractor(nn.Module):
+    """Features of pictures: a module from (N, C, H, W) in 0…1 to (N, D)."""
+
+    def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: int) -> None:
+        """Learn from the training pictures what the features need; most need nothing."""
+
+
+class FittedModule(nn.Module):
+    """A module whose tensors are fitted: their shapes follow from the training data."""
+
+    def keep(self, **tensors: Any) -> None:
+        """Set fitted tensors, arrays or tensors by name."""
+        for name, values in tensors.items():
+            tensor = torch.as_tensor(values)
+            tensor = tensor.float() if tensor.is_floating_point() else tensor.long()
+            self.register_parameter(name, nn.Parameter(tensor.contiguous(), requires_grad=False))
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Derive the numbers that the graph needs as constants, after fitting and after loading."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        own = {name: state_dict[prefix + name] for name in self._parameters if prefix + name in state_dict}
+        self.keep(**{name: torch.empty_like(tensor) for name, tensor in own.items()})
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.prepare()
+
+
+class Head(FittedModule):
+    """From features (N, D) to a score for each class, (N, K): the larger, the likelier."""
+
+    @abstractmethod
+    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:
+        """Fit the tensors to the features of the training pictures."""
+
+
+class Projection(FittedModule):
+    """Principal component analysis: features minus their mean, on the directions in which they vary most.
+
+    Source: Pearson, "On lines and planes of closest fit to systems of points in space", 1901.
+    """
+
+    def __init__(self, size: int, inputs: int) -> None:
+        super().__init__()
+        self.size = size
+        self.keep(mean_D=torch.zeros(inputs), directions_PD=torch.zeros(size, inputs))
+        self.mean_D: Tensor
+        self.directions_PD: Tensor
+
+    def fit(self, features_ND: Tensor) -> None:
+        from sklearn.decomposition import PCA
+
+        if self.size > min(features_ND.shape):
+            raise TrainingError(
+                f"net.pca must be at most the features and the training pictures, {min(features_ND.shape)} here, got "
+                f"{self.size}."
+            )
+        found = PCA(self.size, random_state=0).fit(features_ND.numpy())
+        self.keep(mean_D=found.mean_, directions_PD=found.components_)
+
+    def forward(self, features_ND: Tensor) -> Tensor:
+        return (features_ND - self.mean_D) @ self.directions_PD.T
+
+
+class FittedNet(ClassifierNet):
+    """Features and a fitted head; the class map is by occlusion.
+
+    Args:
+        extractors: their features are put one after the other.
+        pca: directions that the features are projected on, 0 for none.
+        sizes: (channels, height, width) of the pictures.
+    """
+
+    def __init__(self, extractors: Iterable[Extractor], head: Head, pca: int, sizes: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.parts = list(extractors)
+        self.extractors, self.head = nn.ModuleList(self.parts), head
+        self.requires_grad_(False).eval()
+        with torch.inference_mode():
+            inputs = self.features(torch.zeros(1, *sizes)).shape[1]
+        self.projection: nn.Module = Projection(pca, inputs) if pca else nn.Identity()
+
+    def train(self, mode: bool = True) -> "FittedNet":  # noqa: ARG002 -- torch's own signature
+        """Stay in evaluation mode: nothing here differs while training."""
+        return super().train(False)
+
+    def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: int, *, quiet: bool = False) -> None:
+        """Fit everything to the training pictures, (N, C, H, W) as `forward` takes them."""
+        if len(absent := set(range(classes)) - set(targets_N.tolist())):
+            raise TrainingError(f"{len(absent)} of the classes have no picture to train on, which this net needs.")
+        for extractor in self.parts:
+            extractor.fit(images_NCHW, targets_N, classes)
+        batches: Iterable[Tensor] = track(
+            torch.split(images_NCHW, _BATCH), "Features", -(-len(images_NCHW) // _BATCH), quiet=quiet
+        )
+        features_ND = torch.cat([self.features(batch) for batch in batches])
+        if isinstance(self.projection, Projection):
+            self.projection.fit(features_ND)
+        self.head.fit(self.projection(features_ND), targets_N, classes)
+
+    def features(self, images_NCHW: Tensor) -> Tensor:
+        """Return the features (N, D)."""
+        return torch.cat([extractor(images_NCHW) for extractor in self.parts], dim=1)
+
+    def classify(self, features_ND: Tensor) -> Tensor:
+        """Return a score for each class, (N, K)."""
+        return self.head(self.projection(features_ND))
+
+    def with_map(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores (N, K) and by how much each falls when a cell is hidden, (N, K, h, w)."""
+        scores_NK = self(images_NCHW)
+        mean_NC11 = images_NCHW.mean(dim=(2, 3), keepdim=True)
+        return scores_NK, by_occlusion(self, images_NCHW, scores_NK, mean_NC11)
+
+    def head_parts(self) -> tuple[str, ...]:
+        return ("head", "projection")

@@ -1,0 +1,86 @@
+"""A net of the classical line through every verb, and the ways in which it differs from one trained by descent."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from processes import environment, sightsmith
+
+
+def make(folder) -> None:
+    for model in ("hog_svm", "pixel_forest"):
+        sightsmith("train", "digits", "--model", model, "--out", model, cwd=folder).succeeded()
+    sightsmith("evaluate", "hog_svm", cwd=folder).succeeded()
+
+
+@pytest.fixture(scope="session")
+def home(made_once):
+    return made_once("classical", make)
+
+
+def test_hog_and_an_svm_read_digits_in_seconds(home):
+    figures = json.loads((home / "hog_svm/report/evaluation.json").read_text())
+    assert figures["metrics"]["accuracy"] >= 0.97
+    manifest = json.loads((home / "hog_svm/manifest.json").read_text())
+    assert manifest["nets"]["net"]["parameters"] > 0
+    plan = manifest["training"]["plan"]
+    assert plan["precision"]["value"] == "fp32"
+    assert plan["lr"]["value"] is None
+    assert manifest["definition"]["input_settings"]["mean"] == [0.0], "features are of pixels in 0…1"
+
+
+def test_it_is_exported_with_proof_and_answers_without_torch_and_scikit_learn(home):
+    told = sightsmith("export", "hog_svm", "--to", "openvino,onnx", "--prove", "test", cwd=home).succeeded().out
+    for backend in ("openvino", "onnx"):
+        (line,) = (line for line in told.splitlines() if line.startswith(f"{backend} fp32: 8 witnesses"))
+        assert "100.00% the same answers" in line
+    left_out = [line for line in told.splitlines() if "left out" in line]
+    assert all(line.startswith("openvino bf16: left out, ") and "differs by" in line for line in left_out)
+    code = (
+        "import sys, numpy as np, sightsmith as ss\n"
+        "answer = ss.load('hog_svm', backend='openvino').predict(np.zeros((8, 8), np.uint8))\n"
+        "print(answer.label in '0123456789', sorted({'torch', 'sklearn'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "True []"
+
+
+def test_it_is_explained_by_hiding_parts(home, tmp_path):
+    Image.fromarray((load_digits().images[0] * 15).astype("uint8")).resize((64, 64)).save(tmp_path / "zero.png")
+    for method in ("class_map", "occlusion"):
+        told = sightsmith("explain", home / "hog_svm", "zero.png", "--method", method, cwd=tmp_path).succeeded()
+        assert told.out.startswith("0 ")
+    for method, says in (("gradcam", "its last features are no grid"), ("integrated_gradients", "has no gradient")):
+        refused = sightsmith("explain", home / "pixel_forest", "zero.png", "--method", method, cwd=tmp_path)
+        refused.refused(2, says, "Use class_map")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--epochs", "3"), "hog_svm is fitted in one step, in fp32, and takes no epochs. Leave it out."),
+        (("--lr", "0.1"), "takes no lr"),
+        (("--rotate", "5"), "takes no rotate"),
+        (("--precision", "bf16"), "takes no precision"),
+        (("--weights", "pretrained"), "its features are computed and have no weights"),
+        (("--net.cell", "40"), "hog needs inputs of at least 80×80 pixels"),
+        (("--net.depth", "3"), "unknown key 'depth'"),
+    ],
+)
+def test_what_only_descent_has_is_refused(tmp_path, flags, says):
+    sightsmith("train", "digits", "--model", "hog_svm", *flags, cwd=tmp_path).refused(2, says)
+
+
+def test_other_tasks_refuse_it(tmp_path):
+    rows = ["path,number", *(f"{at}.png,{at}" for at in range(30))]
+    (tmp_path / "numbers.csv").write_text("\n".join(rows))
+    for at in range(30):
+        Image.new("L", (16, 16), 8 * at).save(tmp_path / f"{at}.png")
+    refused = sightsmith("train", "numbers.csv", "--model", "hog_ridge", "--no-near-duplicates", cwd=tmp_path)
+    refused.refused(2, "hog_ridge is fitted in one step, and the task 'regress' trains by gradient descent")
