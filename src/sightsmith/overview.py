@@ -68,11 +68,11 @@ def net(name: str) -> Overview:
 
     info = describe_net(name)
     known = [
-        ("parameters", f"{info.parameters:,}"),
+        ("parameters", "set by the training data" if info.parameters is None else f"{info.parameters:,}"),
         ("paper", info.paper or "none recorded"),
         ("licence", f"{info.licence} (code)"),
     ]
-    if info.native:
+    if info.native and (info.pretrained or not info.fitted):  # computed features take any size
         known.append(("made for", f"{info.native.width}×{info.native.height} pixels"))
     sections = {
         f"{info.name} ({info.library})": known,

@@ -1,6 +1,7 @@
 """A net of the classical line through every verb, and the ways in which it differs from one trained by descent."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -33,6 +34,13 @@ def test_hog_and_an_svm_read_digits_in_seconds(home):
     assert manifest["definition"]["input_settings"]["mean"] == [0.0], "features are of pixels in 0…1"
 
 
+def test_the_card_says_what_of_the_training_pictures_it_holds(home):
+    held = "the features of many training pictures (the support vectors)"
+    assert f"The weights hold {held}" in (home / "hog_svm/README.md").read_text()
+    assert held in sightsmith("inspect", "hog_svm", cwd=home).succeeded().out
+    assert "The weights hold" not in (home / "pixel_forest/README.md").read_text()
+
+
 def test_it_is_exported_with_proof_and_answers_without_torch_and_scikit_learn(home):
     told = sightsmith("export", "hog_svm", "--to", "openvino,onnx", "--prove", "test", cwd=home).succeeded().out
     for backend in ("openvino", "onnx"):
@@ -59,6 +67,28 @@ def test_it_is_explained_by_hiding_parts(home, tmp_path):
     for method, says in (("gradcam", "its last features are no grid"), ("integrated_gradients", "has no gradient")):
         refused = sightsmith("explain", home / "pixel_forest", "zero.png", "--method", method, cwd=tmp_path)
         refused.refused(2, says, "Use class_map")
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("pixel_knn", r"Nearest training pictures: all/\d+ \(0\), all/\d+ \(0\), all/\d+ \(0\), all/\d+ \(0\)"),
+        ("rules", r"If \w+ is (above|at most) [-\d.]+ and \w+ is (above|at most) [-\d.]+: \d \("),
+        ("measure_tree", r"Path in the tree: \w+ is (above|at most) [-\d.]+, then \w+ is"),
+    ],
+)
+def test_what_can_be_read_says_why_in_words(tmp_path, model, says):
+    sightsmith("train", "digits", "--model", model, "--out", "m", cwd=tmp_path).succeeded()
+    picture = load_digits().images[0]
+    Image.fromarray((picture * 17).clip(0, 255).astype("uint8")).save(tmp_path / "zero.png")
+    told = sightsmith("explain", "m", "zero.png", cwd=tmp_path).succeeded().out
+    assert re.search(says, told)
+    if model == "pixel_knn":
+        digits, first = load_digits(), int(re.search(r"all/(\d+)", told)[1])
+        keys = json.loads((tmp_path / "m/splits.json").read_text())["train"]
+        train = [int(key.partition("/")[2]) for key in keys]
+        apart = ((digits.images[train] - picture) ** 2).sum((1, 2))
+        assert first == train[int(apart.argmin())], "the key is that of the nearest picture"
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ def test_verify_and_doctor_on_what_is_well(home):
 
 def test_models_shows_one_net_and_a_task(home):
     assert "width" in sightsmith("models", "smallcnn", cwd=home).succeeded().out
+    classical = sightsmith("models", "hog_svm", cwd=home).succeeded().out
+    assert all(text in classical for text in ("set by the training data", "orientations", "kernel", "pca"))
     assert "label_smoothing" in sightsmith("models", "--task", "classify", cwd=home).succeeded().out
 
 

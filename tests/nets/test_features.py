@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.nets.features import FEATURES, colour, hog, lbp, pixel, template
+from sightsmith.nets.features import FEATURES, colour, hog, lbp, measure, pixel, template
 
 EVERY = pytest.mark.parametrize("name", FEATURES.names())
 
@@ -159,3 +159,22 @@ def test_one_colour_gives_no_nan(name):
 def test_a_picture_smaller_than_a_block_is_refused():
     with pytest.raises(SettingsError, match="at least 16×16 pixels, got 12×20"):
         hog.build(hog.Settings(cell=8), channels=1, height=20, width=12)
+
+
+def test_measures_are_what_their_names_say():
+    images = torch.zeros(3, 3, 8, 8)
+    images[0, 0] = 0.9  # red
+    images[1, :, :, ::2] = 1.0  # upright stripes
+    images[2, :, :4] = 1.0  # the upper half is white
+    built = measure.build(measure.Settings(), channels=3, height=8, width=8)
+    found = [dict(zip(measure.Measures.NAMES, row, strict=True)) for row in built(images).tolist()]
+    assert found[0]["red"] > 0.98
+    assert found[0]["colourfulness"] == pytest.approx(0.9)
+    assert found[0]["edges"] == 0
+    assert found[1]["brightness"] == found[2]["brightness"] == 0.5
+    assert found[1]["contrast"] == 0.5
+    assert found[1]["edges"] == 0.5, "every neighbour beside, none below"
+    assert found[1]["upright_edges"] == 1
+    assert found[2]["upright_edges"] == 0
+    assert found[2]["top"] == 1
+    assert found[2]["green"] == pytest.approx(1 / 3, abs=1e-3)

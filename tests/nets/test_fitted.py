@@ -1,5 +1,7 @@
 """Nets of the classical line: the same answers as scikit-learn's own models, kept and built again."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -13,20 +15,26 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.nets.build import build_net, describe_net
-from sightsmith.nets.heads import HEADS, forest, knn, ridge, svm, tree
-from sightsmith.nets.parts.fitted import FittedNet, Projection
+from sightsmith.nets.heads import HEADS, forest, knn, ridge, rules, svm, tree
+from sightsmith.nets.parts.fitted import FittedNet, Names, Projection
 from sightsmith.nets.parts.tree_head import stepped
 
 FLAT, TARGETS = load_digits(return_X_y=True)
 FEATURES = torch.from_numpy(FLAT / 16).float()
 LABELS = torch.from_numpy(TARGETS)
 TRAIN, TEST = slice(0, 790), slice(790, 1790)  # 1,000 pictures to compare
-EVERY = pytest.mark.parametrize("name", ["hog_svm", "hog_ridge", "hog_forest", "hog_tree", "colour_tree", "pixel_knn"])
+EVERY = pytest.mark.parametrize(
+    "name", ["hog_svm", "hog_ridge", "hog_forest", "hog_tree", "colour_tree", "pixel_knn", "rules"]
+)
+
+
+def names(classes, features=64):
+    return Names(tuple(f"feature {at}" for at in range(features)), tuple("abcdefghij"[:classes]))
 
 
 def fitted(head, classes=10):
     chosen = LABELS[TRAIN] < classes
-    head.fit(FEATURES[TRAIN][chosen], LABELS[TRAIN][chosen], classes)
+    head.fit(FEATURES[TRAIN][chosen], LABELS[TRAIN][chosen], names(classes))
     return head(FEATURES[TEST]).numpy(), FEATURES[TRAIN][chosen].numpy(), LABELS[TRAIN][chosen].numpy()
 
 
@@ -69,7 +77,7 @@ def test_neighbours_vote_as_scikit_learns():
     """On features without equal distances, whose order is arbitrary in both."""
     mixed = FEATURES @ torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
     head = knn.build(knn.Settings(k=3))
-    head.fit(mixed[TRAIN], LABELS[TRAIN], 10)
+    head.fit(mixed[TRAIN], LABELS[TRAIN], names(10))
     theirs = KNeighborsClassifier(3, algorithm="brute").fit(mixed[TRAIN].numpy(), TARGETS[TRAIN])
     assert (head(mixed[TEST]).argmax(1).numpy() == theirs.predict(mixed[TEST].numpy())).all()
     assert (head.nearest(mixed[TEST]).numpy() == theirs.kneighbors(mixed[TEST].numpy())[1]).all()
@@ -87,7 +95,7 @@ def test_the_projection_is_scikit_learns():
 def net(name, **settings):
     built = build_net(name, settings, channels=1, classes=10, height=16, width=16)
     images = torch.nn.functional.interpolate(FEATURES.reshape(-1, 1, 8, 8), size=16)
-    built.module.fit(images[:300], LABELS[:300], 10, quiet=True)
+    built.module.fit(images[:300], LABELS[:300], "abcdefghij", quiet=True)
     return built, images[300:340]
 
 
@@ -154,11 +162,93 @@ def test_a_class_without_a_picture_and_too_few_neighbours_are_refused():
     assert isinstance(module, FittedNet)
     images = torch.zeros(4, 1, 8, 8)
     with pytest.raises(TrainingError, match="1 of the classes have no picture"):
-        module.fit(images, torch.tensor([0, 1, 0, 1]), 3, quiet=True)
+        module.fit(images, torch.tensor([0, 1, 0, 1]), "abc", quiet=True)
     with pytest.raises(TrainingError, match=r"net.k must be at most the training pictures, 4, got 5"):
-        module.fit(images, torch.tensor([0, 1, 2, 1]), 3, quiet=True)
+        module.fit(images, torch.tensor([0, 1, 2, 1]), "abc", quiet=True)
 
 
 def test_computed_features_take_no_weights():
     with pytest.raises(SettingsError, match="its features are computed and have no weights"):
         build_net("hog_svm", channels=1, classes=2, height=16, width=16, weights="pretrained")
+
+
+def painted(count, colours):
+    """Return pictures of one colour each, with noise."""
+    rng = torch.Generator().manual_seed(0)
+    base = torch.tensor(colours).repeat(count, 1)[:, :, None, None]
+    return (base + 0.05 * torch.rand(len(base), 3, 12, 12, generator=rng)).clamp(0, 1)
+
+
+COLOURS = [[0.8, 0.1, 0.1], [0.1, 0.7, 0.1], [0.1, 0.1, 0.1]]
+FRUIT = ("apple", "lime", "plum")
+
+
+def ruled(**settings):
+    module = build_net("rules", settings, channels=3, classes=3, height=12, width=12).module
+    images = painted(20, COLOURS)
+    module.fit(images, torch.arange(3).repeat(20), FRUIT, quiet=True)
+    return module, images
+
+
+def test_rules_are_few_and_are_said_in_words():
+    module, images = ruled(rules=2, conditions=1)
+    assert (module(images).argmax(1) == torch.arange(3).repeat(20)).all()
+    told = module.sentences(FRUIT)
+    assert len(told) == 3
+    assert told[-1].startswith("Otherwise: ")
+    for line in told[:2]:
+        assert re.fullmatch(r"If \w+ is (above|at most) 0\.\d+: \w+ \(20 of 20 training pictures\)\.", line)
+
+
+def test_the_first_rule_that_holds_answers():
+    head = rules.build(rules.Settings(rules=3, conditions=2))
+    fitted(head)
+    first = head.first(FEATURES[TEST])
+    assert torch.equal(first.sum(1), torch.ones(1000))
+    said = head.sentences(names(10))
+    for row, picture in zip(first.argmax(1).tolist()[:200], stepped(FEATURES[TEST])[:200], strict=True):
+        holds = []
+        for line in said:
+            words = line.partition(":")[0].removeprefix("If ").removeprefix("Otherwise")
+            met = True
+            for condition in filter(None, words.split(" and ")):
+                feature, _, limit = condition.removeprefix("feature ").partition(" is ")
+                value = float(picture[int(feature)])
+                met &= value > float(limit[6:]) if limit.startswith("above") else value <= float(limit[8:])
+            holds.append(met)
+        assert holds.index(True) == row
+
+
+def test_rules_written_by_hand_are_kept(tmp_path):
+    file = tmp_path / "fruit.toml"
+    file.write_text(
+        '[[rule]]\nwhen = ["red > 0.5", "brightness <= 0.9"]\nclass = "apple"\n'
+        '[[rule]]\nwhen = ["green > 0.5"]\nclass = "plum"\n[[rule]]\nclass = "lime"\n'
+    )
+    module, images = ruled(file=str(file))
+    assert module(images).argmax(1).tolist() == [0, 2, 1] * 20, "the answers are the writer's, right or wrong"
+    assert module.sentences(FRUIT) == [
+        "If red is above 0.5 and brightness is at most 0.9: apple (20 of 20 training pictures).",
+        "If green is above 0.5: plum (0 of 20 training pictures).",
+        "Otherwise: lime (0 of 20 training pictures).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has no rule"),
+        ('[[rule]]\nclass = "pear"', "rule 1: no class 'pear'"),
+        ('[[rule]]\nwhen = ["red is big"]\nclass = "lime"', "is no condition. Write NAME > NUMBER"),
+        ('[[rule]]\nwhen = ["redd > 1"]\nclass = "lime"', "no feature 'redd'. Did you mean 'red'"),
+        ('[[rule]]\nwhen = ["red > 1"]\nclass = "lime"', "the last rule must have no condition"),
+        ("[[rule]", "not valid TOML"),
+    ],
+)
+def test_wrong_rules_are_named(tmp_path, text, says):
+    file = tmp_path / "wrong.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=says):
+        ruled(file=str(file))
+    with pytest.raises(SettingsError, match="no such file"):
+        ruled(file=str(tmp_path / "none.toml"))

@@ -28,6 +28,7 @@ def inspect_text(bundle: Bundle) -> str:
         ("made", f"{manifest.created}, Sightsmith {manifest.versions.get('sightsmith', 'unknown')}"),
         ("task", manifest.task.name),
         ("net", f"{net.name} ({net.paper})" if net.paper else net.name),
+        ("holds", net.holds),
         ("weights from", ", ".join(filter(None, (net.weights.origin, net.weights.licence)))),
         ("input", INPUTS.module(definition.input).describe(definition.input_settings)),
         (KINDS.module(definition.kind).NOUNS[1], names + more if definition.names else ""),

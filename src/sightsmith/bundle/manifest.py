@@ -65,6 +65,8 @@ class NetRecord:
     parameters: int | None = None  # how many; None if not recorded
     file: str = "weights.safetensors"  # of its weights, by path relative to the bundle
     weights: OriginRecord  # those that training started from
+    fitted: bool = False  # whether it was fitted in one step, not trained by gradient descent
+    holds: str = ""  # what of the training pictures the tensors hold, such as their features; empty if nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,7 @@ def explain(
         unit=file.UNIT.format(kind=kind),
         box=shown.box,
         picture=picture,
+        reasons=subject.reasons(pixels_HWC),
         sanity=checks.judge(subject, file, pixels_HWC, aspect, raw_hw) if sanity else None,
     )
 

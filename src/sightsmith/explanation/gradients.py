@@ -5,7 +5,7 @@ map.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +18,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.fitted import FittedNet
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession, rebuild
 from sightsmith.tasks import TASKS
@@ -71,6 +72,11 @@ class TorchNet:
         if images_BCHW.requires_grad and not score_B.requires_grad:
             raise SettingsError(f"{self.name}: its answer has no gradient. Use class_map or occlusion.")
         return score_B
+
+    def reasons(self, pixels_HWC: NDArray[np.uint8], names: Sequence[str], keys: Sequence[str]) -> list[str]:
+        """Return why one input got its answer in words, if the net was fitted and can be read."""
+        net = self.net
+        return net.reasons(self.images(pixels_HWC[None]), names, keys) if isinstance(net, FittedNet) else []
 
     def _no_map(self, why: str) -> str:
         return f"{self.name}: {why}, which this method needs. Use class_map, occlusion or integrated_gradients."

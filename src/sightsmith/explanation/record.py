@@ -63,6 +63,7 @@ class Explanation:
         box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
         picture: the picture.
         sanity: the scores of the map, if asked for.
+        reasons: why in words, for nets that can be read: a tree's path, a rule, the nearest training pictures.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Explanation:
     box: Box
     picture: Picture
     sanity: Sanity | None = None
+    reasons: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.label} {self.score:.4g} by {self.method}>"
@@ -117,7 +119,7 @@ class Explanation:
         """Return the explained answer in a line, and the scores of the map in another."""
         others = ", ".join(f"{label} {score:.4f}" for label, score in self.top if label != self.label)
         beside = f" ({others})" if others else ""
-        lines = [f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}"]
+        lines = [f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}", *self.reasons]
         if self.sanity is not None:
             judged = self.sanity
             than = "better" if judged.better_than_random else "not better"
@@ -151,4 +153,5 @@ class Explanation:
             "unit": self.unit,
             "box": [round(side, 2) for side in self.box],
             "sanity": judged,
+            "reasons": list(self.reasons),
         }

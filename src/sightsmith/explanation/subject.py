@@ -72,6 +72,12 @@ class Subject:
 
         return TorchNet.of(self.bundle)
 
+    def reasons(self, pixels_HWC: NDArray[np.uint8]) -> tuple[str, ...]:
+        """Return why one input got its answer in words; empty for nets that cannot be read, or without PyTorch."""
+        if not self.bundle.manifest.net.fitted or torch_backend.missing() is not None:
+            return ()
+        return tuple(self.net.reasons(pixels_HWC, self.runner.definition.names, self.bundle.splits()["train"]))
+
     def randomised(self, seed: int) -> "Subject":
         """Return the same model in PyTorch with its weights drawn anew."""
         from sightsmith.explanation.gradients import TorchNet, randomised_nets, runner_of

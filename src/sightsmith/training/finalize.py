@@ -105,6 +105,8 @@ def _net_record(role: str, built: BuiltNet) -> NetRecord:
         licence=built.licence,
         parameters=sum(parameter.numel() for parameter in built.module.parameters()),
         file=weights_file(role),
+        fitted=built.fitted,
+        holds=built.holds,
         weights=OriginRecord(origin=start.origin, licence=start.licence, sha256=start.sha256),
     )
 
@@ -132,7 +134,11 @@ def _one_of_each(strata_N: NDArray[np.int64], count: int) -> list[int]:
 
 
 def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:
-    written = [path for pattern in ("*.csv", "*.svg", "tensorboard/**/*") for path in sorted(work.path.glob(pattern))]
+    written = [
+        path
+        for pattern in ("*.csv", "*.svg", "rules.txt", "tensorboard/**/*")
+        for path in sorted(work.path.glob(pattern))
+    ]
     return {
         **{f"report/{path.relative_to(work.path).as_posix()}": path for path in written if path.is_file()},
         "report/run.toml": work.rerun(settings),

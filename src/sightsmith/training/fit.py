@@ -151,6 +151,8 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
             tell(f"  weights of {built.weights.origin}, licence: {built.weights.licence}")
         for note in built.weights.notes:
             tell(f"  {note}")
+        if built.holds:
+            tell(f"  the bundle will hold {built.holds}")
         if built.weights.origin != "none" and not built.weights.new_head:
             plan = replace(plan, head_scale=Choice(1.0, "the weights bring their head"))
     return plan
@@ -190,6 +192,10 @@ def _estimate(run: Run, loaders: Loaders) -> None:
     curves.add(epoch, [])
     weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
     save_tree({"epoch": 1, "score": epoch.score, "weights": weights}, run.work.best)
+    sentences = learner.sentences()
+    if sentences:
+        run.work.write("rules.txt", "\n".join(sentences) + "\n")
+        run.tell("\n".join(f"  {sentence}" for sentence in sentences))
     run.tell(f"fitted to {len(targets):,} pictures in {duration(seconds)}: val {metric.title} {epoch.score:.4f}")
 
 

@@ -80,7 +80,7 @@ def findings(evaluated: Evaluated) -> list[Finding]:
         found.append(Finding("warning", text))
     slope = _slope(rows)
     if slope is not None and slope < _SHRUNK:
-        text = f"Answers are drawn towards the mean: they rise by {slope:.2f} for each 1 of the truth."
+        text = f"Answers are drawn towards the mean: they rise by {round(slope, 2) + 0.0:.2f} for each 1 of the truth."
         found.append(Finding("warning", text))
     return [*found, *_coverage(evaluated)]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
+from sightsmith.core.errors import SettingsError
 from sightsmith.nets.parts.checks import at_least
 from sightsmith.nets.parts.fitted import Extractor
 
@@ -19,19 +20,24 @@ class Settings:
     grid: int = 28
     """pixel: positions along a side; larger pictures are averaged down to it, ≥ 1."""
 
+    weight: float = 1.0
+    """pixel: factor of the values, > 0; below 1, other features that they are joined with count for more."""
+
     def __post_init__(self) -> None:
         at_least("net.grid", self.grid, 1)
+        if not self.weight > 0:
+            raise SettingsError(f"net.weight must be > 0, got {self.weight!r}")
 
 
 class Pixels(Extractor):
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], weight: float) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.weight = size, weight
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the values of the grid, (N, D)."""
-        return F.adaptive_avg_pool2d(images_NCHW, self.size).flatten(1)
+        return self.weight * F.adaptive_avg_pool2d(images_NCHW, self.size).flatten(1)
 
 
 def build(settings: Settings, *, channels: int, height: int, width: int) -> Pixels:  # noqa: ARG001 -- as all features
-    return Pixels((min(height, settings.grid), min(width, settings.grid)))
+    return Pixels((min(height, settings.grid), min(width, settings.grid)), settings.weight)

@@ -23,6 +23,8 @@ class Settings:
 
 
 class Templates(FittedModule, Extractor):
+    HOLDS = "the mean picture of each class"
+
     def __init__(self, values: int) -> None:
         super().__init__()
         self.keep(templates_KP=torch.zeros(1, values))

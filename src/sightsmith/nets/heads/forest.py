@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sightsmith.nets.parts.checks import at_least
+from sightsmith.nets.parts.fitted import Names
 from sightsmith.nets.parts.tree_head import TreeHead, stepped
 
 PAPER = "Breiman, Random Forests, 2001"
@@ -29,7 +30,7 @@ class Forest(TreeHead):
         super().__init__()
         self.trees = settings.trees
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:  # noqa: ARG002 -- as every head
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:  # noqa: ARG002 -- as every head
         from sklearn.ensemble import RandomForestClassifier
 
         found = RandomForestClassifier(self.trees, random_state=0, n_jobs=torch.get_num_threads())

@@ -8,6 +8,7 @@ The head holds the features of all training pictures.
 Shapes: N pictures, D features, S training pictures, K classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 -- the field's own name for i
 
 from sightsmith.core.errors import TrainingError
 from sightsmith.nets.parts.checks import at_least
-from sightsmith.nets.parts.fitted import Head
+from sightsmith.nets.parts.fitted import Head, Names
 
 PAPER = "Cover and Hart, Nearest Neighbor Pattern Classification, 1967"
 
@@ -33,6 +34,8 @@ class Settings:
 
 
 class Neighbours(Head):
+    HOLDS = "the features of all training pictures"
+
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.k = settings.k
@@ -44,16 +47,22 @@ class Neighbours(Head):
         count = self._parameters.get("count")
         self.classes = 1 if count is None else int(count)
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:
         """Keep the training pictures' features. Raises TrainingError: there are fewer than k."""
         if len(features_ND) < self.k:
             raise TrainingError(f"net.k must be at most the training pictures, {len(features_ND)}, got {self.k}.")
-        self.keep(features_SD=features_ND, classes_S=targets_N, count=classes)
+        self.keep(features_SD=features_ND, classes_S=targets_N, count=len(names.classes))
 
     def forward(self, features_ND: Tensor) -> Tensor:
         nearest_NK = self.nearest(features_ND)
         votes_NK = F.one_hot(self.classes_S[nearest_NK], self.classes).float().sum(dim=1)
         return torch.log((votes_NK + _SMOOTH) / (self.k + _SMOOTH * self.classes))
+
+    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:
+        """Return the nearest training pictures."""
+        places = self.nearest(features_1D)[0].tolist()
+        shown = [f"{keys[place]} ({names.classes[int(self.classes_S[place])]})" for place in places]
+        return [f"Nearest training pictures: {', '.join(shown)}."]
 
     def nearest(self, features_ND: Tensor) -> Tensor:
         """Return the positions of the k nearest training pictures, (N, k), the nearest first."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sightsmith.core.errors import SettingsError
+from sightsmith.nets.parts.fitted import Names
 from sightsmith.nets.parts.linear_head import LinearHead
 
 PAPER = "Hoerl and Kennard, Ridge Regression, 1970"
@@ -31,7 +32,7 @@ class Ridge(LinearHead):
         super().__init__()
         self.alpha = settings.alpha
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:  # noqa: ARG002 -- as every head
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:  # noqa: ARG002 -- as every head
         from sklearn.linear_model import RidgeClassifier
 
         self.take(RidgeClassifier(alpha=self.alpha).fit(features_ND.numpy(), targets_N.numpy()))

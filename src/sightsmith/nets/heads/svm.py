@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.nets.parts.fitted import Head
+from sightsmith.nets.parts.fitted import Head, Names
 from sightsmith.nets.parts.linear_head import LinearHead
 
 PAPER = "Cortes and Vapnik, Support-Vector Networks, 1995"
@@ -46,13 +46,15 @@ class LinearSvm(LinearHead):
         super().__init__()
         self.c = settings.c
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:  # noqa: ARG002 -- as every head
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:  # noqa: ARG002 -- as every head
         from sklearn.svm import LinearSVC
 
         self.take(LinearSVC(C=self.c, random_state=0).fit(features_ND.numpy(), targets_N.numpy()))
 
 
 class RbfSvm(Head):
+    HOLDS = "the features of many training pictures (the support vectors)"
+
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
@@ -67,14 +69,14 @@ class RbfSvm(Head):
         counts = self._parameters.get("counts_K")
         self.counts: list[int] = [] if counts is None else counts.tolist()  # support vectors of each class
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:
         from sklearn.svm import SVC
 
         gamma = self.settings.gamma or "scale"
         # float64, as libsvm computes; break_ties, so that the answer is the best score
         found = SVC(C=self.settings.c, gamma=gamma, cache_size=1000, break_ties=True)
         found.fit(features_ND.double().numpy(), targets_N.numpy())
-        sign = 1 if classes > 2 else -1  # scikit-learn turns the decision of two classes around
+        sign = 1 if len(names.classes) > 2 else -1  # scikit-learn turns the decision of two classes around
         self.keep(
             support_SD=found.support_vectors_,
             dual_KS=sign * found.dual_coef_,

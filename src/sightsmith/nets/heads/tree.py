@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sightsmith.nets.parts.checks import at_least
+from sightsmith.nets.parts.fitted import Names
 from sightsmith.nets.parts.tree_head import TreeHead, stepped
 
 PAPER = "Breiman et al., Classification and Regression Trees, 1984"
@@ -31,7 +32,7 @@ class Tree(TreeHead):
         super().__init__()
         self.settings = settings
 
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:  # noqa: ARG002 -- as every head
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:  # noqa: ARG002 -- as every head
         from sklearn.tree import DecisionTreeClassifier
 
         found = DecisionTreeClassifier(

@@ -25,7 +25,8 @@ from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NativeInput,
 
 LICENCE = "Apache-2.0"
 
-_SHOWN = ("hog_svm", "hog_ridge", "hog_forest", "hog_tree", "hog_knn", "colour_tree", "lbp_svm", "pixel_knn")
+_SHOWN = ("hog_svm", "hog_ridge", "hog_forest", "hog_tree", "hog_knn", "colour_tree", "lbp_svm", "pixel_knn", "rules")
+_ALIASES = {"rules": "measure_rules"}
 _AS_THEY_ARE = NativeInput(40, 40, (0.0,) * 3, (1.0,) * 3, 1.0, "bilinear")  # features are of pixels in 0…1
 
 
@@ -56,7 +57,7 @@ def names() -> list[str]:
 
 def knows(name: str) -> bool:
     """Tell whether a name is made of known features and a head."""
-    features, _, head = name.rpartition("_")
+    features, _, head = _ALIASES.get(name, name).rpartition("_")
     return head in HEADS and all(one in FEATURES or (nets.knows(one) and not knows(one)) for one in features.split("+"))
 
 
@@ -107,8 +108,9 @@ def build(
             extractors.append(file.build(given[part], **sizes))
     if net is None and weights != "none":
         raise SettingsError(f"{name}: its features are computed and have no weights to start from. Use --weights none.")
-    head = list(parts)[-1]
-    module = FittedNet(extractors, HEADS.module(head).build(given[head]), given[""].pca, (channels, height, width))
+    name_of_head = list(parts)[-1]
+    head = HEADS.module(name_of_head).build(given[name_of_head])
+    module = FittedNet(extractors, head, given[""].pca, (channels, height, width))
     return BuiltNet(
         module=module,
         name=name,
@@ -117,6 +119,8 @@ def build(
         licence=LICENCE,
         weights=record,
         native=native,
+        fitted=True,
+        holds=" and ".join(one.HOLDS for one in (*extractors, head) if one.HOLDS),
     )
 
 
@@ -130,7 +134,7 @@ def fetch(name: str) -> Path:
 
 def _parts(name: str) -> dict[str, ModuleType | None]:
     """Return the features' files by name, None for those of a net, and last the head's."""
-    features, _, head = name.rpartition("_")
+    features, _, head = _ALIASES.get(name, name).rpartition("_")
     found = {one: FEATURES.module(one) if one in FEATURES else None for one in features.split("+")}
     return found | {head: HEADS.module(head)}
 

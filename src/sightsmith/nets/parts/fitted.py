@@ -7,8 +7,9 @@ Shapes: N pictures, C channels, H W height and width, D features, K classes, h w
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,19 @@ from sightsmith.nets.parts.maps import by_occlusion
 _BATCH = 256  # Pictures whose features are computed at once
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names for sentences: of the features, in order, and of the classes."""
+
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
 class Extractor(nn.Module):
     """Features of pictures: a module from (N, C, H, W) in 0…1 to (N, D)."""
+
+    HOLDS: ClassVar[str] = ""  # what of the training pictures its tensors hold
+    NAMES: ClassVar[tuple[str, ...]] = ()  # of the features, in order, if they have any
 
     def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: int) -> None:
         """Learn from the training pictures what the features need; most need nothing."""
@@ -52,9 +64,19 @@ class FittedModule(nn.Module):
 class Head(FittedModule):
     """From features (N, D) to a score for each class, (N, K): the larger, the likelier."""
 
+    HOLDS: ClassVar[str] = ""  # as of an extractor
+
     @abstractmethod
-    def fit(self, features_ND: Tensor, targets_N: Tensor, classes: int) -> None:
+    def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:
         """Fit the tensors to the features of the training pictures."""
+
+    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- as below
+        """Return why one picture got its answer, in words; `keys` are those of the training pictures, in order."""
+        return []
+
+    def sentences(self, names: Names) -> list[str]:  # noqa: ARG002 -- heads that can be read override this
+        """Return what was fitted in words, empty if it cannot be read."""
+        return []
 
 
 class Projection(FittedModule):
@@ -101,25 +123,42 @@ class FittedNet(ClassifierNet):
         self.requires_grad_(False).eval()
         with torch.inference_mode():
             inputs = self.features(torch.zeros(1, *sizes)).shape[1]
+        self.inputs = pca or inputs  # of the head
         self.projection: nn.Module = Projection(pca, inputs) if pca else nn.Identity()
 
     def train(self, mode: bool = True) -> "FittedNet":  # noqa: ARG002 -- torch's own signature
         """Stay in evaluation mode: nothing here differs while training."""
         return super().train(False)
 
-    def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: int, *, quiet: bool = False) -> None:
+    def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: Sequence[str], *, quiet: bool = False) -> None:
         """Fit everything to the training pictures, (N, C, H, W) as `forward` takes them."""
-        if len(absent := set(range(classes)) - set(targets_N.tolist())):
+        if len(absent := set(range(len(classes))) - set(targets_N.tolist())):
             raise TrainingError(f"{len(absent)} of the classes have no picture to train on, which this net needs.")
         for extractor in self.parts:
-            extractor.fit(images_NCHW, targets_N, classes)
+            extractor.fit(images_NCHW, targets_N, len(classes))
         batches: Iterable[Tensor] = track(
             torch.split(images_NCHW, _BATCH), "Features", -(-len(images_NCHW) // _BATCH), quiet=quiet
         )
         features_ND = torch.cat([self.features(batch) for batch in batches])
         if isinstance(self.projection, Projection):
             self.projection.fit(features_ND)
-        self.head.fit(self.projection(features_ND), targets_N, classes)
+        reduced_ND = self.projection(features_ND)
+        self.head.fit(reduced_ND, targets_N, self.names(classes, reduced_ND.shape[1]))
+
+    def names(self, classes: Sequence[str], features: int) -> Names:
+        """Return names of the features, numbered if they have none of their own, and of the classes."""
+        own = tuple(name for extractor in self.parts for name in extractor.NAMES)
+        return Names(own if len(own) == features else tuple(f"feature {at}" for at in range(features)), tuple(classes))
+
+    def sentences(self, classes: Sequence[str]) -> list[str]:
+        """Return what the head learned in words, empty if it cannot be read."""
+        return self.head.sentences(self.names(classes, self.inputs))
+
+    def reasons(self, images_1CHW: Tensor, classes: Sequence[str], keys: Sequence[str]) -> list[str]:
+        """Return why one picture got its answer, in words, as `Head.reasons`."""
+        with torch.inference_mode():
+            features_1D = self.projection(self.features(images_1CHW))
+            return self.head.reasons(features_1D, self.names(classes, self.inputs), keys)
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """Return the features (N, D)."""

@@ -75,6 +75,8 @@ class BuiltNet:
     licence: str  # of the code
     weights: WeightsRecord  # origin of its weights
     native: NativeInput | None = None  # the input that its published weights expect, None for a net without
+    fitted: bool = False  # whether it is fitted in one step, not trained by gradient descent
+    holds: str = ""  # what of the training pictures its fitted tensors hold; empty if nothing
 
 
 @cache

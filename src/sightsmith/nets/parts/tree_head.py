@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsmith.nets.parts.fitted import Head
+from sightsmith.nets.parts.fitted import Head, Names
 
 _STEPS = 2.0**14
 _LEAST = 1e-3  # Floor on a share before its logarithm
@@ -48,6 +48,18 @@ class TreeHead(Head):
         filled = {name: np.stack([_padded(values, most) for values in each]) for name, each in _nodes(trees).items()}
         self.keep(depth=max(tree.max_depth for tree in trees), **filled)
 
+    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- as heads
+        """Return the path of a single tree; a forest has too many."""
+        if len(self.feature_TM) > 1:
+            return []
+        values, at, told = stepped(features_1D)[0].tolist(), 0, []
+        while int(self.left_TM[0, at]) != at:
+            feature, threshold = int(self.feature_TM[0, at]), float(self.threshold_TM[0, at])
+            left = values[feature] <= threshold
+            told.append(f"{names.features[feature]} is {'at most' if left else 'above'} {threshold:.3g}")
+            at = int((self.left_TM if left else self.right_TM)[0, at])
+        return [f"Path in the tree: {', then '.join(told) or 'it has no threshold'}."]
+
     def forward(self, features_ND: Tensor) -> Tensor:
         """Return the logarithm of the mean share of each class over the trees, (N, K)."""
         features_ND = stepped(features_ND)
@@ -71,7 +83,7 @@ def _nodes(trees: Sequence[Any]) -> dict[str, list[Any]]:
         leaf, own = tree.children_left == -1, np.arange(tree.node_count)
         weights_MK = tree.value[:, 0]
         found["feature_TM"].append(np.where(leaf, 0, tree.feature))
-        found["threshold_TM"].append(_rounded_down(np.where(leaf, 0.0, tree.threshold)))
+        found["threshold_TM"].append(rounded_down(np.where(leaf, 0.0, tree.threshold)))
         found["left_TM"].append(np.where(leaf, own, tree.children_left))
         found["right_TM"].append(np.where(leaf, own, tree.children_right))
         found["share_TMK"].append(weights_MK / weights_MK.sum(axis=1, keepdims=True))
@@ -82,6 +94,7 @@ def _padded(values: Any, length: int) -> Any:
     return np.pad(values, [(0, length - len(values))] + [(0, 0)] * (values.ndim - 1))
 
 
-def _rounded_down(values: Any) -> Any:
+def rounded_down(values: Any) -> Any:
+    """Return float32 values, none above its float64 one."""
     near = values.astype(np.float32)
     return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)

@@ -65,6 +65,10 @@ class Learner(nn.Module):
         """Fit the nets to all training items in one step, without augmentation."""
         raise NotImplementedError
 
+    def sentences(self) -> list[str]:
+        """Return what was fitted in words, for people to read; empty if it cannot be read."""
+        return []
+
     def nets_of(self, optimiser: str) -> list[nn.Module]:
         return [self.nets[role] for role in self.OPTIMISERS[optimiser]]
 

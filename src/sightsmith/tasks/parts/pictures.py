@@ -27,7 +27,7 @@ class PictureLearner(Learner):
 
     def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Any) -> None:
         super().__init__(nets)
-        self.settings, self.normalise, self.classes = settings, Normalise(facts.input_settings), len(facts.names)
+        self.settings, self.normalise, self.classes = settings, Normalise(facts.input_settings), facts.names
 
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the net's outputs, (B, K) float32."""
@@ -41,10 +41,17 @@ class FittedPictureLearner(PictureLearner):
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def fit(self, feeds: Feeds, targets: Tensor) -> None:
+        self._net.fit(self.normalise(feeds[PIXELS]), targets, self.classes)
+
+    def sentences(self) -> list[str]:
+        return self._net.sentences(self.classes)
+
+    @property
+    def _net(self) -> FittedNet:
         net = self.nets["net"]
         if not isinstance(net, FittedNet):
             raise TypeError(f"{type(net).__name__} is not fitted in one step")
-        net.fit(self.normalise(feeds[PIXELS]), targets, self.classes)
+        return net
 
 
 class PictureGraph(nn.Module):
