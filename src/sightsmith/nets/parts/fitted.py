@@ -56,7 +56,7 @@ class FittedModule(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         own = {name: state_dict[prefix + name] for name in self._parameters if prefix + name in state_dict}
-        self.keep(**{name: torch.empty_like(tensor) for name, tensor in own.items()})
+        self.keep(**{name: torch.zeros_like(tensor) for name, tensor in own.items()})
         super()._load_from_state_dict(state_dict, prefix, *rest)
         self.prepare()
 

@@ -39,8 +39,9 @@ class TreeHead(Head):
         self.share_TMK: Tensor  # share of each class among the training pictures of a node
 
     def prepare(self) -> None:
-        depth = self._parameters.get("depth")
-        self.steps = 0 if depth is None else int(depth)
+        depth, thresholds = self._parameters.get("depth"), self._parameters.get("threshold_TM")
+        # no tree is deeper than its nodes are many, whatever a file says
+        self.steps = 0 if depth is None or thresholds is None else min(int(depth), thresholds.shape[1])
 
     def take(self, trees: Sequence[Any]) -> None:
         """Take the nodes of trees of scikit-learn (`tree_`)."""
