@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.nets.build import build_net, describe_net
+from sightsmith.nets.features import FEATURES as FEATURES_FILES
 from sightsmith.nets.heads import HEADS, forest, knn, ridge, rules, svm, tree
 from sightsmith.nets.parts.fitted import FittedNet, Names, Projection
 from sightsmith.nets.parts.tree_head import stepped
@@ -134,6 +135,13 @@ def test_features_join_and_a_nets_features_keep_their_weights():
     assert all(torch.equal(value, kept[name]) for name, value in plain.state_dict().items())
 
 
+def test_no_two_parts_have_a_setting_of_the_same_name():
+    """Because one flag would set both."""
+    files = [catalogue.module(name) for catalogue in (FEATURES_FILES, HEADS) for name in catalogue.names()]
+    known = [field for file in files for field in file.Settings.__dataclass_fields__]
+    assert sorted(known) == sorted(set(known))
+
+
 @pytest.mark.parametrize("name", HEADS.names())
 def test_heads_check_their_settings(name):
     with pytest.raises(SettingsError, match="did you mean|unknown key"):
@@ -150,6 +158,7 @@ def test_heads_check_their_settings(name):
         ("hog_forest", {"trees": 0}, "net.trees must be ≥ 1"),
         ("hog_tree", {"cell": 1}, "net.cell must be ≥ 2"),
         ("hog_smv", {}, "Did you mean 'hog_svm'"),
+        ("hog+smallresnet_svm", {}, "those of smallresnet of its own input. Name one"),
     ],
 )
 def test_wrong_settings_are_named(name, settings, says):

@@ -153,5 +153,5 @@ class Explanation:
             "unit": self.unit,
             "box": [round(side, 2) for side in self.box],
             "sanity": judged,
-            "reasons": list(self.reasons),
+            **({"reasons": list(self.reasons)} if self.reasons else {}),
         }

@@ -106,6 +106,10 @@ def build(
             extractors.append(NetFeatures(built.module))
         else:
             extractors.append(file.build(given[part], **sizes))
+    if net is not None and len(extractors) > 1:
+        raise SettingsError(
+            f"{name}: computed features are of pixels in 0…1, those of {net} of its own input. Name one."
+        )
     if net is None and weights != "none":
         raise SettingsError(f"{name}: its features are computed and have no weights to start from. Use --weights none.")
     name_of_head = list(parts)[-1]
