@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sightsmith.core.errors import TrainingError
 from sightsmith.nets.parts.classifier import ClassifierNet
 
 Feeds = Mapping[str, Tensor]  # Inputs by name, as the ports of the task's input describe them, first axis B
@@ -53,17 +54,20 @@ class Learner(nn.Module):
         """Settings of the exported graph, such as the scale of its answers; kept in the bundle."""
         return {}
 
-    def answer(self, feeds: Feeds) -> Tensor:
+    def answer(self, feeds: Feeds) -> Tensor:  # noqa: ARG002 -- learners override it
         """Return the first output of the graph, first axis B, which validation measures."""
-        raise NotImplementedError
+        raise self._missing("answer", "return the first output of its graph")
 
-    def loss(self, batch: Batch, optimiser: str) -> Tensor:
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- learners override it
         """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
-        raise NotImplementedError
+        raise self._missing("loss", "return a loss for each of its OPTIMISERS, or have none and give `fit`")
 
-    def fit(self, feeds: Feeds, targets: Tensor) -> None:
+    def fit(self, feeds: Feeds, targets: Tensor) -> None:  # noqa: ARG002 -- learners override it
         """Fit the nets to all training items in one step, without augmentation."""
-        raise NotImplementedError
+        raise self._missing("fit", "fit its nets, or name OPTIMISERS and give `loss`")
+
+    def _missing(self, name: str, way_out: str) -> TrainingError:
+        return TrainingError(f"{type(self).__name__}.{name} is missing: it must {way_out}.")
 
     def sentences(self) -> list[str]:
         """Return what was fitted in words, for people to read; empty if it cannot be read."""
