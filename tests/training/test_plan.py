@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import picture
 from sightsmith.inputs.parts.survey import Survey
-from sightsmith.training.plan import Choice, choose, choose_within_reach, wanted_input
+from sightsmith.training.plan import Choice, beside, choose, choose_within_reach, wanted_input
 from sightsmith.training.settings import TrainSettings
 
 MACHINE = Machine(cores=4, memory=8 << 30, processor="test", bf16=True, amx=False)
@@ -189,3 +190,27 @@ def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
     assert mean == pytest.approx((0.5,), abs=1e-4)
     assert std == pytest.approx((np.std([n / 5 for n in range(6)]),), abs=1e-3)
     assert picture.mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)
+
+
+def test_few_pictures_are_also_tried_with_a_fitted_net_unless_something_was_said():
+    def tried(survey=DIGITS, **changes):
+        return choose(TrainSettings(data="x", out="y", device="cpu", **changes), survey, MACHINE, "hog_ridge").also_try
+
+    assert tried().value == "hog_ridge"
+    assert "1,258 pictures are few; the better one on validation is kept" in str(tried())
+    assert tried(size=24, colour="grey", seed=3).value == "hog_ridge"
+    assert tried(replace(PHOTOS, count=300), weights="none").value == "hog_ridge"
+    assert tried(PHOTOS).value is None, "resnet18 has published weights"
+    assert tried(replace(DIGITS, count=10_000)).value is None
+    for said in ({"epochs": 3}, {"model": "smallresnet"}, {"net": {"width": 8}}, {"flip": "none"}, {"balanced": True}):
+        assert tried(**said).value is None
+    assert tried(task={"label_smoothing": 0.0}).value is None
+    assert tried(baselines=True).value is None, "the comparison tells, and the user chooses"
+
+
+def test_a_net_beside_another_keeps_the_data_and_forgets_what_only_descent_has():
+    given = TrainSettings(data="x", out="y", seed=4, epochs=3, lr=0.1, size=224, colour="grey", val_fraction=0.3)
+    other = beside(given, "hog_svm", Path("z"))
+    assert (other.data, other.seed, other.val_fraction, other.colour) == ("x", 4, 0.3, "grey")
+    assert (other.model, other.epochs, other.lr, other.size, other.out) == ("hog_svm", None, None, None, Path("z"))
+    assert beside(replace(given, size=24), "hog_svm", Path("z")).size == 24

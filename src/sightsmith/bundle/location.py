@@ -32,6 +32,11 @@ def name_of(place: Path) -> str:
     return place.stem if place.suffix == ".zip" else place.name
 
 
+def baselines_folder(place: Path) -> Path:
+    """Return the folder beside a bundle that has the bundles of its baselines."""
+    return place.with_name(f"{name_of(place)}.baselines")
+
+
 @contextmanager
 def staged(place: Path, *, zipped: bool) -> Iterator[Path]:
     """Yield a folder to fill; if the block succeeds, it becomes the folder or zip archive at `place`."""

@@ -20,13 +20,12 @@ from sightsmith.bundle.location import name_of
 from sightsmith.bundle.store import Bundle
 from sightsmith.core import notebooks
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.evaluation.evaluate import FOLDER
-from sightsmith.evaluation.record import JSON_NAME, Evaluation
+from sightsmith.evaluation.record import FOLDER, JSON_NAME, Evaluation
 from sightsmith.evaluation.report import page
 from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval, group_indices
-from sightsmith.kinds.parts.sections import Paired
+from sightsmith.kinds.parts.sections import Paired, seconds
 
 _WIDTH = 160
 
@@ -119,7 +118,7 @@ class Comparison:
             ["weights", *(f"{entry.weights_bytes / 1e6:,.2f} MB" for entry in self.entries)],
             ["backend", *(f"{one.model['backend']} {one.model['precision']}" for one in evaluations)],
             ["pictures/s", *(f"{one.rate:,.0f}" for one in evaluations)],
-            ["training", *(_seconds(entry.training_seconds) for entry in self.entries)],
+            ["training", *(seconds(entry.training_seconds) for entry in self.entries)],
         ]
 
     def _difference_rows(self) -> list[list[str]]:
@@ -153,7 +152,14 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
     names = [name_of(Path(path)) for path in bundles]
     if len(set(names)) < len(names):
         names = [str(path) for path in bundles]
-    entries = [_entry(Path(path), name) for path, name in zip(bundles, names, strict=True)]
+    return side_by_side([_evaluated(Path(path), name) for path, name in zip(bundles, names, strict=True)])
+
+
+def side_by_side(entries: Sequence[Entry]) -> Comparison:
+    """Compare models, the first of them with each other one.
+
+    Raises DataError: they were evaluated with other groups of the same pictures.
+    """
     first, *others = entries
     warnings, differences = [], []
     for other in others:
@@ -170,20 +176,24 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
     return Comparison(entries=tuple(entries), differences=tuple(differences), warnings=tuple(warnings))
 
 
-def _entry(path: Path, name: str) -> Entry:
+def entry_of(bundle: Bundle, evaluation: Evaluation, name: str) -> Entry:
+    manifest, definition = bundle.manifest, bundle.manifest.definition
+    return Entry(
+        name=name,
+        net=manifest.net.name,
+        parameters=manifest.net.parameters,
+        weights_bytes=bundle.weights_bytes(),
+        input=INPUTS.module(definition.input).describe(definition.input_settings),
+        training_seconds=manifest.training.get("seconds"),
+        evaluation=evaluation,
+    )
+
+
+def _evaluated(path: Path, name: str) -> Entry:
     with Bundle.open(path) as bundle:
-        manifest, definition = bundle.manifest, bundle.manifest.definition
-        if f"{FOLDER}/{JSON_NAME}" not in manifest.files:
+        if f"{FOLDER}/{JSON_NAME}" not in bundle.manifest.files:
             raise DataError(f"{path}: was not evaluated yet. Run `sightsmith evaluate {path}` first.")
-        return Entry(
-            name=name,
-            net=manifest.net.name,
-            parameters=manifest.net.parameters,
-            weights_bytes=bundle.weights_bytes(),
-            input=INPUTS.module(definition.input).describe(definition.input_settings),
-            training_seconds=manifest.training.get("seconds"),
-            evaluation=Evaluation.load(bundle.folder / FOLDER),
-        )
+        return entry_of(bundle, Evaluation.load(bundle.folder / FOLDER), name)
 
 
 def _paired(first: Evaluation, second: Evaluation) -> Paired:
@@ -250,7 +260,3 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 def _signed(interval: Interval | None) -> str:
     return "–" if interval is None else f"{interval.value:+.4f} ({interval.low:+.4f}…{interval.high:+.4f})"
-
-
-def _seconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds:,.0f} s"

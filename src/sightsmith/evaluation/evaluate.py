@@ -5,11 +5,12 @@ The answers come from the same predictor that serves the model.
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sightsmith.bundle.location import baselines_folder
 from sightsmith.bundle.store import add_files
 from sightsmith.core.errors import DataError, SightsmithError
 from sightsmith.core.files import refuse_existing, told, write_text
@@ -18,7 +19,9 @@ from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.evaluation import gallery
-from sightsmith.evaluation.record import JSON_NAME, TABLE_NAME, Evaluation, Skipped
+from sightsmith.evaluation.baselines import answered
+from sightsmith.evaluation.compare import entry_of, side_by_side
+from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluation, Skipped
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data
@@ -26,7 +29,6 @@ from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.runtime.predictor import Predictor
 
-FOLDER = "report"
 _CURVES = f"{FOLDER}/metrics.csv"
 _PAGE = f"{FOLDER}/index.html"
 _DEFAULTS = EvaluateSettings()
@@ -52,6 +54,8 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
     chosen = open_evaluation_data(predictor.bundle, settings)
     done = _measure(predictor, chosen, quiet)
     keep = chosen.own and chosen.split == "test"
+    if keep and (left_out := predictor.manifest.training.get("baselines")):
+        done = replace(done, baselines=_baselines(predictor, done, settings, left_out, quiet))
     if not keep and report is None:
         return done
     page = _page(predictor, chosen, done, keep)
@@ -107,6 +111,29 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
         groups=groups,
         rows=measured.rows,
     )
+
+
+def _baselines(
+    predictor: Predictor, done: Evaluation, settings: EvaluateSettings, left_out: Mapping[str, str], quiet: bool
+) -> Mapping[str, Any]:
+    """Return the model beside its baselines, which are evaluated alike; if they were moved, as it was before.
+
+    Args:
+        left_out: by the name of each baseline, why it was left out, else an empty text.
+    """
+    folder, manifest = baselines_folder(predictor.bundle.place), predictor.manifest
+    missing = {name: why or f"{folder / name} was moved or deleted" for name, why in left_out.items()}
+    entries = [entry_of(predictor.bundle, done, manifest.name)]
+    for name in left_out:
+        if left_out[name] or not (folder / name).exists():
+            continue
+        with Predictor.open(folder / name) as one:
+            measured = evaluate(one, replace(settings, report=None), quiet=quiet)
+            entries.append(entry_of(one.bundle, measured, name))
+            del missing[name]
+    if len(entries) == 1 and f"{FOLDER}/{JSON_NAME}" in manifest.files:
+        return Evaluation.load(predictor.bundle.folder / FOLDER).baselines
+    return answered(side_by_side(entries).to_json(), done.kind, missing, deep=not manifest.net.fitted)
 
 
 def _answer(

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -20,6 +20,7 @@ from sightsmith.kinds import FIRST, KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval
 
 _SCHEMA = 1
+FOLDER = "report"  # of a bundle, where its evaluation is
 JSON_NAME = "evaluation.json"
 TABLE_NAME = "predictions.csv"
 _KEY, _GROUP = "key", "group"
@@ -51,6 +52,7 @@ class Evaluation:
         keys: name of each sample.
         groups: name of each sample's group, empty if it has none; None if no sample has one.
         rows: the kind's record of each answer beside its truth.
+        baselines: the model beside its baselines (`baselines.py`), as plain JSON; empty if it has none.
         report: the page that was written, None if none was.
         not_kept: why the figures could not be written into the bundle; empty if they were.
     """
@@ -69,6 +71,7 @@ class Evaluation:
     keys: tuple[str, ...]
     groups: tuple[str, ...] | None
     rows: Any
+    baselines: Mapping[str, Any] = field(default_factory=dict)
     report: Path | None = None
     not_kept: str = ""
 
@@ -101,6 +104,7 @@ class Evaluation:
             "metrics": dict(self.overall),
             "intervals": {name: asdict(one) for name, one in self.intervals.items()},
             **part_of(self.kind, "figures").save(self),
+            **({"baselines": dict(self.baselines)} if self.baselines else {}),
             "seconds": round(self.seconds, 3),
         }
 
@@ -113,6 +117,9 @@ class Evaluation:
         if self.data.get("warning"):
             lines.append(f"  warning: {self.data['warning']}")
         lines += figures.further_text(self)
+        if self.baselines:
+            lines += [f"  {self.baselines['question']} {self.baselines['answer']}"]
+            lines += [f"  left out: {name} ({why})" for name, why in self.baselines["left_out"].items()]
         if skipped := self.counts["skipped"]:
             lines.append(f"  left out of {self.counts['asked']:,} asked for, because they cannot be used: {skipped:,}")
         return "\n".join(lines)
@@ -163,6 +170,7 @@ class Evaluation:
                 keys=keys,
                 groups=groups,
                 rows=figures.from_table(header, cells, names),
+                baselines=raw.get("baselines", {}),
             )
         except FileNotFoundError as error:
             raise DataError(f"{error.filename}: no such file. `sightsmith evaluate` writes it.") from None

@@ -13,6 +13,7 @@ from sightsmith.bundle.manifest import Manifest
 from sightsmith.core import pages
 from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
+from sightsmith.evaluation import baselines
 from sightsmith.evaluation.gallery import Gallery
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.inputs import INPUTS
@@ -49,6 +50,7 @@ def report_html(
         tiles=[*kind.tiles(evaluation), Tile(name="Speed", value=f"{evaluation.rate:,.0f}/s", explains=explains)],
         findings=findings(evaluation),
         galleries=galleries,
+        first=[baselines.section(evaluation.baselines, evaluation.kind)] if evaluation.baselines else [],
         sections=kind.sections(evaluation, kept=kept),
         curves=_training_curves(training_csv, KINDS.module(evaluation.kind).METRIC.name),
         facts=_facts(evaluation, manifest),

@@ -5,7 +5,7 @@ Shapes: B batch, N pictures, C channels, H W height and width, K classes, h w he
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,14 @@ from sightsmith.tasks.parts.pictures import FittedPictureLearner, PictureGraph, 
 INPUT, KIND, PROGRAMS = "picture", "labels", ("once",)
 NETS = {"net": "classifier"}
 OUTPUTS = ("logits", "class_map")
+ALSO_TRY = "hog_ridge"
+BASELINES: Mapping[str, Mapping[str, Any]] = {
+    "majority": {},
+    "pixel_knn": {},
+    "hog_ridge": {},
+    "hog_svm": {},
+    "hog_forest": {},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +139,14 @@ def _class_weights(settings: Settings, facts: Facts) -> Tensor | None:
 
 def learner(nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> PictureLearner:
     """Return the learner of a net that is trained by gradient descent, or of one that is fitted in one step."""
-    made = FittedPictureLearner if isinstance(nets["net"], FittedNet) else ClassifyLearner
-    return made(nets, facts, settings)
+    if not isinstance(nets["net"], FittedNet):
+        return ClassifyLearner(nets, facts, settings)
+    if settings != Settings(top_k=settings.top_k):
+        raise SettingsError(
+            "train: label_smoothing, mixup, cutmix and class_weights of the task change a loss, and this net is fitted "
+            "in one step without one. Leave them out."
+        )
+    return FittedPictureLearner(nets, facts, settings)
 
 
 graph, sizes = ClassifyGraph, picture_sizes

@@ -1,6 +1,6 @@
 """From trained weights to a bundle: the best weights, calibration, witnesses and documentation."""
 
-import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,21 @@ from sightsmith.training.settings import TrainSettings
 from sightsmith.training.trainer import Loaders, outputs_of
 from sightsmith.training.work_folder import WorkFolder
 
+_NONE: Mapping[str, str] = {}
 
-def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started: float) -> Bundle:
+
+def finalize(
+    run: Run, loaders: Loaders, dataset: Dataset, seconds: float, *, baselines: Mapping[str, str] = _NONE
+) -> Bundle:
     """Take the best weights, calibrate, make the witnesses, write the bundle and return it opened.
 
     Args:
-        started: the time on the monotonic clock when training started.
+        seconds: that training took.
+        baselines: of the nets that were fitted beside it, by name, why one was left out, else an empty text.
 
     Raises TrainingError: the disk is full; the work folder stays.
     """
     settings, work, task, read, learner = run.settings, run.work, run.task, run.read, run.learner
-    seconds = time.monotonic() - started
     best = load_tree(work.best)
     learner.load_state_dict({name.removeprefix("learner."): tensor for name, tensor in best["weights"].items()})
     answers, targets = outputs_of(run, loaders.val)
@@ -76,6 +80,7 @@ def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started:
             "plan": run.plan.to_json(),
             "seconds": round(seconds, 1),
             "machine": str(this_machine()),
+            **({"baselines": dict(baselines)} if baselines else {}),
         },
         versions=versions(),
     )
@@ -84,7 +89,7 @@ def finalize(run: Run, dataset: Dataset, val: Subset, loaders: Loaders, started:
             settings.bundle_path,
             manifest,
             weights={role: _arrays(built.module) for role, built in run.nets.items()},
-            witnesses=_witnesses(run, val, definition),
+            witnesses=_witnesses(run, dataset.part("val"), definition),
             splits=dataset.splits.to_json(),
             files=_report(work, settings, dataset),
             overwrite=settings.overwrite,

@@ -6,16 +6,17 @@ A pipeline of values: data → plan → nets → learner → fitted → calibrat
 import math
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from sightsmith.bundle.location import baselines_folder
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
-from sightsmith.core.errors import SettingsError, TrainingError
+from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
 from sightsmith.inputs import Reader
@@ -23,7 +24,7 @@ from sightsmith.nets.build import build_net, describe_net
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
-from sightsmith.training.checkpoints import save_tree
+from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
@@ -31,7 +32,7 @@ from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, Tell, choose_within_reach, wanted_input
+from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -50,43 +51,17 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     Raises SightsmithError: as `training.train.train`.
     """
     started = time.monotonic() - dataset.gate.seconds
-    tell: Tell = (lambda _: None) if quiet else say
+    tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
-    before = _recall(work, dataset)
-    with quiet_lightning(), compute_threads(settings.threads):
-        train, val, names = dataset.part("train"), dataset.part("val"), dataset.source.names
-        plan = _plan(task, settings, train, before, tell)
-        read = _reader(task, plan, train, before)
-        torch.manual_seed(settings.seed)
-        net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
-        nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
-        plan = _with_head(plan, nets, tell)
-        facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
-        learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
-        if learner.OPTIMISERS and describe_net(net).fitted:
-            raise SettingsError(
-                f"train: {net} is fitted in one step, and the task {task.name!r} trains by gradient descent. Name "
-                "another --model."
-            )
-        if plan.channels_last.value:
-            learner.to(memory_format=torch.channels_last)
-        run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
-        loaders = make_loaders(run, train, val, dataset.part("calibration"))
-        with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
-            if loaders.in_memory:
-                plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
-            if plan.lr.value == "find":
-                plan = replace(plan, lr=_find_lr(run, loaders))
-            if task.calibration().share and not dataset.splits.counts().get("calibration"):
-                tell("warning: too few samples, or groups too large, to hold some out for calibration.")
-            work.remember(_chosen(plan, read, dataset))
-            tell(plan.to_text())
-            run = replace(run, plan=plan)
-            if learner.OPTIMISERS:
-                _descend(run, loaders)
-            else:
-                _estimate(run, loaders)
-            bundle = finalize(run, dataset, val, loaders, started)
+    baselines = _baselines(settings, task, dataset)
+    with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
+        run, loaders = opened.enter_context(_ready(settings, work, task, dataset, quiet=quiet))
+        score = _learn(run, loaders)
+        if run.plan.also_try.value:
+            run, loaders = _better(run, loaders, score, dataset, opened)
+        seconds = time.monotonic() - started
+        left_out = {name: _fit_baseline(run, name, net, dataset) for name, net in baselines.items()}
+        bundle = finalize(run, loaders, dataset, seconds, baselines=left_out)
     shutil.rmtree(work.path)
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
@@ -94,6 +69,120 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
         f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
     )
     return bundle
+
+
+@contextmanager
+def _ready(
+    settings: TrainSettings, work: WorkFolder, task: TaskChoice, dataset: Dataset, *, quiet: bool
+) -> Iterator[tuple[Run, Loaders]]:
+    """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
+    tell = _teller(quiet)
+    train, val, names = dataset.part("train"), dataset.part("val"), dataset.source.names
+    before = _recall(work, dataset)
+    plan = _plan(task, settings, train, before, tell)
+    read = _reader(task, plan, train, before)
+    torch.manual_seed(settings.seed)
+    net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
+    nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
+    plan = _with_head(plan, nets, tell)
+    facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
+    learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
+    if learner.OPTIMISERS and describe_net(net).fitted:
+        raise SettingsError(
+            f"train: {net} is fitted in one step, and the task {task.name!r} trains by gradient descent. Name "
+            "another --model."
+        )
+    if plan.channels_last.value:
+        learner.to(memory_format=torch.channels_last)
+    run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
+    loaders = make_loaders(run, train, val, dataset.part("calibration"))
+    with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
+        if loaders.in_memory:
+            plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+        if plan.lr.value == "find":
+            plan = replace(plan, lr=_find_lr(run, loaders))
+        if task.calibration().share and not dataset.splits.counts().get("calibration"):
+            tell("warning: too few samples, or groups too large, to hold some out for calibration.")
+        work.remember(_chosen(plan, read, dataset))
+        tell(plan.to_text())
+        yield replace(run, plan=plan), loaders
+
+
+def _teller(quiet: bool) -> Tell:
+    return (lambda _: None) if quiet else say
+
+
+def _learn(run: Run, loaders: Loaders) -> float:
+    """Train or fit, write the best weights to the work folder, and return their score on validation."""
+    if run.learner.OPTIMISERS:
+        _descend(run, loaders)
+    else:
+        _estimate(run, loaders)
+    score: float = load_tree(run.work.best)["score"]
+    return score
+
+
+def _better(run: Run, loaders: Loaders, score: float, dataset: Dataset, opened: ExitStack) -> tuple[Run, Loaders]:
+    """Fit the net that the plan also tries, and return the training with the better validation; with a tie the first.
+
+    What is entered into `opened` stays open until the bundle is written.
+    """
+    name, model, metric = run.plan.also_try.value, run.plan.model, run.task.kind.METRIC
+    settings = beside(run.settings, name, run.settings.bundle_path)
+    try:
+        other, others_loaders = opened.enter_context(
+            _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True)
+        )
+        others = _learn(other, others_loaders)
+    except SightsmithError as error:
+        run.tell(f"{name} was to be tried too, but: {error}")
+        return run, loaders
+    figures = f"val {metric.title} {others:.4f} by {name}, {score:.4f} by {model.value}"
+    if not metric.better(others, score):
+        run.tell(f"also tried: {figures}")
+        return replace(run, plan=replace(run.plan, model=replace(model, why=f"{model.why}; {figures}"))), loaders
+    run.tell(f"also tried: {figures}. The better one is kept; --model {model.value} keeps the other.")
+    for sentence in other.learner.sentences():
+        run.tell(f"  {sentence}")
+    plan = replace(other.plan, model=Choice(name, figures))
+    return replace(other, plan=plan, tell=run.tell, quiet=run.quiet), others_loaders
+
+
+def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> Mapping[str, Mapping[str, Any]]:
+    """Return the settings of the nets that are fitted as baselines, by name; empty unless they were asked for.
+
+    Raises SettingsError: the task has none, or the data has no test split to compare them on.
+    """
+    if not settings.baselines:
+        return {}
+    found: Mapping[str, Mapping[str, Any]] = getattr(task.file, "BASELINES", {})
+    if not found:
+        raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
+    if not dataset.splits.counts()["test"]:
+        raise SettingsError(
+            "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
+            "leave --baselines out."
+        )
+    return {name: net for name, net in found.items() if name != settings.model}
+
+
+def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset) -> str:
+    """Fit a baseline and write its bundle; return why it is left out, empty if it is not."""
+    started = time.monotonic() - dataset.gate.seconds  # each is told as if it were trained by itself
+    out = baselines_folder(run.settings.bundle_path) / name
+    if run.settings.resume and out.exists():
+        return ""
+    settings = replace(beside(run.settings, name, out), net=dict(net))
+    run.tell(f"baseline {name}: fitting")
+    try:
+        with _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True) as (one, loaders):
+            score = _learn(one, loaders)
+            finalize(one, loaders, dataset, time.monotonic() - started)
+    except SightsmithError as error:
+        run.tell(f"warning: baseline {name} is left out: {error}")
+        return f"{error}"
+    run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
+    return ""
 
 
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
@@ -133,7 +222,7 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
     survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
-    plan = choose_within_reach(asked, survey, this_machine(), tell)
+    plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 

@@ -48,6 +48,7 @@ class Plan:
     """Every value that was open in the settings, resolved."""
 
     model: Choice
+    also_try: Choice  # a net fitted in one step; the one with the better validation is kept
     weights: Choice
     size: Choice
     colour: Choice
@@ -87,22 +88,27 @@ class Plan:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def choose_within_reach(settings: TrainSettings, survey: Survey, machine: Machine, tell: Tell) -> Plan:
+def choose_within_reach(
+    settings: TrainSettings, survey: Survey, machine: Machine, tell: Tell, fitted: str | None = None
+) -> Plan:
     """As `choose`, but with random weights, and a warning, if the default published ones cannot be fetched."""
-    plan = choose(settings, survey, machine)
+    plan = choose(settings, survey, machine, fitted)
     if settings.weights != "auto" or plan.weights.value == "none":
         return plan
     try:
         fetch_weights(plan.model.value)
     except DataError as error:
         tell(f"warning: {error} They were not asked for, so this training starts from random weights.")
-        plan = choose(replace(settings, weights="none"), survey, machine)
+        plan = choose(replace(settings, weights="none"), survey, machine, fitted)
         return replace(plan, weights=Choice("none", "the published ones cannot be fetched"))
     return plan
 
 
-def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
+def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: str | None = None) -> Plan:
     """Resolve open settings.
+
+    Args:
+        fitted: the net that the task also tries if the pictures are few, None for none.
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
@@ -130,6 +136,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
+        also_try=_also_try(settings, survey, fitted, pretrained=pretrained),
         weights=weights,
         size=size,
         colour=colour,
@@ -152,7 +159,17 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 
 
 _OF_DESCENT = ("lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
-_NOT_FITTED = (*_OF_DESCENT[:3], "epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter")
+_NOT_FITTED = (
+    *("epochs", "optimizer", "lr", "weight_decay", "momentum", "nesterov", "schedule", "warmup_epochs", "augment"),
+    *("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase", "ema", "clip", "accumulate"),
+    *("freeze_epochs", "patience", "balanced"),
+)
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainSettings)}
+
+
+def _descent_given(settings: TrainSettings) -> list[str]:
+    """Return which settings that only gradient descent follows are not at their defaults."""
+    return [name for name in _NOT_FITTED if getattr(settings, name) != _DEFAULTS[name]]
 
 
 def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
@@ -160,12 +177,38 @@ def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
 
     Raises SettingsError: one is given that it has no use for.
     """
-    asked = [name for name in _NOT_FITTED if _given(getattr(settings, name))]
+    asked = _descent_given(settings)
     if settings.precision == "bf16":
         asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
     if asked:
         raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
     return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
+
+
+def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
+    """Return the settings of a net that is fitted in one step to the same pictures, split alike."""
+    open_again: dict[str, Any] = {
+        name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "logger", "baselines")
+    }
+    return replace(
+        settings,
+        **open_again,
+        model=net,
+        net={},
+        task={name: settings.task[name] for name in ("name",) if name in settings.task},
+        size=None if (settings.size or 0) > SMALL else settings.size,
+        out=out,
+        resume=False,
+        overwrite=True,
+    )
+
+
+def _also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
+    """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
+    said = settings.model != "auto" or settings.net or settings.task or _descent_given(settings) or settings.baselines
+    if fitted is None or pretrained or said or survey.count >= _FEW:
+        return Choice(None, "")
+    return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
 
 
 def wanted_input(plan: Plan) -> Wanted:

@@ -39,11 +39,16 @@ class TrainSettings(SourceOptions, CardSettings):
     out: Path | None = None
     """Folder that the bundle is written to; default: runs/NAME from the data's name, or the next free runs/NAME-2 …."""
     model: str = "auto"
-    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones."""
+    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones. Fewer than
+    10,000 pictures without published weights are also tried with hog_ridge, and the better one on validation is kept;
+    not if a setting of the net, the task or gradient descent is given."""
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
     """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than classify."""
+    baselines: bool = False
+    """Also fit the task's baselines to the same pictures: the most frequent class, nearest neighbours, HOG with ridge
+    and with an SVM, a forest. They go to OUT.baselines; `evaluate` then says whether the net is better."""
     weights: str = "auto"
     """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained if they are published and
     can be fetched."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.bundle.location import refuse_taken
+from sightsmith.bundle.location import baselines_folder, refuse_taken
 from sightsmith.core.errors import OutputExistsError, SettingsError, SightsmithError, TrainingError
-from sightsmith.core.files import told, write_text
+from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.locks import FolderLock
 from sightsmith.core.settings import from_mapping, read_toml, to_mapping, to_toml
 from sightsmith.data.source import known_names
@@ -76,6 +76,9 @@ class WorkFolder:
         for place in (settings.bundle_path, self.path):
             _refuse_overlap(place, settings)
         refuse_taken(settings.bundle_path, overwrite=settings.overwrite)
+        others = baselines_folder(settings.bundle_path)
+        if settings.baselines and not settings.resume and others.exists():
+            refuse_existing(others, overwrite=settings.overwrite, folder=True)
         if settings.resume:
             self._check_same(settings)
         elif self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
@@ -83,6 +86,13 @@ class WorkFolder:
                 f"{self.path} is needed as work folder, but holds something other than an interrupted training (no "
                 f"{_RUN}). Choose another --out, or move it away yourself."
             )
+
+    def inside(self, settings: TrainSettings) -> "WorkFolder":
+        """Return a folder of this one for another net of the same training, started with its settings."""
+        inner = WorkFolder(self.path / settings.model)
+        inner.path.mkdir(parents=True, exist_ok=True)
+        inner.start(settings)
+        return inner
 
     @property
     def locked(self) -> bool:

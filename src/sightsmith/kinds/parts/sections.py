@@ -169,3 +169,8 @@ def in_turn(samples_N: NDArray[Any], kinds_M: NDArray[Any]) -> NDArray[Any]:
 def share(value: float | None, digits: int = 1) -> str:
     """Return a share of 0…1 in per cent, – for None."""
     return "–" if value is None else f"{value:.{digits}%}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time, – for None."""
+    return "–" if value is None else f"{value:,.{1 if value < 10 else 0}f} s"

@@ -25,8 +25,19 @@ from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NativeInput,
 
 LICENCE = "Apache-2.0"
 
-_SHOWN = ("hog_svm", "hog_ridge", "hog_forest", "hog_tree", "hog_knn", "colour_tree", "lbp_svm", "pixel_knn", "rules")
-_ALIASES = {"rules": "measure_rules"}
+_SHOWN = (
+    "hog_svm",
+    "hog_ridge",
+    "hog_forest",
+    "hog_tree",
+    "hog_knn",
+    "colour_tree",
+    "lbp_svm",
+    "pixel_knn",
+    "rules",
+    "majority",
+)
+_ALIASES = {"rules": "measure_rules", "majority": "measure_majority"}
 _AS_THEY_ARE = NativeInput(40, 40, (0.0,) * 3, (1.0,) * 3, 1.0, "bilinear")  # features are of pixels in 0…1
 
 
