@@ -59,9 +59,9 @@ def panels(count: int, height: float, widths: tuple[float, ...] | None = None) -
     return figure, list(axes)
 
 
-def show(axis: Axes, image_HW: NDArray, title: str, **options) -> None:
+def show(axis: Axes, image_HW: NDArray | torch.Tensor, title: str, **options) -> None:
     """Draw an array as a picture without axes."""
-    axis.imshow(image_HW, **options)
+    axis.imshow(np.asarray(image_HW), **options)
     axis.set_title(title)
     axis.set_axis_off()
 
@@ -304,8 +304,13 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as a small PNG of at most 256 colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    picture = Image.open(buffer).convert("RGB")
-    picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture = (
+        Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
+    palette, ground = picture.getpalette(), picture.getpixel((0, 0))
+    palette[3 * ground : 3 * ground + 3] = 255, 255, 255  # quantising greys the white a little
+    picture.putpalette(palette)
+    picture.save(path, optimize=True)
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
