@@ -90,9 +90,10 @@ def formula(tex: str) -> str:
         _SVG[int(code)].format(*(f"{value:.1f}" for value in points))
         for points, code in path.iter_segments(simplify=False, curves=True)
     )
-    place = f"{box.x0:.1f} {-box.y1:.1f} {box.width:.1f} {box.height:.1f}"
+    width, height = box.width + 2, box.height + 2  # a pixel around it, so that no stroke is cut
+    place = f"{box.x0 - 1:.1f} {-box.y1 - 1:.1f} {width:.1f} {height:.1f}"
     return (
-        f'<p><svg role="img" aria-label="{escape(tex)}" width="{box.width:.0f}" viewBox="{place}" '
+        f'<p><svg role="img" aria-label="{escape(tex)}" width="{width:.0f}" viewBox="{place}" '
         f'style="max-width: 100%" fill="currentColor"><path transform="scale(1 -1)" d="{drawn}"/></svg></p>'
     )
 
