@@ -1,7 +1,8 @@
 """Build the documentation site: `python docs/site.py`, or `make docs`.
 
 mkdocs wants all pages in one folder, but the READMEs lie above `docs/` and its pages link to files of the repository.
-So the pages are collected in `build/docs/` with their links adapted, and the API reference is added.
+So the pages are collected in `build/docs/` with their links adapted, and the API reference is added. Formulas (blocks
+of the language `math`, in TeX, which GitHub draws) become pictures, so that the site needs no script from elsewhere.
 """
 
 import os
@@ -9,7 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 ROOT = Path(__file__).parents[1]
 DOCS, COLLECTED = ROOT / "docs", ROOT / "build/docs"
@@ -40,6 +45,8 @@ REFERENCE = {
 }
 """Modules of the API reference, by heading."""
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+_FORMULA = re.compile(r"^```math\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+_SVG = {1: "M{} {}", 2: "L{} {}", 3: "Q{} {} {} {}", 4: "C{} {} {} {} {} {}", 79: "Z"}  # by the codes of matplotlib
 _REPOSITORY = "https://github.com/sightsmith/sightsmith/blob/main"
 
 
@@ -57,7 +64,7 @@ def collect() -> None:
 
 
 def adapted(text: str, folder: Path) -> str:
-    """Return a page of a folder with links that fit the site; those to other files lead to the repository."""
+    """Return a page of a folder with drawn formulas and links that fit the site; other files are in the repository."""
 
     def link(found: re.Match[str]) -> str:
         start, target, anchor, end = found.groups()
@@ -67,12 +74,28 @@ def adapted(text: str, folder: Path) -> str:
         if path in FROM_ABOVE:
             place = FROM_ABOVE[path].replace(".zh.md", ".md")
         elif path.startswith("docs/"):
-            place = path.removeprefix("docs/")
+            place = path.removeprefix("docs/").replace(".zh.md", ".md")
         else:
             place = f"{_REPOSITORY}/{path}"
         return f"{start}{place}{anchor or ''}{end}"
 
-    return _LINK.sub(link, text)
+    return _FORMULA.sub(lambda found: formula(found[1]), _LINK.sub(link, text))
+
+
+def formula(tex: str) -> str:
+    """Return a formula as SVG in the colour of the text. Raises ValueError: matplotlib does not know the TeX."""
+    path = TextPath((0, 0), f"${tex}$", size=19, prop=FontProperties(math_fontfamily="stix"))
+    box = path.get_extents()
+    drawn = "".join(
+        _SVG[int(code)].format(*(f"{value:.1f}" for value in points))
+        for points, code in path.iter_segments(simplify=False, curves=True)
+    )
+    width, height = box.width + 2, box.height + 2  # a pixel around it, so that no stroke is cut
+    place = f"{box.x0 - 1:.1f} {-box.y1 - 1:.1f} {width:.1f} {height:.1f}"
+    return (
+        f'<p><svg role="img" aria-label="{escape(tex)}" width="{width:.0f}" viewBox="{place}" '
+        f'style="max-width: 100%" fill="currentColor"><path transform="scale(1 -1)" d="{drawn}"/></svg></p>'
+    )
 
 
 def _modules(names: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
 """Reading the documentation: its pages and their fenced blocks, and running them.
 
 Which blocks the tests run: `bash` by `bash -e` and `python` in one namespace, in the order of the page. `sh` is for
-commands that a test must not run (make, pip install, a network), `toml`, `text` and `json` for what is shown.
+commands that a test must not run (make, pip install, a network), `toml`, `text` and `json` for what is shown, and
+`math` for formulas in TeX.
 A `python` block that opens with a path in a comment (`# sightsmith/nets/tinynet.py`) is a file.
 """
 
@@ -37,7 +38,7 @@ VERBS = (
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
-LANGUAGES = {"bash", "python", "sh", "toml", "text", "json"}
+LANGUAGES = {"bash", "python", "sh", "toml", "text", "json", "math"}
 
 BIN = Path(sys.executable).parent
 
@@ -76,6 +77,11 @@ def write_files(page: Path, folder: Path) -> None:
 def prose(page: Path) -> str:
     """Return a page without its fenced blocks."""
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def english(page: str) -> str:
+    """Return the English page of a translation's path; any other path as it is."""
+    return page.replace(".zh.md", ".md")
 
 
 def all_pages() -> list[Path]:

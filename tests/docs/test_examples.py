@@ -1,5 +1,6 @@
 """Every example of the documentation runs, in the order of its page, in a folder furnished as the page assumes."""
 
+import re
 import shutil
 
 import pytest
@@ -12,11 +13,14 @@ pytestmark = pytest.mark.slow
 PORT = "8155"
 """What the pages write for a port; a free one takes its place."""
 ELSEWHERE = {"extend.md", "extend-kind.md"}  # test_extend.py
-RUN = [page for page in all_pages() if page.name not in ELSEWHERE and page != READMES[1]]  # its blocks are equal
+RUN = [page for page in all_pages() if page.name not in ELSEWHERE and page != READMES[1] and not page.match("*.zh.md")]
+"""The translations have the same blocks (test_pages.py)."""
+_PRINTED = re.compile(r"^print\(.*\)  # (.+)$", re.MULTILINE)
+"""A `print` and, in a comment behind it, what it prints."""
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_examples_run(page, room, monkeypatch):
+def test_the_examples_run(page, room, monkeypatch, capsys):
     monkeypatch.chdir(room)
     port = str(free_port())
     names = {"__name__": "__main__"}
@@ -26,4 +30,7 @@ def test_the_examples_run(page, room, monkeypatch):
                 continue
             shell(block.text.replace(PORT, port), room)
         elif block.language == "python":
+            capsys.readouterr()
             exec(compile(block.text, page.name, "exec"), names)
+            if expected := _PRINTED.findall(block.text):
+                assert capsys.readouterr().out.splitlines() == expected

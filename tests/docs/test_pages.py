@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from doc_pages import BIN, DOCS, LANGUAGES, READMES, ROOT, VERBS, all_pages, blocks, environment, prose
+from doc_pages import BIN, DOCS, LANGUAGES, READMES, ROOT, VERBS, all_pages, blocks, english, environment, prose
 
 ON_ANOTHER_PAGE = {"inspect": "bundle", "verify": "bundle", "card": "bundle"}
 
@@ -45,18 +45,27 @@ def test_the_verbs_are_those_of_the_command_line():
 def test_every_verb_has_a_page_and_the_readme_leads_to_every_page():
     for verb in VERBS:
         assert (DOCS / f"{ON_ANOTHER_PAGE.get(verb, verb)}.md").is_file(), verb
-    for readme in READMES:
-        linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", readme.read_text(encoding="utf-8")))
-        assert linked == {page.name for page in DOCS.glob("*.md")}
+    pages = {page.name for page in DOCS.glob("*.md")}
+    translated = {page for page in pages if english(page) != page}
+    for readme, expected in zip(READMES, (pages - translated, pages - set(map(english, translated))), strict=True):
+        linked = set(re.findall(r"\]\(docs/([\w.-]+\.md)", readme.read_text(encoding="utf-8")))
+        assert linked == expected
 
 
-def test_both_readmes_have_the_same_blocks_headings_and_links():
-    english, chinese = (readme.read_text(encoding="utf-8") for readme in READMES)
-    assert blocks(READMES[0]) == blocks(READMES[1])
-    levels = [re.findall(r"^(#+) ", prose(readme), re.MULTILINE) for readme in READMES]
+@pytest.mark.parametrize(
+    "pages",
+    [READMES, *((DOCS / english(page.name), page) for page in DOCS.glob("*.zh.md"))],
+    ids=lambda pages: pages[0].name,
+)
+def test_a_page_and_its_translation_have_the_same_blocks_headings_and_links(pages):
+    assert blocks(pages[0]) == blocks(pages[1])
+    levels = [re.findall(r"^(#+) ", prose(page), re.MULTILINE) for page in pages]
     assert levels[0] == levels[1]
     targets = [
-        sorted(a or b for a, b in _LINK.findall(text) if not a.startswith("README")) for text in (english, chinese)
+        sorted(
+            english(a or b) for a, b in _LINK.findall(page.read_text(encoding="utf-8")) if not a.startswith("README")
+        )
+        for page in pages
     ]
     assert targets[0] == targets[1]
 

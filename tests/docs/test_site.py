@@ -1,15 +1,17 @@
 """The documentation site is built strictly from the repository alone, with search, API reference and Chinese pages."""
 
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from functools import partial
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from doc_pages import DOCS, ROOT
+from doc_pages import DOCS, ROOT, blocks, english
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +30,21 @@ def site(made_once):
 
 def test_every_page_is_in_the_site_and_in_its_menu(site):
     home = (site / "index.html").read_text(encoding="utf-8")
-    for page in [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]:
+    for page in DOCS.glob("*.zh.md"):
+        translated = site / "zh" / english(page.name).replace(".md", ".html")
+        assert page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") in translated.read_text("utf-8")
+    originals = [page for page in DOCS.glob("*.md") if english(page.name) == page.name]
+    for page in [*originals, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]:
         name = f"{page.stem.lower()}.html"
         assert (site / name).is_file(), name
         assert f'href="{name}"' in home, name
+
+
+def test_formulas_are_drawn(site):
+    formulas = [block.text for block in blocks(DOCS / "algorithms.md") if block.language == "math"]
+    for page in (site / "algorithms.html", site / "zh/algorithms.html"):
+        drawn = re.findall(r'<svg role="img" aria-label="([^"]+)"', page.read_text(encoding="utf-8"))
+        assert [unescape(tex) for tex in drawn] == [tex.strip() for tex in formulas]
 
 
 def test_the_reference_has_the_public_names(site):

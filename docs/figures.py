@@ -1,0 +1,338 @@
+"""Draw the figures of `docs/algorithms.md`: `python docs/figures.py`, or with the names of some and `--out FOLDER`.
+
+Every figure is computed by the functions of Sightsmith on real data that come inside scikit-learn: handwritten digits
+(UCI, CC BY 4.0) and a photograph by danielbuechele (CC BY 2.0).
+
+Shapes: N pictures, C channels, H W height and width, K classes or orientations, h w cells of a map.
+"""
+
+import argparse
+import csv
+import io
+import math
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_image
+from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
+
+import sightsmith as ss
+from sightsmith.nets import smallcnn
+from sightsmith.nets.features import hog, measure
+from sightsmith.nets.heads import svm, tree
+from sightsmith.nets.parts.fitted import Names
+from sightsmith.nets.parts.tree_head import stepped
+
+IMAGES = Path(__file__).parent / "images"
+BLUE, ORANGE, GREEN, GREY = "#3949ab", "#ef6c00", "#2e7d32", "#616161"
+SCENE_CLASSES, SCENES, EPOCHS = (0, 1, 4, 7), 720, 8  # digits, pictures and epochs of the training
+SIGNED = "RdBu_r"  # a map of numbers of both signs; white is 0
+
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "image.cmap": "gray",
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "figure.constrained_layout.h_pad": 0.08,
+    }
+)
+
+
+def panels(count: int, height: float, widths: tuple[float, ...] | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure of 7.4 inches' width with axes side by side."""
+    figure = Figure(figsize=(7.4, height))
+    axes = figure.subplots(1, count, squeeze=False, width_ratios=widths)[0]
+    return figure, list(axes)
+
+
+def show(axis: Axes, image_HW: NDArray | torch.Tensor, title: str, **options) -> None:
+    """Draw an array as a picture without axes."""
+    axis.imshow(np.asarray(image_HW), **options)
+    axis.set_title(title)
+    axis.set_axis_off()
+
+
+def photograph(top: int, left: int, height: int, width: int) -> torch.Tensor:
+    """Return a part of the photograph, grey in 0…1, (1, 1, H, W)."""
+    pixels_HW3 = load_sample_image("china.jpg")[top : top + height, left : left + width]
+    grey_HW = np.asarray(Image.fromarray(pixels_HW3).convert("L"), dtype=np.float32) / 255
+    return torch.from_numpy(grey_HW)[None, None]
+
+
+def digits(*classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the digits of some classes, (N, 1, 8, 8) in 0…1, and their positions in `classes`, (N,)."""
+    raw = load_digits()
+    chosen_N = np.isin(raw.target, classes)
+    targets_N = np.searchsorted(classes, raw.target[chosen_N])
+    return torch.from_numpy(raw.images[chosen_N] / 16).float()[:, None], torch.from_numpy(targets_N)
+
+
+def convolution() -> Figure:
+    """A photograph, its cross-correlation with one kernel, and its convolution, which flips the kernel."""
+    image_11HW = photograph(110, 240, 88, 104)
+    kernel_33 = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    figure, axes = panels(3, 2.2)
+    show(axes[0], image_11HW[0, 0, 1:-1, 1:-1], "photograph x")
+    for axis, title, weight_33 in (
+        (axes[1], "y of nn.Conv2d: cross-correlation", kernel_33),
+        (axes[2], "y with the kernel flipped", kernel_33.flip(0, 1)),
+    ):
+        layer = torch.nn.Conv2d(1, 1, 3, bias=False)
+        layer.weight.data = weight_33[None, None]
+        with torch.inference_mode():
+            show(axis, layer(image_11HW)[0, 0], title, cmap=SIGNED, vmin=-3, vmax=3)
+    figure.colorbar(axes[2].images[0], ax=axes[2], shrink=0.8, ticks=[-3, 0, 3])
+    return figure
+
+
+def pooling() -> Figure:
+    """A digit, and its maximum and average pooling by the layers of `smallcnn`."""
+    image_11HW = digits(4)[0][2:3]
+    figure, axes = panels(3, 2.6)
+    drawn = [("digit x", image_11HW)]
+    for pool, title in (("max", "max pooling 2×2"), ("avg", "average pooling 2×2")):
+        net = smallcnn.build(smallcnn.Settings(pool=pool), channels=1, classes=10, height=8, width=8)
+        drawn.append((title, net.pool(image_11HW)))
+    for axis, (title, values_11hw) in zip(axes, drawn, strict=True):
+        values_hw = 16 * values_11hw[0, 0].numpy()
+        show(axis, values_hw, title, vmin=0, vmax=16)
+        for (row, column), value in np.ndenumerate(values_hw):
+            colour = "black" if value > 8 else "white"
+            axis.text(column, row, f"{value:.4g}", ha="center", va="center", color=colour, fontsize=8)
+        for line in range(2, 8, 2):
+            if len(values_hw) == 8:
+                axis.axhline(line - 0.5, color=ORANGE, linewidth=0.8)
+                axis.axvline(line - 0.5, color=ORANGE, linewidth=0.8)
+    return figure
+
+
+def scenes(folder: Path, count: int) -> None:
+    """Write pictures of 40×40 pixels: a digit at a random place among pieces of others, a folder a class."""
+    rng = np.random.default_rng(0)
+    images_N1HW, targets_N = digits(*SCENE_CLASSES)
+    larger_N1HW = F.interpolate(images_N1HW, size=16, mode="bilinear")
+    for number in range(count):
+        canvas_HW = np.zeros((40, 40), dtype=np.float32)
+        for _ in range(10):
+            piece = int(rng.integers(len(larger_N1HW)))
+            top, left, y, x = *rng.integers(0, 11, 2), *rng.integers(0, 36, 2)
+            canvas_HW[y : y + 5, x : x + 5] = larger_N1HW[piece, 0, top : top + 5, left : left + 5]
+        y, x = rng.integers(0, 25, 2)
+        place_HW = canvas_HW[y : y + 16, x : x + 16]
+        np.maximum(place_HW, larger_N1HW[number, 0].numpy(), out=place_HW)
+        path = folder / str(SCENE_CLASSES[int(targets_N[number])]) / f"{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((255 * canvas_HW).astype(np.uint8)).save(path)
+
+
+@cache
+def learned() -> tuple[list[dict[str, float]], list[tuple[NDArray, NDArray, NDArray]]]:
+    """Train the net `attention` on the scenes.
+
+    Returns:
+        the figures of each epoch, and of one picture of each class the picture, its attention and its heat over it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = Path(folder, "scenes")
+        scenes(pictures, SCENES)
+        model = ss.train(
+            pictures,
+            out=Path(folder, "model"),
+            model="attention",
+            net={"width": 16},
+            task={"label_smoothing": 0.0},
+            epochs=EPOCHS,
+            size=40,
+            flip="none",
+            precision="fp32",
+            workers=0,
+            quiet=True,
+        )
+        with Path(folder, "model/report/metrics.csv").open(encoding="utf-8") as file:
+            epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        tested = model.bundle.splits()["test"]
+        attended = []
+        for label in map(str, SCENE_CLASSES):
+            path = pictures / next(key for key in sorted(tested) if key.startswith(f"{label}/"))
+            found = model.explain(path, method="attention")
+            attended.append((np.asarray(Image.open(path)), found.raw_hw, np.asarray(found.overlay())))
+    return epochs, attended
+
+
+def cross_entropy() -> Figure:
+    """The loss of one picture by the probability of its class, and the mean loss of a real training."""
+    epochs, _ = learned()
+    figure, axes = panels(2, 2.6)
+    share_N = np.linspace(0.005, 1, 300)
+    axes[0].plot(share_N, -np.log(share_N), color=BLUE)
+    axes[0].set(
+        xlabel="softmax probability of the true class", ylabel="loss in nats", title="one picture: −ln p", ylim=0
+    )
+    number_E = [row["epoch"] for row in epochs]
+    for key, colour, label in (("train_loss", BLUE, "training"), ("val_loss", ORANGE, "validation")):
+        axes[1].plot(number_E, [row[key] for row in epochs], color=colour, marker="o", markersize=3, label=label)
+    guess = math.log(len(SCENE_CLASSES))
+    axes[1].axhline(guess, color=GREY, linestyle="--", linewidth=0.8)
+    axes[1].text(number_E[-1], guess, "all classes alike: ln 4", ha="right", va="bottom", color=GREY)
+    axes[1].set(xlabel="epoch", ylabel="mean loss in nats", title="training the net attention", ylim=(0, 1.6))
+    axes[1].legend(loc="center right")
+    return figure
+
+
+def attention() -> Figure:
+    """Scenes, and the attention weights of the trained net over their positions."""
+    _, attended = learned()
+    figure = Figure(figsize=(7.4, 3.9))
+    axes = figure.subplots(2, len(attended), squeeze=False)
+    for digit, (above, below), (image_HW, weights_hw, overlay_HW3) in zip(SCENE_CLASSES, axes.T, attended, strict=True):
+        show(above, image_HW, f"digit {digit} among pieces")
+        show(below, overlay_HW3, f"largest weight {weights_hw.max():.2f}\nof {weights_hw.size} positions")
+    return figure
+
+
+def hog_cells() -> Figure:
+    """A photograph and the histogram of each cell as strokes along the edges."""
+    image_11HW = photograph(100, 170, 128, 192)
+    settings = hog.Settings(cell=8, orientations=9, signed=False)
+    with torch.inference_mode():
+        cells_Khw = hog.build(settings, channels=1, height=128, width=192).histograms(image_11HW)[0].numpy()
+    figure, axes = panels(2, 2.7)
+    show(axes[0], image_11HW[0, 0], "photograph, cells of 8×8 pixels")
+    show(axes[1], np.ones((128, 192)), "edges of each cell, 9 orientations", vmin=0, vmax=1)
+    for line in range(8, 192, 8):
+        axes[0].axvline(line - 0.5, color=ORANGE, linewidth=0.3)
+        if line < 128:
+            axes[0].axhline(line - 0.5, color=ORANGE, linewidth=0.3)
+    k, row, column = np.indices(cells_Khw.shape).reshape(3, -1)
+    length_S = np.sqrt(cells_Khw / cells_Khw.max()).ravel()
+    along_S = k * math.pi / settings.orientations + math.pi / 2  # an edge is square to its gradient
+    centre_S2 = np.stack([8 * column + 3.5, 8 * row + 3.5], axis=1)
+    half_S2 = 4 * length_S[:, None] * np.stack([np.cos(along_S), np.sin(along_S)], axis=1)
+    strokes_S22 = np.stack([centre_S2 - half_S2, centre_S2 + half_S2], axis=1)
+    axes[1].add_collection(LineCollection(strokes_S22, colors=BLUE, alpha=length_S, linewidths=1))
+    return figure
+
+
+def decision(head: svm.RbfSvm, features_ND: torch.Tensor) -> NDArray:
+    """Return the decision for the second of two classes, (N,): the votes of the head hide its size."""
+    apart_NS = torch.cdist(features_ND, head.support_SD).square()
+    kernel_NS = torch.exp(-head.gamma * apart_NS)
+    return -(kernel_NS @ head.dual_KS[0] + head.intercept_P).numpy()
+
+
+def svm_boundary() -> Figure:
+    """Two measures of the digits 1 and 3, and the boundary of an RBF machine at a good γ and at one too large."""
+    images_N1HW, targets_N = digits(1, 3)
+    names = ("middle", "top")
+    measured_ND = measure.build(measure.Settings(), channels=1, height=8, width=8)(images_N1HW)
+    features_N2 = measured_ND[:, [measure.Measures.NAMES.index(name) for name in names]]
+    x, y = np.meshgrid(np.linspace(-0.15, 0.55, 160), np.linspace(-0.25, 0.25, 160))
+    plane_P2 = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1)).float()
+    figure, axes = panels(2, 3.2)
+    for axis, gamma in zip(axes, (20.0, 2000.0), strict=True):
+        head = svm.RbfSvm(svm.Settings(c=10, gamma=gamma))
+        head.fit(features_N2, targets_N, Names(names, ("1", "3")))
+        values = decision(head, plane_P2).reshape(x.shape)
+        axis.contourf(x, y, values, levels=[-99, 0, 99], colors=[BLUE, ORANGE], alpha=0.12)
+        axis.contour(x, y, values, levels=[-1, 0, 1], colors=GREY, linestyles=["--", "-", "--"], linewidths=1)
+        for label, (name, colour) in enumerate((("digit 1", BLUE), ("digit 3", ORANGE))):
+            axis.scatter(*features_N2[targets_N == label].T.numpy(), s=6, color=colour, label=name)
+        axis.scatter(*head.support_SD.T.numpy(), s=22, facecolors="none", edgecolors="black", linewidths=0.5)
+        axis.set_title(f"γ = {gamma:g}: {len(head.support_SD)} support vectors (ringed)")
+        axis.set_xlabel(names[0])
+    axes[0].set_ylabel(names[1])
+    axes[0].legend(loc="lower right", markerscale=2)
+    return figure
+
+
+def decision_tree() -> Figure:
+    """A tree of depth 2 on measures of the digits 0, 1 and 6, each node with its share of each digit."""
+    classes = (0, 1, 6)
+    images_N1HW, targets_N = digits(*classes)
+    features_ND = measure.build(measure.Settings(), channels=1, height=8, width=8)(images_N1HW)
+    names = Names(measure.Measures.NAMES, tuple(map(str, classes)))
+    head = tree.Tree(tree.Settings(depth=2))
+    head.fit(features_ND, targets_N, names)
+    figure, (axis,) = panels(1, 2.4)
+    axis.set_axis_off()
+    axis.set(xlim=(0, 1), ylim=(-2.4, 0.4))
+    reached = {0: torch.ones(len(targets_N), dtype=torch.bool)}
+
+    def draw(node: int, x: float, depth: int) -> None:
+        share_K = head.share_TMK[0, node]
+        feature, threshold = int(head.feature_TM[0, node]), float(head.threshold_TM[0, node])
+        children = int(head.left_TM[0, node]), int(head.right_TM[0, node])
+        leaf = children[0] == node
+        says = [f"{int(reached[node].sum())} pictures, Gini {1 - float(share_K.square().sum()):.3f}"]
+        says.append(
+            "digit " + names.classes[int(share_K.argmax())] if leaf else f"{names.features[feature]} ≤ {threshold:.3f}?"
+        )
+        colour = (BLUE, ORANGE, GREEN)[int(share_K.argmax())]
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": colour if leaf else GREY}
+        axis.text(x, -depth, "\n".join(says), ha="center", va="center", fontsize=8, bbox=box, zorder=2)
+        if leaf:
+            return
+        goes_left_N = stepped(features_ND)[:, feature] <= threshold
+        for child, goes_N, word, step in zip(
+            children, (goes_left_N, ~goes_left_N), ("yes", "no"), (-1, 1), strict=True
+        ):
+            reached[child] = reached[node] & goes_N
+            to = x + step * 2.0 ** -(depth + 2)
+            axis.plot([x, to], [-depth, -depth - 1], color=GREY, linewidth=1, zorder=1)
+            axis.text((x + to) / 2, -depth - 0.5, word, ha="center", va="center", fontsize=8, backgroundcolor="white")
+            draw(child, to, depth + 1)
+
+    draw(0, 0.5, 0)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a small PNG of at most 256 colours."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    picture = (
+        Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
+    palette, ground = picture.getpalette(), picture.getpixel((0, 0))
+    palette[3 * ground : 3 * ground + 3] = 255, 255, 255  # quantising greys the white a little
+    picture.putpalette(palette)
+    picture.save(path, optimize=True)
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "convolution": convolution,
+    "pooling": pooling,
+    "cross-entropy": cross_entropy,
+    "attention": attention,
+    "hog": hog_cells,
+    "svm": svm_boundary,
+    "tree": decision_tree,
+}
+
+
+def main() -> None:
+    """Draw the figures that are asked for."""
+    parser = argparse.ArgumentParser(description="Draw the figures of docs/algorithms.md.")
+    parser.add_argument("names", nargs="*", choices=[*FIGURES, []], help="figures; all by default")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder to write to")
+    asked = parser.parse_args()
+    for name in asked.names or FIGURES:
+        save(FIGURES[name](), asked.out / f"algorithm-{name}.png")
+
+
+if __name__ == "__main__":
+    main()
