@@ -1,0 +1,128 @@
+"""A seed: the random numbers that a generated picture starts from, and the class it is asked for.
+
+The numbers of a picture depend on its seed and its index alone, so they are the same whatever the batch, the count and
+the backend.
+
+Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011 (Philox, a generator with a counter);
+Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
+Shapes: D numbers of noise.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
+from sightsmith.core.ports import Port
+from sightsmith.core.settings import EXACT, from_mapping
+
+NOISE, LABEL = "noise", "label"  # Names of the arrays: (D,) float32, and () int64 if the model knows classes
+
+_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """What one generated picture starts from."""
+
+    __pydantic_config__: ClassVar[Any] = EXACT
+    seed: int  # 0…2⁶³−1
+    index: int = 0  # which picture of the seed, 0…2⁶³−1
+    label: int = 0  # index of the class that is asked for; without meaning for a model that knows none
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "index"):
+            if not 0 <= getattr(self, name) <= _MOST:
+                raise SettingsError(f"{name} must be in 0…2⁶³−1, got {getattr(self, name)}")
+
+
+Item = Seed | bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a seed becomes arrays, and the pictures that a net makes of it."""
+
+    __pydantic_config__: ClassVar[Any] = EXACT
+    numbers: int  # D
+    labels: int  # classes that can be asked for; 0 for a model that knows none
+    shape: tuple[int, int, int]  # (H, W, C) of the generated pictures
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return from_mapping(cls, raw, where="manifest.json: input_settings", strict=True)
+
+
+def ports(settings: Settings) -> dict[str, Port]:
+    noise = {NOISE: Port("float32", (settings.numbers,))}
+    return noise | ({LABEL: Port("int64", ())} if settings.labels else {})
+
+
+def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:  # noqa: ARG001
+    """Return the noise (D,) float32 and, if the model knows classes, the label () int64.
+
+    Raises SettingsError: there is no such class.
+    """
+    asked = _decoded(item)
+    arrays: dict[str, NDArray[Any]] = {NOISE: noise(asked.seed, asked.index, settings.numbers)}
+    if settings.labels:
+        if not 0 <= asked.label < settings.labels:
+            raise SettingsError(f"label must be in 0…{settings.labels - 1}, got {asked.label}")
+        arrays[LABEL] = np.array(asked.label, dtype=np.int64)
+    return arrays
+
+
+def noise(seed: int, index: int, count: int) -> NDArray[np.float32]:
+    """Return numbers of the standard normal distribution, (count,)."""
+    pairs = -(-count // 2)
+    raw = np.random.Philox(key=np.array([seed, index], dtype=np.uint64)).random_raw(2 * pairs)
+    uniform_2P = ((raw >> np.uint64(11)).astype(np.float64) + 0.5).reshape(2, pairs) * 2.0**-53
+    radius_P, angle_P = np.sqrt(-2 * np.log(uniform_2P[0])), 2 * np.pi * uniform_2P[1]
+    normal = np.concatenate([radius_P * np.cos(angle_P), radius_P * np.sin(angle_P)])
+    return normal[:count].astype(np.float32)
+
+
+def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- as every input
+    """Return the whole picture that is made."""
+    height, width, _ = settings.shape
+    return Placement((width, height), (0.0, 0.0, float(width), float(height)))
+
+
+def encode(item: Item) -> bytes:
+    return item if isinstance(item, bytes) else json.dumps(asdict(item)).encode()
+
+
+def suffix(encoded: bytes) -> str:  # noqa: ARG001 -- as every input
+    return ".json"
+
+
+def describe(settings: Settings) -> str:
+    asked = f", one of {settings.labels} classes" if settings.labels else ""
+    return f"a seed of {settings.numbers} numbers{asked}"
+
+
+def facts(settings: Settings) -> dict[str, Any]:
+    height, width, channels = settings.shape
+    return {"numbers": settings.numbers, "labels": settings.labels, **dict(height=height, width=width, channels=channels)}
+
+
+def example(rng: np.random.Generator) -> list[Item]:
+    """Return seeds, one of them encoded."""
+    seeds: list[Item] = [Seed(seed=int(number), index=at) for at, number in enumerate(rng.integers(0, 1000, 3))]
+    return [*seeds, encode(Seed(seed=7, index=2))]
+
+
+def example_settings() -> Settings:
+    return Settings(numbers=5, labels=2, shape=(8, 8, 1))
+
+
+def _decoded(item: Item) -> Seed:
+    return item if isinstance(item, Seed) else from_mapping(Seed, json.loads(item), where="seed", strict=True)

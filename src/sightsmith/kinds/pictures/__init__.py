@@ -1,0 +1,1 @@
+"""Pictures: what a generator makes of a seed."""
