@@ -21,7 +21,7 @@ from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
 from sightsmith.kinds import KINDS, part_of
-from sightsmith.runtime.settings import ExportSettings, LoadSettings, PredictSettings
+from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.training.settings import TrainSettings
 
@@ -43,6 +43,7 @@ CardFlags = flags_of(CardSettings)
 LoadFlags = flags_of(LoadSettings, leave_out=("threads",))
 EvaluateFlags = flags_of(EvaluateSettings)
 PredictFlags = flags_of(PredictSettings, leave_out=("options",), form="--as")
+GenerateFlags = flags_of(GenerateSettings)
 OptionFlags = flags_of(*(part_of(kind, "options").Options for kind in KINDS.names()))
 ExplainFlags = flags_of(ExplainSettings)
 ExportFlags = flags_of(ExportSettings)
@@ -193,6 +194,28 @@ def predict(
     for why in failed:
         say(f"skipped {why}")
     return int(bool(failed))
+
+
+@app.command(group=_USE)
+def generate(
+    bundle: ModelPath,
+    /,
+    *,
+    out: Path,
+    settings: GenerateFlags | None = None,  # type: ignore[valid-type]
+    loading: LoadFlags | None = None,  # type: ignore[valid-type]
+) -> int:
+    """Make pictures from a seed and write them as PNG files, each marked as generated, and a grid of them.
+
+    Args:
+        out: Folder for the files.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, **given(loading)) as loaded:
+        written = loaded.generate(out=out, **given(settings))
+    print(written[-1])
+    return 0
 
 
 @app.command(group=_LOOK)

@@ -28,7 +28,7 @@ from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Value as Prediction
-from sightsmith.runtime.settings import ExportSettings, LoadSettings, PredictSettings
+from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
 
 
@@ -108,6 +108,25 @@ class Model:
                 if why:
                     failed.append(why)
         return failed
+
+    def generate(self, count: int = 16, *, out: str | Path | None = None, quiet: bool = False, **settings: Any) -> Any:
+        """Make pictures from a seed: the same seed gives the same pictures, whatever their count.
+
+        Args:
+            count: how many.
+            out: also write them to this folder, each as PNG with a note that it was generated, and a grid of them.
+            quiet: show no progress.
+            **settings: the further fields of `sightsmith.runtime.settings.GenerateSettings`, such as `seed=1`.
+
+        Returns:
+            The pictures, each with `pixels_HWC` (uint8) and `image`; with `out` the paths of the files instead.
+        """
+        from sightsmith.runtime import generation
+
+        asked = from_mapping(GenerateSettings, {"count": count, **settings}, where="generate")
+        if out is not None:
+            return generation.write(self.predictor, asked, Path(out), quiet=quiet)
+        return [made for _, made in generation.generate(self.predictor, asked, quiet=quiet)]
 
     def evaluate(self, data: str | Path | None = None, *, quiet: bool = False, **settings: Any) -> Any:
         """Measure the model on pictures it has not seen.

@@ -111,7 +111,11 @@ def describe(settings: Settings) -> str:
 
 def facts(settings: Settings) -> dict[str, Any]:
     height, width, channels = settings.shape
-    return {"numbers": settings.numbers, "labels": settings.labels, **dict(height=height, width=width, channels=channels)}
+    return {
+        "numbers": settings.numbers,
+        "labels": settings.labels,
+        **dict(height=height, width=width, channels=channels),
+    }
 
 
 def example(rng: np.random.Generator) -> list[Item]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sightsmith.core.errors import SettingsError
+
 Form = Literal["jsonl", "csv", "text"]
 
 
@@ -32,6 +34,25 @@ class PredictSettings:
     """Replace an existing output file."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of the model's kind of answer, by name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerateSettings:
+    count: int = 16
+    """Pictures, 1…1,000,000."""
+    seed: int = 0
+    """Seed, 0…2⁶³−1: the same seed gives the same pictures, whatever their count."""
+    label: str | None = None
+    """Class of all pictures; without it the classes take turns."""
+    batch: int | None = None
+    """Pictures a batch; by default chosen for the backend."""
+    overwrite: bool = False
+    """Replace existing files."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("count", 1, 1_000_000), ("seed", 0, 2**63 - 1)):
+            if not low <= getattr(self, name) <= high:
+                raise SettingsError(f"generate: {name} must be in {low:,}…{high:,}, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,16 +27,16 @@ from sightsmith.tasks import TASKS
 log = logging.getLogger("sightsmith.runtime")
 
 
-def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
+def rebuild(bundle: Bundle) -> dict[str, nn.Module]:
     """Build a bundle's nets again, by role: each with its weights, in evaluation mode.
 
     Raises BundleError: the weights do not fit the net.
     """
     definition = bundle.manifest.definition
     sizes = TASKS.module(bundle.manifest.task.name).sizes(definition.names, definition.input_settings)
-    nets = {}
+    nets: dict[str, nn.Module] = {}
     for role, net in bundle.manifest.nets.items():
-        built = build_net(net.name, net.settings, weights="none", **sizes)
+        built = build_net(net.name, net.settings, role=role, weights="none", **sizes)
         weights = {name: torch.from_numpy(array) for name, array in bundle.weights(role).items()}
         try:
             built.module.load_state_dict(weights, strict=True)

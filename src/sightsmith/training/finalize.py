@@ -55,12 +55,15 @@ def finalize(
         shown = answers[:0], targets[:0]  # validation picked the epoch, so its errors are too small
     calibrated, after = task.kind.calibrate(*shown, **calibration.options)
     learner.cpu().eval()
-    graph = Graph(inputs=read.ports(), outputs=tuple(task.file.OUTPUTS), settings=learner.graph_settings)
+    names = task.names(dataset.source.names, dataset.source.kind)
+    nets = {role: run.nets[role] for role in getattr(task.file, "KEPT", run.nets)}
+    takes = task.reader(read, names, {role: built.module for role, built in nets.items()})
+    graph = Graph(inputs=takes.ports(), outputs=tuple(task.file.OUTPUTS), settings=learner.graph_settings)
     definition = Definition(
-        input=read.name,
-        input_settings=read.settings,
+        input=takes.name,
+        input_settings=takes.settings,
         kind=task.file.KIND,
-        names=dataset.source.names,
+        names=names,
         calibrated={**dataset.source.details, **calibrated},
         programs=task.file.PROGRAMS,
         graphs={"model": graph},
@@ -69,7 +72,7 @@ def finalize(
         name=name_of(settings.bundle_path),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         task=TaskRecord(name=task.name, settings=to_mapping(task.settings)),
-        nets={role: _net_record(role, built) for role, built in run.nets.items()},
+        nets={role: _net_record(role, built) for role, built in nets.items()},
         definition=definition,
         definition_digest=definition.digest(),
         papers={name: text for name in PAPERS if (text := getattr(settings, name))},
@@ -88,8 +91,10 @@ def finalize(
         return write_bundle(
             settings.bundle_path,
             manifest,
-            weights={role: _arrays(built.module) for role, built in run.nets.items()},
-            witnesses=_witnesses(run, dataset.part("val"), definition),
+            weights={role: _arrays(built.module) for role, built in nets.items()},
+            witnesses=_witnesses(
+                run, {role: built.module for role, built in nets.items()}, dataset.part("val"), definition
+            ),
             splits=dataset.splits.to_json(),
             files=_report(work, settings, dataset),
             overwrite=settings.overwrite,
@@ -120,11 +125,13 @@ def _arrays(net: torch.nn.Module) -> dict[str, NDArray[Any]]:
     return {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
 
 
-def _witnesses(run: Run, val: Subset, definition: Definition) -> Witnesses:
+def _witnesses(run: Run, nets: Mapping[str, torch.nn.Module], val: Subset, definition: Definition) -> Witnesses:
     """Run the nets as they are served, in fp32, on a few validation pictures of as many classes as possible."""
-    chosen = _one_of_each(val.strata_N, run.settings.witnesses)
-    items, inputs = encode_items([val.pictures[place] for place in chosen], definition)
-    nets = {role: built.module for role, built in run.nets.items()}
+    if hasattr(run.task.file, "witnesses"):
+        chosen = run.task.file.witnesses(run.settings.witnesses, definition.names)
+    else:
+        chosen = [val.pictures[place] for place in _one_of_each(val.strata_N, run.settings.witnesses)]
+    items, inputs = encode_items(chosen, definition)
     session = TorchSession(run.task.name, nets, definition, "fp32", graph="model")
     return Witnesses(items, inputs, Runner(definition, {"model": session}).run(inputs))
 

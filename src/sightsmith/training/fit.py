@@ -32,7 +32,7 @@ from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, wanted_input
+from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, is_open, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -77,13 +77,14 @@ def _ready(
 ) -> Iterator[tuple[Run, Loaders]]:
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
-    train, val, names = dataset.part("train"), dataset.part("val"), dataset.source.names
+    train, val = dataset.part("train"), dataset.part("val")
+    names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
-    nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
+    nets = {role: build_net(net, settings.net, role=role, weights=weights, **sizes) for role in task.file.NETS}
     plan = _with_head(plan, nets, tell)
     facts = Facts(names=names, input_settings=read.settings, targets=train.targets)
     learner = task.file.learner({role: built.module for role, built in nets.items()}, facts, task.settings)
@@ -222,6 +223,9 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
     survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
+    if hasattr(task.file, "defaults"):
+        own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
+        asked = replace(asked, **own)
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
@@ -229,8 +233,8 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
     if before:
-        return Reader(task.file.INPUT, task.input.Settings.from_json(before["input_settings"]))
-    return Reader(task.file.INPUT, task.input.choose(wanted_input(plan), train.pictures))
+        return Reader(task.reads, task.input.Settings.from_json(before["input_settings"]))
+    return Reader(task.reads, task.input.choose(wanted_input(plan), train.pictures))
 
 
 def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:

@@ -227,9 +227,14 @@ def wanted_input(plan: Plan) -> Wanted:
     return Wanted(side=plan.size.value, colour=plan.colour.value, resize=plan.resize.value, like=like)
 
 
+def is_open(value: Any) -> bool:
+    """Tell whether a setting is left to be chosen."""
+    return value is None or value == "auto"
+
+
 def _given(value: Any) -> Choice | None:
     """Return a setting as a choice, None if it is open."""
-    return None if value is None or value == "auto" else Choice(value, "")
+    return None if is_open(value) else Choice(value, "")
 
 
 def _weights(info: NetInfo) -> Choice:

@@ -1,14 +1,16 @@
 """The task that the settings name, with its own settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
+from torch import nn
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping
-from sightsmith.inputs import INPUTS
+from sightsmith.inputs import INPUTS, Reader
 from sightsmith.kinds import KINDS
 from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.learner import Calibration, Learner
@@ -22,8 +24,13 @@ class TaskChoice:
     settings: Any
 
     @property
+    def reads(self) -> str:
+        """The input that the items of training are; what is learned may have another one."""
+        return getattr(self.file, "READS", self.file.INPUT)
+
+    @property
     def input(self) -> ModuleType:
-        return INPUTS.module(self.file.INPUT)
+        return INPUTS.module(self.reads)
 
     @property
     def kind(self) -> ModuleType:
@@ -33,6 +40,17 @@ class TaskChoice:
         """Return the figures of an epoch by name, from the answers and the targets of all validation items."""
         figures: dict[str, float] = self.file.validation(answers, targets, self.settings)
         return figures
+
+    def names(self, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
+        """Return the names that the model knows, of those of data with truths of a kind."""
+        asked = getattr(self.file, "names", None)
+        return names if asked is None else asked(self.settings, names, kind)
+
+    def reader(self, read: Reader, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> Reader:
+        """Return how the items of the trained model become arrays; `read` is how those of training do."""
+        if self.reads == self.file.INPUT:
+            return read
+        return Reader(self.file.INPUT, self.file.deployed(read.settings, names, nets))
 
     def calibration(self, learner: Learner | None = None) -> Calibration:
         """Return how its answers are calibrated; before training the learner is None."""
@@ -49,7 +67,7 @@ def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
     given = dict(settings.task)
     name = str(given.pop("name", KINDS.module(kind).TASK))
     file = TASKS.module(name)
-    if kind != file.KIND:
+    if kind != file.KIND and not hasattr(file, "READS"):
         learned, known = (KINDS.module(one).NOUNS[1] for one in (file.KIND, kind))
         raise SettingsError(
             f"train: the task {name!r} learns {learned}, and the data tells {known}. Leave --task.name out, or name "

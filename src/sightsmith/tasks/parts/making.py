@@ -1,0 +1,121 @@
+"""The shared parts of tasks that make pictures: what they read, how they are deployed, and what validation sees.
+
+In training they read pictures, and their labels are conditions; the trained model makes pictures of a seed. On
+validation as many pictures are made as there are real ones, and the features of both are compared.
+
+Shapes: B batch, N pictures, D numbers of noise, F features, C channels, H W height and width.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs import seed
+from sightsmith.inputs.picture import PIXELS
+from sightsmith.kinds.pictures.features import features_of
+from sightsmith.kinds.pictures.frechet import fd
+from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
+
+INPUT, READS, KIND, PROGRAMS, OUTPUTS = "seed", "picture", "pictures", ("once",), ("picture",)
+
+
+def names(settings: Any, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """Return the classes that can be asked for: those of the data, if there are several and `labels` is on."""
+    return names if settings.labels and kind == "labels" and len(names) > 1 else ()
+
+
+def sizes(names: tuple[str, ...], input_settings: Preprocessing | seed.Settings) -> dict[str, Any]:
+    """Return the arguments of `build_net`."""
+    height, width, channels = input_settings.shape
+    return {"channels": channels, "classes": len(names), "height": height, "width": width}
+
+
+def deployed(read: Preprocessing, names: tuple[str, ...], maker: nn.Module) -> seed.Settings:
+    """Return how a seed becomes the arrays of a net that makes pictures."""
+    return seed.Settings(numbers=int(maker.noise_size), labels=len(names), shape=read.shape)  # type: ignore[arg-type]
+
+
+def witnesses(count: int, names: tuple[str, ...]) -> list[seed.Seed]:
+    """Return seeds for witnesses, the classes in turn."""
+    return [seed.Seed(seed=0, index=at, label=at % max(1, len(names))) for at in range(count)]
+
+
+class MakingLearner(Learner):
+    """A learner of nets of which one makes pictures of noise.
+
+    Attributes:
+        shares_K: share of each class among the training pictures; empty for a model that knows none.
+    """
+
+    def __init__(self, nets: Mapping[str, nn.Module], facts: Facts) -> None:
+        super().__init__(nets)
+        counts = np.ones(len(facts.names)) if facts.targets is None else np.bincount(facts.targets)
+        self.shares_K = torch.from_numpy(counts / counts.sum()) if facts.names else torch.zeros(0)
+        self.conditional = bool(facts.names)
+
+    def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
+        """Return pictures in levels 0…255, (B, H, W, C)."""
+        raise NotImplementedError
+
+    def noise_like(self, pixels_BHWC: Tensor, count: int) -> tuple[Tensor, Tensor | None]:
+        """Return noise (B, D) and labels (B,) that depend on the pixels alone, so that validation repeats."""
+        keys = [zlib.crc32(pixels.tobytes()) for pixels in pixels_BHWC.cpu().numpy()]
+        noise = torch.from_numpy(np.stack([seed.noise(key, 0, count) for key in keys])).to(pixels_BHWC.device)
+        if not self.conditional:
+            return noise, None
+        drawn = np.searchsorted(np.cumsum(self.shares_K.numpy()), [(key % 65_536 + 0.5) / 65_536 for key in keys])
+        labels_B = torch.from_numpy(drawn.clip(0, len(self.shares_K) - 1))
+        return noise, labels_B.to(pixels_BHWC.device)
+
+    def conditions(self, targets_B: Tensor) -> Tensor | None:
+        """Return the labels of a batch as conditions, None for a model that knows none."""
+        return targets_B if self.conditional else None
+
+    def both(self, pixels_BHWC: Tensor, count: int) -> Tensor:
+        """Return the features of the real pictures and of as many made ones, (B, 2·F)."""
+        made_BHWC = self.make(*self.noise_like(pixels_BHWC, count)).float().round().clamp(0, 255).byte()
+        sides = [features_of(list(one.cpu().numpy())) for one in (pixels_BHWC, made_BHWC)]
+        return torch.from_numpy(np.concatenate(sides, axis=1))
+
+
+def distance(answers_NF: NDArray[np.floating]) -> dict[str, float]:
+    """Return `fd`, from the features of real pictures and of made ones beside each other."""
+    real_NF, made_NF = np.split(answers_NF, 2, axis=1)
+    return {"fd": fd(real_NF, made_NF)}
+
+
+class MakingGraph(nn.Module):
+    """Maps noise, and labels if the model knows classes, to pictures in levels 0…255."""
+
+    def __init__(
+        self,
+        nets: Mapping[str, nn.Module],
+        input_settings: seed.Settings,
+        name: str,  # noqa: ARG002 -- there is one graph
+        outputs: Sequence[str],  # noqa: ARG002 -- there is one output
+        settings: Mapping[str, Any],
+        role: str,
+    ) -> None:
+        super().__init__()
+        self.net, self.settings = nets[role], settings
+        self.conditional = bool(input_settings.labels)
+        self.eval()
+
+    def levels(self, made_NCHW: Tensor) -> Tensor:
+        """Return the net's output in levels 0…255."""
+        raise NotImplementedError
+
+    def forward(self, noise_ND: Tensor, labels_N: Tensor | None = None) -> tuple[Tensor]:
+        """Return pictures (N, H, W, C) float32."""
+        made_NCHW = self.net(noise_ND, labels_N if self.conditional else None)
+        return (self.levels(made_NCHW.float()).permute(0, 2, 3, 1).contiguous(),)
+
+
+def pixels_of(feeds: Feeds) -> Tensor:
+    return feeds[PIXELS]
