@@ -56,8 +56,7 @@ class Descent(LightningModule):
         return total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        feeds, targets = batch
-        self._validated.append((self.learner.answer(feeds).float().cpu().numpy(), targets.cpu().numpy()))
+        self._validated.append((self.learner.measured(batch).float().cpu().numpy(), batch[1].cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
         answers, targets = map(np.concatenate, zip(*self._validated, strict=True))

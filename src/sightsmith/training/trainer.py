@@ -152,6 +152,6 @@ def outputs_of(run: Run, loader: Loader) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the learner's answers to all pictures of a loader and their targets, first axis N."""
     learner = run.learner.eval().to(run.plan.device.value)
     with torch.inference_mode(), run.plan.autocast():
-        pairs = [(learner.answer(feeds).float().cpu().numpy(), targets.cpu().numpy()) for feeds, targets in loader]
+        pairs = [(learner.measured(batch).float().cpu().numpy(), batch[1].cpu().numpy()) for batch in loader]
     answers, targets = zip(*pairs, strict=True)
     return np.concatenate(answers), np.concatenate(targets)

@@ -58,6 +58,10 @@ class Learner(nn.Module):
         """Return the first output of the graph, first axis B, which validation measures."""
         raise self._missing("answer", "return the first output of its graph")
 
+    def measured(self, batch: Batch) -> Tensor:
+        """Return what validation measures of a batch, first axis B: the answers, unless a learner says otherwise."""
+        return self.answer(batch[0])
+
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- learners override it
         """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
         raise self._missing("loss", "return a loss for each of its OPTIMISERS, or have none and give `fit`")

@@ -20,7 +20,7 @@ from sightsmith.inputs import seed
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.pictures.features import features_of
 from sightsmith.kinds.pictures.frechet import fd
-from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
+from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
 
 INPUT, READS, KIND, PROGRAMS, OUTPUTS = "seed", "picture", "pictures", ("once",), ("picture",)
 
@@ -47,39 +47,30 @@ def witnesses(count: int, names: tuple[str, ...]) -> list[seed.Seed]:
 
 
 class MakingLearner(Learner):
-    """A learner of nets of which one makes pictures of noise.
-
-    Attributes:
-        shares_K: share of each class among the training pictures; empty for a model that knows none.
-    """
+    """A learner of nets of which one makes pictures of noise."""
 
     def __init__(self, nets: Mapping[str, nn.Module], facts: Facts) -> None:
         super().__init__(nets)
-        counts = np.ones(len(facts.names)) if facts.targets is None else np.bincount(facts.targets)
-        self.shares_K = torch.from_numpy(counts / counts.sum()) if facts.names else torch.zeros(0)
         self.conditional = bool(facts.names)
 
     def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
         """Return pictures in levels 0…255, (B, H, W, C)."""
         raise NotImplementedError
 
-    def noise_like(self, pixels_BHWC: Tensor, count: int) -> tuple[Tensor, Tensor | None]:
-        """Return noise (B, D) and labels (B,) that depend on the pixels alone, so that validation repeats."""
+    def noise_for(self, pixels_BHWC: Tensor, count: int) -> Tensor:
+        """Return noise (B, count) that depends on the pixels alone, so that validation repeats."""
         keys = [zlib.crc32(pixels.tobytes()) for pixels in pixels_BHWC.cpu().numpy()]
-        noise = torch.from_numpy(np.stack([seed.noise(key, 0, count) for key in keys])).to(pixels_BHWC.device)
-        if not self.conditional:
-            return noise, None
-        drawn = np.searchsorted(np.cumsum(self.shares_K.numpy()), [(key % 65_536 + 0.5) / 65_536 for key in keys])
-        labels_B = torch.from_numpy(drawn.clip(0, len(self.shares_K) - 1))
-        return noise, labels_B.to(pixels_BHWC.device)
+        return torch.from_numpy(np.stack([seed.noise(key, 0, count) for key in keys])).to(pixels_BHWC.device)
 
     def conditions(self, targets_B: Tensor) -> Tensor | None:
         """Return the labels of a batch as conditions, None for a model that knows none."""
         return targets_B if self.conditional else None
 
-    def both(self, pixels_BHWC: Tensor, count: int) -> Tensor:
-        """Return the features of the real pictures and of as many made ones, (B, 2·F)."""
-        made_BHWC = self.make(*self.noise_like(pixels_BHWC, count)).float().round().clamp(0, 255).byte()
+    def both(self, batch: Batch, count: int) -> Tensor:
+        """Return the features of the real pictures and of as many made ones of the same classes, (B, 2·F)."""
+        pixels_BHWC = pixels_of(batch[0])
+        made_BHWC = self.make(self.noise_for(pixels_BHWC, count), self.conditions(batch[1]))
+        made_BHWC = made_BHWC.float().round().clamp(0, 255).byte()
         sides = [features_of(list(one.cpu().numpy())) for one in (pixels_BHWC, made_BHWC)]
         return torch.from_numpy(np.concatenate(sides, axis=1))
 

@@ -1,0 +1,110 @@
+"""GAN: a generator learns to make pictures that a discriminator cannot tell from real ones.
+
+Paper: Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, arXiv:1406.2661, with the non-saturating loss of
+its section 3. The running average of the generator's weights is what is kept.
+
+Shapes: B batch, N pictures, C channels, H W height and width.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sightsmith.inputs import seed
+from sightsmith.inputs.parts.survey import Survey
+from sightsmith.tasks.parts import making
+from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss
+from sightsmith.tasks.parts.learner import Batch, Facts
+from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
+
+NETS = {"generator": "generator", "discriminator": "discriminator"}
+KEPT = ("generator",)
+BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
+
+names, sizes, witnesses = making.names, making.sizes, making.witnesses
+__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
+
+_SIDES = (16, 28, 32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    labels: bool = True
+    """Whether a class can be asked for, if the data has several."""
+
+
+class GanLearner(MakingLearner):
+    OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "discriminator": ("discriminator",),
+        "generator": ("generator",),
+    }
+
+    def measured(self, batch: Batch) -> Tensor:
+        """Return the features of real pictures and of as many made ones, (B, 2·F)."""
+        return self.both(batch, int(self.nets["generator"].noise_size))  # type: ignore[arg-type]
+
+    def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
+        return to_levels(self.nets["generator"](noise_BD, labels_B)).permute(0, 2, 3, 1)
+
+    def loss(self, batch: Batch, optimiser: str) -> Tensor:
+        """Return the loss of one of the two nets on a batch; the generator's uses new noise."""
+        pixels_BHWC, labels_B = pixels_of(batch[0]), self.conditions(batch[1])
+        generator, discriminator = self.nets["generator"], self.nets["discriminator"]
+        noise_BD = torch.randn(len(pixels_BHWC), int(generator.noise_size), device=pixels_BHWC.device)  # type: ignore[arg-type]
+        if optimiser == "generator":
+            return generator_loss(discriminator(generator(noise_BD, labels_B), labels_B).float())
+        with torch.no_grad():
+            made_BCHW = generator(noise_BD, labels_B)
+        real_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1
+        real_B, made_B = discriminator(real_BCHW, labels_B), discriminator(made_BCHW, labels_B)
+        return discriminator_loss(real_B.float(), made_B.float())
+
+
+class GanGraph(MakingGraph):
+    """The generator as it is served."""
+
+    def __init__(
+        self,
+        nets: Mapping[str, nn.Module],
+        input_settings: seed.Settings,
+        name: str,
+        outputs: Sequence[str],
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(nets, input_settings, name, outputs, settings, "generator")
+
+    def levels(self, made_NCHW: Tensor) -> Tensor:
+        return to_levels(made_NCHW)
+
+
+def to_levels(images_NCHW: Tensor) -> Tensor:
+    """Return pictures of −1…1 in levels 0…255."""
+    return (images_NCHW + 1) * 127.5
+
+
+def defaults(survey: Survey) -> dict[str, Any]:
+    """Return what is chosen for open settings: DCGAN's recipe, and the smallest side it has that shows the pictures."""
+    side = next((side for side in _SIDES if side >= survey.side), _SIDES[-1])
+    recipe = {"model": "dcgan", "size": side, "lr": 2e-4, "weight_decay": 0.0, "warmup_epochs": 0.0, "batch_size": 64}
+    return recipe | {"augment": "none", "flip": "none"}
+
+
+def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:
+    """Return how a seed becomes the generator's arrays."""
+    return making.deployed(read, names, nets["generator"])
+
+
+def validation(answers_NF: NDArray[Any], targets_N: NDArray[Any], settings: Settings) -> dict[str, float]:
+    """Return the Fréchet distance `fd` of made pictures from the validation's."""
+    return making.distance(answers_NF)
+
+
+def learner(nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> GanLearner:
+    return GanLearner(nets, facts)
+
+
+graph = GanGraph
