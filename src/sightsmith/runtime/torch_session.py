@@ -20,14 +20,13 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.core.ports import Arrays
 from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
-from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.runtime.session import Session
 from sightsmith.tasks import TASKS
 
 log = logging.getLogger("sightsmith.runtime")
 
 
-def rebuild(bundle: Bundle) -> dict[str, ClassifierNet]:
+def rebuild(bundle: Bundle) -> dict[str, nn.Module]:
     """Build a bundle's nets again, by role: each with its weights, in evaluation mode.
 
     Raises BundleError: the weights do not fit the net.
