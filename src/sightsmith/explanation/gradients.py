@@ -37,7 +37,7 @@ class TorchNet:
     @classmethod
     def of(cls, bundle: Bundle, nets: Mapping[str, nn.Module] | None = None) -> Self:
         manifest = bundle.manifest
-        net = cast(ClassifierNet, (nets or rebuild(bundle))["net"]).requires_grad_(False)
+        net = cast("ClassifierNet", (nets or rebuild(bundle))["net"]).requires_grad_(False)
         normalise = Normalise(manifest.definition.input_settings)
         return cls(net, manifest.net.name, normalise, TASKS.module(manifest.task.name).score)
 
