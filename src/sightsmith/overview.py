@@ -54,8 +54,10 @@ def nets(search: str | None, limit: int) -> Overview:
     width = max(len(info.name) for info in shown) + 2
     lines = []
     for info in shown:
-        weights = f"weights: {', '.join(tag for tag, _ in info.pretrained[:2])}" if info.pretrained else ""
-        lines.append(f"{info.name:<{width}}{info.library:<12}{weights}".rstrip())
+        note = f"weights: {', '.join(tag for tag, _ in info.pretrained[:2])}" if info.pretrained else ""
+        if info.own_task:
+            note = f"task: {info.own_task}"
+        lines.append(f"{info.name:<{width}}{info.library:<12}{note}".rstrip())
     if count > len(shown):
         lines.append(f"… and {count - len(shown):,} more: narrow it with --search, or raise --limit.")
     return Overview([asdict(info) for info in shown], "\n".join(lines))
@@ -72,6 +74,8 @@ def net(name: str) -> Overview:
         ("paper", info.paper or "none recorded"),
         ("licence", f"{info.licence} (code)"),
     ]
+    if info.own_task:
+        known.append(("trained by", f"--task.name {info.own_task}, as {' and '.join(info.roles)}"))
     if info.native and (info.pretrained or not info.fitted):  # computed features take any size
         known.append(("made for", f"{info.native.width}×{info.native.height} pixels"))
     sections = {

@@ -12,6 +12,8 @@ import torch
 from sightsmith.nets.build import OWN_NETS, build_net, describe_net
 
 GOLDEN = Path(__file__).parent / "golden"
+CLASSIFIERS = [own for own in OWN_NETS.names() if describe_net(own).family == "classifier"]
+PARTS = [(own, role) for own in OWN_NETS.names() if own not in CLASSIFIERS for role in describe_net(own).roles]
 OWN_SIZES = [(8, 8), (28, 28), (33, 40)]
 LIBRARY = {
     "resnet10t": (64, 64),
@@ -38,7 +40,7 @@ CASES = [
         marks=[pytest.mark.slow] if name in LARGE else [],
     )
     for name, sizes in [
-        *((own, OWN_SIZES) for own in OWN_NETS.names()),
+        *((own, OWN_SIZES) for own in CLASSIFIERS),
         *((name, [size]) for name, size in LIBRARY.items()),
     ]
     for channels in (1, 3)
@@ -121,7 +123,57 @@ def test_half_precision_by_autocast(name, channels, height, width):
     assert (logits.float() - expected).abs().max() <= 0.1 * expected.abs().max() + 0.05
 
 
+def part(name, role, channels, classes, side=16, settings=None):
+    """Return a part of a net that makes pictures, and inputs for it: noise or pictures, and labels."""
+    torch.manual_seed(20)
+    size = {"channels": channels, "classes": classes, "height": side, "width": side}
+    built = build_net(name, settings or {}, role=role, **size)
+    noise_size = getattr(built.module, "noise_size", None)
+    inputs = torch.randn(4, noise_size) if noise_size else torch.rand(4, channels, side, side)
+    return built, inputs, torch.arange(4) % classes if classes else None
+
+
+every_part = pytest.mark.parametrize(
+    ("name", "role", "channels", "classes"),
+    [(*one, channels, classes) for one in PARTS for channels, classes in ((1, 0), (3, 4))],
+)
+
+
+@every_part
+def test_a_part_gives_the_same_for_each_item_of_any_batch(name, role, channels, classes):
+    built, inputs, labels = part(name, role, channels, classes)
+    module = built.module.eval()
+    with torch.inference_mode():
+        whole = answers_of(module, inputs, labels)
+        first = answers_of(module, inputs[:1], None if labels is None else labels[:1])
+        with torch.autocast("cpu", torch.bfloat16):
+            half = answers_of(module, inputs, labels)
+    for one, alone, coarse in zip(whole, first, half, strict=True):
+        assert len(one) == 4
+        assert one.isfinite().all()
+        torch.testing.assert_close(one[:1], alone, rtol=1e-4, atol=1e-6)
+        assert (coarse.float() - one).abs().max() <= 0.1 * one.abs().max() + 0.05
+
+
+@every_part
+def test_recorded_settings_rebuild_a_part(name, role, channels, classes):
+    built, _, _ = part(name, role, channels, classes)
+    again, _, _ = part(built.name, role, channels, classes, settings=json.loads(json.dumps(dict(built.settings))))
+    first, second = built.module.state_dict(), again.module.state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert set(built.settings) == {setting.name for setting in describe_net(name).settings}
+    assert built.weights.origin == "none"
+
+
+def answers_of(module, inputs, labels):
+    found = module(inputs, labels)
+    return found if isinstance(found, tuple) else (found,)
+
+
 def golden(name):
+    if name not in CLASSIFIERS:
+        return {role: golden_part(name, role) for role in describe_net(name).roles}
     torch.manual_seed(20)
     module = build_net(name, channels=3, classes=4, height=16, width=20).module.eval()
     with torch.inference_mode():
@@ -129,11 +181,19 @@ def golden(name):
     return {"logits": logits.tolist(), "class_map": class_map.tolist()}
 
 
+def golden_part(name, role):
+    built, inputs, labels = part(name, role, 1, 4)
+    with torch.inference_mode():
+        return [one.flatten().tolist() for one in answers_of(built.module.eval(), inputs[:2], labels[:2])]
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
 def test_golden_outputs(name):
     recorded, found = json.loads((GOLDEN / f"{name}.json").read_text()), golden(name)
-    for key in ("logits", "class_map"):
-        torch.testing.assert_close(torch.tensor(found[key]), torch.tensor(recorded[key]), rtol=1e-3, atol=1e-5)
+    assert found.keys() == recorded.keys()
+    for key, value in recorded.items():
+        for ours, theirs in zip(found[key], value, strict=True):
+            torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=1e-3, atol=1e-5)
 
 
 def test_every_net_of_ours_has_golden_outputs():

@@ -45,6 +45,39 @@ def test_description_of_a_library_net_has_its_native_input_and_licences_of_weigh
     assert info.paper == "arXiv:2010.11929"
 
 
+def test_a_net_of_several_parts_is_listed_with_its_task_and_counted_whole():
+    info = describe_net("dcgan")
+    assert (info.family, info.own_task, info.roles) == ("gan", "gan", ("generator", "discriminator"))
+    assert describe_net("vae").own_task == "vae"
+    assert describe_net("smallcnn").own_task is None
+    sizes = {"channels": 3, "classes": 10, "height": 32, "width": 32}
+    parts = [build_net("dcgan", role=role, **sizes).module for role in info.roles]
+    assert info.parameters == sum(one.numel() for part in parts for one in part.parameters())
+    assert {"dcgan", "vae"} <= {one.name for one in net_names() if one.own_task}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("dcgan", {}, "roles generator and discriminator, not 'net'. Train it with task.*name.*gan"),
+        ("vae", {"role": "generator"}, "roles encoder and decoder, not 'generator'.*vae"),
+        ("resnet18", {"role": "generator"}, "resnet18 is a classifier .* cannot be a generator.* role: dcgan"),
+        ("smallcnn", {"role": "encoder"}, "smallcnn is a classifier .* role: vae"),
+        ("smallcnn", {"role": "director"}, "role: none"),
+        ("dcgam", {"role": "generator"}, "unknown net 'dcgam'. Did you mean 'dcgan'"),
+        ("dcgan_svm", {}, "roles generator and discriminator, not 'net'"),
+        ("dcgan", {"role": "generator", "weights": "g.safetensors"}, "its generator starts from random numbers"),
+        ("dcgan", {"role": "generator", "weights": "pretrained"}, "no published weights"),
+        ("dcgan", {"role": "generator", "classes": -1}, "classes must be ≥ 0.* got -1"),
+        ("dcgan", {"role": "generator", "channels": 2}, "channels must be 1"),
+    ],
+)
+def test_roles_and_arguments_that_do_not_fit(name, change, message):
+    arguments = {"channels": 1, "classes": 2, "height": 32, "width": 32} | change
+    with pytest.raises(SettingsError, match=message):
+        build_net(name, **arguments)
+
+
 def test_every_setting_has_help_and_a_default():
     for name in [*OWN_NETS.names(), "resnet18"]:
         for setting in describe_net(name).settings:

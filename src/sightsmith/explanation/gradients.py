@@ -7,7 +7,7 @@ map.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -35,9 +35,9 @@ class TorchNet:
     score_of: Callable[[Tensor, Aspect], Tensor]  # the task's score of an aspect, from the net's answers (B, …) to (B,)
 
     @classmethod
-    def of(cls, bundle: Bundle, nets: Mapping[str, ClassifierNet] | None = None) -> Self:
+    def of(cls, bundle: Bundle, nets: Mapping[str, nn.Module] | None = None) -> Self:
         manifest = bundle.manifest
-        net = (nets or rebuild(bundle))["net"].requires_grad_(False)
+        net = cast("ClassifierNet", (nets or rebuild(bundle))["net"]).requires_grad_(False)
         normalise = Normalise(manifest.definition.input_settings)
         return cls(net, manifest.net.name, normalise, TASKS.module(manifest.task.name).score)
 
@@ -82,7 +82,7 @@ class TorchNet:
         return f"{self.name}: {why}, which this method needs. Use class_map, occlusion or integrated_gradients."
 
 
-def randomised_nets(bundle: Bundle, seed: int) -> dict[str, ClassifierNet]:
+def randomised_nets(bundle: Bundle, seed: int) -> dict[str, nn.Module]:
     """Return the nets of a bundle by role, with new random weights."""
     nets = rebuild(bundle)
     with torch.random.fork_rng(devices=[]):
@@ -94,7 +94,7 @@ def randomised_nets(bundle: Bundle, seed: int) -> dict[str, ClassifierNet]:
     return nets
 
 
-def runner_of(bundle: Bundle, nets: Mapping[str, ClassifierNet]) -> Runner:
+def runner_of(bundle: Bundle, nets: Mapping[str, nn.Module]) -> Runner:
     """Return a runner of copies of other nets in place of the bundle's own, in fp32."""
     definition, task = bundle.manifest.definition, bundle.manifest.task.name
     graph = next(iter(definition.graphs))

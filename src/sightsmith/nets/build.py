@@ -12,7 +12,14 @@ from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
-from sightsmith.nets.parts.records import RANDOM_WEIGHTS, BuiltNet, NetInfo, describe_settings
+from sightsmith.nets.parts.records import (
+    CLASSIFIER,
+    ONLY_ROLE,
+    RANDOM_WEIGHTS,
+    BuiltNet,
+    NetInfo,
+    describe_settings,
+)
 from sightsmith.nets.parts.weights import load_weights
 
 OWN_NETS = Catalogue("sightsmith.nets", "net", besides="build")
@@ -60,29 +67,38 @@ def build_net(
     height: int,
     width: int,
     weights: str = "none",
+    role: str = ONLY_ROLE,
 ) -> BuiltNet:
     """Build a net for pictures of `height` × `width` pixels, in training mode; our own nets take precedence.
 
     Args:
         settings: the net's settings by name; the defaults for those left out.
+        classes: that it tells apart, ≥ 1; for the other families the labels that it takes as a condition, 0 for none.
         weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
+        role: the part of the net to build; a classifier has one alone, "net".
 
     Raises:
-        SettingsError: an unknown name or setting, or a size that the net cannot take; the message names valid ones.
+        SettingsError: an unknown name or setting, a size that the net cannot take, or a role that it does not have;
+            the message names valid ones.
         DataError: the weights cannot be fetched or read, or are another net's.
     """
     if channels not in (1, 3):
         raise SettingsError(f"{name}: channels must be 1 (grey) or 3 (RGB), got {channels}")
-    if classes < 1:
+    _require_role(name, role)
+    if role == ONLY_ROLE and classes < 1:
         raise SettingsError(f"{name}: a classifier needs at least 1 class, got {classes}")
+    if classes < 0:
+        raise SettingsError(f"{name}: classes must be ≥ 0, and 0 is without labels; got {classes}")
     raw, sizes = settings or {}, {"channels": channels, "classes": classes, "height": height, "width": width}
     if name not in OWN_NETS:
         return _library_of(name).build(name, raw, weights=weights, **sizes)
     if weights == "pretrained":
         raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
+    if weights != "none" and role != ONLY_ROLE:
+        raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
     file = OWN_NETS.module(name)
     given = from_mapping(file.Settings, raw, where=name)
-    module = file.build(given, **sizes)
+    module = _build_part(file, given, role, sizes)
     return BuiltNet(
         module=module,
         name=name.replace("-", "_"),
@@ -93,14 +109,49 @@ def build_net(
     )
 
 
+def _build_part(file: ModuleType, settings: Any, role: str, sizes: Mapping[str, int]) -> Any:
+    """Build one of our own nets; a file without roles takes none."""
+    return file.build(settings, **sizes) if role == ONLY_ROLE else file.build(settings, role=role, **sizes)
+
+
+def _require_role(name: str, role: str) -> None:
+    """Raise SettingsError if a net has no part of that role, or if it is unknown and not a classifier's."""
+    roles = _roles(name) if name in OWN_NETS else (ONLY_ROLE,)
+    if role in roles:
+        return
+    if name not in OWN_NETS:
+        _library_of(name)
+    if roles == (ONLY_ROLE,):
+        able = ", ".join(one for one in OWN_NETS.names() if role in _roles(one))
+        raise SettingsError(f"{name} is a classifier and cannot be a {role}. Nets with that role: {able or 'none'}.")
+    raise SettingsError(
+        f"{name} has the roles {' and '.join(roles)}, not {role!r}. Train it with --task.name "
+        f"{OWN_NETS.module(name).FAMILY}, or name another --model."
+    )
+
+
+def _roles(name: str) -> tuple[str, ...]:
+    roles: tuple[str, ...] = getattr(OWN_NETS.module(name), "ROLES", (ONLY_ROLE,))
+    return roles
+
+
 def _describe_own(name: str, *, count: bool = False) -> NetInfo:
-    file, parameters = OWN_NETS.module(name), None
+    file, roles, parameters = OWN_NETS.module(name), _roles(name), None
     if count:
+        sizes = {"channels": 3, "classes": 10, "height": 32, "width": 32}
         with torch.device("meta"):
-            module = file.build(file.Settings(), channels=3, classes=10, height=32, width=32)
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-    settings = describe_settings(file.Settings)
-    return NetInfo(name, "sightsmith", file.PAPER, file.LICENCE, settings, parameters=parameters)
+            modules = [_build_part(file, file.Settings(), role, sizes) for role in roles]
+        parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    return NetInfo(
+        name=name,
+        library="sightsmith",
+        paper=file.PAPER,
+        licence=file.LICENCE,
+        settings=describe_settings(file.Settings),
+        parameters=parameters,
+        family=getattr(file, "FAMILY", CLASSIFIER),
+        roles=roles,
+    )
 
 
 def knows(name: str) -> bool:

@@ -20,7 +20,6 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.core.ports import Arrays
 from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
-from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.runtime.session import Session
 from sightsmith.tasks import TASKS
 

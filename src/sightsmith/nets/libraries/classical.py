@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -114,7 +114,7 @@ def build(
                 part, channels=channels, classes=classes, height=height, width=width, weights=weights
             )
             record, native = replace(built.weights, new_head=True), built.native
-            extractors.append(NetFeatures(built.module))
+            extractors.append(NetFeatures(cast("ClassifierNet", built.module)))  # the family without roles
         else:
             extractors.append(file.build(given[part], **sizes))
     if net is not None and len(extractors) > 1:

@@ -5,8 +5,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
+from torch import nn
+
 from sightsmith.core.settings import field_docs
-from sightsmith.nets.parts.classifier import ClassifierNet
+
+CLASSIFIER = "classifier"  # Family of a net whose file names none
+ONLY_ROLE = "net"  # Role of a net whose file names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class NetInfo:
     # nothing is built
     parameters: int | None = None
     fitted: bool = False  # whether it is fitted in one step, not trained by gradient descent
+    family: str = CLASSIFIER  # the tasks that train such nets name it for their roles
+    roles: tuple[str, ...] = (ONLY_ROLE,)  # of its parts, each built by itself
+
+    @property
+    def own_task(self) -> str | None:
+        """The task that trains it, which bears the name of its family; None for a classifier, which many train."""
+        return None if self.family == CLASSIFIER else self.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ RANDOM_WEIGHTS = WeightsRecord(origin="none", licence="none")  # The record of a
 class BuiltNet:
     """A net with the facts that its bundle records."""
 
-    module: ClassifierNet  # the net itself, in training mode
+    module: nn.Module  # the net itself, in training mode; a ClassifierNet if its family is `classifier`
     name: str  # rebuilds it, with `settings`
     # all its settings; with these, the same sizes and `weights="none"` an identical module is built
     settings: Mapping[str, Any]
