@@ -114,7 +114,9 @@ def facts(settings: Settings) -> dict[str, Any]:
     return {
         "numbers": settings.numbers,
         "labels": settings.labels,
-        **dict(height=height, width=width, channels=channels),
+        "height": height,
+        "width": width,
+        "channels": channels,
     }
 
 

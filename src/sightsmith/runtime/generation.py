@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
@@ -45,7 +49,9 @@ def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = 
     asked = seeds(predictor, settings)
     outcomes = track(predictor.predict(asked, batch=settings.batch), "Generating", len(asked), quiet=quiet)
     for seed, outcome in zip(asked, outcomes, strict=True):
-        yield seed, outcome.prediction
+        if outcome.error is not None:
+            raise outcome.error
+        yield seed, cast("Made", outcome.prediction)
 
 
 def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet: bool = False) -> list[Path]:
@@ -60,7 +66,7 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
     if taken := [path for path in paths if path.exists() and not settings.overwrite]:
         raise OutputExistsError(f"{taken[0]} exists already. Give another folder, or --overwrite to replace it.")
     facts = {"model": predictor.manifest.name, "definition": predictor.manifest.definition_digest[:12]}
-    made = []
+    made: list[NDArray[np.uint8]] = []
     with told(out):
         out.mkdir(parents=True, exist_ok=True)
         for path, (seed, answer) in zip(paths, generate(predictor, settings, quiet=quiet), strict=False):

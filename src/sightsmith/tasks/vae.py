@@ -127,7 +127,7 @@ def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -
 
 
 def validation(answers_NF: NDArray[Any], targets_N: NDArray[Any], settings: Settings) -> dict[str, float]:
-    """Return the Fréchet distance `fd`, the ELBO and its parts in nats a picture, and `bits_per_dim` if there is one."""
+    """Return the Fréchet distance `fd`, the ELBO and its parts in nats a picture, and `bits_per_dim` if defined."""
     likelihood_N, kl_N, size_N = answers_NF[:, -_TERMS:].T.astype(np.float64)
     bound = float((likelihood_N - kl_N).mean())
     parts = {"elbo": bound, "reconstruction": float(likelihood_N.mean()), "kl": float(kl_N.mean())}

@@ -6,7 +6,7 @@ Shapes: N pictures, H W C height, width and channels.
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class Made(Answer):
     """
 
     pixels_HWC: NDArray[np.uint8]
-    class_map_Khw: ClassVar[None] = None
+    class_map_Khw: None = None
 
     @property
     def image(self) -> Image.Image:
