@@ -1,5 +1,7 @@
 """Neighbourhoods of features against plain loops, and against sets whose answer is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,17 @@ def test_all_four_are_those_of_plain_loops(rng, monkeypatch, held):
     found, expected = measure_manifold(real_ND, made_MD), manifold_by_loops(real_ND, made_MD)
     assert {name: getattr(found, name) for name in expected} == pytest.approx(expected)
     assert len({round(value, 3) for value in expected.values()}) == 4
+
+
+def test_only_some_rows_of_distances_are_held_at_once(rng, monkeypatch):
+    monkeypatch.setattr(manifold, "_STEP", 20_000)
+    real_ND, made_MD = rng.normal(size=(2, 1000, 4))
+    tracemalloc.start()
+    try:
+        measure_manifold(real_ND, made_MD)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # all at once: 8 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_collapsed_generator_is_precise_and_recalls_little(rng):

@@ -55,7 +55,7 @@ def features_of(pictures: Iterable[NDArray[np.uint8]], *, batch: int = 64) -> ND
 
     Args:
         pictures: each (H, W, 3) for colour or (H, W, 1) for grey, uint8, of any size; read once, in order.
-        batch: pictures that are computed at once; 64 take about 40 MB.
+        batch: pictures that are computed at once; 64 take about 30 MB.
 
     Returns:
         (N, 128) in the order of the pictures, each ≥ 0, no unit.

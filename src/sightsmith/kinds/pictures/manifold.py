@@ -130,7 +130,7 @@ def nearest(
     for _, squares_bT in _blocks(pictures_QD, train_TD):
         first_bk = np.argpartition(squares_bT, count - 1, axis=1)[:, :count]
         squares_bk = np.take_along_axis(squares_bT, first_bk, axis=1)
-        order_bk = np.lexsort((first_bk, squares_bk))  # of equal distances, the first picture
+        order_bk = np.lexsort((first_bk, squares_bk))  # equal distances in the order of the pictures
         found.append((np.take_along_axis(first_bk, order_bk, axis=1), np.take_along_axis(squares_bk, order_bk, axis=1)))
     positions, squares = zip(*found, strict=True)
     return np.concatenate(positions), np.sqrt(np.concatenate(squares))
