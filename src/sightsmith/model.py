@@ -169,13 +169,13 @@ class Model:
             quiet: show no progress.
             **settings: the fields of `sightsmith.runtime.settings.ExportSettings`, such as `prove="test"`.
         """
-        from sightsmith.evaluation.test_data import open_evaluation_data
+        from sightsmith.evaluation.test_data import open_evaluation_data, turned
         from sightsmith.runtime.export import export
 
         asked = from_mapping(ExportSettings, settings, where="export")
         proving = EvaluateSettings(data=asked.prove, missing_ok=True)
         chosen = open_evaluation_data(self.bundle, proving) if asked.prove else None
-        pairs = [(sample.picture, sample.target) for sample in chosen.samples] if chosen else []
+        pairs = [*zip(*turned(self.bundle.manifest.definition, chosen.samples), strict=True)] if chosen else []
         names = (to,) if isinstance(to, str) else tuple(to)
         done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
         self._reopen()

@@ -24,7 +24,7 @@ from sightsmith.evaluation.compare import entry_of, side_by_side
 from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluation, Skipped
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
-from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data
+from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, turned
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.runtime.predictor import Predictor
@@ -74,7 +74,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
 def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
     # Pictures that cannot be read are left out of the metrics, counted and named.
     start = time.perf_counter()
-    samples, answers, unread = _answer(predictor, chosen.samples, quiet)
+    samples, truths, answers, unread = _answer(predictor, chosen.samples, quiet)
     seconds = time.perf_counter() - start
     skipped = (*chosen.skipped, *unread)
     if not samples:
@@ -83,7 +83,6 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
     definition, manifest = predictor.definition, predictor.manifest
     names, groups = definition.names, _groups(samples)
     groups_N = None if groups is None else group_indices(groups)
-    truths = [sample.target for sample in samples]
     measured = part_of(definition.kind, "figures").measure(answers, truths, names, groups_N)
     keys = tuple(printable(sample.key) for sample in samples)
     counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
@@ -138,17 +137,19 @@ def _baselines(
 
 def _answer(
     predictor: Predictor, samples: Sequence[Sample], quiet: bool
-) -> tuple[list[Sample], list[Any], list[Skipped]]:
-    """Return the samples that were read, the answers to them, and those that were not."""
-    read, answers, skipped = [], [], []
-    outcomes = predictor.predict(sample.picture for sample in samples)
-    for sample, outcome in zip(samples, track(outcomes, "Evaluating", len(samples), quiet=quiet), strict=True):
+) -> tuple[list[Sample], list[Any], list[Any], list[Skipped]]:
+    """Return the samples that were read, their truths, the answers to them, and those that were not."""
+    read, known, answers, skipped = [], [], [], []
+    items, truths = turned(predictor.definition, samples)
+    outcomes = track(predictor.predict(items), "Evaluating", len(samples), quiet=quiet)
+    for sample, truth, outcome in zip(samples, truths, outcomes, strict=True):
         if outcome.error is not None:
             skipped.append(Skipped(key=printable(sample.key), why=f"{outcome.error}"))
         else:
             read.append(sample)
+            known.append(truth)
             answers.append(outcome.prediction)
-    return read, answers, skipped
+    return read, known, answers, skipped
 
 
 def _groups(samples: Sequence[Sample]) -> tuple[str, ...] | None:

@@ -43,6 +43,8 @@ def build(evaluation: Evaluation, predictor: Predictor, pictures: Mapping[str, P
         pictures: by the key of their sample.
     """
     picks = part_of(evaluation.kind, "report").picks(evaluation, _EACH)
+    if not picks:
+        return []
     order = np.unique(np.concatenate([pick.samples_N for pick in picks])).tolist()
     chosen = [pictures[evaluation.keys[sample]] for sample in order]
     outcomes = predictor.predict(chosen, outputs=predictor.outputs)

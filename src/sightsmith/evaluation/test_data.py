@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import first_few, many
 from sightsmith.core.errors import DataError, SettingsError
@@ -18,6 +19,7 @@ from sightsmith.data.sources.parts.names import are_numbers, name_classes, split
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
 from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 
 _OTHER = "other data with --data (of `export`: --prove)"
@@ -100,6 +102,15 @@ def own_split(
     return _of_own(bundle, source, splits, split, missing_ok)
 
 
+def turned(definition: Definition, samples: Sequence[Sample]) -> tuple[list[Any], list[Any]]:
+    """Return the items that a model is asked for samples, and the truths to compare its answers with."""
+    source, kind = INPUTS.module(definition.input), KINDS.module(definition.kind)
+    items = source.asked(samples) if hasattr(source, "asked") else [sample.picture for sample in samples]
+    if hasattr(kind, "truths"):
+        return items, kind.truths(samples, definition.input_settings)
+    return items, [sample.target for sample in samples]
+
+
 def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
     """Raise if the pictures of a split have changed since training; equal names are not enough."""
     wanted = bundle.manifest.data.get("fingerprints", {}).get(split)
@@ -172,6 +183,8 @@ def given_data(
 def _check_kind(bundle: Bundle, source: Source) -> None:
     """Refuse truths that cannot be compared with the model's answers."""
     kind = bundle.manifest.definition.kind
+    if hasattr(KINDS.module(kind), "truths"):  # not the targets of the samples
+        return
     if source.kind == kind:
         unlike = KINDS.module(kind).unlike(source.details, bundle.manifest.definition.calibrated)
         if unlike:
@@ -249,7 +262,10 @@ def _chosen(
     _check_names(source, labelled, names, split, missing_ok=missing_ok)
     translate = KINDS.module(source.kind).translate
     return EvaluationData(
-        samples=tuple(replace(sample, target=translate(sample.target, source.names, names)) for sample in labelled),
+        samples=tuple(
+            replace(sample, target=translate(sample.target, source.names, names)) if names else sample
+            for sample in labelled
+        ),
         location=source.location,
         format=source.format,
         split=split,

@@ -9,7 +9,9 @@ An input's file has:
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
-- for training `survey(items) -> Survey` and `choose(wanted, items) -> Settings` (`parts/survey.py`).
+- `asked(samples) -> list[Item]`, for an input that is no part of the data: what a model is asked beside the samples;
+- for training, if a task reads it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
+  (`parts/survey.py`).
 
 NumPy and Pillow; no torch.
 """

@@ -9,9 +9,9 @@ Shapes: D numbers of noise.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
 from sightsmith.core.ports import Port
+from sightsmith.core.records import Sample
 from sightsmith.core.settings import EXACT, from_mapping
 
 NOISE, LABEL = "noise", "label"  # Names of the arrays: (D,) float32, and () int64 if the model knows classes
@@ -52,6 +53,7 @@ class Settings:
     numbers: int  # D
     labels: int  # classes that can be asked for; 0 for a model that knows none
     shape: tuple[int, int, int]  # (H, W, C) of the generated pictures
+    resize: Literal["crop", "squash", "letterbox"] = "crop"  # how those of the training were fitted to that shape
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +90,11 @@ def noise(seed: int, index: int, count: int) -> NDArray[np.float32]:
     radius_P, angle_P = np.sqrt(-2 * np.log(uniform_2P[0])), 2 * np.pi * uniform_2P[1]
     normal = np.concatenate([radius_P * np.cos(angle_P), radius_P * np.sin(angle_P)])
     return normal[:count].astype(np.float32)
+
+
+def asked(samples: Sequence[Sample]) -> list[Item]:
+    """Return what a model is asked beside the samples of data: as many pictures of the same classes, of seed 0."""
+    return [Seed(seed=0, index=at, label=sample.target or 0) for at, sample in enumerate(samples)]
 
 
 def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- as every input

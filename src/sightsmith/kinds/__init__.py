@@ -23,6 +23,7 @@ and `core.errors` alone, because the command line reads it.
   `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with these details, such as a unit,
   cannot be compared with a model's answers, empty if they can. `parts/named.py` and `parts/unnamed.py` have those
   that say nothing for a kind with or without names;
+- `truths(samples, input_settings) -> list`, optional: the truths of samples, if they are not their targets;
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;

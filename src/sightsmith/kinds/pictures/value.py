@@ -14,10 +14,14 @@ from PIL import Image
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.images import Picture
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.records import Sample
 from sightsmith.kinds.parts import unnamed
 from sightsmith.kinds.parts.answer import Answer
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
+from sightsmith.kinds.pictures.features import features_of
+from sightsmith.kinds.pictures.frechet import fd
 from sightsmith.kinds.pictures.marks import to_image, to_png
 
 METRIC = Metric(name="fd", title="Fréchet distance", higher=False, relative=True)
@@ -92,6 +96,23 @@ def same_answers(expected: Sequence[Made], got: Sequence[Made], tolerance: float
 def calibrate(outputs: NDArray[np.floating], targets: NDArray[Any]) -> tuple[dict[str, Any], dict[str, float]]:
     """Return nothing: pictures are not calibrated."""
     return {}, {}
+
+
+def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.uint8]]:
+    """Return real pictures as those of the training were seen, (H, W, C) each.
+
+    Raises PictureError: one cannot be decoded.
+    """
+    height, width, channels = input_settings.shape
+    seen = Preprocessing(
+        height=height, width=width, colour="grey" if channels == 1 else "rgb", resize=input_settings.resize
+    )
+    return [seen.apply(sample.picture) for sample in samples]
+
+
+def headline(answers: Sequence[Made], truths: Sequence[NDArray[np.uint8]]) -> float:
+    """Return the Fréchet distance of N answers from real pictures."""
+    return fd(features_of(truths), features_of(answer.pixels_HWC for answer in answers))
 
 
 def strata(truths: Sequence[Picture]) -> NDArray[np.int64]:

@@ -1,0 +1,110 @@
+"""The report and the comparison of generators.
+
+Shapes: N pictures, H W C height, width and channels.
+"""
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from sightsmith.core.pages import data_uri
+from sightsmith.kinds.parts import summary
+from sightsmith.kinds.parts.sections import Chart, Column, Evaluated, Finding, Note, Pick, Piece, Section, Tile
+from sightsmith.kinds.pictures.features import LICENCE, TRAINED_ON
+from sightsmith.kinds.pictures.figures import TITLES, Figures
+from sightsmith.kinds.pictures.marks import grid, to_image
+from sightsmith.kinds.pictures.value import Made
+
+_COLLAPSED = 0.1  # Recall or coverage below this means that only few kinds of pictures are made
+_FEW = 2048  # Pictures below which FD is mostly bias
+_SIDE = 480  # Longest side of a grid, in pixels
+
+
+def lead(evaluated: Evaluated) -> Markup:
+    """Return the first paragraph."""
+    return Markup(
+        "The features of {:,} generated pictures are at a Fréchet distance of <b>{}</b> from those of as many real "
+        "ones that the model was not trained with. 0 is the same distribution."
+    ).format(evaluated.counts["evaluated"], _worded("fd", evaluated.overall["fd"] or 0.0, ""))
+
+
+def tiles(evaluated: Evaluated) -> list[Tile]:
+    """Return the headline figures."""
+    shown = {
+        "fd": ("FD", "Fréchet distance of the features; lower is better"),
+        "fd_infinite": ("FD∞", "what it would be with infinitely many pictures"),
+        "kid": ("KID", "kernel distance of the features, without bias"),
+        "precision": ("Precision", "generated pictures that are like a real one"),
+        "recall": ("Recall", "real pictures that are like a generated one"),
+        "density": ("Density", "real pictures around a generated one; about 1 is right"),
+        "coverage": ("Coverage", "real pictures with a generated one beside them"),
+    }
+    return summary.tiles(evaluated, shown, _worded)
+
+
+def findings(evaluated: Evaluated) -> list[Finding]:
+    """Return the findings, each by a stated rule."""
+    found = []
+    if min(evaluated.overall["recall"] or 0.0, evaluated.overall["coverage"] or 0.0) < _COLLAPSED:
+        text = "Few kinds of pictures are made: most real pictures have no generated one like them."
+        found.append(Finding("warning", text))
+    if evaluated.counts["evaluated"] < _FEW:
+        text = (
+            f"With {evaluated.counts['evaluated']:,} pictures FD is too high by its bias; compare it only with models "
+            "that were measured on the same pictures, or read FD∞ and KID."
+        )
+        found.append(Finding("note", text))
+    return found
+
+
+def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
+    """Return the parts of the report."""
+    figures: Figures = evaluated.figures
+    trained = ", ".join(f"{name} ({licence})" for name, licence in TRAINED_ON)
+    net = Note(f"Figures are of the features of {figures.net} ({LICENCE}), trained on {trained}.")
+    if not figures.made:
+        return [Section(title="How it was measured", blocks=[net])]
+    sides = (("Generated, of seed 0", figures.made), ("Real", figures.real))
+    columns = [Column(title=title, blocks=[_drawn(pictures)]) for title, pictures in sides]
+    return [Section(title="Pictures", columns=columns), Section(title="How it was measured", blocks=[net])]
+
+
+def _drawn(pictures: list[NDArray[np.uint8]]) -> Chart:
+    sheet = to_image(grid(pictures))
+    times = max(1, _SIDE // max(sheet.size))
+    uri = data_uri(sheet)
+    width, height = sheet.width * times, sheet.height * times
+    style = "max-width:100%;height:auto;image-rendering:pixelated"
+    return Chart(
+        svg=Markup('<img src="{}" width="{}" height="{}" style="{}" alt="">').format(uri, width, height, style)
+    )
+
+
+def picks(evaluated: Evaluated, each: int) -> list[Pick]:
+    """Return no rows of pictures: there is no truth to each."""
+    return []
+
+
+def said(evaluated: Evaluated, sample: int) -> list[Piece]:
+    return []
+
+
+def heats(
+    answer: Made,
+    evaluated: Evaluated,
+    sample: int,
+    input_settings: Any,
+    size: tuple[int, int],
+) -> list[tuple[str, NDArray[np.float32]]]:
+    return []
+
+
+def side_by_side(evaluated: Evaluated) -> dict[str, str]:
+    """Return a row a figure for a comparison."""
+    return summary.rows(evaluated, TITLES, _worded)
+
+
+def _worded(name: str, value: float, unit: str) -> str:
+    return f"{value:.2f}" if name.startswith("fd") else f"{value:.4f}" if name == "kid" else f"{value:.3f}"
