@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -124,7 +125,9 @@ def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[t
     points: dict[float, float] = {}
     for row in rows:
         try:
-            points[float(row[axis])] = float(row[column])  # the last row of an epoch counts
+            value = float(row[column])
+            if math.isfinite(value):
+                points[float(row[axis])] = value  # the last row of an epoch counts
         except (TypeError, ValueError):
             continue
     step = max(1, len(points) // _CURVE_POINTS)

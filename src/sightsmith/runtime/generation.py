@@ -29,8 +29,8 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
     definition = predictor.definition
     if definition.input != "seed":
         raise SettingsError(
-            f"{predictor.manifest.name} answers with {predictor.kind.NOUNS[1]} and makes no pictures. A generator is "
-            "trained by `sightsmith train DATA --task.name vae` or gan."
+            f"{predictor.manifest.name} makes no pictures: it takes {definition.input}s. A generator is trained by "
+            "`sightsmith train DATA --task.name vae` or gan."
         )
     names = definition.names
     if settings.label is None:

@@ -31,6 +31,7 @@ TITLES = {
 }
 SHOWN = 64  # Pictures of the report's grids, at most
 
+_MANY = 8  # Pictures for each feature from which FD is extrapolated
 _LEAST = 8  # Pictures, so that neighbourhoods have a meaning
 _EXPLAINS = "The p-value is that of equal KID, from the standard errors of both, whose blocks are of the same pictures."
 
@@ -66,7 +67,7 @@ def measure(
     return Measured(
         overall={
             "fd": fd(real_ND, made_ND),
-            "fd_infinite": fd_infinite(real_ND, made_ND),
+            "fd_infinite": fd_infinite(real_ND, made_ND) if len(answers) >= _MANY * real_ND.shape[1] else None,
             "kid": found.value,
             "precision": around.precision,
             "recall": around.recall,

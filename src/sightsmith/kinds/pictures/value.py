@@ -26,7 +26,7 @@ from sightsmith.kinds.pictures.marks import to_image, to_png
 
 METRIC = Metric(name="fd", title="Fréchet distance", higher=False, relative=True)
 TASK = "vae"
-NOUNS = ("picture", "pictures")
+NOUNS = ("class", "classes")  # What may be asked for
 HUB_TASK = "unconditional-image-generation"
 COLUMNS = ("width", "height")
 WHOLE = False
@@ -104,8 +104,14 @@ def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.ui
     Raises PictureError: one cannot be decoded.
     """
     height, width, channels = input_settings.shape
+    neutral = (0.5,) * channels  # mean and deviation are of no use here
     seen = Preprocessing(
-        height=height, width=width, colour="grey" if channels == 1 else "rgb", resize=input_settings.resize
+        height=height,
+        width=width,
+        colour="grey" if channels == 1 else "rgb",
+        resize=input_settings.resize,
+        mean=neutral,
+        std=neutral,
     )
     return [seen.apply(sample.picture) for sample in samples]
 
