@@ -351,7 +351,7 @@ def test_more_than_the_queue_takes_is_told_to_come_back(serving, exported_bundle
         refused = service.predict(digit)
         service.process.stdin.write("go on\n")
         service.process.stdin.flush()
-        assert "all it takes" in error_of(refused, 503)
+        assert "1 pictures under way of the 1 it takes" in error_of(refused, 503)
         assert refused.headers["retry-after"] == "1"
         assert first.result().status_code == 422
         assert service.predict(digit).status_code == 200

@@ -19,8 +19,9 @@ PREDICT = "/v1/models/digits/predict"
 
 def test_the_list_of_models(service):
     answer = service.client.get("/v1/models").json()
-    assert answer["models"] == [{"name": "digits", "ready": True, "kind": "labels", "classes": 10, "explains": True}]
-    assert answer["limits"] == {"bytes": 300_000, "pixels": 50_000_000}
+    digits = {"name": "digits", "ready": True, "takes": "picture", "kind": "labels", "classes": 10, "explains": True}
+    assert answer["models"] == [digits]
+    assert answer["limits"] == {"bytes": 300_000, "pixels": 50_000_000, "generated_pictures": 64}
 
 
 def test_the_facts_of_a_model(service, exported_bundle):
@@ -105,7 +106,7 @@ def test_the_documentation_covers_every_route(service):
     paths = service.client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/v1/models/{name}/predict", "/v1/models", "/v1/models/{name}", "/v1/models/{name}/examples/{index}",
-        "/livez", "/readyz",
+        "/v1/images/generations", "/livez", "/readyz",
     }  # fmt: skip
     predict = paths["/v1/models/{name}/predict"]["post"]
     assert {"multipart/form-data", "image/jpeg", "application/json"} <= set(predict["requestBody"]["content"])

@@ -1,10 +1,11 @@
 """A seed: the random numbers that a generated picture starts from, and the class it is asked for.
 
 The numbers of a picture depend on its seed and its index alone, so they are the same whatever the batch, the count and
-the backend.
+the backend. A picture may also start between the numbers of two seeds.
 
 Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011 (Philox, a generator with a counter);
-Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
+Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958; White, "Sampling Generative Networks", 2016,
+arXiv:1609.04468, section 2.1 (spherical interpolation).
 Shapes: D numbers of noise.
 """
 
@@ -24,7 +25,9 @@ from sightsmith.core.settings import EXACT, from_mapping
 
 NOISE, LABEL = "noise", "label"  # Names of the arrays: (D,) float32, and () int64 if the model knows classes
 
-_MOST = 2**63 - 1
+MOST = 2**63 - 1  # of a seed and of an index
+_PARALLEL = 1e-9  # Sine of the angle between two noises below which they span no arc
+_SECOND = ("other_seed", "other_index", "share")  # Fields of a second noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,23 @@ class Seed:
     seed: int  # 0…2⁶³−1
     index: int = 0  # which picture of the seed, 0…2⁶³−1
     label: int = 0  # index of the class that is asked for; without meaning for a model that knows none
+    other_seed: int | None = None  # of a second noise, 0…2⁶³−1; None for none
+    other_index: int = 0  # which picture of the other seed, 0…2⁶³−1
+    share: float = 0.0  # of the way from the first noise to the second, 0…1
 
     def __post_init__(self) -> None:
-        for name in ("seed", "index"):
-            if not 0 <= getattr(self, name) <= _MOST:
+        for name in ("seed", "index", "other_seed", "other_index"):
+            if not 0 <= (getattr(self, name) or 0) <= MOST:
                 raise SettingsError(f"{name} must be in 0…2⁶³−1, got {getattr(self, name)}")
+        if not 0 <= self.share <= 1:
+            raise SettingsError(f"share must be in 0…1, got {self.share}")
+        if self.other_seed is None and (self.share or self.other_index):
+            raise SettingsError("share and other_index need other_seed: the seed of the noise at share 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields; those of a second noise only if there is one."""
+        left_out = _SECOND if self.other_seed is None else ()
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 Item = Seed | bytes
@@ -74,7 +89,7 @@ def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[st
     Raises SettingsError: there is no such class.
     """
     asked = _decoded(item)
-    arrays: dict[str, NDArray[Any]] = {NOISE: noise(asked.seed, asked.index, settings.numbers)}
+    arrays: dict[str, NDArray[Any]] = {NOISE: _noise_of(asked, settings.numbers)}
     if settings.labels:
         if not 0 <= asked.label < settings.labels:
             raise SettingsError(f"label must be in 0…{settings.labels - 1}, got {asked.label}")
@@ -92,6 +107,20 @@ def noise(seed: int, index: int, count: int) -> NDArray[np.float32]:
     return normal[:count].astype(np.float32)
 
 
+def between(first_D: NDArray[np.float32], second_D: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Return the noise at a share (0…1) of the way along the arc between two, (D,).
+
+    On the straight line between them the numbers would be smaller than those that the net was trained on.
+    """
+    first, second = first_D.astype(np.float64), second_D.astype(np.float64)
+    lengths = np.linalg.norm(first) * np.linalg.norm(second)
+    angle = np.arccos(np.clip(first @ second / lengths, -1, 1))
+    weights = np.array([1 - share, share])
+    if np.sin(angle) > _PARALLEL:
+        weights = np.sin(weights * angle) / np.sin(angle)
+    return (weights[0] * first + weights[1] * second).astype(np.float32)
+
+
 def asked(samples: Sequence[Sample]) -> list[Item]:
     """Return what a model is asked beside the samples of data: as many pictures of the same classes, of seed 0."""
     return [Seed(seed=0, index=at, label=sample.target or 0) for at, sample in enumerate(samples)]
@@ -104,7 +133,7 @@ def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- a
 
 
 def encode(item: Item) -> bytes:
-    return item if isinstance(item, bytes) else json.dumps(asdict(item)).encode()
+    return item if isinstance(item, bytes) else json.dumps(item.to_json()).encode()
 
 
 def suffix(encoded: bytes) -> str:  # noqa: ARG001 -- as every input
@@ -135,6 +164,13 @@ def example(rng: np.random.Generator) -> list[Item]:
 
 def example_settings() -> Settings:
     return Settings(numbers=5, labels=2, shape=(8, 8, 1))
+
+
+def _noise_of(asked: Seed, count: int) -> NDArray[np.float32]:
+    first_D = noise(asked.seed, asked.index, count)
+    if asked.other_seed is None:
+        return first_D
+    return between(first_D, noise(asked.other_seed, asked.other_index, count), asked.share)
 
 
 def _decoded(item: Item) -> Seed:

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
 from sightsmith.core.names import did_you_mean
@@ -33,15 +34,19 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
             "`sightsmith train DATA --task.name vae` or gan."
         )
     names = definition.names
-    if settings.label is None:
-        labels = range(max(1, len(names)))
-    elif settings.label in names:
-        labels = range(names.index(settings.label), names.index(settings.label) + 1)
-    elif names:
-        raise SettingsError(f"unknown label {settings.label!r}. {did_you_mean(settings.label, names)}")
-    else:
+    if settings.label is not None and not names:
         raise SettingsError(f"{predictor.manifest.name} was trained without labels. Leave --label out.")
-    return [Seed(seed=settings.seed, index=index, label=labels[index % len(labels)]) for index in range(settings.count)]
+    if settings.label is not None and settings.label not in names:
+        raise SettingsError(f"unknown label {settings.label!r}. {did_you_mean(settings.label, names)}")
+    return [
+        Seed(seed=settings.seed, index=index, label=label_of(index, settings.label, names))
+        for index in range(settings.count)
+    ]
+
+
+def label_of(index: int, label: str | None, names: Sequence[str]) -> int:
+    """Return the class of a picture of a seed by its index: the asked one, or without one each in turn."""
+    return index % max(1, len(names)) if label is None else names.index(label)
 
 
 def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Made]]:
@@ -65,17 +70,28 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
     paths = [out / _name(seed, names) for seed in asked] + [out / GRID]
     if taken := [path for path in paths if path.exists() and not settings.overwrite]:
         raise OutputExistsError(f"{taken[0]} exists already. Give another folder, or --overwrite to replace it.")
-    facts = {"model": predictor.manifest.name, "definition": predictor.manifest.definition_digest[:12]}
     made: list[NDArray[np.uint8]] = []
     with told(out):
         out.mkdir(parents=True, exist_ok=True)
         for path, (seed, answer) in zip(paths, generate(predictor, settings, quiet=quiet), strict=False):
-            label = {"label": names[seed.label]} if names else {}
-            _write(path, to_png(answer.pixels_HWC, {**facts, "seed": seed.seed, "index": seed.index, **label}))
+            _write(path, marked_png(predictor.manifest, seed, answer))
             if len(made) < _IN_GRID:
                 made.append(answer.pixels_HWC)
-        _write(paths[-1], to_png(grid(made), {**facts, "seed": settings.seed, "count": len(made)}))
+        of_all = {"seed": settings.seed, "count": len(made)}
+        _write(paths[-1], to_png(grid(made), {**_model_facts(predictor.manifest), **of_all}))
     return paths
+
+
+def marked_png(manifest: Manifest, seed: Seed, answer: Made) -> bytes:
+    """Return one picture as PNG that says which model made it, and from what."""
+    names, facts = manifest.definition.names, seed.to_json()
+    label = {"label": names[seed.label]} if names else {}
+    del facts["label"]  # its index means nothing to people
+    return to_png(answer.pixels_HWC, {**_model_facts(manifest), **facts, **label})
+
+
+def _model_facts(manifest: Manifest) -> dict[str, str]:
+    return {"model": manifest.name, "definition": manifest.definition_digest[:12]}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from sightsmith.serving import model_routes, prediction_routes
+from sightsmith.serving import image_routes, model_routes, prediction_routes
 from sightsmith.serving.failures import handle_failures
 from sightsmith.serving.guard import guarded
 from sightsmith.serving.served import Registry
@@ -17,8 +17,9 @@ from sightsmith.serving.served import Registry
 _STATIC = Path(__file__).parent / "static"
 _PAGES = {"/": _STATIC / "index.html", "/docs": _STATIC / "docs.html"}
 _ABOUT = (
-    'Send a picture, get its classes. Every answer of status 400 and above is `{"error": message}`, and the message '
-    "says what to do. An unknown parameter or field is an error, never ignored."
+    "Send a picture, get its classes; or a seed, and get pictures. Every answer of status 400 and above is "
+    '`{"error": message}`, under `/v1/images` in OpenAI\'s form, and the message says what to do. An unknown parameter '
+    "or field is an error, never ignored."
 )
 
 
@@ -31,7 +32,7 @@ def create_app(registry: Registry, leaving: Callable[[], bool] = bool) -> ASGIAp
     app = FastAPI(title="Sightsmith", version=version("sightsmith"), description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
     handle_failures(app)
-    for router in (prediction_routes.router, model_routes.router, model_routes.health_router):
+    for router in (prediction_routes.router, image_routes.router, model_routes.router, model_routes.health_router):
         app.include_router(router)
     for path, file in (_PAGES | {f"/static/{file.name}": file for file in _STATIC.iterdir()}).items():
         app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)

@@ -1,9 +1,9 @@
-"""Pictures that arrive together run through the model together.
+"""Pictures that arrive together run through the model together, and so do seeds of pictures to make.
 
 Each model has one thread, which takes decoded pictures from an inbox and runs them; a pool of threads decodes into that
-inbox. Very small pictures go there undecoded, since handing them over costs more than decoding. A single picture runs
-at once. While others are being decoded it waits a few milliseconds for them, and while the model is busy those that
-arrive form the next batch; so batches grow with the load. One call passes a whole batch to the event loop.
+inbox. Very small pictures, and seeds, go there undecoded, since handing them over costs more than decoding. A single
+picture runs at once. While others are being decoded it waits a few milliseconds for them, and while the model is busy
+those that arrive form the next batch; so batches grow with the load. One call passes a whole batch to the event loop.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sightsmith.core.images import too_slow
 from sightsmith.core.ports import Arrays
+from sightsmith.inputs.seed import Seed
 from sightsmith.runtime.runner import Value
 from sightsmith.serving.schemas import Load
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    picture: bytes
+    item: bytes | Seed
     answer: "asyncio.Future[Value]"
     whole: bool
     pixels: Arrays | None = None  # None: not decoded yet, or it could not be
@@ -41,8 +42,10 @@ class _Waiting:
     watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
 
 
-def _is_tiny(picture: bytes) -> bool:
-    """Tell whether decoding costs less than handing over to another thread: a PNG of few bytes and few pixels."""
+def _is_tiny(picture: bytes | Seed) -> bool:
+    """Tell whether decoding costs less than handing over: a seed, or a PNG of few bytes and few pixels."""
+    if isinstance(picture, Seed):
+        return True
     if not 24 <= len(picture) <= _TINY_BYTES or not picture.startswith(b"\x89PNG\r\n\x1a\n"):
         return False
     width, height = struct.unpack_from(">II", picture, 16)
@@ -54,7 +57,7 @@ class Batcher:
 
     def __init__(
         self,
-        decode: Callable[[bytes], Arrays],
+        decode: Callable[[Any], Arrays],
         run: Callable[[list[Arrays], bool], list[Value]],
         decoders: Executor,
         *,
@@ -65,7 +68,8 @@ class Batcher:
         """Prepare; `start` begins.
 
         Args:
-            decode: from a picture's bytes to the model's input; called in `decoders` and in the model's thread.
+            decode: from a picture's bytes, or a seed, to the model's input; called in `decoders` and in the model's
+                thread.
             run: from inputs, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
             wait: seconds that a picture waits for others that are being decoded.
@@ -94,8 +98,8 @@ class Batcher:
         for answer in tuple(self._under_way):
             answer.cancel()
 
-    async def answer(self, picture: bytes, *, whole: bool = False) -> Value:
-        """Decode one picture, run it with those that arrive with it, and return its answer.
+    async def answer(self, picture: bytes | Seed, *, whole: bool = False) -> Value:
+        """Decode one picture or seed, run it with those that arrive with it, and return its answer.
 
         Args:
             whole: argument of `run`; pictures of one batch with different values run separately.
@@ -155,7 +159,7 @@ class Batcher:
         if waiting.answer.done():
             return
         try:
-            waiting.pixels = self._decode(waiting.picture)
+            waiting.pixels = self._decode(waiting.item)
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits must hear of it
             self._tell(_fail, (waiting.answer,), error)
 

@@ -1,4 +1,8 @@
-"""Refusals of the service, and how any failure becomes `{"error": message}`."""
+"""Refusals of the service, and how any failure becomes `{"error": message}`.
+
+Under `/v1/images` it becomes `{"error": {"message", "type", "param", "code"}}`, as OpenAI's clients read it. Those send
+a request again after 408, 409, 429 and 5xx; a fault of the service tells them not to, since it would come again.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -15,13 +19,24 @@ from sightsmith.core.names import did_you_mean, shortened
 
 log = logging.getLogger("sightsmith.serving")
 
+_ENVELOPED = "/v1/images/"  # Routes of OpenAI's form
+_KINDS = {True: "invalid_request_error", False: "server_error"}  # By whether the request is at fault
+
 
 class RefusalError(SightsmithError):
-    """The service refuses the request; `status` and the message say why."""
+    """The service refuses the request; `status` and the message say why, `param` names the field at fault."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.param, self.code = status, param, code
         self.headers = dict(headers or {})
 
 
@@ -34,7 +49,8 @@ def refuse_unknown(given: Mapping[str, object], known: tuple[str, ...], noun: st
     """Refuse unknown keys. Raises RefusalError: 400, with the nearest known keys."""
     for key in given:
         if key not in known:
-            raise RefusalError(400, f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}")
+            message = f"unknown {noun} {shortened(key)!r}. {did_you_mean(key, known)}"
+            raise RefusalError(400, message, param=shortened(key), code="unknown_parameter")
 
 
 def refuse_query(given: QueryParams, known: tuple[str, ...]) -> None:
@@ -61,8 +77,8 @@ def handle_failures(app: FastAPI) -> None:
         return answer_to(request, error)
 
     # A crash is logged by the server; FastAPI gives it to this handler and then raises it again.
-    async def handle_crash(_request: Request, _error: Exception) -> JSONResponse:
-        return _crashed()
+    async def handle_crash(request: Request, _error: Exception) -> JSONResponse:
+        return _answer(request, _crash())
 
     for failure in (SightsmithError, ClientDisconnect, HTTPException, RequestValidationError, MemoryError):
         app.add_exception_handler(failure, handle)
@@ -74,20 +90,24 @@ def answer_to(request: Request, error: Exception) -> JSONResponse:
     if _lacks_memory(error):
         log.error("a request was refused: the service has no memory left for it")
         error = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
+    return _answer(request, _refusal(request, error))
+
+
+def _refusal(request: Request, error: Exception) -> RefusalError:
     if isinstance(error, RefusalError):
-        return _answer(error.status, f"{error}", error.headers)
+        return error
     if isinstance(error, SightsmithError):
         if error.status >= 500:
             log.error("a request failed by no fault of its own: %s", error)
-        return _answer(error.status, f"{error}")
+        return RefusalError(error.status, f"{error}")
     if isinstance(error, ClientDisconnect):  # not an error of the service
-        return _answer(400, "the connection was closed before the request was whole.")
+        return RefusalError(400, "the connection was closed before the request was whole.")
     if isinstance(error, HTTPException):
-        return _answer(error.status_code, _reason(request, error), error.headers)
+        return RefusalError(error.status_code, _reason(request, error), error.headers)
     if isinstance(error, RequestValidationError):
-        return _answer(400, _first_of(error))
+        return RefusalError(400, _first_of(error))
     log.error("a request met a fault of the service", exc_info=error)
-    return _crashed()
+    return _crash()
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -100,12 +120,19 @@ def _lacks_memory(error: Exception) -> bool:
     return False
 
 
-def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers=headers)
+def _answer(request: Request, refusal: RefusalError) -> JSONResponse:
+    message, headers = f"{refusal}", dict(refusal.headers)
+    if not request.url.path.startswith(_ENVELOPED):
+        return JSONResponse({"error": message}, refusal.status, headers)
+    kind = _KINDS[refusal.status < 500]
+    envelope = {"message": message, "type": kind, "param": refusal.param, "code": refusal.code}
+    if refusal.status == 500:
+        headers["x-should-retry"] = "false"
+    return JSONResponse({"error": envelope}, refusal.status, headers)
 
 
-def _crashed() -> JSONResponse:
-    return _answer(500, "a fault of the service, not of your request; its log has the details.")
+def _crash() -> RefusalError:
+    return RefusalError(500, "a fault of the service, not of your request; its log has the details.")
 
 
 def _reason(request: Request, error: HTTPException) -> str:

@@ -28,13 +28,17 @@ async def models(request: Request) -> schemas.ModelList:
         schemas.ModelLine(
             name=model.name,
             ready=model.health.ready,
+            takes=model.manifest.definition.input,
             kind=model.kind,
             explains=model.explains,
             **{noun: len(names) for noun, names in model.names.items()},
         )
         for model in registry.models.values()
     ]
-    limits = schemas.Limits(bytes=registry.settings.max_upload, pixels=registry.settings.max_pixels)
+    settings = registry.settings
+    limits = schemas.Limits(
+        bytes=settings.max_upload, pixels=settings.max_pixels, generated_pictures=settings.max_pictures
+    )
     return schemas.ModelList(models=lines, limits=limits)
 
 
@@ -50,6 +54,7 @@ async def model(request: Request, name: str) -> schemas.ModelFacts:
         reason=health.reason,
         checked=health.checked,
         task=manifest.task.name,
+        takes=manifest.definition.input,
         kind=model.kind,
         net=manifest.net.name,
         input=source.facts(shown),

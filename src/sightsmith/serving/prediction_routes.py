@@ -16,7 +16,7 @@ from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.serving.failures import RefusalError, answer_to, refuse_query
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields
-from sightsmith.serving.served import ServedModel, registry_of
+from sightsmith.serving.served import GENERATIONS, ServedModel, registry_of
 from sightsmith.serving.uploads import RAW, read_picture
 
 _FILE = {"type": "string", "format": "binary"}
@@ -128,6 +128,8 @@ def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:
 
 
 def _check(model: ServedModel, explain: bool, label: str | None) -> None:
+    if model.generates:
+        raise RefusalError(400, f"model {model.name!r} makes pictures and takes none: POST a seed to {GENERATIONS}.")
     if explain and not model.explains:
         raise RefusalError(400, f"model {model.name!r} gives no evidence, so it cannot explain. Leave explain out.")
     if label is not None and not explain:

@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import re
-import shlex
 import signal
 import socket
 import sys
@@ -24,7 +23,6 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import printable
 from sightsmith.core.machine import usable_cores
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
@@ -268,7 +266,4 @@ def _announce(models: dict[str, ServedModel], host: str, listening: socket.socke
         print(f"{model.name}: {model.manifest.net.name}{counted}. {model.predictor.why}")
     first = next(iter(models.values()))
     print(f"Ready after {time.monotonic() - begun:.1f} s at {address} (API: {address}/docs). Ctrl+C ends it.")
-    print(
-        f"Try: curl -F file=@{shlex.quote(printable(str(first.sample)))} {address}/v1/models/{first.name}/predict",
-        flush=True,
-    )
+    print(f"Try: {first.command(address)}", flush=True)

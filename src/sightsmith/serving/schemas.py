@@ -81,6 +81,7 @@ class ModelLine(BaseModel, extra="allow"):
 
     name: str
     ready: bool = Field(description="Its witnesses are answered right by the live model.")
+    takes: str = Field(description="What it is asked with: picture or seed.")
     kind: str = Field(description="Kind of answer, such as labels.")
     explains: bool = Field(description="It takes ?explain=true.")
 
@@ -88,8 +89,9 @@ class ModelLine(BaseModel, extra="allow"):
 class Limits(BaseModel):
     """Limits of a request."""
 
-    bytes: int
-    pixels: int
+    bytes: int = Field(description="Of one request's picture.")
+    pixels: int = Field(description="Width × height of one picture; of all pictures of a request to a generator.")
+    generated_pictures: int = Field(description="Pictures of a request to a generator.")
 
 
 class ModelList(BaseModel):
@@ -115,6 +117,7 @@ class ModelFacts(BaseModel, extra="allow"):
     reason: str = Field(description="Why it is not ready; empty if it is.")
     checked: str | None = Field(description="When its witnesses were last replayed, UTC.")
     task: str
+    takes: str = Field(description="What it is asked with: picture or seed.")
     kind: str
     net: str
     input: dict[str, int | float | str] = Field(description="How an item becomes the net's input.")

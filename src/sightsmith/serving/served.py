@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import json
 import logging
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +15,11 @@ from pathlib import Path
 from fastapi import Request
 
 from sightsmith.core.errors import ProofError, SightsmithError
-from sightsmith.core.images import EXTENSIONS, decode, sniff
+from sightsmith.core.images import EXTENSIONS, decode, printable, sniff
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import Arrays, stack
+from sightsmith.inputs.seed import Seed
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Value
 from sightsmith.serving.batching import Batcher
@@ -28,6 +31,7 @@ from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")
 
+GENERATIONS = "/v1/images/generations"  # Address that makes pictures
 _PATIENCE = 30.0  # Seconds that a replay of the witnesses, or every decoder, may be overdue before it counts as hanging
 _NOT_SHOWN = ("image/tiff", "image/x-portable-anymap")  # Media types that some browser does not show
 
@@ -39,7 +43,8 @@ class ServedModel:
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept in memory: the bundle on disk may be replaced while this one is still served.
         self._witnesses = predictor.bundle.witnesses()
-        self.examples = [*map(for_browsers, self._witnesses.items)] if settings.examples else []
+        shown = settings.examples and not self.generates
+        self.examples = [*map(for_browsers, self._witnesses.items)] if shown else []
         self._health = ReadyLine(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
@@ -55,8 +60,20 @@ class ServedModel:
         self._checks: asyncio.Task[None] | None = None
 
     @property
-    def sample(self) -> Path:
-        """A picture's file for the example command: a witness, if the bundle is a folder."""
+    def generates(self) -> bool:
+        """It makes pictures from seeds."""
+        return self.manifest.definition.input == "seed"
+
+    def command(self, address: str) -> str:
+        """Return a command line that asks the model at the service's address."""
+        if self.generates:
+            fields = shlex.quote(json.dumps({"model": self.name, "prompt": "", "n": 4, "seed": 1}))
+            return f"curl -H 'Content-Type: application/json' -d {fields} {address}{GENERATIONS}"
+        sample = shlex.quote(printable(str(self._sample())))
+        return f"curl -F file=@{sample} {address}/v1/models/{self.name}/predict"
+
+    def _sample(self) -> Path:
+        """Return a picture's file: a witness, if the bundle is a folder."""
         bundle = self.predictor.bundle
         pictures = (bundle.folder / name for name in bundle.manifest.files if name.startswith("witnesses/"))
         found = next((path for path in pictures if path.suffix in EXTENSIONS), None)
@@ -122,35 +139,35 @@ class ServedModel:
         if was and reason:
             log.error("model %s is not ready any more: %s", self.name, reason)
 
-    def refuse_busy(self) -> None:
-        """Refuse a request that the model could not take now.
+    def refuse_busy(self, count: int = 1) -> None:
+        """Refuse a request of `count` pictures at once that the model could not take now.
 
-        Raises RefusalError: 503, the model is not ready or has no place free.
+        Raises RefusalError: 503, the model is not ready or has not so many places free.
         """
         health = self.health
         if not health.ready:
             raise busy(f"model {self.name!r} is not ready: {health.reason}", max(1, round(self.settings.recheck)))
-        if self.under_way >= self.settings.queue:
-            taken = f"model {self.name!r} has {self.under_way} pictures under way, all it takes"
+        if self.under_way + count > self.settings.queue:
+            taken = f"model {self.name!r} has {self.under_way} pictures under way of the {self.settings.queue} it takes"
             raise busy(f"{taken}. Send it again later.")
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the model's places while a picture is under way. Raises RefusalError: 503, as `refuse_busy`."""
-        self.refuse_busy()
-        self.under_way += 1
+    def place(self, count: int = 1) -> Iterator[None]:
+        """Hold places of the model while pictures are under way. Raises RefusalError: 503, as `refuse_busy`."""
+        self.refuse_busy(count)
+        self.under_way += count
         try:
             yield
         finally:
-            self.under_way -= 1
+            self.under_way -= count
 
     async def _keep_checking(self) -> None:
         while True:
             await asyncio.sleep(self.settings.recheck)
             await self.check()
 
-    def _decode(self, picture: bytes) -> Arrays:
-        return self.predictor.feeds(picture, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
+    def _decode(self, item: bytes | Seed) -> Arrays:
+        return self.predictor.feeds(item, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
     def _run(self, feeds: list[Arrays], whole: bool) -> list[Value]:
         # the evidence of some nets costs many times as much as their scores
@@ -170,7 +187,8 @@ class Registry:
     def model(self, name: str) -> ServedModel:
         """Return a model by name. Raises RefusalError: 404, with the nearest names."""
         if name not in self.models:
-            raise RefusalError(404, f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}")
+            message = f"there is no model {shortened(name)!r}. {did_you_mean(name, self.models)}"
+            raise RefusalError(404, message, param="model", code="model_not_found")
         return self.models[name]
 
 

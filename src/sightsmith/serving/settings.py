@@ -13,6 +13,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "upload_seconds": (0.1, 3600, "seconds"),
     "decode_seconds": (0.01, 3600, "seconds"),
     "queue": (1, 100_000, "pictures"),
+    "max_pictures": (1, 10_000, "pictures"),
     "batch": (1, 1024, "pictures"),
     "batch_wait": (0, 1000, "milliseconds"),
     "recheck": (0.1, 86_400, "seconds"),
@@ -38,7 +39,10 @@ class ServeSettings:
     max_upload: int = 20_000_000
     """Bound on the bytes of one request."""
     max_pixels: int = MAX_PIXELS
-    """Bound on width × height of one picture, checked before its pixels are decoded."""
+    """Bound on width × height of one picture, checked before its pixels are decoded; and of all pictures together that
+    one request asks of a generator."""
+    max_pictures: int = 64
+    """Bound on the pictures that one request may ask of a generator."""
     upload_seconds: float = 60.0
     """Bound on the time that one request may take to arrive, in seconds."""
     decode_seconds: float = 10.0

@@ -1,4 +1,4 @@
-"""Reading the one picture of a request: a raw body, a multipart form or JSON, bounded while it streams in."""
+"""Reading a request, bounded while it streams in: one picture (a raw body, a form or JSON), or the fields of a JSON."""
 
 import asyncio
 import base64
@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
@@ -73,18 +74,48 @@ async def read_picture(
 
     Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RefusalError(
-            415, "a compressed body (Content-Encoding) is not accepted. Send the picture's file as it is."
-        )
-    try:
-        async with asyncio.timeout(settings.upload_seconds):
-            picture = await _read(_Body(request, settings.max_upload, add), threads)
-    except TimeoutError:
-        raise RefusalError(408, f"the request took longer than {settings.upload_seconds:g} s to arrive.") from None
+    async with _bounded(request, settings, "the picture's file"):
+        picture = await _read(_Body(request, settings.max_upload, add), threads)
     if len(picture) > settings.max_upload:
         raise _too_large(settings.max_upload)
     return picture
+
+
+async def read_fields(request: Request, settings: ServeSettings, add: Callable[[int], None]) -> dict[str, Any]:
+    """Return the fields of a request that is a JSON object of at most 10 KB.
+
+    Args:
+        add: called with the size of each received piece of the body; see `Held`.
+
+    Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusalError(
+            415,
+            f"content type {shortened(kind)!r} is not application/json. Send a JSON object with that content type.",
+        )
+    async with _bounded(request, settings, "the JSON"):
+        body = await _Body(request, _ENVELOPE, add, "the JSON").whole(_ENVELOPE)
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RefusalError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise RefusalError(400, f'the JSON must be an object, such as {{"n": 1}}, got {shortened(repr(fields))}')
+    return fields
+
+
+@asynccontextmanager
+async def _bounded(request: Request, settings: ServeSettings, noun: str) -> AsyncGenerator[None]:
+    """Refuse a compressed body, and one that takes too long to arrive in the block."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise RefusalError(415, f"a compressed body (Content-Encoding) is not accepted. Send {noun} as it is.")
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            yield
+    except TimeoutError:
+        raise RefusalError(408, f"the request took longer than {settings.upload_seconds:g} s to arrive.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +123,20 @@ class _Body:
     """A request's body, read within its bounds."""
 
     request: Request
-    limit: int  # Bytes of a picture, as messages state it
+    limit: int  # Bytes of what it carries, as messages state it
     add: Callable[[int], None]
+    noun: str = "a picture"
 
     async def pieces(self, most: int) -> AsyncGenerator[bytes]:
         """Yield the body, refusing as soon as it is known to be larger than `most`."""
         declared = self.request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > most:
-            raise _too_large(self.limit)
+            raise _too_large(self.limit, self.noun)
         size = 0
         async for chunk in self.request.stream():
             size += len(chunk)
             if size > most:
-                raise _too_large(self.limit)
+                raise _too_large(self.limit, self.noun)
             self.add(len(chunk))
             yield chunk
 
@@ -134,8 +166,8 @@ async def _read(body: _Body, threads: Executor) -> bytes:
     )
 
 
-def _too_large(limit: int) -> RefusalError:
-    return RefusalError(413, f"a picture may have {limit:,} bytes, this request has more. Make the picture smaller.")
+def _too_large(limit: int, noun: str = "a picture") -> RefusalError:
+    return RefusalError(413, f"{noun} may have {limit:,} bytes, this request has more. Make it smaller.")
 
 
 async def _from_form(body: _Body, charset: str) -> bytes:

@@ -17,6 +17,8 @@ function typeOf(schema) {
   if (!schema) return ["anything"];
   if (schema.$ref) return [element("a", { href: `#${nameOf(schema.$ref)}`, textContent: nameOf(schema.$ref) })];
   if (schema.anyOf) return schema.anyOf.filter(({ type }) => type !== "null").flatMap((option, index) => [...(index ? [" or "] : []), ...typeOf(option)]);
+  if ("const" in schema) return [text("code", JSON.stringify(schema.const))];
+  if (schema.enum) return schema.enum.flatMap((value, index) => [...(index ? [" or "] : []), text("code", JSON.stringify(value))]);
   if (schema.type === "array") return ["list of ", ...typeOf(schema.items)];
   if (schema.type === "object" && schema.additionalProperties?.$ref) {
     return ["object of ", ...typeOf(schema.additionalProperties)];
@@ -41,29 +43,52 @@ function parameters(list) {
   return [text("h3", "Parameters"), table(["Name", "In", "Type", ""], rows)];
 }
 
+const MANY = 3; // fields of a body that are named in one line
+
+/** Return a table of the fields of an object; `last` gives the end of each description. */
+function fieldTable(properties, last) {
+  const rows = Object.entries(properties).map(([key, schema]) => [
+    text("code", key),
+    element("span", { className: "type" }, ...typeOf(schema)),
+    [...prose(schema.description ?? ""), last(key, schema)],
+  ]);
+  return table(["Field", "Type", ""], rows);
+}
+
+const byDefault = (_, { const: only, default: value }) =>
+  only !== undefined || value === undefined || value === null || value === "" ? "" : ` By default ${JSON.stringify(value)}.`;
+
 function body({ content, description }) {
   const rows = Object.entries(content).map(([kind, { schema }]) => {
     const fields = Object.entries(schema.properties ?? {});
+    if (fields.length > MANY) return [text("code", kind), "an object of the fields below"];
     const said = fields.length
       ? fields.flatMap(([name, inner], index) => [...(index ? [", "] : []), text("code", name), ": ", ...typeOf(inner)])
       : ["the file as it is"];
     return [text("code", kind), said];
   });
-  return [text("h3", "Body"), ...(description ? [text("p", description)] : []), table(["Content type", "What it holds"], rows)];
+  const long = Object.values(content).filter(({ schema }) => Object.keys(schema.properties ?? {}).length > MANY);
+  return [
+    text("h3", "Body"), ...(description ? [text("p", description)] : []), table(["Content type", "What it holds"], rows),
+    ...long.map(({ schema }) => fieldTable(schema.properties, byDefault)),
+  ];
 }
 
 function answers(responses) {
   const rows = Object.entries(responses).map(([status, { description, content }]) => [
     text("code", status),
-    description,
+    prose(description),
     element("span", { className: "type" }, ...(content?.["application/json"] ? typeOf(content["application/json"].schema) : [])),
   ]);
   return [text("h3", "Answers"), table(["Status", "", "Shape"], rows)];
 }
 
 function example(method, path, operation) {
-  const send = operation.requestBody ? "-F file=@picture.jpg " : "";
-  const address = `${location.origin}${path.replace("{name}", shownModel).replace("{index}", "0")}`;
+  const [json] = operation.requestBody?.content["application/json"].schema.examples ?? [];
+  const file = operation.requestBody ? "-F file=@picture.jpg " : "";
+  const send = json ? `-H 'Content-Type: application/json' -d '${JSON.stringify({ ...json, model: shown.seed })}' ` : file;
+  const name = encodeURIComponent(path.endsWith("/predict") ? shown.picture : shown.first);
+  const address = `${location.origin}${path.replace("{name}", name).replace("{index}", "0")}`;
   return element("pre", { className: "code", tabIndex: 0 }, text("code", `curl ${send}${address}`));
 }
 
@@ -83,19 +108,15 @@ function drawOperation(method, path, operation) {
 }
 
 function drawShape(name, { description, properties = {}, required = [] }) {
-  const rows = Object.entries(properties).map(([key, schema]) => [
-    text("code", key),
-    element("span", { className: "type" }, ...typeOf(schema)),
-    [schema.description ?? "", required.includes(key) || schema.default !== undefined ? "" : " May be missing."].join(""),
-  ]);
-  return element("section", { className: "panel shape", id: name }, text("h3", name), text("p", description ?? "", "quiet"), table(["Field", "Type", ""], rows));
+  const missing = (key, schema) => (required.includes(key) || schema.default !== undefined ? "" : " May be missing.");
+  return element("section", { className: "panel shape", id: name }, text("h3", name), text("p", description ?? "", "quiet"), fieldTable(properties, missing));
 }
 
-let shownModel = "MODEL";
+const shown = { picture: "MODEL", seed: "MODEL", first: "MODEL" }; // names of models for the examples, by what they take
 
 async function draw() {
   const [api, { models }] = await Promise.all(["/openapi.json", "/v1/models"].map(async (path) => (await fetch(path)).json()));
-  if (models.length) shownModel = encodeURIComponent(models[0].name);
+  for (const { name, takes } of models.toReversed()) shown[takes] = shown.first = name;
   document.getElementById("about").replaceChildren(...prose(`${api.info.description} Version ${api.info.version}.`));
   const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),

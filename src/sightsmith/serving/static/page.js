@@ -1,9 +1,10 @@
 // The page: choose a model and a picture, see the answer and where the evidence for it lies.
-// Talks to the same routes as any other client; see /docs.
+// Talks to the same routes as any other client; see /docs. A model that takes a seed has a view of its own.
 
-const $ = (id) => document.getElementById(id);
+import { generatorCommand, useGenerator } from "./generator.js";
+import { $, call, modelPath, orFail, quoted, whole } from "./service.js";
+
 const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const whole = new Intl.NumberFormat();
 const SHOWN = 440; // pixels of the longest side that smaller pictures are enlarged to; the most that page.css allows
 const SHOWN_NARROW = 260;
 const TINY = 64; // pictures with no side above this are enlarged pixel by pixel
@@ -20,26 +21,6 @@ const state = {
   chosen: null, // label whose heat map is shown
   request: null, // AbortController of the request under way
 };
-
-class Refused extends Error {}
-
-async function call(path, options) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refused("The service does not answer. Is it still running?");
-  }
-  const body = await answer.json().catch((error) => {
-    if (error.name === "AbortError") throw error; // another picture was asked for while this answer arrived
-    throw new Refused(`The service answered ${answer.status}, not JSON.`);
-  });
-  if (!answer.ok) throw new Refused(body.error ?? `The service answered ${answer.status}.`);
-  return body;
-}
-
-const modelPath = (name) => `/v1/models/${encodeURIComponent(name)}`;
 
 // --- models -----------------------------------------------------------------------------------------------------
 
@@ -59,26 +40,33 @@ async function useModel(name) {
   const facts = await call(modelPath(name));
   if ($("models").value !== name) return; // another model was chosen while this one's facts arrived
   state.facts = facts;
-  const { net, sees, explains, card_html: card } = state.facts;
+  const { net, sees, input, explains, card_html: card } = state.facts;
   // The one list in the facts holds the names that the model tells apart, under what they are of.
   const [noun, names] = Object.entries(facts).find(([, value]) => Array.isArray(value)) ?? ["", []];
   $("facts").textContent = [
     ...new Set([name, net]),
     ...(names.length ? [`${whole.format(names.length)} ${noun}`] : []),
-    `sees ${sees}`,
+    makes() ? `makes ${input.width}×${input.height} pictures from a seed` : `sees ${sees}`,
   ].join(" · ");
+  $("title").textContent = makes() ? "Make pictures" : "What is in the picture?";
+  $("bench").hidden = makes();
+  $("generator").hidden = !makes();
+  $("skip").hash = makes() ? "#generator" : "#stage";
   $("heat-tools").hidden = !explains;
   showOptions();
+  if (makes()) useGenerator(facts, names, state.limits, showCommand);
   // Made by the service from Markdown with raw HTML switched off.
   $("card").innerHTML = card;
   showExamples();
   showCommand();
-  if (state.file) await predict();
+  if (state.file && !makes()) await predict();
 }
+
+const makes = () => state.facts?.takes === "seed";
 
 // What may be asked of an answer: a control for each, made from its JSON schema.
 function showOptions() {
-  const options = Object.entries(state.facts.options);
+  const options = makes() ? [] : Object.entries(state.facts.options);
   state.options = {};
   $("options").hidden = options.length === 0;
   $("options").replaceChildren(...options.map(([name, schema]) => optionControl(name, schema)));
@@ -149,6 +137,7 @@ async function showHealth() {
 // --- the picture ------------------------------------------------------------------------------------------------
 
 async function choose(file) {
+  if (makes()) return; // it takes no picture
   for (const button of document.querySelectorAll(".examples button")) button.setAttribute("aria-pressed", "false");
   if (file.size > state.limits.bytes) {
     return fail(`This file has ${whole.format(file.size)} bytes; the service takes ${whole.format(state.limits.bytes)}.`);
@@ -226,7 +215,7 @@ async function predict() {
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
     if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
-  });
+  }, fail);
 }
 
 async function explain(label) {
@@ -238,7 +227,7 @@ async function explain(label) {
       // An earlier failure may have taken the classes' place.
       $("failure").hidden = true;
       $("result").hidden = false;
-    });
+    }, fail);
   }
   showHeat();
 }
@@ -322,16 +311,6 @@ function showChosen() {
   }
 }
 
-async function orFail(work) {
-  try {
-    await work();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Refused)) console.error(error);
-    fail(error.message);
-  }
-}
-
 function fail(message) {
   $("failure").textContent = message;
   $("failure").hidden = false;
@@ -341,9 +320,11 @@ function fail(message) {
 
 // --- the command ------------------------------------------------------------------------------------------------
 
-const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-
 function showCommand() {
+  if (makes()) {
+    $("curl").textContent = generatorCommand();
+    return;
+  }
   const file = state.file?.name ?? "picture.jpg";
   $("curl").textContent = `curl -F ${quoted(`file=@${file}`)} ${location.origin}${modelPath(state.facts.name)}/predict`;
 }
@@ -373,7 +354,7 @@ $("another").addEventListener("click", () => $("file").click());
 $("copy").addEventListener("click", copy);
 $("models").addEventListener("change", ({ target }) => {
   history.replaceState(null, "", `#${encodeURIComponent(target.value)}`);
-  orFail(() => useModel(target.value));
+  orFail(() => useModel(target.value), fail);
 });
 $("heat-on").addEventListener("change", () => (wantsHeat() && state.chosen ? explain(state.chosen) : showHeat()));
 $("opacity").addEventListener("input", () => ($("heat").style.opacity = $("opacity").value / 100));
@@ -397,4 +378,4 @@ addEventListener("paste", ({ clipboardData }) => {
 
 showHealth();
 setInterval(() => document.hidden || showHealth(), HEALTH_EVERY);
-orFail(start);
+orFail(start, fail);
