@@ -13,11 +13,14 @@ from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
 
+_DEFAULTS = ServeSettings()
+
 
 @asynccontextmanager
-async def running(bundle: Path) -> AsyncIterator[tuple[ServedModel, httpx.AsyncClient]]:
+async def running(
+    bundle: Path, settings: ServeSettings = _DEFAULTS
+) -> AsyncIterator[tuple[ServedModel, httpx.AsyncClient]]:
     """Give the model `digits`, started, and a client of its app."""
-    settings = ServeSettings()
     with Decoders(2) as decoders:
         model = ServedModel("digits", Predictor.open(bundle), decoders, settings)
         await model.start()

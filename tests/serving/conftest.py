@@ -111,6 +111,54 @@ def service(serving, exported_bundle):
         yield running
 
 
+@pytest.fixture
+def opened(browser):
+    """Return a context manager that opens a page and fails where it complains or asks anybody else for anything."""
+
+    @contextmanager
+    def open_page(url: str, path: str = "/", *, expected: str = "", **options):
+        context = browser.new_context(**options)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+        page = context.new_page()
+        complaints, elsewhere = [], []
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((url, f"blob:{url}")) else None,
+        )
+        page.goto(f"{url}{path}")
+        yield page
+        context.close()
+        assert [said for said in complaints if not (expected and expected in said)] == []
+        assert elsewhere == []
+
+    return open_page
+
+
+@pytest.fixture(scope="session")
+def generator_bundle(made_once):
+    """Return the folder of a small VAE of the digits, exported: 16×16 grey pictures of ten classes."""
+
+    def make(folder: Path) -> None:
+        from digit_training import settings
+        from sightsmith.bundle.store import Bundle
+        from sightsmith.runtime.export import export
+        from sightsmith.training.train import train
+
+        train(settings("digits", folder / "vae", task={"name": "vae"}), quiet=True)
+        export(Bundle.open(folder / "vae"), ["openvino"], quiet=True)
+
+    return made_once("generator_bundle", make) / "vae"
+
+
+@pytest.fixture(scope="session")
+def generator(serving, generator_bundle, exported_bundle):
+    """Return a service of the VAE, and of the digits' classifier beside it."""
+    with serving(generator_bundle, exported_bundle) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def digit() -> bytes:
     """Return one of the digits, a 7 of 8×8 pixels, as PNG."""

@@ -1,7 +1,6 @@
 """The page and the reference in a real browser: Debian's Chromium, headless, driven by Playwright."""
 
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,31 +22,6 @@ PASTE = """([name, type, text]) => {
   data.items.add(new File([bytes], name, { type }));
   dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
 }"""
-
-
-@pytest.fixture
-def opened(browser):
-    """Return a context manager that opens a page and fails where it complains or asks anybody else for anything."""
-
-    @contextmanager
-    def open_page(url: str, path: str = "/", *, expected: str = "", **options):
-        context = browser.new_context(**options)
-        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
-        page = context.new_page()
-        complaints, elsewhere = [], []
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((url, f"blob:{url}")) else None,
-        )
-        page.goto(f"{url}{path}")
-        yield page
-        context.close()
-        assert [said for said in complaints if not (expected and expected in said)] == []
-        assert elsewhere == []
-
-    return open_page
 
 
 def as_argument(picture: bytes, name: str = "seven.png", kind: str = "image/png") -> list[str]:
