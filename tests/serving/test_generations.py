@@ -237,8 +237,10 @@ def test_a_wrong_body(generator, request_, status, said):
     assert said in error_of(generator.client.post(ROUTE, **request_), status)["message"]
 
 
-def test_the_other_method_is_refused_in_the_same_form(generator):
+def test_what_is_refused_before_the_route_has_the_same_form(generator):
     assert "use POST" in error_of(generator.client.get(ROUTE), 405)["message"]
+    stranger = generator.client.post(ROUTE, json={}, headers={"Host": "elsewhere.example"})
+    assert "not 'elsewhere.example'" in error_of(stranger, 421)["message"]
 
 
 def test_a_picture_sent_to_a_generator_and_a_seed_sent_to_a_service_without_one(generator, service, digit):

@@ -103,6 +103,12 @@ def test_a_refusal_is_shown_and_the_next_pictures_too(opened, generator):
         assert page.locator("#generator-failure").is_hidden()
 
 
+def test_a_picture_is_not_taken(page, digit):
+    page.locator("#file").set_input_files({"name": "seven.png", "mimeType": "image/png", "buffer": digit})
+    page.locator("#generator-failure", has_text="takes none").wait_for()
+    assert len(make(page)) == 8
+
+
 def test_from_the_generator_to_the_classifier_and_back(page, digit):
     page.locator("#models").select_option("digits")
     page.locator("#bench").wait_for()

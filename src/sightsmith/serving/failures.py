@@ -20,7 +20,6 @@ from sightsmith.core.names import did_you_mean, shortened
 log = logging.getLogger("sightsmith.serving")
 
 _ENVELOPED = "/v1/images/"  # Routes of OpenAI's form
-_KINDS = {True: "invalid_request_error", False: "server_error"}  # By whether the request is at fault
 
 
 class RefusalError(SightsmithError):
@@ -78,7 +77,7 @@ def handle_failures(app: FastAPI) -> None:
 
     # A crash is logged by the server; FastAPI gives it to this handler and then raises it again.
     async def handle_crash(request: Request, _error: Exception) -> JSONResponse:
-        return _answer(request, _crash())
+        return error_answer(request.url.path, _crash())
 
     for failure in (SightsmithError, ClientDisconnect, HTTPException, RequestValidationError, MemoryError):
         app.add_exception_handler(failure, handle)
@@ -90,7 +89,7 @@ def answer_to(request: Request, error: Exception) -> JSONResponse:
     if _lacks_memory(error):
         log.error("a request was refused: the service has no memory left for it")
         error = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
-    return _answer(request, _refusal(request, error))
+    return error_answer(request.url.path, _refusal(request, error))
 
 
 def _refusal(request: Request, error: Exception) -> RefusalError:
@@ -120,12 +119,17 @@ def _lacks_memory(error: Exception) -> bool:
     return False
 
 
-def _answer(request: Request, refusal: RefusalError) -> JSONResponse:
+def error_answer(path: str, refusal: RefusalError) -> JSONResponse:
+    """Return the answer to a refused request, in the form of its path."""
     message, headers = f"{refusal}", dict(refusal.headers)
-    if not request.url.path.startswith(_ENVELOPED):
+    if not path.startswith(_ENVELOPED):
         return JSONResponse({"error": message}, refusal.status, headers)
-    kind = _KINDS[refusal.status < 500]
-    envelope = {"message": message, "type": kind, "param": refusal.param, "code": refusal.code}
+    envelope = {
+        "message": message,
+        "type": "invalid_request_error" if refusal.status < 500 else "server_error",
+        "param": refusal.param,
+        "code": refusal.code,
+    }
     if refusal.status == 500:
         headers["x-should-retry"] = "false"
     return JSONResponse({"error": envelope}, refusal.status, headers)

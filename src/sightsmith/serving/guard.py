@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightsmith.core.names import shortened
+from sightsmith.serving.failures import RefusalError, error_answer
 from sightsmith.serving.settings import ServeSettings
 
 _REST_BYTES = 64_000_000
@@ -56,7 +56,8 @@ def guarded(app: ASGIApp, settings: ServeSettings, leaving: Callable[[], bool]) 
             await send(message)
 
         refusal = _refusal(headers, scope["http_version"], allowed)
-        await (refusal or app)(scope, rest.receive, send_with_headers)
+        answer = refusal and error_answer(scope["path"], refusal)
+        await (answer or app)(scope, rest.receive, send_with_headers)
 
     return guard
 
@@ -88,7 +89,7 @@ class _Rest:
             return
 
 
-def _refusal(headers: Headers, http_version: str, allowed: frozenset[str] | None) -> JSONResponse | None:
+def _refusal(headers: Headers, http_version: str, allowed: frozenset[str] | None) -> RefusalError | None:
     hosts, codings = headers.getlist("host"), headers.getlist("transfer-encoding")
     if len(hosts) > 1 or (not hosts and http_version == "1.1"):
         return _ambiguous(f"a request names its host once, this one {len(hosts)} times. Send one Host.")
@@ -99,12 +100,12 @@ def _refusal(headers: Headers, http_version: str, allowed: frozenset[str] | None
             f"this service is not {shortened(hosts[0])!r}. Use one of its names ({', '.join(sorted(allowed))}), or "
             "start it with --allowed-hosts and this name."
         )
-        return JSONResponse({"error": message}, 421)
+        return RefusalError(421, message)
     return None
 
 
-def _ambiguous(message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, 400, headers={"Connection": "close"})
+def _ambiguous(message: str) -> RefusalError:
+    return RefusalError(400, message, {"Connection": "close"})
 
 
 def allowed_hosts(settings: ServeSettings) -> frozenset[str] | None:

@@ -73,7 +73,8 @@ async function make() {
   if (state.request === request) $("gallery").setAttribute("aria-busy", "false");
 }
 
-function fail(message) {
+/** Say what went wrong, in the generator's view. */
+export function fail(message) {
   $("generator-failure").textContent = message;
   $("generator-failure").hidden = false;
 }
@@ -87,7 +88,7 @@ function showGallery(pictures) {
 const address = ({ b64_json: png }) => `data:image/png;base64,${png}`;
 const words = ({ seed, index, label }) => [`picture ${index} of seed ${seed}`, ...(label === null ? [] : [label])].join(", ");
 const fileName = ({ seed, index, label }) =>
-  `${[seed, String(index).padStart(5, "0"), ...(label === null ? [] : [label])].join("-").replace(/[^\w-]/g, "_")}.png`;
+  `${[seed, String(index).padStart(5, "0"), ...(label === null ? [] : [label])].join("-").replace(/[^\p{L}\p{N}_-]/gu, "_")}.png`;
 
 function item(picture) {
   const image = shownPicture(new Image(), picture);

@@ -1,7 +1,7 @@
 // The page: choose a model and a picture, see the answer and where the evidence for it lies.
 // Talks to the same routes as any other client; see /docs. A model that takes a seed has a view of its own.
 
-import { generatorCommand, useGenerator } from "./generator.js";
+import { fail as failGenerator, generatorCommand, useGenerator } from "./generator.js";
 import { $, call, modelPath, orFail, quoted, whole } from "./service.js";
 
 const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -137,7 +137,7 @@ async function showHealth() {
 // --- the picture ------------------------------------------------------------------------------------------------
 
 async function choose(file) {
-  if (makes()) return; // it takes no picture
+  if (makes()) return fail("This model makes pictures and takes none.");
   for (const button of document.querySelectorAll(".examples button")) button.setAttribute("aria-pressed", "false");
   if (file.size > state.limits.bytes) {
     return fail(`This file has ${whole.format(file.size)} bytes; the service takes ${whole.format(state.limits.bytes)}.`);
@@ -312,6 +312,10 @@ function showChosen() {
 }
 
 function fail(message) {
+  if (makes()) {
+    failGenerator(message);
+    return;
+  }
   $("failure").textContent = message;
   $("failure").hidden = false;
   $("result").hidden = true;
