@@ -6,6 +6,7 @@ scikit-learn, and without pickle.
 Shapes: N pictures, C channels, H W height and width, D features, K classes, h w cells of the map.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from sightsmith.core.errors import TrainingError
+from sightsmith.core.machine import free_memory
 from sightsmith.core.progress import track
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.maps import by_occlusion
 from sightsmith.nets.parts.reason import Reason
 
 _BATCH = 256  # Pictures whose features are computed at once
+_PIXEL_BYTES = 6  # Of a value of a picture in `fit`: a byte, twice while batches are joined, and a float32
+_FEATURE_BYTES = 8  # Of a feature in `fit`: a float32, twice while batches are joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,18 @@ class FittedNet(ClassifierNet):
         if isinstance(self.projection, Projection):
             self.projection.fit(features_ND)
         self.head.fit(self.projection(features_ND), targets_N, self.names(classes))
+
+    def require_memory(self, pictures: int) -> None:
+        """Raise TrainingError if `fit` would take more memory than is free for so many pictures."""
+        features, free = sum(self.counts()), free_memory()
+        need = pictures * (_PIXEL_BYTES * math.prod(self.sizes) + _FEATURE_BYTES * features)
+        if need > free:
+            raise TrainingError(
+                f"train: {pictures:,} pictures of {self.sizes[1]}×{self.sizes[2]} pixels with {features:,} features "
+                f"each take at least {need / 2**30:,.1f} GiB of memory at once, and {free / 2**30:,.1f} GiB are free. "
+                "Lower --size, choose settings with fewer features (`sightsmith models NET` lists them), or train on "
+                "fewer pictures."
+            )
 
     def counts(self) -> list[int]:
         """Return how many features each extractor gives."""
