@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sightsmith.core.errors import TrainingError
+from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.machine import free_memory
 from sightsmith.core.progress import track
 from sightsmith.nets.parts.classifier import ClassifierNet
@@ -159,11 +159,11 @@ class FittedNet(ClassifierNet):
         self.head.fit(self.projection(features_ND), targets_N, self.names(classes))
 
     def require_memory(self, pictures: int) -> None:
-        """Raise TrainingError if `fit` would take more memory than is free for so many pictures."""
+        """Raise SettingsError if `fit` would take more memory than is free for so many pictures."""
         features, free = sum(self.counts()), free_memory()
         need = pictures * (_PIXEL_BYTES * math.prod(self.sizes) + _FEATURE_BYTES * features)
         if need > free:
-            raise TrainingError(
+            raise SettingsError(
                 f"train: {pictures:,} pictures of {self.sizes[1]}×{self.sizes[2]} pixels with {features:,} features "
                 f"each take at least {need / 2**30:,.1f} GiB of memory at once, and {free / 2**30:,.1f} GiB are free. "
                 "Lower --size, choose settings with fewer features (`sightsmith models NET` lists them), or train on "

@@ -67,7 +67,7 @@ class Learner(nn.Module):
         raise self._missing("fit", "fit its nets, or name OPTIMISERS and give `loss`")
 
     def require_memory(self, count: int) -> None:
-        """Raise TrainingError if `fit` would take more memory than is free for so many items."""
+        """Raise SettingsError if `fit` would take more memory than is free for so many items."""
 
     def _missing(self, name: str, way_out: str) -> TrainingError:
         return TrainingError(f"{type(self).__name__}.{name} is missing: it must {way_out}.")
