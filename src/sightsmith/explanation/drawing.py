@@ -22,7 +22,7 @@ _STYLE = (
 )
 _EDGE, _LINE, _PAD = 16, 18, 10  # of the drawing, of a line of text, inside a box; in pixels
 _BOX, _GAP, _BRANCH, _SIDE = 420, 34, 70, 230  # widths of a box, a gap below it, a branch and the text at its end
-_LETTERS, _SMALL_LETTERS = 54, 112  # that fit into a box, and into the whole width in small print
+_LETTERS, _SMALL_LETTERS = 58, 122  # that fit into a box, and into the whole width in small print
 _SIDE_LETTERS = 30
 _PICTURE = 72  # side of the picture above a path
 _TILE, _TILE_GAP, _IN_ROW = 132, 14, 6  # of the strip

@@ -40,6 +40,12 @@ class Measures(Extractor):
     def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
         return self.NAMES
 
+    def note(self) -> str:
+        return (
+            "red, green, blue: shares of the mean colour; edges: share of neighbouring pixels that differ by a tenth; "
+            "middle, top: how much brighter than the whole, than the lower half."
+        )
+
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the measures, (N, D) in the order of `NAMES`."""
         height, width = images_NCHW.shape[2:]
