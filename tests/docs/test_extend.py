@@ -53,7 +53,7 @@ def test_the_commands_of_the_page_use_the_files(extended):
     assert ": rise, " in told
     assert "Distance to the mean of each class: " in told
     asked = shell(
-        "sightsmith inspect ordered; sightsmith doctor; sightsmith inspect profiled; sightsmith models --search profile",
+        "sightsmith inspect ordered; sightsmith inspect profiled; sightsmith doctor; sightsmith models --search file",
         extended,
         PYTHONPATH=str(extended),
     )
