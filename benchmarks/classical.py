@@ -10,6 +10,7 @@ import pickle  # to measure the size of scikit-learn's own files; nothing is loa
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -152,7 +153,9 @@ class Exported:
     def head(self) -> Callable[..., object]:
         """Return the head alone in OpenVINO, from features to scores."""
         example = torch.zeros(2, sum(self.net.counts()))
-        graph = openvino.convert_model(self.net.head, example_input=example, input=[-1, example.shape[1]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which OpenVINO uses
+            graph = openvino.convert_model(self.net.head, example_input=example, input=[-1, example.shape[1]])
         compiled: Callable[..., object] = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return compiled
 
