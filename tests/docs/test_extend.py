@@ -64,28 +64,16 @@ def test_the_commands_of_the_page_use_the_files(extended):
 
 
 @pytest.mark.parametrize(
-    ("suite", "chosen", "count"),
+    ("suites", "chosen", "count"),
     [
-        ("contract/test_tasks.py", "ordinal", 5),
-        ("contract/test_nets.py", "tinynet and not golden", 10),
-        ("nets/test_features.py", "profile", 5),
-        ("nets/test_fitted.py", "profile or centroid or every_part or same_name", 9),
+        (["contract/test_tasks.py"], "ordinal", 5),
+        (["contract/test_nets.py"], "tinynet and not golden", 10),
+        (["nets/test_features.py", "nets/test_fitted.py"], "profile or centroid or same_name", 14),
     ],
 )
-def test_the_contract_suites_take_the_files_in(extended, suite, chosen, count):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        f"tests/{suite}",
-        "-k",
-        chosen,
-        "-p",
-        "no:cacheprovider",
-        "-v",
-        "-n",
-        "0",
-    ]
+def test_the_contract_suites_take_the_files_in(extended, suites, chosen, count):
+    files = [f"tests/{suite}" for suite in suites]
+    command = [sys.executable, "-m", "pytest", *files, "-k", chosen, "-p", "no:cacheprovider", "-v", "-n", "0"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(PYTHONPATH=str(extended)), text=True, capture_output=True, timeout=240
     )

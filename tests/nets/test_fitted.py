@@ -154,7 +154,7 @@ class Everything(torch.nn.Module):
 @pytest.mark.filterwarnings("ignore")
 def test_every_part_exported_gives_what_torch_gives(tmp_path):
     """In one graph, since exporting takes a second each."""
-    joined, images = net("+".join(FEATURES_FILES.names()) + "_ridge")
+    joined, images = net("+".join(FEATURES_FILES.names()) + "_ridge", cells=2)
     heads = [net(f"pixel_{name}", **({"trees": 20} if name == "forest" else {}))[0].module for name in HEADS.names()]
     graph = Everything(joined.module, heads).eval()
     assert largest_relative_difference(graph, images[:3], tmp_path / "net.onnx", optimize=False) < 1e-4
