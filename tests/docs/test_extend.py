@@ -68,7 +68,7 @@ def test_the_commands_of_the_page_use_the_files(extended):
     [
         (["contract/test_tasks.py"], "ordinal", 5),
         (["contract/test_nets.py"], "tinynet and not golden", 10),
-        (["nets/test_features.py", "nets/test_fitted.py"], "profile or centroid or same_name", 14),
+        (["nets/test_features.py", "nets/test_fitted.py"], "profile or centroid or same_name", 13),
     ],
 )
 def test_the_contract_suites_take_the_files_in(extended, suites, chosen, count):
