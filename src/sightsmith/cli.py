@@ -232,20 +232,28 @@ def explain(
 ) -> int:
     """Show which parts of a picture support a class: an overlay (PNG) and the raw map (NPY).
 
+    A model that can be read also writes why, as SVG: the path in a tree, the rule that holds, the nearest training
+    pictures.
+
     Args:
         picture: The picture.
-        out: File of the overlay; the raw map is written beside it. By default PICTURE.MODEL.METHOD.png here, or the
+        out: File of the overlay; the others are written beside it. By default PICTURE.MODEL.METHOD.png here, or the
             next free name.
     """
     from sightsmith import model
+    from sightsmith.explanation.record import REASON, output_paths
 
+    if out is not None:
+        output_paths(out, overwrite=overwrite)  # refuses before the work
     with model.load(bundle, **given(loading)) as loaded:
         done = loaded.explain(picture, **given(settings))
         stem = f"{Path(picture).stem}.{loaded.manifest.name}.{done.method}"
-    target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy"))
-    for path in done.save(target, overwrite=overwrite):
+    target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy", REASON))
+    written = done.save(target, overwrite=overwrite)
+    for path in written.values():
         say(f"Wrote {path}")
-    print(json_text(done.to_json(), 2) if as_json else done.to_text())
+    files = {name: str(path) for name, path in written.items()}
+    print(json_text({**done.to_json(), "files": files}, 2) if as_json else done.to_text())
     return 0
 
 

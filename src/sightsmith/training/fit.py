@@ -271,6 +271,7 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
 def _estimate(run: Run, loaders: Loaders) -> None:
     """Fit the learner to all training pictures, each once and unvaried, and save its weights as the best ones."""
     started, learner, metric = time.monotonic(), run.learner, run.task.kind.METRIC
+    learner.require_memory(loaders.train.order.count)
     batches, targets_of = zip(*loaders.train, strict=True)
     feeds = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
     targets = torch.cat(targets_of).cpu()

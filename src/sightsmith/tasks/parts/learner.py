@@ -70,6 +70,9 @@ class Learner(nn.Module):
         """Fit the nets to all training items in one step, without augmentation."""
         raise self._missing("fit", "fit its nets, or name OPTIMISERS and give `loss`")
 
+    def require_memory(self, count: int) -> None:
+        """Raise SettingsError if `fit` would take more memory than is free for so many items."""
+
     def _missing(self, name: str, way_out: str) -> TrainingError:
         return TrainingError(f"{type(self).__name__}.{name} is missing: it must {way_out}.")
 
