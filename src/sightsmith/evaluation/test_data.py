@@ -104,7 +104,11 @@ def own_split(
 def turned(definition: Definition, samples: Sequence[Sample]) -> tuple[list[Any], list[Any]]:
     """Return the items that a model is asked for samples, and the truths to compare its answers with."""
     source, kind = INPUTS.module(definition.input), KINDS.module(definition.kind)
-    items = source.asked(samples) if hasattr(source, "asked") else [sample.picture for sample in samples]
+    items = (
+        source.asked(samples, definition.input_settings)
+        if hasattr(source, "asked")
+        else [sample.picture for sample in samples]
+    )
     if hasattr(kind, "truths"):
         return items, kind.truths(samples, definition.input_settings)
     return items, [sample.target for sample in samples]

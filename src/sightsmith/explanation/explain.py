@@ -60,7 +60,10 @@ def explain(
             return explain(opened, picture, method=method, label=label, sanity=sanity)
     kind = model.kind
     if kind.METHOD is None:
-        raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
+        raise SettingsError(
+            f"answers of the kind {model.definition.kind} have nothing that a map could explain. `sightsmith evaluate` "
+            "measures such a model, and draws its answers in the report."
+        )
     if PIXELS not in model.definition.graph.inputs:
         raise SettingsError(f"the input {model.definition.input} has no pixels for a map.")
     method = method or str(kind.METHOD)

@@ -27,8 +27,9 @@ and `core.errors` alone, because the command line reads it.
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
-- for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
-  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`.
+- for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
+  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. All four are None for a kind that cannot be explained: its answers
+  have none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.

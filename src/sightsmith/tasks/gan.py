@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,10 +19,11 @@ from sightsmith.inputs import seed
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.tasks.parts import making
 from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss
+from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
 
-NETS = {"generator": "generator", "discriminator": "discriminator"}
+NETS = {"generator": "gan", "discriminator": "gan"}
 KEPT = ("generator",)
 BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
 
@@ -103,8 +105,16 @@ def validation(answers_NF: NDArray[Any], targets_N: NDArray[Any], settings: Sett
     return making.distance(answers_NF)
 
 
+warning = making.collapse
+
+
 def learner(nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> GanLearner:
     return GanLearner(nets, facts)
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return small nets, and twelve pictures."""
+    return making.example(rng, "dcgan", NETS, Settings())
 
 
 graph = GanGraph

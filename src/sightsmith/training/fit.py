@@ -20,7 +20,7 @@ from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
 from sightsmith.inputs import Reader
-from sightsmith.nets.build import build_net, describe_net
+from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
@@ -226,6 +226,9 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     if hasattr(task.file, "defaults"):
         own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
         asked = replace(asked, **own)
+    if not is_open(asked.model):
+        for family in task.file.NETS.values():
+            require_family(asked.model, family, task.name)
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})

@@ -41,6 +41,11 @@ class TaskChoice:
         figures: dict[str, float] = self.file.validation(answers, targets, self.settings)
         return figures
 
+    def warning(self, answers: NDArray[Any], targets: NDArray[Any]) -> str:
+        """Return what is wrong with the model by the same arrays; empty if nothing is."""
+        asked = getattr(self.file, "warning", None)
+        return "" if asked is None else asked(answers, targets)
+
     def names(self, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
         """Return the names that the model knows, of those of data with truths of a kind."""
         asked = getattr(self.file, "names", None)

@@ -37,6 +37,7 @@ class Learner(nn.Module):
     """The nets of a task, trained by gradient descent or fitted in one step.
 
     A task's learner gives `answer`, and either `loss` (gradient descent, for each of its optimisers in turn) or `fit`.
+    The feeds of `answer` are those of the trained model; in all else they are those that training reads.
 
     Attributes:
         OPTIMISERS: the roles of the nets that each optimiser updates; empty for a learner that is fitted in one step.
@@ -55,7 +56,7 @@ class Learner(nn.Module):
         return {}
 
     def answer(self, feeds: Feeds) -> Tensor:  # noqa: ARG002 -- learners override it
-        """Return the first output of the graph, first axis B, which validation measures."""
+        """Return the first output of the graph, first axis B, for the feeds of the trained model."""
         raise self._missing("answer", "return the first output of its graph")
 
     def measured(self, batch: Batch) -> Tensor:
