@@ -34,6 +34,11 @@ __path__ = extend_path(__path__, __name__)
 INPUTS = Catalogue("sightsmith.inputs", "input")
 
 
+def from_files(name: str) -> bool:
+    """Tell whether the items of an input are files or their content; others are made, as seeds are."""
+    return not hasattr(INPUTS.module(name), "asked")
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """An input with its settings: how an item becomes arrays. It can be pickled, for worker processes."""

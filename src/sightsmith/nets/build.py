@@ -56,7 +56,7 @@ def require_family(name: str, family: str, task: str) -> None:
     info = _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
     if info.family == family:
         return
-    way_out = f"Train it with --task.name {info.own_task}, or leave --model out."
+    way_out = f"Train it with --task {info.own_task}, or leave --model out."
     if info.own_task is None:
         able = ", ".join(one for one in OWN_NETS.names() if _describe_own(one).family == family)
         way_out = f"Leave --model out, or name one of these: {able or 'none is known'}."
@@ -142,7 +142,7 @@ def _require_role(name: str, role: str) -> None:
     if roles == (ONLY_ROLE,) or role in roles:
         return
     raise SettingsError(
-        f"{name} has the roles {' and '.join(roles)}, not {role!r}. Train it with --task.name "
+        f"{name} has the roles {' and '.join(roles)}, not {role!r}. Train it with --task "
         f"{OWN_NETS.module(name).FAMILY}, or name another --model."
     )
 

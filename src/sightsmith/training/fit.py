@@ -32,7 +32,8 @@ from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, is_open, wanted_input
+from sightsmith.training.pace import measure_pace
+from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, is_open, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -102,6 +103,8 @@ def _ready(
             plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
+        if settings.minutes and not before:
+            plan = _paced(replace(run, plan=plan), loaders, settings.minutes)
         if task.calibration().share and not dataset.splits.counts().get("calibration"):
             tell("warning: too few samples, or groups too large, to hold some out for calibration.")
         work.remember(_chosen(plan, read, dataset))
@@ -269,6 +272,11 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
     run.work.write("lr_find.csv", sweep.to_csv())
     run.work.write("lr_find.svg", sweep.to_svg())
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
+
+
+def _paced(run: Run, loaders: Loaders, minutes: float) -> Plan:
+    """Return the plan with as many epochs as fit into the minutes."""
+    return paced(run.plan, measure_pace(run, loaders, minutes).epochs(minutes, run.settings.freeze_epochs + 1))
 
 
 def _estimate(run: Run, loaders: Loaders) -> None:

@@ -128,11 +128,6 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     epochs = _given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
     )
-    if (settings.warmup_epochs or 0) > epochs.value:
-        raise SettingsError(
-            f"train: warmup_epochs must be at most the epochs ({epochs.value}), got {settings.warmup_epochs!r}: the "
-            "learning rate would never reach its peak."
-        )
     whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
@@ -151,16 +146,46 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         epochs=epochs,
         lr=_given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=_given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
-        warmup_epochs=_given(settings.warmup_epochs) or Choice(min(5.0, epochs.value / 10), "a tenth of the epochs"),
+        warmup_epochs=_given(settings.warmup_epochs) or Choice(0.0, _TENTH),
         augment=_augment(settings, survey, grey=grey, small=small),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
-    return replace(plan, **dict.fromkeys(_OF_DESCENT, Choice(None, ""))) if info.fitted else plan
+    if info.fitted:
+        return replace(plan, **dict.fromkeys(_OF_DESCENT, Choice(None, "")))
+    return plan if settings.minutes else paced(plan, epochs)
 
 
+def paced(plan: Plan, epochs: Choice) -> Plan:
+    """Return the plan with a number of epochs, and the warm-up that goes with it.
+
+    Raises SettingsError: the warm-up that was asked for is longer.
+    """
+    warmup = plan.warmup_epochs
+    if warmup.why == _TENTH:
+        warmup = Choice(min(5.0, epochs.value / 10), _TENTH)
+    if warmup.value > epochs.value:
+        raise SettingsError(
+            f"train: warmup_epochs must be at most the epochs ({epochs.value}), got {warmup.value!r}: the "
+            "learning rate would never reach its peak."
+        )
+    return replace(plan, epochs=epochs, warmup_epochs=warmup)
+
+
+_TENTH = "a tenth of the epochs"
 _OF_DESCENT = ("lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
 _NOT_FITTED = (
-    *("epochs", "optimizer", "lr", "weight_decay", "momentum", "nesterov", "schedule", "warmup_epochs", "augment"),
+    *(
+        "epochs",
+        "minutes",
+        "optimizer",
+        "lr",
+        "weight_decay",
+        "momentum",
+        "nesterov",
+        "schedule",
+        "warmup_epochs",
+        "augment",
+    ),
     *("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase", "ema", "clip", "accumulate"),
     *("freeze_epochs", "patience", "balanced"),
 )

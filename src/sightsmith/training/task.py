@@ -75,7 +75,7 @@ def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
     if kind != file.KIND and not hasattr(file, "READS"):
         learned, known = (KINDS.module(one).NOUNS[1] for one in (file.KIND, kind))
         raise SettingsError(
-            f"train: the task {name!r} learns {learned}, and the data tells {known}. Leave --task.name out, or name "
+            f"train: the task {name!r} learns {learned}, and the data tells {known}. Leave --task out, or name "
             f"data of {learned}."
         )
     own = from_mapping(file.Settings, given, where="task")
