@@ -25,7 +25,6 @@ from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS,
 
 NETS = {"generator": "gan", "discriminator": "gan"}
 KEPT = ("generator",)
-BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
 __all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
@@ -44,6 +43,7 @@ class GanLearner(MakingLearner):
         "discriminator": ("discriminator",),
         "generator": ("generator",),
     }
+    BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
 
     def measured(self, batch: Batch) -> Tensor:
         """Return the features of real pictures and of as many made ones, (B, 2·F)."""

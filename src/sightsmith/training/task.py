@@ -29,6 +29,11 @@ class TaskChoice:
         return getattr(self.file, "READS", self.file.INPUT)
 
     @property
+    def reads_other_input(self) -> bool:
+        """Whether training reads another input than the trained model takes, and so data of any kind."""
+        return hasattr(self.file, "READS")
+
+    @property
     def input(self) -> ModuleType:
         return INPUTS.module(self.reads)
 
@@ -53,7 +58,7 @@ class TaskChoice:
 
     def reader(self, read: Reader, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> Reader:
         """Return how the items of the trained model become arrays; `read` is how those of training do."""
-        if self.reads == self.file.INPUT:
+        if not self.reads_other_input:
             return read
         return Reader(self.file.INPUT, self.file.deployed(read.settings, names, nets))
 

@@ -41,10 +41,12 @@ class Learner(nn.Module):
 
     Attributes:
         OPTIMISERS: the roles of the nets that each optimiser updates; empty for a learner that is fitted in one step.
+        BETAS: β₁ and β₂ of AdamW: the decay of its averages of the gradient and of its square.
         nets: by role.
     """
 
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {"net": ("net",)}
+    BETAS: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, nets: Mapping[str, nn.Module]) -> None:
         super().__init__()
