@@ -316,8 +316,10 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     reasons = [f"{count:,} small pictures are few"] if few else []
     if survey.whole and not off:
         reasons.append("not cropped: the whole picture counts")
-    if settings.flip == "auto" and not off:
-        reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left and right differ")
+    if settings.flip == "auto" and not off and grey:
+        reasons.append("grey pictures may be letters: not mirrored")
+    elif settings.flip == "auto" and not off and not small:  # of small ones `mirror.py` measures it
+        reasons.append("--flip none if left and right differ")
     return Choice(plan, "; ".join(reasons))
 
 

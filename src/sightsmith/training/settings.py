@@ -78,9 +78,10 @@ class TrainSettings(SourceOptions, CardSettings):
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
-    than 10,000 small pictures rotate, zoom and jitter."""
+    than 10,000 small pictures rotate, zoom, jitter and decolour."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
-    """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
+    """Mirror pictures at random. auto: none for grey pictures (letters, digits); horizontal for colour pictures, but
+    of up to 64 pixels only if mirrored validation pictures are recognised as well as the others."""
     shift: float | None = None
     """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
     crop_share: float | None = None
