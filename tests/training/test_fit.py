@@ -50,6 +50,7 @@ def test_training_learns_and_writes_a_whole_bundle(digits):
     assert len(manifest.data["fingerprint"]) == 64
     assert manifest.training["settings"]["epochs"] == 4
     assert manifest.net.weights.origin == "none"
+    assert manifest.definition.input_settings.contrast == "picture"
     assert len(bundle.witnesses().items) == 8
     assert len(np.unique(bundle.witnesses().outputs["logits"].argmax(axis=1))) >= 6
     assert not digits.path.with_name("digits.train").exists()

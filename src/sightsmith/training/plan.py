@@ -51,6 +51,7 @@ class Plan:
     weights: Choice
     size: Choice
     colour: Choice
+    contrast: Choice
     resize: Choice
     device: Choice
     precision: Choice
@@ -117,7 +118,8 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
     small = size.value <= SMALL
     device = _device(settings.device)
     batch = _given(settings.batch_size) or _batch(survey, size.value, device.value)
-    colour = _given(settings.colour) or _colour(survey, _fed_with(weights.value, info) if pretrained else None)
+    fed = _fed_with(weights.value, info) if pretrained else None
+    colour = _given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
     epochs = _given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
@@ -133,6 +135,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
         weights=weights,
         size=size,
         colour=colour,
+        contrast=_given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
         resize=_given(settings.resize) or whole,
         device=device,
         precision=_given(settings.precision) or Choice(*best_precision(device.value, machine)),
@@ -163,6 +166,8 @@ def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
     asked = [name for name in _NOT_FITTED if _given(getattr(settings, name))]
     if settings.precision == "bf16":
         asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
+    if settings.contrast == "picture":
+        asked.append("contrast")  # computed features are of pixels in 0…1
     if asked:
         raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
     return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
@@ -181,7 +186,13 @@ def wanted_input(plan: Plan) -> Wanted:
             crop_fraction=like.crop_fraction,
             interpolation="bicubic" if like.interpolation == "bicubic" else "bilinear",
         )
-    return Wanted(side=plan.size.value, colour=plan.colour.value, resize=plan.resize.value, like=like)
+    return Wanted(
+        side=plan.size.value,
+        colour=plan.colour.value,
+        resize=plan.resize.value,
+        contrast=plan.contrast.value,
+        like=like,
+    )
 
 
 def _given(value: Any) -> Choice | None:
@@ -229,6 +240,17 @@ def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
     if fed is not None:
         return Choice("rgb", "as the net's published weights")
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
+
+
+def _contrast(
+    survey: Survey, info: NetInfo, fed: Preprocessing | NativeInput | None, *, random: bool, small: bool
+) -> Choice:
+    if isinstance(fed, Preprocessing):
+        return Choice(fed.contrast, "as in the bundle of the weights")
+    few = small and survey.varied and survey.count < _FEW
+    if few and random and not (info.fitted or survey.whole):
+        return Choice("picture", "few pictures hardly show every light; --contrast data if the light tells the classes")
+    return Choice("data", "")
 
 
 def _device(asked: str) -> Choice:

@@ -56,6 +56,11 @@ class TrainSettings(SourceOptions, CardSettings):
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
+    contrast: Literal["auto", "data", "picture"] = "auto"
+    """How brightness and contrast are normalised. data: by the mean and deviation of the training pictures; picture:
+    then also by those of each channel of the picture itself, so that the light hardly matters; auto: picture for fewer
+    than 10,000 small pictures with labels, as in the bundle of the weights if they are from one, else data."""
+
     # How to train
     epochs: int | None = None
     """Passes over the training pictures, 1…100,000; auto: from their number."""
