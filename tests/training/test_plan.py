@@ -49,6 +49,28 @@ def test_only_few_small_pictures_are_turned_scaled_and_relit_unasked():
     assert (asked.rotate, asked.zoom, asked.jitter) == (5, 0.1, 0.4)
 
 
+def test_few_small_pictures_with_labels_are_normalised_each_and_lose_their_colour_at_times():
+    coloured = replace(DIGITS, grey=False)
+    plan = plan_for(coloured)
+    assert plan.contrast.value == "picture"
+    assert plan.augment.value == Augmentation(
+        flip="horizontal", shift=0.1, rotate=10.0, zoom=0.2, jitter=1.0, decolour=0.5
+    )
+    assert input_for(TrainSettings(data="x", out="y"), plan).contrast == "picture"
+    assert plan_for(coloured, contrast="data").contrast.value == "data"
+    for other in (replace(coloured, count=54_000), replace(coloured, whole=True), PHOTOS):
+        plan = plan_for(other)
+        assert (plan.contrast.value, plan.augment.value.decolour) == ("data", 0.0)
+        assert plan_for(other, contrast="picture", decolour=0.2).contrast.value == "picture"
+    assert plan_for(DIGITS).augment.value.decolour == 0, "a grey picture has no colour"
+
+
+def test_computed_features_are_of_the_pixels_as_they_are():
+    assert plan_for(DIGITS, model="hog_ridge").contrast.value == "data"
+    with pytest.raises(SettingsError, match="hog_ridge is fitted in one step, in fp32, and takes no contrast"):
+        plan_for(DIGITS, model="hog_ridge", contrast="picture")
+
+
 def test_fewer_pictures_get_more_passes_and_smaller_batches():
     counts = (200, 1000, 5000, 20_000, 60_000)
     plans = [plan_for(replace(DIGITS, grey=False, count=count)) for count in counts]

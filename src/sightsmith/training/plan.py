@@ -155,7 +155,18 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine) -> Plan:
 
 
 _OF_DESCENT = ("lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
-_NOT_FITTED = (*_OF_DESCENT[:3], "epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter")
+_NOT_FITTED = (
+    *_OF_DESCENT[:3],
+    "epochs",
+    "augment",
+    "flip",
+    "shift",
+    "crop_share",
+    "rotate",
+    "zoom",
+    "jitter",
+    "decolour",
+)
 
 
 def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
@@ -312,7 +323,7 @@ def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
 
 _UNVARIED = Augmentation()
 _UNASKED = ("auto", "none", None, 0.0)
-_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase")
+_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase")
 
 
 def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool) -> Choice:
@@ -331,6 +342,7 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
         "rotate": 10.0 if few else 0.0,
         "zoom": 0.2 if few and cut else 0.0,
         "jitter": 1.0 if few else 0.0,
+        "decolour": 0.5 if few and cut and not grey else 0.0,
     }
     given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
     policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"

@@ -99,6 +99,9 @@ class TrainSettings(SourceOptions, CardSettings):
     jitter: float | None = None
     """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
     for few small pictures, else 0."""
+    decolour: float | None = None
+    """Probability of taking the colour from a training picture, in [0, 1]; auto: 0.5 for few small pictures with
+    labels, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
     ema: float = 0.999
@@ -173,7 +176,7 @@ class TrainSettings(SourceOptions, CardSettings):
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "erase", "ema"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "decolour", "erase", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),
