@@ -76,7 +76,7 @@ def test_fewer_pictures_get_more_passes_and_smaller_batches():
     plans = [plan_for(replace(DIGITS, grey=False, count=count)) for count in counts]
     assert [plan.epochs.value for plan in plans] == [120, 107, 48, 24, 14]
     assert plan_for(replace(DIGITS, count=5000)).epochs.value == 24
-    assert [plan.batch_size.value for plan in plans] == [16, 64, 64, 128, 128]
+    assert [plan.batch_size.value for plan in plans] == [16, 32, 32, 128, 128]
 
 
 @pytest.mark.parametrize(("side", "size"), [(1, 16), (28, 28), (30, 32), (43, 44), (64, 64)])

@@ -289,7 +289,7 @@ def _workers(survey: Survey, machine: Machine, device: str) -> Choice:
 
 def _batch(survey: Survey, size: int, device: str) -> Choice:
     if size <= SMALL:
-        wanted = 32 if survey.count < _FEW / 10 else 64 if survey.count < _FEW else 128 if device == "cpu" else 256
+        wanted = 32 if survey.count < _FEW else 128 if device == "cpu" else 256
     else:
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
