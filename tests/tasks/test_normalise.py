@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from sightsmith.core.preprocessing import Preprocessing
@@ -29,23 +30,28 @@ def test_it_is_the_formula() -> None:
         ]
         m = sum(values) / len(values)
         v = sum((value - m) ** 2 for value in values) / len(values)
-        expected = [(value - m) / math.sqrt(v + 0.1**2) + 0.1 * m for value in values]
+        expected = [(value - m) / math.sqrt(v + 0.1**2) + 0.3 * m for value in values]
         assert np.allclose(got_BCHW[picture, channel].flatten(), expected, atol=1e-5)
 
 
-def test_the_light_hardly_changes_it() -> None:
+def test_light_moves_the_level_a_little_and_the_contrast_hardly() -> None:
     pixels_BHWC = pictures(8, 80, 120)
     lit_BHWC = (pixels_BHWC.float() * torch.tensor([2.0, 1.5, 1.0]) + torch.tensor([10, 0, 40])).to(torch.uint8)
-    apart = (BY_PICTURE(lit_BHWC) - BY_PICTURE(pixels_BHWC)).abs().max()
-    assert apart < 0.5
     by_data = Normalise(Preprocessing(height=6, width=5, mean=SPEC.mean, std=SPEC.std))
-    assert (by_data(lit_BHWC) - by_data(pixels_BHWC)).abs().max() > 4 * apart
+    moved, stretched = {}, {}
+    for name, normalise in (("data", by_data), ("picture", BY_PICTURE)):
+        images_BCHW, lit_BCHW = normalise(pixels_BHWC), normalise(lit_BHWC)
+        moved[name] = (lit_BCHW - images_BCHW).mean(dim=(2, 3)).abs().max().item()
+        stretched[name] = (lit_BCHW.std(dim=(2, 3)) / images_BCHW.std(dim=(2, 3))).max().item()
+    assert moved["picture"] == pytest.approx(0.3 * moved["data"], rel=0.01)
+    assert 1.9 < stretched["data"] < 2.1
+    assert stretched["picture"] < 1.15
 
 
 def test_the_level_is_not_lost_and_an_even_picture_is_no_error() -> None:
     dark, bright = (BY_PICTURE(torch.full((1, 6, 5, 3), value, dtype=torch.uint8)) for value in (20, 230))
     assert dark.isfinite().all()
-    assert (bright - dark).min() > 0.2
+    assert (bright - dark).min() > 0.5
 
 
 def test_a_picture_does_not_depend_on_its_batch() -> None:
