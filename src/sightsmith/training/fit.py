@@ -19,6 +19,7 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
+from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net
 from sightsmith.nets.parts.records import BuiltNet
@@ -30,9 +31,10 @@ from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
+from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, wanted_input
+from sightsmith.training.plan import SMALL, Choice, Plan, Tell, beside, choose_within_reach, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -81,6 +83,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+        plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
     nets = {role: build_net(net, settings.net, weights=weights, **sizes) for role in task.file.NETS}
@@ -225,6 +229,16 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
+
+
+def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
+    """Return the plan without mirroring if mirrored pictures were found to be other things."""
+    if found is None:
+        return plan
+    augment: Augmentation = plan.augment.value
+    flip = augment.flip if found.alike else "none"
+    why = "; ".join(filter(None, (plan.augment.why, str(found))))
+    return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
