@@ -159,14 +159,14 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     """
     if not settings.baselines:
         return {}
-    found: Mapping[str, Mapping[str, Any]] = getattr(task.file, "BASELINES", {})
-    if not found:
+    if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
         raise SettingsError(
             "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
             "leave --baselines out."
         )
+    found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
 
 

@@ -204,7 +204,6 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
         size=None if (settings.size or 0) > SMALL else settings.size,
         out=out,
         resume=False,
-        overwrite=True,
     )
 
 
