@@ -92,7 +92,7 @@ def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings: DCGAN's recipe, and the smallest side it has that shows the pictures."""
     side = next((side for side in _SIDES if side >= survey.side), _SIDES[-1])
     recipe = {"model": "dcgan", "size": side, "lr": 2e-4, "weight_decay": 0.0, "warmup_epochs": 0.0, "batch_size": 64}
-    return recipe | {"augment": "none", "flip": "none"}
+    return recipe | making.AS_THEY_ARE
 
 
 def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:

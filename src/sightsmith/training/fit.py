@@ -19,6 +19,7 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
+from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
@@ -30,10 +31,21 @@ from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
+from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
-from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, is_open, paced, wanted_input
+from sightsmith.training.plan import (
+    SMALL,
+    Choice,
+    Plan,
+    Tell,
+    beside,
+    choose_within_reach,
+    is_open,
+    paced,
+    wanted_input,
+)
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -83,6 +95,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+        plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
     nets = {role: build_net(net, settings.net, role=role, weights=weights, **sizes) for role in task.file.NETS}
@@ -159,14 +173,14 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     """
     if not settings.baselines:
         return {}
-    found: Mapping[str, Mapping[str, Any]] = getattr(task.file, "BASELINES", {})
-    if not found:
+    if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
         raise SettingsError(
             "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
             "leave --baselines out."
         )
+    found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
 
 
@@ -235,6 +249,16 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
+
+
+def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
+    """Return the plan without mirroring if mirrored pictures were found to be other things."""
+    if found is None:
+        return plan
+    augment: Augmentation = plan.augment.value
+    flip = augment.flip if found.alike else "none"
+    why = "; ".join(filter(None, (plan.augment.why, str(found))))
+    return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:

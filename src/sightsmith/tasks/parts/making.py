@@ -31,6 +31,9 @@ _ALIKE = 0.1  # of the distance of real pictures from each other
 
 INPUT, READS, KIND, PROGRAMS, OUTPUTS = "seed", "picture", "pictures", ("once",), ("picture",)
 
+AS_THEY_ARE = {"augment": "none", "flip": "none", "contrast": "data"}
+"""Settings that are open: whatever pictures are varied by is made too."""
+
 
 def names(settings: Any, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
     """Return the classes that can be asked for: those of the data, if there are several and `labels` is on."""
