@@ -38,7 +38,8 @@ and `core.errors` alone, because the command line reads it.
 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
-- `measure(answers, truths, names, groups_N) -> Measured`;
+- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truths` it also takes `trained`, those of
+  the training samples, if the data is the model's own;
 - `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
   group; `from_table(header, cells, names) -> rows` reads them back;
