@@ -80,6 +80,21 @@ def exported_bundle(digits_bundle, made_once):
     return made_once("exported_bundle", make) / "digits"
 
 
+@pytest.fixture(scope="session")
+def making_bundles(made_once):
+    """Return a folder with a small bundle of each task that makes pictures, by its name, trained and exported."""
+    from sightsmith.model import train
+    from sightsmith.tasks import TASKS
+
+    def make(folder: Path) -> None:
+        for task in (name for name in TASKS.names() if TASKS.module(name).KIND == "pictures"):
+            how = {"task": task, "net": {"width": 8}, "epochs": 1, "threads": 1}
+            with train("digits", out=folder / task, quiet=True, **how) as model:
+                model.export(("openvino", "onnx"), quiet=True)
+
+    return made_once("making_bundles", make)
+
+
 @pytest.fixture(scope="module")
 def browser():
     """Return a headless Chromium driven by Playwright."""

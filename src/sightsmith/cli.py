@@ -3,6 +3,7 @@
 Heavy parts are imported inside the verb that needs them, so that help and errors are quick.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +21,11 @@ from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.inputs import from_files
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
-from sightsmith.training.settings import TrainSettings
+from sightsmith.training.settings import TrainSettings, with_task_named
 
 app = App(
     name="sightsmith",
@@ -91,17 +93,17 @@ def train(
     print_config: Switch = False,
     settings: TrainFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
-    """Train a classifier on pictures and write it as a bundle.
+    """Train a model on pictures and write it as a bundle.
 
     Settings of the net are given as --net.NAME VALUE (`sightsmith models NET` lists them), settings of the task as
-    --task.NAME VALUE (`sightsmith models --task classify`).
+    --task.NAME VALUE (`sightsmith models --task classify`); --task NAME is short for --task.name NAME.
 
     Args:
         data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
         config: TOML file with settings; flags win over it.
         print_config: Print the resolved settings as TOML, and do nothing else.
     """
-    raw = read_toml(config) if config else {}
+    raw = with_task_named(read_toml(config) if config else {})
     over = given(settings) | ({"data": data} if data else {})
     asked = merged(raw, over)
     resolved = from_mapping(TrainSettings, asked, where=str(config or "train"))
@@ -113,6 +115,8 @@ def train(
 
     result = run_training(resolved)
     steps = [f"sightsmith evaluate {result.path}"] if result.manifest.data["counts"]["test"] else []
+    if not from_files(result.manifest.definition.input):
+        steps += [f"sightsmith generate {result.path} --out pictures"]
     say("Next: " + "    ".join([*steps, f"sightsmith export {result.path} --to openvino"]))
     print(result.path)
     return 0
@@ -232,20 +236,28 @@ def explain(
 ) -> int:
     """Show which parts of a picture support a class: an overlay (PNG) and the raw map (NPY).
 
+    A model that can be read also writes why, as SVG: the path in a tree, the rule that holds, the nearest training
+    pictures.
+
     Args:
         picture: The picture.
-        out: File of the overlay; the raw map is written beside it. By default PICTURE.MODEL.METHOD.png here, or the
+        out: File of the overlay; the others are written beside it. By default PICTURE.MODEL.METHOD.png here, or the
             next free name.
     """
     from sightsmith import model
+    from sightsmith.explanation.record import REASON, output_paths
 
+    if out is not None:
+        output_paths(out, overwrite=overwrite)  # refuses before the work
     with model.load(bundle, **given(loading)) as loaded:
         done = loaded.explain(picture, **given(settings))
         stem = f"{Path(picture).stem}.{loaded.manifest.name}.{done.method}"
-    target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy"))
-    for path in done.save(target, overwrite=overwrite):
+    target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy", REASON))
+    written = done.save(target, overwrite=overwrite)
+    for path in written.values():
         say(f"Wrote {path}")
-    print(json_text(done.to_json(), 2) if as_json else done.to_text())
+    files = {name: str(path) for name, path in written.items()}
+    print(json_text({**done.to_json(), "files": files}, 2) if as_json else done.to_text())
     return 0
 
 
@@ -385,7 +397,15 @@ def verify(bundle: ModelPath, /, *, loading: LoadFlags | None = None) -> int:  #
 def main() -> None:
     """Run the command line."""
     share_cores()
-    sys.exit(exit_code_of(lambda: app(exit_on_error=False, print_error=False, result_action="return_value")))
+    words = _with_task_named(sys.argv[1:])
+    sys.exit(exit_code_of(lambda: app(words, exit_on_error=False, print_error=False, result_action="return_value")))
+
+
+def _with_task_named(words: list[str]) -> list[str]:
+    """Write `train … --task gan` out as `--task.name gan`: a table of settings takes no word of its own."""
+    if words[:1] != ["train"]:
+        return words
+    return [re.sub(r"^--task(?==|$)", "--task.name", word) for word in words]
 
 
 if __name__ == "__main__":

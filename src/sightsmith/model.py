@@ -243,7 +243,7 @@ def load(path: Path | str, **settings: Any) -> Model:
 
 
 def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = False, **settings: Any) -> Model:
-    """Train a classifier on pictures and write it as a bundle.
+    """Train a model on pictures and write it as a bundle.
 
     Args:
         data: a folder per class, a table, idx, npz, CIFAR binaries, or a name such as "digits".
@@ -261,10 +261,10 @@ def train(data: str | Path, *, out: str | Path | None = None, quiet: bool = Fals
         TrainingError: training had to stop; the message says how to go on.
     """
     require_training("train")
-    from sightsmith.training.settings import TrainSettings
+    from sightsmith.training.settings import TrainSettings, with_task_named
     from sightsmith.training.train import train as run_training
 
-    raw = {"data": _data_setting(data), **({} if out is None else {"out": Path(out)}), **settings}
+    raw = {"data": _data_setting(data), **({} if out is None else {"out": Path(out)}), **with_task_named(settings)}
     return load(run_training(from_mapping(TrainSettings, raw, where="train"), quiet=quiet).path)
 
 

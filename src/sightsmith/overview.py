@@ -75,7 +75,7 @@ def net(name: str) -> Overview:
         ("licence", f"{info.licence} (code)"),
     ]
     if info.own_task:
-        known.append(("trained by", f"--task.name {info.own_task}, as {' and '.join(info.roles)}"))
+        known.append(("trained by", f"--task {info.own_task}, as {' and '.join(info.roles)}"))
     if info.native and (info.pretrained or not info.fitted):  # computed features take any size
         known.append(("made for", f"{info.native.width}×{info.native.height} pixels"))
     sections = {

@@ -6,12 +6,16 @@ import pickle
 import numpy as np
 import pytest
 
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import check_feeds, stack
-from sightsmith.inputs import INPUTS, Reader
+from sightsmith.core.records import Sample
+from sightsmith.inputs import INPUTS, Reader, from_files
 from sightsmith.inputs.parts.survey import Wanted
 
 every_input = pytest.mark.parametrize("name", INPUTS.names())
+every_read_input = pytest.mark.parametrize("name", [*filter(from_files, INPUTS.names())])
+every_made_input = pytest.mark.parametrize("name", [name for name in INPUTS.names() if not from_files(name)])
 
 
 def items_of(name):
@@ -19,6 +23,8 @@ def items_of(name):
 
 
 def reader_of(name):
+    if not from_files(name):
+        return Reader(name, INPUTS.module(name).example_settings())
     wanted = Wanted(side=16, colour="grey", resize="crop")
     return Reader(name, INPUTS.module(name).choose(wanted, items_of(name)))
 
@@ -71,7 +77,19 @@ def test_it_is_told_to_people_and_clients(name):
     assert json.loads(json.dumps(facts)) == facts
 
 
-@every_input
+@every_made_input
+def test_as_many_items_are_made_as_there_are_samples_and_others_are_refused(name):
+    read = reader_of(name)
+    samples = [Sample(key=f"{at}", picture=b"", target=at % 2) for at in range(5)]
+    made = read.file.asked(samples, read.settings)
+    check_feeds(read.ports(), stack([read.feeds(item) for item in made]))
+    assert len({read.file.encode(item) for item in made}) == 5
+    for wrong in ("pic.png", b"", b"\x89PNG", b"[1]", np.zeros((8, 8), np.uint8), None):
+        with pytest.raises(SettingsError, match=r"reads none: `sightsmith \w+"):
+            read.feeds(wrong)
+
+
+@every_read_input
 def test_a_survey_counts_its_items(name):
     seen = INPUTS.module(name).survey(items_of(name))
     assert seen.count == len(items_of(name))

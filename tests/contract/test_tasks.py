@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sightsmith.core.ports import check_feeds
+from sightsmith.core.ports import check_feeds, stack
 from sightsmith.core.settings import from_mapping, to_mapping
-from sightsmith.inputs import INPUTS
+from sightsmith.inputs import INPUTS, Reader
 from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.programs import PROGRAMS
@@ -16,6 +16,10 @@ from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.learner import Calibration
 
 every_task = pytest.mark.parametrize("name", TASKS.names())
+every_explained = pytest.mark.parametrize("name", [one for one in TASKS.names() if hasattr(TASKS.module(one), "score")])
+every_other_reader = pytest.mark.parametrize(
+    "name", [one for one in TASKS.names() if hasattr(TASKS.module(one), "READS")]
+)
 
 
 def example_of(name):
@@ -27,14 +31,41 @@ def learner_of(name, example):
     return TASKS.module(name).learner(example.nets, example.facts, example.settings)
 
 
-def outputs_of(name, example):
-    """Return what the exported graph gives for the example's batch, by name."""
+def reader_of(name, example):
+    """Return how items become what the trained model takes."""
+    file, read = TASKS.module(name), example.facts.input_settings
+    settings = file.deployed(read, example.facts.names, example.nets) if hasattr(file, "READS") else read
+    return Reader(file.INPUT, settings)
+
+
+def feeds_of(name, example):
+    """Return a batch for the trained model."""
+    file = TASKS.module(name)
+    if not hasattr(file, "READS"):
+        return example.batch[0]
+    read = reader_of(name, example)
+    items = file.witnesses(len(example.batch[1]), example.facts.names)
+    return {port: torch.from_numpy(array) for port, array in stack([read.feeds(item) for item in items]).items()}
+
+
+def outputs_of(name, example, feeds):
+    """Return what the exported graph gives for a batch, by name."""
     file = TASKS.module(name)
     settings = learner_of(name, example).graph_settings
-    graph = file.graph(example.nets, example.facts.input_settings, "model", file.OUTPUTS, settings)
+    graph = file.graph(example.nets, reader_of(name, example).settings, "model", file.OUTPUTS, settings)
     with torch.inference_mode():
-        found = graph(*example.batch[0].values())
+        found = graph(*feeds.values())
     return dict(zip(file.OUTPUTS, found, strict=True))
+
+
+def measured(name, example):
+    learner = learner_of(name, example).eval()
+    with torch.inference_mode():
+        return learner.measured(example.batch).numpy()
+
+
+def weights_of(net):
+    return [parameter.detach().clone() for parameter in net.parameters()]
 
 
 @every_task
@@ -44,8 +75,12 @@ def test_it_names_what_there_is(name):
     assert file.KIND in KINDS
     assert all(program in PROGRAMS for program in file.PROGRAMS)
     assert example.nets.keys() == file.NETS.keys()
-    ports = INPUTS.module(file.INPUT).ports(example.facts.input_settings)
+    assert set(getattr(file, "KEPT", file.NETS)) <= file.NETS.keys()
+    assert hasattr(file, "score") is (KINDS.module(file.KIND).METHOD is not None)
+    ports = INPUTS.module(getattr(file, "READS", file.INPUT)).ports(example.facts.input_settings)
     check_feeds(ports, {key: array.numpy() for key, array in example.batch[0].items()})
+    asked = {key: array.numpy() for key, array in feeds_of(name, example).items()}
+    check_feeds(reader_of(name, example).ports(), asked)
 
 
 @every_task
@@ -55,46 +90,63 @@ def test_one_batch_can_be_learned_by_heart(name):
     if not learner.OPTIMISERS:
         learner.fit(*example.batch)
         return
-    optimisers = {
-        one: torch.optim.AdamW([p for net in learner.nets_of(one) for p in net.parameters()], lr=1e-2)
-        for one in learner.OPTIMISERS
-    }
-    losses = []
-    for _ in range(30):
-        for one, optimiser in optimisers.items():
-            optimiser.zero_grad()
+    for one in learner.OPTIMISERS:  # each by itself: with two that are rivals neither loss falls for long
+        own = {id(net) for net in learner.nets_of(one)}
+        others = [net for net in learner.nets.values() if id(net) not in own]
+        before = [weights_of(net) for net in others]
+        optimiser = torch.optim.AdamW([p for net in learner.nets_of(one) for p in net.parameters()], lr=1e-2)
+        losses = []
+        for _ in range(30):
+            learner.zero_grad()
             loss = learner.loss(example.batch, one)
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+        assert losses[-1] < 0.2 * losses[0], one
+        for net, weights in zip(others, before, strict=True):
+            assert all(map(torch.equal, net.parameters(), weights)), "an optimiser changed another one's nets"
 
 
 @every_task
 def test_what_was_learned_is_measured_and_calibrated(name):
     file, example = TASKS.module(name), example_of(name)
-    learner = learner_of(name, example).eval()
-    with torch.inference_mode():
-        answers = learner.answer(example.batch[0]).numpy()
-    targets = example.batch[1].numpy()
+    answers, targets = measured(name, example), example.batch[1].numpy()
     figures = file.validation(answers, targets, example.settings)
     assert np.isfinite(figures[KINDS.module(file.KIND).METRIC.name])
     asked = file.calibration(example.settings, None) if hasattr(file, "calibration") else Calibration()
     calibrated, after = KINDS.module(file.KIND).calibrate(answers, targets, **asked.options)
     json.dumps([calibrated, after])
+    if hasattr(file, "warning"):
+        assert isinstance(file.warning(answers, targets), str)
+
+
+@every_task
+def test_validation_repeats_bit_by_bit(name):
+    file, example = TASKS.module(name), example_of(name)
+    torch.manual_seed(1)
+    first = measured(name, example)
+    torch.manual_seed(2)
+    again = measured(name, example)
+    assert np.array_equal(first, again)
+    targets = example.batch[1].numpy()
+    assert file.validation(first, targets, example.settings) == file.validation(again, targets, example.settings)
 
 
 @every_task
 def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     example = example_of(name)
-    outputs = outputs_of(name, example)
-    for output in outputs.values():
+    feeds = feeds_of(name, example)
+    outputs, alone = (
+        outputs_of(name, example, one) for one in (feeds, {port: array[:1] for port, array in feeds.items()})
+    )
+    for key, output in outputs.items():
         assert len(output) == len(example.batch[1])
+        torch.testing.assert_close(output[:1], alone[key], rtol=1e-4, atol=1e-3)
         assert output.dtype == torch.float32
         assert output.isfinite().all()
     first = next(iter(outputs.values()))
     with torch.inference_mode():
-        torch.testing.assert_close(first, learner_of(name, example).eval().answer(example.batch[0]))
+        torch.testing.assert_close(first, learner_of(name, example).eval().answer(feeds))
     kind = KINDS.module(TASKS.module(name).KIND)
     arrays = {key: output.numpy() for key, output in outputs.items()}
     answers = kind.decode(arrays, example.facts.names, {})
@@ -103,7 +155,24 @@ def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     json.dumps([answer.to_json() for answer in answers])
 
 
-@every_task
+@every_other_reader
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_task_whose_model_takes_another_input_knows_names_or_does_without(name, labelled):
+    file, example = TASKS.module(name), example_of(name)
+    names = file.names(file.Settings(), ("a", "b"), "labels" if labelled else "tags")
+    assert bool(names) is labelled
+    assert file.names(file.Settings(), ("only",), "labels") == ()
+    sizes = file.sizes(names, example.facts.input_settings)
+    assert sizes == file.sizes(names, file.deployed(example.facts.input_settings, names, example.nets))
+    ports = INPUTS.module(file.INPUT).ports(file.deployed(example.facts.input_settings, names, example.nets))
+    items = file.witnesses(5, names)
+    encoded = [INPUTS.module(file.INPUT).encode(item) for item in items]
+    assert len(set(encoded)) == 5
+    read = Reader(file.INPUT, file.deployed(example.facts.input_settings, names, example.nets))
+    check_feeds(ports, stack([read.feeds(item) for item in items]))
+
+
+@every_explained
 def test_the_score_of_an_aspect_has_a_gradient(name):
     file, example = TASKS.module(name), example_of(name)
     answers = learner_of(name, example).eval().answer(example.batch[0]).detach().requires_grad_(True)

@@ -1,5 +1,6 @@
 """Doing what docs/extend.md says: its files in a folder, its commands, and the contract tests over them."""
 
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,16 @@ from doc_pages import DOCS, ROOT, blocks, environment, shell, write_files
 pytestmark = pytest.mark.slow
 
 PAGE = DOCS / "extend.md"
-FOLDERS = ("data/rules", "data/sources", "nets", "tasks", "runtime/backends", "explanation/methods")
+FOLDERS = (
+    "data/rules",
+    "data/sources",
+    "nets",
+    "nets/features",
+    "nets/heads",
+    "tasks",
+    "runtime/backends",
+    "explanation/methods",
+)
 
 
 @pytest.fixture
@@ -41,17 +51,31 @@ def test_the_commands_of_the_page_use_the_files(extended):
     assert "model          tinynet" in told
     assert "reference fp32: 8 witnesses" in told
     assert ": rise, " in told
-    asked = shell("sightsmith inspect ordered; sightsmith doctor", extended, PYTHONPATH=str(extended))
+    assert "Distance to the mean of each class: " in told
+    asked = shell(
+        "sightsmith inspect ordered; sightsmith inspect profiled; sightsmith doctor; sightsmith models --search file",
+        extended,
+        PYTHONPATH=str(extended),
+    )
     assert "task          ordinal" in asked
     assert "reference      ready (fp32)" in asked
+    assert "profile_ridge" in asked, "listed though no list of ours names it"
+    assert "the mean features of each class" in asked
 
 
 @pytest.mark.parametrize(
-    ("suite", "chosen"), [("test_tasks.py", "ordinal"), ("test_nets.py", "tinynet and not golden")]
+    ("suites", "chosen", "count"),
+    [
+        (["contract/test_tasks.py"], "ordinal", 5),
+        (["contract/test_nets.py"], "tinynet and not golden", 10),
+        (["nets/test_features.py", "nets/test_fitted.py"], "profile or centroid or same_name", 13),
+    ],
 )
-def test_the_contract_suites_take_the_files_in(extended, suite, chosen):
-    command = [sys.executable, "-m", "pytest", f"tests/contract/{suite}", "-k", chosen, "-p", "no:cacheprovider"]
+def test_the_contract_suites_take_the_files_in(extended, suites, chosen, count):
+    files = [f"tests/{suite}" for suite in suites]
+    command = [sys.executable, "-m", "pytest", *files, "-k", chosen, "-p", "no:cacheprovider", "-v", "-n", "0"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(PYTHONPATH=str(extended)), text=True, capture_output=True, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= count, done.stdout

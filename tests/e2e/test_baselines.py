@@ -8,7 +8,9 @@ from sklearn.datasets import load_digits
 
 from photos import make_photos
 from processes import sightsmith
-from sightsmith.tasks.classify import BASELINES
+from sightsmith.tasks.classify import baselines
+
+BASELINES = list(baselines(1258))
 
 
 def make(folder) -> None:

@@ -42,14 +42,16 @@ def picture() -> np.ndarray:
 
 def test_the_overlay_and_the_raw_values_are_written(predictor, picture, tmp_path) -> None:
     done = explain(predictor, picture)
-    png, npy = done.save(tmp_path / "out.jpg")
-    assert (png.name, npy.name) == ("out.png", "out.npy")
-    with Image.open(png) as image:
+    paths = done.save(tmp_path / "out.jpg")
+    assert {name: path.name for name, path in paths.items()} == {"overlay": "out.png", "raw": "out.npy"}
+    with Image.open(paths["overlay"]) as image:
         assert image.size == (32, 32)
-    assert (np.load(npy, allow_pickle=False) == done.raw_hw).all()
+    assert (np.load(paths["raw"], allow_pickle=False) == done.raw_hw).all()
     with pytest.raises(OutputExistsError, match=r"out\.png exists already"):
         done.save(tmp_path / "out.png")
+    (tmp_path / "out.reason.svg").write_text("of another model")
     done.save(tmp_path / "out.png", overwrite=True)
+    assert not (tmp_path / "out.reason.svg").exists(), "it would tell why another model answered"
 
 
 def test_the_json_says_what_was_explained(predictor, picture) -> None:

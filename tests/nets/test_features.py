@@ -1,6 +1,7 @@
 """Computed features against plain loops over the formulas in their files."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -178,3 +179,82 @@ def test_measures_are_what_their_names_say():
     assert found[2]["upright_edges"] == 0
     assert found[2]["top"] == 1
     assert found[2]["green"] == pytest.approx(1 / 3, abs=1e-3)
+
+
+def named(built, images, classes=()):
+    """Return the features of one picture by name."""
+    names, (values,) = list(built.names(classes)), built(images)
+    assert len(set(names)) == len(names) == len(values)
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+@EVERY
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_have_a_name_each_or_none(name, channels):
+    file = FEATURES.module(name)
+    built = file.build(file.Settings(), channels=channels, height=16, width=20)
+    images = pictures(3, channels, 16, 20)
+    built.fit(images, torch.arange(3), 3)
+    names = list(built.names(("cat", "dog", "owl")))
+    assert len(set(names)) == len(names)
+    assert len(names) in (0, built(images).shape[1])
+    assert isinstance(built.note(), str)
+
+
+@pytest.mark.parametrize(
+    "settings", [hog.Settings(), hog.Settings(block=1, orientations=8), hog.Settings(signed=False, block=3)]
+)
+def test_the_name_of_a_hog_feature_tells_its_cell_and_its_direction(settings):
+    image = torch.zeros(1, 1, 20, 24)
+    image[..., 8:12, 14:] = 1  # an edge in the third row and fourth column of cells, brighter to the right
+    for turned, turn in ((image, 0), (image.flip(3), 180 if settings.signed else 0)):
+        found = named(hog.build(settings, channels=1, height=20, width=24), turned)
+        cells, directions = {}, {}
+        for name, value in found.items():
+            row, column, degrees = re.match(r"HOG at row (\d+), column (\d+), direction ([\d.]+)°", name).groups()
+            cells[int(row), int(column)] = cells.get((int(row), int(column)), 0) + value
+            directions[float(degrees)] = directions.get(float(degrees), 0) + value
+        strength = {degrees: value for degrees, value in directions.items() if degrees % 180 == 0}
+        assert max(strength, key=strength.get) == turn
+        best = max(cells, key=cells.get)
+        assert best == (3, 4) if turned is image else best == (3, 3)
+
+
+def test_a_direction_of_90_degrees_is_brighter_below():
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., 8:, :] = 1
+    found = named(hog.build(hog.Settings(), channels=1, height=16, width=16), image)
+    assert "direction 90°" in max(found, key=found.get)
+
+
+def test_the_name_of_a_pixel_tells_its_place_and_its_colour():
+    image = torch.zeros(1, 3, 4, 5)
+    image[0, 1, 1, 2] = 1
+    found = named(pixel.build(pixel.Settings(), channels=3, height=4, width=5), image)
+    assert [name for name, value in found.items() if value] == ["green at row 2, column 3"]
+
+
+def test_the_name_of_a_colour_is_that_colour():
+    image = torch.zeros(1, 3, 6, 6)
+    image[0, :, :3, 3:] = torch.tensor([1.0, 1 / 3, 0])[:, None, None]
+    found = named(colour.build(colour.Settings(), channels=3, height=6, width=6), image)
+    assert found["colour #ff5500 at row 1, column 2"] == pytest.approx(1)
+    assert found["colour #000000 at row 2, column 1"] == pytest.approx(1)
+    grey = named(colour.build(colour.Settings(bins=3, parts=1), channels=1, height=6, width=6), image[:, :1] * 0.5)
+    assert set(grey) == {f"colour #{level * 3} at row 1, column 1" for level in ("00", "80", "ff")}
+
+
+def test_the_name_of_a_pattern_has_the_neighbours_clockwise():
+    image = torch.arange(8.0).expand(1, 1, 8, 8) / 8  # brighter to the right
+    found = named(lbp.build(lbp.Settings(cells=2), channels=1, height=8, width=8), image)
+    assert {name for name, value in found.items() if value} == {
+        f"pattern 01111100 at row {row}, column {column}" for row in (1, 2) for column in (1, 2)
+    }
+
+
+def test_likeness_is_to_the_mean_of_the_class_in_its_name():
+    means = pictures(3, 1, 8, 8)
+    built = template.build(template.Settings(), channels=1, height=8, width=8)
+    built.fit(means, torch.arange(3), 3)
+    found = named(built, means[1:2], ("cat", "dog", "owl"))
+    assert max(found, key=found.get) == "likeness to the mean dog"

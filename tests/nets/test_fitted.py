@@ -13,20 +13,24 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from nets.exporting import largest_relative_difference
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.nets.build import build_net, describe_net
 from sightsmith.nets.features import FEATURES as FEATURES_FILES
+from sightsmith.nets.features import measure
 from sightsmith.nets.heads import HEADS, forest, knn, ridge, rules, svm, tree
 from sightsmith.nets.parts.fitted import FittedNet, Names, Projection
+from sightsmith.nets.parts.reason import told_apart
 from sightsmith.nets.parts.tree_head import stepped
 
 FLAT, TARGETS = load_digits(return_X_y=True)
 FEATURES = torch.from_numpy(FLAT / 16).float()
 LABELS = torch.from_numpy(TARGETS)
+PICTURES = torch.nn.functional.interpolate(FEATURES.reshape(-1, 1, 8, 8), size=16)
 TRAIN, TEST = slice(0, 790), slice(790, 1790)  # 1,000 pictures to compare
-EVERY = pytest.mark.parametrize(
-    "name", ["hog_svm", "hog_ridge", "hog_forest", "hog_tree", "colour_tree", "pixel_knn", "rules"]
-)
+PARTS = [*(f"{name}_ridge" for name in FEATURES_FILES.names()), *(f"pixel_{name}" for name in HEADS.names())]
+EVERY = pytest.mark.parametrize("name", [*PARTS, "rules"])
+"""Each kind of features and each head, those outside the package too."""
 
 
 def names(classes, features=64):
@@ -95,9 +99,8 @@ def test_the_projection_is_scikit_learns():
 
 def net(name, **settings):
     built = build_net(name, settings, channels=1, classes=10, height=16, width=16)
-    images = torch.nn.functional.interpolate(FEATURES.reshape(-1, 1, 8, 8), size=16)
-    built.module.fit(images[:300], LABELS[:300], "abcdefghij", quiet=True)
-    return built, images[300:340]
+    built.module.fit(PICTURES[:300], LABELS[:300], "abcdefghij", quiet=True)
+    return built, PICTURES[300:340]
 
 
 @EVERY
@@ -121,6 +124,97 @@ def test_the_map_shows_where_hiding_costs_most(name):
     assert class_map.isfinite().all()
     assert not built.module.training
     assert not any(parameter.requires_grad for parameter in built.module.parameters())
+
+
+@EVERY
+def test_scores_and_reasons_fit_the_classes(name):
+    built, images = net(name)
+    with torch.inference_mode():
+        scores = built.module(torch.cat([PICTURES[:300], images]))
+    assert scores.shape == (340, 10)
+    assert scores.isfinite().all()
+    right = (scores[:300].argmax(1) == LABELS[:300]).float().mean()
+    assert right >= LABELS[:300].bincount().max() / 300, "no worse than always the commonest class"
+    reason = built.module.reason(images[:1], "abcdefghij", [f"p{at}" for at in range(300)])
+    assert reason is None or all(sentence.endswith(".") for sentence in reason.sentences)
+
+
+class Everything(torch.nn.Module):
+    """All kinds of features of a picture, and the scores of all heads."""
+
+    def __init__(self, features, heads):
+        super().__init__()
+        self.features, self.heads = features, torch.nn.ModuleList(heads)
+
+    def forward(self, images_NCHW):
+        pixels_ND = self.heads[0].features(images_NCHW)
+        return (self.features.features(images_NCHW), *(net.head(pixels_ND) for net in self.heads))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_part_exported_gives_what_torch_gives(tmp_path):
+    """In one graph, since exporting takes a second each."""
+    joined, images = net("+".join(FEATURES_FILES.names()) + "_ridge", cells=2)
+    heads = [net(f"pixel_{name}", **({"trees": 20} if name == "forest" else {}))[0].module for name in HEADS.names()]
+    graph = Everything(joined.module, heads).eval()
+    assert largest_relative_difference(graph, images[:3], tmp_path / "net.onnx", optimize=False) < 1e-4
+
+
+def test_the_steps_of_a_tree_are_those_of_its_answer():
+    built, images = net("measure_tree", depth=4)
+    features_ND = stepped(built.module.features(images))
+    head, ways = built.module.head, set()
+    for features_D, scores_K, image in zip(features_ND, built.module(images), images, strict=True):
+        reason = built.module.reason(image[None], "abcdefghij", ())
+        for step in reason.steps:
+            feature, _, limit = step.question.partition(" is at most ")
+            value = float(features_D[measure.Measures.NAMES.index(feature)])
+            assert float(step.values) == pytest.approx(value, rel=0.01, abs=1e-4)
+            assert (float(step.values) <= float(limit)) == step.holds
+            assert re.fullmatch(r"mostly [a-j] \(\d+% of the training pictures there\)", step.otherwise)
+        assert reason.answer[0] == "abcdefghij"[int(scores_K.argmax())]
+        assert reason.answer[2:].startswith(f"({float(scores_K.exp().max()):.0%} of")
+        ways.add(tuple(step.holds for step in reason.steps))
+    assert len(ways) > 3
+    assert max(map(len, ways)) <= 4
+    first = [head.share_TMK[0, int(child[0, 0])] for child in (head.left_TM, head.right_TM)]
+    reason = built.module.reason(images[:1], "abcdefghij", ())
+    assert reason.steps[0].otherwise[7] == "abcdefghij"[int(first[reason.steps[0].holds].argmax())]
+
+
+def test_the_steps_of_rules_lead_to_the_one_that_holds():
+    module, images = ruled(rules=2, conditions=2)
+    said = module.sentences(FRUIT)
+    for image, scores_K in zip(images[:6], module(images[:6]), strict=True):
+        reason = module.reason(image[None], FRUIT, ())
+        assert len(reason.steps) + len(reason.rest) in (2, 3), "the last rule asks nothing"
+        assert [step.holds for step in reason.steps[:-1]] == [False] * (len(reason.steps) - 1)
+        assert reason.rest == tuple(said[said.index(reason.sentences[0]) + 1 :])
+        assert reason.answer.startswith(FRUIT[int(scores_K.argmax())])
+
+
+def test_names_follow_the_extractors_and_the_projection():
+    for name, settings, wanted in (
+        ("template+measure_tree", {}, ("likeness to the mean a", *measure.Measures.NAMES)),
+        ("hog_tree", {"pca": 5}, ("component 1", "component 5")),
+        ("smallresnet_tree", {"weights": "none"}, ("feature 1",)),
+    ):
+        weights = {"weights": settings.pop("weights")} if "weights" in settings else {}
+        module = build_net(name, settings, channels=1, classes=10, height=16, width=16, **weights).module
+        module.fit(PICTURES[:60], LABELS[:60], "abcdefghij", quiet=True)
+        found = module.names("abcdefghij").features
+        assert len(found) == module.measured(PICTURES[:1]).shape[1]
+        assert set(wanted) <= set(found)
+        steps = module.reason(PICTURES[:1], "abcdefghij", ()).steps
+        assert {step.question.split(" is at")[0] for step in steps} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "told"),
+    [(0.5, 0.25, ("0.5", "0.25")), (0.41112, 0.41108, ("0.41112", "0.41108")), (3, 3, ("3", "3"))],
+)
+def test_a_value_is_told_apart_from_its_threshold(value, threshold, told):
+    assert told_apart(value, threshold) == told
 
 
 def test_features_join_and_a_nets_features_keep_their_weights():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.counts import many
-from sightsmith.inputs import INPUTS
+from sightsmith.inputs import INPUTS, from_files
 from sightsmith.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def model_card(manifest: Manifest) -> str:
         counted=many(len(definition.names), *kind.NOUNS),
         noun=kind.NOUNS[1].capitalize(),
         most=_SHOWN_NAMES,
+        from_files=from_files(definition.input),
         data=_data(manifest.data),
     )
 

@@ -1,5 +1,6 @@
 """HTML of results in notebooks: tables, pictures and text; every value is escaped."""
 
+import base64
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
@@ -24,6 +25,12 @@ def _cells(tag: str, cells: Sequence[str]) -> Markup:
 def picture(image: Image.Image, caption: str) -> str:
     """Return an image with a line below it."""
     return str(Markup('<figure><img src="{}"><figcaption>{}</figcaption></figure>').format(data_uri(image), caption))
+
+
+def drawing(svg: str) -> str:
+    """Return an SVG file as an image, so that its style sheet holds for itself alone."""
+    encoded = base64.b64encode(svg.encode()).decode()
+    return str(Markup('<img src="data:image/svg+xml;base64,{}">').format(encoded))
 
 
 def text(lines: str) -> str:

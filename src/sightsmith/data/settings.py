@@ -43,6 +43,8 @@ class GateSettings:
     """A side shorter than this is named, in pixels."""
     tiny_class: int = 10
     """A class with fewer pictures is named."""
+    fewest_names: int = 2
+    """Classes that the pictures must have at least; 1 for a task that tells none apart."""
     imbalance: float = 10.0
     """Classes are named if the largest has this many times the pictures of the smallest, or more; ≥ 1."""
     threads: int = 0

@@ -24,7 +24,7 @@ from sightsmith.evaluation.compare import entry_of, side_by_side
 from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluation, Skipped
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
-from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, turned
+from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, own_split, turned
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.runtime.predictor import Predictor
@@ -83,7 +83,9 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
     definition, manifest = predictor.definition, predictor.manifest
     names, groups = definition.names, _groups(samples)
     groups_N = None if groups is None else group_indices(groups)
-    measured = part_of(definition.kind, "figures").measure(answers, truths, names, groups_N)
+    measured = part_of(definition.kind, "figures").measure(
+        answers, truths, names, groups_N, **_trained(predictor, chosen)
+    )
     keys = tuple(printable(sample.key) for sample in samples)
     counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
     texts = [predictor.kind.truth_text(truth, names) for truth in truths]
@@ -110,6 +112,14 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
         groups=groups,
         rows=measured.rows,
     )
+
+
+def _trained(predictor: Predictor, chosen: EvaluationData) -> dict[str, Any]:
+    """Return the truths that training saw, if the kind asks for them and the data is the model's own."""
+    if not (chosen.own and hasattr(predictor.kind, "truths")):
+        return {}
+    seen = own_split(predictor.bundle, "train").samples
+    return {"trained": predictor.kind.truths(seen, predictor.definition.input_settings)}
 
 
 def _baselines(

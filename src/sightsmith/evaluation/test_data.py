@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from sightsmith.bundle.definition import Definition
+from sightsmith.bundle.own_data import named_as_trained, open_own, own_options
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import first_few, many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
-from sightsmith.data.settings import READING
-from sightsmith.data.source import Source, SourceOptions, known_names, open_source
-from sightsmith.data.sources.parts.names import are_numbers, name_classes, split_named
+from sightsmith.data.source import Source, SourceOptions, open_source
+from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
 from sightsmith.evaluation.settings import EvaluateSettings
@@ -83,14 +83,13 @@ def own_split(
 
     Raises DataError: the data is gone or has changed, or the split lacks samples.
     """
-    data = bundle.manifest.data
-    location = data.get("location")
+    location = bundle.manifest.data.get("location")
     if not location:
         raise DataError(f"{bundle.path}: its training data is not recorded. Give {_OTHER}.")
     splits = Splits.from_json(bundle.splits())
     _check_split(bundle, splits, split)
     try:
-        source = _named(bundle, open_source(location, _own_options(data, group_by)))
+        source = open_own(bundle, group_by)
     except DataError as error:
         if Path(location).exists():
             raise
@@ -105,7 +104,11 @@ def own_split(
 def turned(definition: Definition, samples: Sequence[Sample]) -> tuple[list[Any], list[Any]]:
     """Return the items that a model is asked for samples, and the truths to compare its answers with."""
     source, kind = INPUTS.module(definition.input), KINDS.module(definition.kind)
-    items = source.asked(samples) if hasattr(source, "asked") else [sample.picture for sample in samples]
+    items = (
+        source.asked(samples, definition.input_settings)
+        if hasattr(source, "asked")
+        else [sample.picture for sample in samples]
+    )
     if hasattr(kind, "truths"):
         return items, kind.truths(samples, definition.input_settings)
     return items, [sample.target for sample in samples]
@@ -126,14 +129,6 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
             "changed, or another folder has this name. Put them back, or measure the present files as other data: "
             f"--data '{source.location}' (of `export`: --prove '{source.location}')."
         )
-
-
-def _named(bundle: Bundle, source: Source) -> Source:
-    """Name numbered classes as the training did, with the list that the bundle keeps."""
-    given = {int(number): name for number, name in (bundle.manifest.data.get("names") or {}).items()}
-    if not are_numbers(source.names) or not given.keys() >= set(map(int, source.names)):
-        return source
-    return replace(source, names=name_classes(source.names, given, str(bundle.path)), given_names=given)
 
 
 def given_data(
@@ -159,14 +154,14 @@ def given_data(
         reading = replace(reading, target=target)
     source = open_source(data, reading)
     if options.names is None:
-        source = _named(bundle, source)
+        source = named_as_trained(bundle, source)
     _check_kind(bundle, source)
     splits = Splits.from_json(bundle.splits())
     if _is_own(bundle, source, splits):
         _check_split(bundle, splits, split)
         if group_by is not None and options.group_by is None:
             opened = {**trained, "location": source.location, "format": source.format}
-            source = _named(bundle, open_source(source.location, _own_options(opened, group_by)))
+            source = named_as_trained(bundle, open_source(source.location, own_options(opened, group_by)))
         return _of_own(bundle, source, splits, split, missing_ok)
     chosen = other_data(source, bundle.manifest.definition.names, split, missing_ok=missing_ok)
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
@@ -298,12 +293,3 @@ def _check_names(
     if missing:
         parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
     raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}. {way_out}")
-
-
-def _own_options(data: dict[str, Any], group_by: str | None) -> SourceOptions:
-    """Return how training opened its data, as the manifest records it, with the groups asked for."""
-    location, format_ = str(data["location"]), data.get("format")
-    if location in known_names() and location.replace("-", "_") == format_:
-        format_ = None  # a data set that is opened by name
-    kept = {name: data.get(name) for name in READING}
-    return SourceOptions(**kept | {"format": format_, "group_by": group_by or kept["group_by"]})

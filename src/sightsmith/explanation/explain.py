@@ -14,6 +14,7 @@ from sightsmith.core.images import Picture
 from sightsmith.core.ports import stack
 from sightsmith.explanation import sanity as checks
 from sightsmith.explanation.heat_map import project_evidence
+from sightsmith.explanation.reasons import explain_reason
 from sightsmith.explanation.record import Explanation
 from sightsmith.explanation.subject import Subject
 from sightsmith.inputs.picture import PIXELS
@@ -59,7 +60,10 @@ def explain(
             return explain(opened, picture, method=method, label=label, sanity=sanity)
     kind = model.kind
     if kind.METHOD is None:
-        raise SettingsError(f"answers of the kind {model.definition.kind} have nothing that a map could explain.")
+        raise SettingsError(
+            f"answers of the kind {model.definition.kind} have nothing that a map could explain. `sightsmith evaluate` "
+            "measures such a model, and draws its answers in the report."
+        )
     if PIXELS not in model.definition.graph.inputs:
         raise SettingsError(f"the input {model.definition.input} has no pixels for a map.")
     method = method or str(kind.METHOD)
@@ -71,6 +75,7 @@ def explain(
     aspect = answer.aspect(label)
     raw_hw = np.asarray(file.explain(subject, pixels_HWC, aspect), dtype=np.float32)
     shown = model.placement(picture)
+    reasons, drawing = explain_reason(subject, picture, pixels_HWC, answer.top(1)[0][0])
     return Explanation(
         method=method.replace("-", "_"),
         label=aspect.name,
@@ -81,7 +86,8 @@ def explain(
         unit=file.UNIT.format(kind=kind),
         box=shown.box,
         picture=picture,
-        reasons=subject.reasons(pixels_HWC),
+        reasons=reasons,
+        reason_picture=drawing,
         sanity=checks.judge(subject, file, pixels_HWC, aspect, raw_hw) if sanity else None,
     )
 

@@ -19,6 +19,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.fitted import FittedNet
+from sightsmith.nets.parts.reason import Reason
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession, rebuild
 from sightsmith.tasks import TASKS
@@ -73,10 +74,17 @@ class TorchNet:
             raise SettingsError(f"{self.name}: its answer has no gradient. Use class_map or occlusion.")
         return score_B
 
-    def reasons(self, pixels_HWC: NDArray[np.uint8], names: Sequence[str], keys: Sequence[str]) -> list[str]:
-        """Return why one input got its answer in words, if the net was fitted and can be read."""
+    def reason(self, pixels_HWC: NDArray[np.uint8], names: Sequence[str], keys: Sequence[str]) -> Reason | None:
+        """Return why one input got its answer, if the net was fitted and can be read."""
         net = self.net
-        return net.reasons(self.images(pixels_HWC[None]), names, keys) if isinstance(net, FittedNet) else []
+        return net.reason(self.images(pixels_HWC[None]), names, keys) if isinstance(net, FittedNet) else None
+
+    def measured(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the features (D,) of one input by which a fitted net compares pictures."""
+        if not isinstance(self.net, FittedNet):
+            raise TypeError(f"{self.name} is not fitted in one step")
+        with torch.inference_mode():
+            return self.net.measured(self.images(pixels_HWC[None]))[0].numpy()
 
     def _no_map(self, why: str) -> str:
         return f"{self.name}: {why}, which this method needs. Use class_map, occlusion or integrated_gradients."

@@ -13,11 +13,13 @@ from PIL import Image
 
 from sightsmith.core import notebooks
 from sightsmith.core.errors import OutputExistsError
-from sightsmith.core.files import new_file, refuse_existing, told
+from sightsmith.core.files import new_file, refuse_existing, told, write_text
 from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.placement import Box
+from sightsmith.explanation.drawing import Drawing
 
+REASON = ".reason.svg"  # Ending of the file with the drawn reason
 _SHOWN = 480  # Longest side of an overlay in a notebook, in pixels
 
 
@@ -64,6 +66,7 @@ class Explanation:
         picture: the picture.
         sanity: the scores of the map, if asked for.
         reasons: why in words, for nets that can be read: a tree's path, a rule, the nearest training pictures.
+        reason_picture: the same drawn, as the text of an SVG file; None if there is nothing to draw.
     """
 
     method: str
@@ -77,43 +80,45 @@ class Explanation:
     picture: Picture
     sanity: Sanity | None = None
     reasons: tuple[str, ...] = ()
+    reason_picture: Drawing | None = None
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.label} {self.score:.4g} by {self.method}>"
 
     def _repr_html_(self) -> str:
-        """Return the overlay, scaled down for a notebook, with its text below it."""
+        """Return the overlay, scaled down for a notebook, with its text and the drawn reason below it."""
         shown = self.overlay()
         shown.thumbnail((_SHOWN, _SHOWN))
-        return notebooks.picture(shown, self.to_text())
+        drawn = notebooks.drawing(self.reason_picture) if self.reason_picture else ""
+        return notebooks.picture(shown, self.to_text()) + drawn
 
     def overlay(self) -> Image.Image:
         """Return the picture, upright, with the map laid over it."""
         return overlay(self.picture, self.map_HW)
 
-    def save(self, target: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-        """Write the overlay (PNG) and, beside it, the raw values (NPY).
+    def save(self, target: Path, *, overwrite: bool = False) -> dict[str, Path]:
+        """Write the overlay (PNG) and, beside it, the raw values (NPY) and the drawn reason (SVG), if there is one.
 
         Args:
-            target: file of the overlay; its ending becomes .png, that of the raw values .npy.
+            target: file of the overlay; the endings become .png, .npy and .reason.svg.
+            overwrite: replace these files; a drawn reason of before is removed if there is none now.
 
         Returns:
-            The two paths.
+            The paths by what they hold: `overlay`, `raw` and, if it was written, `reason`.
 
         Raises OutputExistsError: one of them exists and `overwrite` is false, or `target` is a folder.
         """
-        if Path(target).is_dir():
-            raise OutputExistsError(
-                f"{target}: is a folder; name a picture to write, such as {Path(target) / 'why.png'}"
-            )
-        png, npy = Path(target).with_suffix(".png"), Path(target).with_suffix(".npy")
-        for path in (png, npy):
-            refuse_existing(path, overwrite=overwrite)
-        with told(png), new_file(png) as partial:
+        paths = output_paths(target, overwrite=overwrite)
+        with told(paths["overlay"]), new_file(paths["overlay"]) as partial:
             self.overlay().save(partial, "PNG")
-        with told(npy), new_file(npy) as partial, partial.open("wb") as file:
+        with told(paths["raw"]), new_file(paths["raw"]) as partial, partial.open("wb") as file:
             np.save(file, self.raw_hw, allow_pickle=False)
-        return png, npy
+        with told(paths["reason"]):
+            if self.reason_picture is None:
+                paths.pop("reason").unlink(missing_ok=True)
+            else:
+                write_text(paths["reason"], self.reason_picture)
+        return paths
 
     def to_text(self) -> str:
         """Return the explained answer in a line, and the scores of the map in another."""
@@ -155,3 +160,18 @@ class Explanation:
             "sanity": judged,
             **({"reasons": list(self.reasons)} if self.reasons else {}),
         }
+
+
+def output_paths(target: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Return the files that `Explanation.save` writes for a target.
+
+    Raises OutputExistsError: as `Explanation.save`.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise OutputExistsError(f"{target}: is a folder; name a picture to write, such as {target / 'why.png'}")
+    endings = {"overlay": ".png", "raw": ".npy", "reason": REASON}
+    paths = {name: target.with_suffix(ending) for name, ending in endings.items()}
+    for path in paths.values():
+        refuse_existing(path, overwrite=overwrite)
+    return paths

@@ -14,6 +14,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.parts.answer import Aspect
+from sightsmith.nets.parts.reason import Reason
 from sightsmith.runtime.backends import torch as torch_backend
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.session import default_batch
@@ -72,11 +73,11 @@ class Subject:
 
         return TorchNet.of(self.bundle)
 
-    def reasons(self, pixels_HWC: NDArray[np.uint8]) -> tuple[str, ...]:
-        """Return why one input got its answer in words; empty for nets that cannot be read, or without PyTorch."""
+    def reason(self, pixels_HWC: NDArray[np.uint8]) -> Reason | None:
+        """Return why one input got its answer; None for nets that cannot be read, or without PyTorch."""
         if not self.bundle.manifest.net.fitted or torch_backend.missing() is not None:
-            return ()
-        return tuple(self.net.reasons(pixels_HWC, self.runner.definition.names, self.bundle.splits()["train"]))
+            return None
+        return self.net.reason(pixels_HWC, self.runner.definition.names, self.bundle.splits()["train"])
 
     def randomised(self, seed: int) -> "Subject":
         """Return the same model in PyTorch with its weights drawn anew."""

@@ -9,9 +9,12 @@ An input's file has:
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
-- `asked(samples) -> list[Item]`, for an input that is no part of the data: what a model is asked beside the samples;
-- for training, if a task reads it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
-  (`parts/survey.py`).
+- either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
+  (`parts/survey.py`);
+- or, if it is no part of any data, `asked(samples, settings) -> list[Item]`: the items that a model is asked beside as
+  many samples of data; and `example_settings() -> Settings` for the contract tests. A task whose model takes such an
+  input reads another one in training (`READS` of `sightsmith.tasks`). `feeds` of an item from elsewhere, such as a
+  file, raises SettingsError and names the verb that makes the items.
 
 NumPy and Pillow; no torch.
 """
@@ -29,6 +32,11 @@ from sightsmith.core.ports import Arrays, Port
 __path__ = extend_path(__path__, __name__)
 
 INPUTS = Catalogue("sightsmith.inputs", "input")
+
+
+def from_files(name: str) -> bool:
+    """Tell whether the items of an input are files or their content; others are made, as seeds are."""
+    return not hasattr(INPUTS.module(name), "asked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:  # noqa: ARG001
     """Return the noise (D,) float32 and, if the model knows classes, the label () int64.
 
-    Raises SettingsError: there is no such class.
+    Raises SettingsError: there is no such class, or the item is no seed.
     """
     asked = _decoded(item)
     arrays: dict[str, NDArray[Any]] = {NOISE: _noise_of(asked, settings.numbers)}
@@ -121,9 +121,10 @@ def between(first_D: NDArray[np.float32], second_D: NDArray[np.float32], share: 
     return (weights[0] * first + weights[1] * second).astype(np.float32)
 
 
-def asked(samples: Sequence[Sample]) -> list[Item]:
+def asked(samples: Sequence[Sample], settings: Settings) -> list[Item]:
     """Return what a model is asked beside the samples of data: as many pictures of the same classes, of seed 0."""
-    return [Seed(seed=0, index=at, label=sample.target or 0) for at, sample in enumerate(samples)]
+    labels = [int(sample.target) if settings.labels else 0 for sample in samples]
+    return [Seed(seed=0, index=at, label=label) for at, label in enumerate(labels)]
 
 
 def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- as every input
@@ -174,4 +175,16 @@ def _noise_of(asked: Seed, count: int) -> NDArray[np.float32]:
 
 
 def _decoded(item: Item) -> Seed:
-    return item if isinstance(item, Seed) else from_mapping(Seed, json.loads(item), where="seed", strict=True)
+    """Return a seed from its stored form. Raises SettingsError: the item is something else, such as a picture."""
+    if isinstance(item, Seed):
+        return item
+    try:
+        raw = json.loads(item) if isinstance(item, bytes) else None
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        raise SettingsError(
+            "this model makes pictures of a seed and reads none: `sightsmith generate BUNDLE --out FOLDER`, or in "
+            "Python `model.generate(16, seed=1)`."
+        )
+    return from_mapping(Seed, raw, where="seed", strict=True)

@@ -27,8 +27,9 @@ and `core.errors` alone, because the command line reads it.
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
-- for explanations `METHOD`: the usual method, None for a kind that cannot be explained; `EVIDENCE`: the output that
-  shows where an aspect is seen, and `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`.
+- for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
+  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. All four are None for a kind that cannot be explained: its answers
+  have none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
@@ -37,7 +38,8 @@ and `core.errors` alone, because the command line reads it.
 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
-- `measure(answers, truths, names, groups_N) -> Measured`;
+- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truths` it also takes `trained`, those of
+  the training samples, if the data is the model's own;
 - `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
   group; `from_table(header, cells, names) -> rows` reads them back;

@@ -48,6 +48,24 @@ def describe_net(name: str) -> NetInfo:
     return _describe_own(name, count=True) if name in OWN_NETS else _library_of(name).describe(name, count=True)
 
 
+def require_family(name: str, family: str, task: str) -> None:
+    """Raise SettingsError if a net is unknown, or of another family than a task trains; the message names the others.
+
+    Nothing is built or fetched for it.
+    """
+    info = _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
+    if info.family == family:
+        return
+    way_out = f"Train it with --task {info.own_task}, or leave --model out."
+    if info.own_task is None:
+        able = ", ".join(one for one in OWN_NETS.names() if _describe_own(one).family == family)
+        way_out = f"Leave --model out, or name one of these: {able or 'none is known'}."
+    raise SettingsError(
+        f"train: {name} is a net of the family {info.family!r}, and the task {task!r} trains those of {family!r}. "
+        f"{way_out}"
+    )
+
+
 def fetch_weights(name: str) -> Path:
     """Return the file of a library net's published weights, fetching it if it is not in the cache.
 
@@ -75,7 +93,7 @@ def build_net(
         settings: the net's settings by name; the defaults for those left out.
         classes: that it tells apart, ≥ 1; for the other families the labels that it takes as a condition, 0 for none.
         weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
-        role: the part of the net to build; a classifier has one alone, "net".
+        role: the part of the net to build. A net of one part alone, as a classifier is, is built whole for any role.
 
     Raises:
         SettingsError: an unknown name or setting, a size that the net cannot take, or a role that it does not have;
@@ -85,7 +103,8 @@ def build_net(
     if channels not in (1, 3):
         raise SettingsError(f"{name}: channels must be 1 (grey) or 3 (RGB), got {channels}")
     _require_role(name, role)
-    if role == ONLY_ROLE and classes < 1:
+    parts = name in OWN_NETS and _roles(name) != (ONLY_ROLE,)
+    if not parts and classes < 1:
         raise SettingsError(f"{name}: a classifier needs at least 1 class, got {classes}")
     if classes < 0:
         raise SettingsError(f"{name}: classes must be ≥ 0, and 0 is without labels; got {classes}")
@@ -94,7 +113,7 @@ def build_net(
         return _library_of(name).build(name, raw, weights=weights, **sizes)
     if weights == "pretrained":
         raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
-    if weights != "none" and role != ONLY_ROLE:
+    if weights != "none" and parts:
         raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
     file = OWN_NETS.module(name)
     given = from_mapping(file.Settings, raw, where=name)
@@ -111,21 +130,19 @@ def build_net(
 
 def _build_part(file: ModuleType, settings: Any, role: str, sizes: Mapping[str, int]) -> Any:
     """Build one of our own nets; a file without roles takes none."""
-    return file.build(settings, **sizes) if role == ONLY_ROLE else file.build(settings, role=role, **sizes)
+    return file.build(settings, role=role, **sizes) if hasattr(file, "ROLES") else file.build(settings, **sizes)
 
 
 def _require_role(name: str, role: str) -> None:
-    """Raise SettingsError if a net has no part of that role, or if it is unknown and not a classifier's."""
-    roles = _roles(name) if name in OWN_NETS else (ONLY_ROLE,)
-    if role in roles:
-        return
+    """Raise SettingsError if a net is unknown, or has several parts and none of that role."""
     if name not in OWN_NETS:
         _library_of(name)
-    if roles == (ONLY_ROLE,):
-        able = ", ".join(one for one in OWN_NETS.names() if role in _roles(one))
-        raise SettingsError(f"{name} is a classifier and cannot be a {role}. Nets with that role: {able or 'none'}.")
+        return
+    roles = _roles(name)
+    if roles == (ONLY_ROLE,) or role in roles:
+        return
     raise SettingsError(
-        f"{name} has the roles {' and '.join(roles)}, not {role!r}. Train it with --task.name "
+        f"{name} has the roles {' and '.join(roles)}, not {role!r}. Train it with --task "
         f"{OWN_NETS.module(name).FAMILY}, or name another --model."
     )
 

@@ -30,8 +30,8 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
     definition = predictor.definition
     if definition.input != "seed":
         raise SettingsError(
-            f"{predictor.manifest.name} makes no pictures: it takes {definition.input}s. A generator is trained by "
-            "`sightsmith train DATA --task.name vae` or gan."
+            f"{predictor.manifest.name} makes no pictures: it takes {definition.input}s; ask it with `predict`. "
+            "`sightsmith train DATA --task vae` or `--task gan` trains one that makes pictures."
         )
     names = definition.names
     if settings.label is not None and not names:

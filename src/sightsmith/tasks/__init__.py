@@ -2,23 +2,32 @@
 
 A task's file has:
 
-- `INPUT`, `KIND`, `PROGRAMS`: names in the catalogues of inputs, kinds of answer and programs;
-- `NETS`: the roles of its nets, each with its family;
+- `INPUT`, `KIND`, `PROGRAMS`: names in the catalogues of inputs, kinds of answer and programs, of the trained model;
+- `READS`, optional, for a task whose training reads another input than the trained model takes: its name. It takes data
+  of any kind of truth, and has besides `names(settings, names, kind) -> names`, those that the model knows of the names
+  of data of a kind; `deployed(read, names, nets) -> Settings` of `INPUT`, from those of `READS`; and
+  `witnesses(count, names) -> items` of `INPUT`. Its learner gives `measured(batch)` for batches of `READS`;
+- `NETS`: the roles of its nets, each with its family; `KEPT`, optional: the roles that the trained model needs (all);
 - `OUTPUTS`: of the exported graph, in order; the first is always computed;
 - `Settings`: a frozen dataclass;
 - `check(settings, balanced)`, optional: raises if the settings contradict each other or `--balanced`;
 - `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;
+- `defaults(survey) -> dict`, optional: its own choice for settings of training that are open, by name;
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
-- `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays;
+- `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays of what the
+  learner measured; they have the kind's `METRIC`, and repeat bit by bit for the same weights;
+- `warning(answers, targets) -> str`, optional: what is wrong with the model by the same arrays; empty if nothing is;
 - `calibration(settings, learner) -> Calibration`, optional: which samples calibrate, and how; before training the
   learner is None;
-- `score(answers, aspect) -> (B,)`: the explained score of the learner's answers (B, …), differentiable;
-- `BASELINES`, optional: nets to compare with (`train --baselines`), each with its settings;
+- `score(answers, aspect) -> (B,)`, if its kind can be explained: the explained score of the learner's answers (B, …),
+  differentiable;
+- `baselines(count)`, optional: nets to compare with (`train --baselines`), each with its settings, for `count` samples;
 - `ALSO_TRY`, optional: a net fitted in one step, which `train` tries too if it chooses the net itself;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
-- `example(rng) -> Example`: a tiny case for the contract tests.
+- `example(rng) -> Example`: a tiny case for the contract tests, of what training reads.
 
-`learner` and `graph` may be the classes themselves. `parts/pictures.py` has the ones for one net on pictures.
+`learner` and `graph` may be the classes themselves. `parts/pictures.py` has the ones for one net on pictures, and
+`parts/making.py` what tasks that make pictures share.
 """
 
 from pkgutil import extend_path

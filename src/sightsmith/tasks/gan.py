@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,12 +19,12 @@ from sightsmith.inputs import seed
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.tasks.parts import making
 from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss
+from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
 
-NETS = {"generator": "generator", "discriminator": "discriminator"}
+NETS = {"generator": "gan", "discriminator": "gan"}
 KEPT = ("generator",)
-BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
 __all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
@@ -42,6 +43,7 @@ class GanLearner(MakingLearner):
         "discriminator": ("discriminator",),
         "generator": ("generator",),
     }
+    BETAS = (0.5, 0.999)  # Radford et al., arXiv:1511.06434, section 4
 
     def measured(self, batch: Batch) -> Tensor:
         """Return the features of real pictures and of as many made ones, (B, 2·F)."""
@@ -90,7 +92,7 @@ def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings: DCGAN's recipe, and the smallest side it has that shows the pictures."""
     side = next((side for side in _SIDES if side >= survey.side), _SIDES[-1])
     recipe = {"model": "dcgan", "size": side, "lr": 2e-4, "weight_decay": 0.0, "warmup_epochs": 0.0, "batch_size": 64}
-    return recipe | {"augment": "none", "flip": "none"}
+    return recipe | making.AS_THEY_ARE
 
 
 def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:
@@ -103,8 +105,16 @@ def validation(answers_NF: NDArray[Any], targets_N: NDArray[Any], settings: Sett
     return making.distance(answers_NF)
 
 
+warning = making.collapse
+
+
 def learner(nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> GanLearner:
     return GanLearner(nets, facts)
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return small nets, and twelve pictures."""
+    return making.example(rng, "dcgan", NETS, Settings())
 
 
 graph = GanGraph

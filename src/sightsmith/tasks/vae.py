@@ -20,10 +20,11 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.inputs import seed
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.tasks.parts import elbo, making
+from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
 
-NETS = {"decoder": "decoder", "encoder": "encoder"}
+NETS = {"decoder": "vae", "encoder": "vae"}
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
 __all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
@@ -118,7 +119,7 @@ class VaeGraph(MakingGraph):
 def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings: the net, a side that it has, and no augmentation."""
     side = min(_SIDES[1], max(_SIDES[0], -(-survey.side // 4) * 4))
-    return {"model": "vae", "size": side, "lr": 1e-3, "weight_decay": 0.0, "augment": "none", "flip": "none"}
+    return {"model": "vae", "size": side, "lr": 1e-3, "weight_decay": 0.0, **making.AS_THEY_ARE}
 
 
 def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:
@@ -134,6 +135,16 @@ def validation(answers_NF: NDArray[Any], targets_N: NDArray[Any], settings: Sett
     if settings.likelihood == "logistic":
         parts["bits_per_dim"] = -bound / (float(size_N.mean()) * float(np.log(2)))
     return making.distance(answers_NF[:, :-_TERMS]) | parts
+
+
+def warning(answers_NF: NDArray[Any], targets_N: NDArray[Any]) -> str:
+    """Return a warning if the made pictures hardly differ from each other."""
+    return making.collapse(answers_NF[:, :-_TERMS], targets_N)
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return small nets, and twelve pictures of black and white."""
+    return making.example(rng, "vae", NETS, Settings(likelihood="bernoulli", beta=0.1))
 
 
 learner, graph = VaeLearner, VaeGraph

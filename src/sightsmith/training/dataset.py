@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
 from sightsmith.kinds import KINDS
 from sightsmith.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from sightsmith.training.task import TaskChoice
 
 _TOLD = ("name-and-path", "not-a-picture")  # Codes of informational findings that are printed before training
 
@@ -79,7 +82,8 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     source = open_source(settings.data, settings)
     if settings.task or settings.balanced:
         _calibration_share(settings, source)  # report a wrong setting before all pictures are checked
-    gate = check(source, GateSettings(near_duplicates=settings.near_duplicates), quiet=quiet)
+    fewest = 1 if settings.task and _task(settings, source).reads_other_input else 2
+    gate = check(source, GateSettings(near_duplicates=settings.near_duplicates, fewest_names=fewest), quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
     counts = splits.counts()
@@ -94,9 +98,13 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
 
 def _calibration_share(settings: TrainSettings, source: Source) -> float:
     """Return the share of the samples that the task holds out. Raises SettingsError: a setting of the task is wrong."""
+    return _task(settings, source).calibration().share
+
+
+def _task(settings: TrainSettings, source: Source) -> "TaskChoice":
     from sightsmith.training.task import choose_task  # imports torch, which takes seconds
 
-    return choose_task(settings, source.kind).calibration().share
+    return choose_task(settings, source.kind)
 
 
 def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:

@@ -1,6 +1,7 @@
 """From trained weights to a bundle: the best weights, calibration, witnesses and documentation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def finalize(
                 run, {role: built.module for role, built in nets.items()}, dataset.part("val"), definition
             ),
             splits=dataset.splits.to_json(),
-            files=_report(work, settings, dataset),
+            files=_report(work, _repeatable(run), dataset),
             overwrite=settings.overwrite,
         )
     except BundleError as error:
@@ -143,6 +144,13 @@ def _one_of_each(strata_N: NDArray[np.int64], count: int) -> list[int]:
         places = np.flatnonzero(strata_N == one)
         turn_N[places] = np.arange(len(places))
     return np.lexsort((strata_N, turn_N))[:count].tolist()
+
+
+def _repeatable(run: Run) -> TrainSettings:
+    """Return the settings with the number of epochs that the minutes came to: another machine's would be another."""
+    if run.settings.minutes is None:
+        return run.settings
+    return replace(run.settings, minutes=None, epochs=run.plan.epochs.value)
 
 
 def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:

@@ -19,8 +19,9 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
+from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import Reader
-from sightsmith.nets.build import build_net, describe_net
+from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
@@ -30,9 +31,21 @@ from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
+from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
-from sightsmith.training.plan import Choice, Plan, Tell, beside, choose_within_reach, is_open, wanted_input
+from sightsmith.training.pace import measure_pace
+from sightsmith.training.plan import (
+    SMALL,
+    Choice,
+    Plan,
+    Tell,
+    beside,
+    choose_within_reach,
+    is_open,
+    paced,
+    wanted_input,
+)
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -82,6 +95,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+        plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
     nets = {role: build_net(net, settings.net, role=role, weights=weights, **sizes) for role in task.file.NETS}
@@ -102,6 +117,8 @@ def _ready(
             plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
+        if settings.minutes and not before:
+            plan = _paced(replace(run, plan=plan), loaders, settings.minutes)
         if task.calibration().share and not dataset.splits.counts().get("calibration"):
             tell("warning: too few samples, or groups too large, to hold some out for calibration.")
         work.remember(_chosen(plan, read, dataset))
@@ -156,14 +173,14 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     """
     if not settings.baselines:
         return {}
-    found: Mapping[str, Mapping[str, Any]] = getattr(task.file, "BASELINES", {})
-    if not found:
+    if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
         raise SettingsError(
             "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
             "leave --baselines out."
         )
+    found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
 
 
@@ -226,9 +243,22 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     if hasattr(task.file, "defaults"):
         own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
         asked = replace(asked, **own)
+    if not is_open(asked.model):
+        for family in task.file.NETS.values():
+            require_family(asked.model, family, task.name)
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
+
+
+def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
+    """Return the plan without mirroring if mirrored pictures were found to be other things."""
+    if found is None:
+        return plan
+    augment: Augmentation = plan.augment.value
+    flip = augment.flip if found.alike else "none"
+    why = "; ".join(filter(None, (plan.augment.why, str(found))))
+    return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
@@ -268,9 +298,15 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
 
 
+def _paced(run: Run, loaders: Loaders, minutes: float) -> Plan:
+    """Return the plan with as many epochs as fit into the minutes."""
+    return paced(run.plan, measure_pace(run, loaders, minutes).epochs(minutes, run.settings.freeze_epochs + 1))
+
+
 def _estimate(run: Run, loaders: Loaders) -> None:
     """Fit the learner to all training pictures, each once and unvaried, and save its weights as the best ones."""
     started, learner, metric = time.monotonic(), run.learner, run.task.kind.METRIC
+    learner.require_memory(loaders.train.order.count)
     batches, targets_of = zip(*loaders.train, strict=True)
     feeds = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
     targets = torch.cat(targets_of).cpu()

@@ -60,7 +60,7 @@ def make_optimisers(run: Run) -> list[torch.optim.Optimizer]:
     """Make the optimisers of a learner; their learning rate is set at each step."""
     settings, plan, learner = run.settings, run.plan, run.learner
     decay, scale, fused = plan.weight_decay.value, plan.head_scale.value, plan.fused.value
-    make: Any = partial(torch.optim.AdamW, betas=getattr(run.task.file, "BETAS", (0.9, 0.999)))
+    make: Any = partial(torch.optim.AdamW, betas=learner.BETAS)
     if settings.optimizer == "sgd":
         make = partial(torch.optim.SGD, momentum=settings.momentum, nesterov=settings.nesterov)
     return [

@@ -4,7 +4,7 @@ A number left at None, or a word left at "auto", is chosen from the data and the
 with its reason before training starts (training/plan.py). This module imports no torch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +45,8 @@ class TrainSettings(SourceOptions, CardSettings):
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
-    """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than classify."""
+    """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than the
+    usual one of the data, and a word alone, as in `--task gan`, is the name."""
     baselines: bool = False
     """Also fit the task's baselines to the same pictures: the most frequent class, nearest neighbours, HOG with ridge
     and with an SVM, a forest. They go to OUT.baselines; `evaluate` then says whether the net is better."""
@@ -61,9 +62,17 @@ class TrainSettings(SourceOptions, CardSettings):
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
+    contrast: Literal["auto", "data", "picture"] = "auto"
+    """How brightness and contrast are normalised. data: by the mean and deviation of the training pictures; picture:
+    then also by those of each channel of the picture itself, so that the light hardly matters; auto: picture for fewer
+    than 10,000 small pictures with labels, as in the bundle of the weights if they are from one, else data."""
+
     # How to train
     epochs: int | None = None
     """Passes over the training pictures, 1…100,000; auto: from their number."""
+    minutes: float | None = None
+    """Length of the training in minutes instead of `epochs`, in (0, 100,000]: the speed is measured on a few steps, and
+    the number of epochs, at least 1, and the schedule follow from it. Checking and decoding the data come on top."""
     batch_size: int | None = None
     """Pictures in a step, 2…65,536; auto: from the number of pictures and their size."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -83,9 +92,10 @@ class TrainSettings(SourceOptions, CardSettings):
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
-    than 10,000 small pictures rotate, zoom and jitter."""
+    than 10,000 small pictures rotate, zoom, jitter and decolour."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
-    """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
+    """Mirror pictures at random. auto: none for grey pictures (letters, digits); horizontal for colour pictures, but
+    of up to 64 pixels only if mirrored validation pictures are recognised as well as the others."""
     shift: float | None = None
     """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
     crop_share: float | None = None
@@ -98,6 +108,9 @@ class TrainSettings(SourceOptions, CardSettings):
     jitter: float | None = None
     """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
     for few small pictures, else 0."""
+    decolour: float | None = None
+    """Probability of taking the colour from a training picture, in [0, 1]; auto: 0.5 for few small pictures with
+    labels, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
     ema: float = 0.999
@@ -167,19 +180,26 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
         yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
         yield "model", "a name; `models` lists them", not self.model
+        yield "minutes", "> 0", self.minutes is not None and self.minutes <= 0
+        yield "minutes", "left out if epochs are given", self.minutes is not None and self.epochs is not None
         yield "freeze_epochs", "less than epochs", self.epochs is not None and self.freeze_epochs >= self.epochs
+
+
+def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which a task that is a word, `task = "gan"`, is a table with that name."""
+    return {**raw, "task": {"name": raw["task"]}} if isinstance(raw.get("task"), str) else dict(raw)
 
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "erase", "ema"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "decolour", "erase", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),
     (0, 180): ("rotate",),
     (0, 256): ("workers",),
     (0, 1000): ("warmup_epochs",),
-    (0, 100_000): ("freeze_epochs", "patience"),
+    (0, 100_000): ("freeze_epochs", "patience", "minutes"),
     (0, 1e6): ("clip",),
     (0, 2**32 - 1): ("seed",),
     (1, 64): ("witnesses",),

@@ -29,6 +29,11 @@ class TaskChoice:
         return getattr(self.file, "READS", self.file.INPUT)
 
     @property
+    def reads_other_input(self) -> bool:
+        """Whether training reads another input than the trained model takes, and so data of any kind."""
+        return hasattr(self.file, "READS")
+
+    @property
     def input(self) -> ModuleType:
         return INPUTS.module(self.reads)
 
@@ -41,6 +46,11 @@ class TaskChoice:
         figures: dict[str, float] = self.file.validation(answers, targets, self.settings)
         return figures
 
+    def warning(self, answers: NDArray[Any], targets: NDArray[Any]) -> str:
+        """Return what is wrong with the model by the same arrays; empty if nothing is."""
+        asked = getattr(self.file, "warning", None)
+        return "" if asked is None else asked(answers, targets)
+
     def names(self, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
         """Return the names that the model knows, of those of data with truths of a kind."""
         asked = getattr(self.file, "names", None)
@@ -48,7 +58,7 @@ class TaskChoice:
 
     def reader(self, read: Reader, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> Reader:
         """Return how the items of the trained model become arrays; `read` is how those of training do."""
-        if self.reads == self.file.INPUT:
+        if not self.reads_other_input:
             return read
         return Reader(self.file.INPUT, self.file.deployed(read.settings, names, nets))
 
@@ -70,7 +80,7 @@ def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
     if kind != file.KIND and not hasattr(file, "READS"):
         learned, known = (KINDS.module(one).NOUNS[1] for one in (file.KIND, kind))
         raise SettingsError(
-            f"train: the task {name!r} learns {learned}, and the data tells {known}. Leave --task.name out, or name "
+            f"train: the task {name!r} learns {learned}, and the data tells {known}. Leave --task out, or name "
             f"data of {learned}."
         )
     own = from_mapping(file.Settings, given, where="task")

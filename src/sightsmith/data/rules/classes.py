@@ -38,9 +38,12 @@ def _each_class(data: Checked, verdict: Verdict) -> None:
     train, val, test, open_ = data.counts(verdict.usable).T
     pool, few = train + open_, data.settings.tiny_class
     totals = pool + val + test
-    if np.count_nonzero(totals) == 1:
+    if np.count_nonzero(totals) == 1 < data.settings.fewest_names:
         only = data.source.names[int(totals.argmax())]
-        message = f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class."
+        message = (
+            f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class, or "
+            "train a task that needs none, such as --task vae."
+        )
         verdict.say("one-class", "error", message)
     found = {
         "empty-class": totals == 0,

@@ -91,10 +91,10 @@ def histogram(values: Sequence[float], title: str, x_label: str) -> Markup:
     return svg(460, 356, title, parts)
 
 
-def standalone(drawing: Markup) -> str:
-    """Return a chart as a standalone SVG file with its own colours."""
+def standalone(drawing: Markup, style: str = _STYLE) -> str:
+    """Return a drawing as a standalone SVG file with its own colours, by default those of charts."""
     start, rest = drawing.split(">", 1)
-    return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{_PAPER}{rest}'
+    return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{_PAPER}{rest}'
 
 
 def shorten(name: str, letters: int = _LABEL_LETTERS) -> str:

@@ -17,7 +17,7 @@ from sightsmith.kinds.parts.intervals import NORMAL, Interval
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 from sightsmith.kinds.pictures.features import NAME, features_of
 from sightsmith.kinds.pictures.frechet import fd, fd_infinite, kid
-from sightsmith.kinds.pictures.manifold import measure_manifold, nearest
+from sightsmith.kinds.pictures.manifold import measure_copies, measure_manifold, nearest
 from sightsmith.kinds.pictures.value import METRIC, Made
 
 TITLES = {
@@ -28,8 +28,11 @@ TITLES = {
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
+    "copies": "copies",
+    "copies_of_real": "copies, real",
 }
 SHOWN = 64  # Pictures of the report's grids, at most
+BESIDE, NEAREST = 12, 4  # Generated pictures that are shown beside so many training pictures
 
 _MANY = 8  # Pictures for each feature from which FD is extrapolated
 _LEAST = 8  # Pictures, so that neighbourhoods have a meaning
@@ -50,6 +53,7 @@ class Figures:
     net: str  # that the features are of
     made: list[NDArray[np.uint8]] = field(default_factory=list)  # some pictures, not kept with the figures
     real: list[NDArray[np.uint8]] = field(default_factory=list)
+    nearest: list[list[NDArray[np.uint8]]] = field(default_factory=list)  # training pictures nearest to the first made
 
 
 def measure(
@@ -57,12 +61,20 @@ def measure(
     truths: Sequence[NDArray[np.uint8]],
     names: Sequence[str],
     groups_N: NDArray[np.integer] | None,
+    trained: Sequence[NDArray[np.uint8]] = (),
 ) -> Measured:
-    """Compute every figure of N answers beside N real pictures. Raises DataError: there are fewer than 8."""
+    """Compute every figure of N answers beside N real pictures.
+
+    Args:
+        trained: the pictures of the training, to look for copies of; none if they are not at hand.
+
+    Raises DataError: there are fewer than 8 real pictures.
+    """
     if len(answers) < _LEAST:
         raise DataError(f"generated pictures are compared with {_LEAST} real ones or more, got {len(answers)}.")
     real_ND, made_ND = features_of(truths), features_of(answer.pixels_HWC for answer in answers)
     around, found = measure_manifold(real_ND, made_ND), kid(real_ND, made_ND)
+    copies, nearby = _copies(real_ND, made_ND, trained)
     reach = NORMAL * found.standard_error
     return Measured(
         overall={
@@ -73,15 +85,31 @@ def measure(
             "recall": around.recall,
             "density": around.density,
             "coverage": around.coverage,
+            **copies,
         },
         intervals={"kid": Interval(found.value, found.value - reach, found.value + reach)},
         figures=Figures(
             net=NAME,
             made=[answer.pixels_HWC for answer in answers[:SHOWN]],
             real=list(truths[:SHOWN]),
+            nearest=nearby,
         ),
         rows=Rows(nearest_N=nearest(real_ND, made_ND, count=1)[1][:, 0]),
     )
+
+
+def _copies(
+    real_ND: NDArray[np.float32], made_ND: NDArray[np.float32], trained: Sequence[NDArray[np.uint8]]
+) -> tuple[dict[str, float], list[list[NDArray[np.uint8]]]]:
+    """Return the rates of copies, and the training pictures nearest to each of the first generated ones."""
+    if len(trained) < _LEAST:
+        return {}, []
+    train_TD = features_of(trained)
+    found = measure_copies(train_TD, made_ND, real_ND)
+    positions_qk, _ = nearest(train_TD, made_ND[:BESIDE], count=NEAREST)
+    return {"copies": found.made, "copies_of_real": found.held_out}, [
+        [trained[at] for at in row] for row in positions_qk.tolist()
+    ]
 
 
 def save(evaluated: Evaluated) -> dict[str, Any]:

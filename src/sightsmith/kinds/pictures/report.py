@@ -18,6 +18,7 @@ from sightsmith.kinds.pictures.marks import grid, to_image
 from sightsmith.kinds.pictures.value import Made
 
 _COLLAPSED = 0.1  # Recall or coverage below this means that only few kinds of pictures are made
+_COPIED = 0.05  # Share of copies beyond that of unseen real pictures from which it is reported
 _FEW = 2048  # Pictures below which FD is mostly bias
 _SIDE = 480  # Longest side of a grid, in pixels
 
@@ -40,6 +41,8 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         "recall": ("Recall", "real pictures that are like a generated one"),
         "density": ("Density", "real pictures around a generated one; about 1 is right"),
         "coverage": ("Coverage", "real pictures with a generated one beside them"),
+        "copies": ("Copies", "generated pictures that are far nearer to one training picture than to others"),
+        "copies_of_real": ("Copies, real", "the same of real pictures that were not trained with"),
     }
     return summary.tiles(evaluated, shown, _worded)
 
@@ -50,10 +53,14 @@ def findings(evaluated: Evaluated) -> list[Finding]:
     if min(evaluated.overall["recall"] or 0.0, evaluated.overall["coverage"] or 0.0) < _COLLAPSED:
         text = "Few kinds of pictures are made: most real pictures have no generated one like them."
         found.append(Finding("warning", text))
+    made, real = (evaluated.overall.get(name) for name in ("copies", "copies_of_real"))
+    if made is not None and real is not None and made > real + _COPIED:
+        text = f"{made:.1%} of the pictures are copies of training pictures; of real unseen pictures {real:.1%} are."
+        found.append(Finding("warning", text))
     if evaluated.counts["evaluated"] < _FEW:
         text = (
             f"With {evaluated.counts['evaluated']:,} pictures FD is too high by its bias; compare it only with models "
-            "that were measured on the same pictures, or read FD∞ and KID."
+            "that were measured on the same pictures, or read KID, which has none."
         )
         found.append(Finding("note", text))
     return found
@@ -68,11 +75,27 @@ def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
         return [Section(title="How it was measured", blocks=[net])]
     sides = (("Generated, of seed 0", figures.made), ("Real", figures.real))
     columns = [Column(title=title, blocks=[_drawn(pictures)]) for title, pictures in sides]
-    return [Section(title="Pictures", columns=columns), Section(title="How it was measured", blocks=[net])]
+    shown = [Section(title="Pictures", columns=columns), *_beside(figures)]
+    return [*shown, Section(title="How it was measured", blocks=[net])]
 
 
-def _drawn(pictures: list[NDArray[np.uint8]]) -> Chart:
-    sheet = to_image(grid(pictures))
+def _beside(figures: Figures) -> list[Section]:
+    """Return the generated pictures beside the training pictures that are most like them."""
+    rows = [[made, *near] for made, near in zip(figures.made, figures.nearest, strict=False)]
+    if not rows:
+        return []
+    half = -(-len(rows) // 2)
+    columns = [
+        Column(blocks=[_drawn([picture for row in part for picture in row], len(rows[0]))])
+        for part in (rows[:half], rows[half:])
+        if part
+    ]
+    note = "Left in each row a generated picture, then the training pictures whose features are nearest to its own."
+    return [Section(title="Is it copied?", note=note, columns=columns)]
+
+
+def _drawn(pictures: list[NDArray[np.uint8]], across: int = 0) -> Chart:
+    sheet = to_image(grid(pictures, across))
     times = max(1, _SIDE // max(sheet.size))
     uri = data_uri(sheet)
     width, height = sheet.width * times, sheet.height * times

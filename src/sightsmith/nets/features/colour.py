@@ -7,6 +7,8 @@ product over its channels, so B values of red, green and blue are B³ colours. H
 Shapes: N pictures, C channels, H W height and width, B bins, D features.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,9 +34,25 @@ class Settings:
 
 
 class Colours(Extractor):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, channels: int) -> None:
         super().__init__()
-        self.bins, self.parts = settings.bins, settings.parts
+        self.bins, self.parts, self.channels = settings.bins, settings.parts, channels
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
+        """Return the colour as in HTML, and the part."""
+        levels = [f"{round(255 * level / (self.bins - 1)):02x}" for level in range(self.bins)]
+        return [
+            f"colour #{''.join(levels_C * (3 // self.channels))} at row {row}, column {column}"
+            for levels_C in itertools.product(levels, repeat=self.channels)
+            for row in range(1, self.parts + 1)
+            for column in range(1, self.parts + 1)
+        ]
+
+    def note(self) -> str:
+        return (
+            f"colour: the share of pixels near that colour (red, green, blue from 00 to ff) in one of {self.parts}×"
+            f"{self.parts} parts of the picture, counted from the upper left."
+        )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the histograms of all parts, (N, D)."""
@@ -50,4 +68,4 @@ class Colours(Extractor):
 
 
 def build(settings: Settings, *, channels: int, height: int, width: int) -> Colours:  # noqa: ARG001 -- as all features
-    return Colours(settings)
+    return Colours(settings, channels)

@@ -15,6 +15,7 @@ Shapes: N pictures, C channels, H W height and width, K orientations, h w rows a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,9 +49,10 @@ class Settings:
 
 
 class Hog(Extractor):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, height: int, width: int) -> None:
         super().__init__()
         self.settings = settings
+        self.blocks = tuple(side // settings.cell - settings.block + 1 for side in (height, width))
         cell, count = settings.cell, settings.orientations
         self.between = (2 if settings.signed else 1) * math.pi / count  # δ
         # centred on the cell: its middle lies between pixels if the side is even, on one if it is odd
@@ -59,6 +61,32 @@ class Hog(Extractor):
         window = torch.outer(weight, weight).expand(count, 1, side, side).contiguous()
         self.register_buffer("window_K1ss", window, persistent=False)
         self.window_K1ss: Tensor
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
+        """Return the cell, the direction, and the first cell of the block that it is compared with."""
+        block, degrees = self.settings.block, math.degrees(self.between)
+        return [
+            f"HOG at row {row + y}, column {column + x}, direction {degrees * k:.3g}°"
+            + (f" (block {row}, {column})" if block > 1 else "")
+            for y in range(block)
+            for x in range(block)
+            for k in range(self.settings.orientations)
+            for row in range(1, self.blocks[0] + 1)
+            for column in range(1, self.blocks[1] + 1)
+        ]
+
+    def note(self) -> str:
+        cell, block = self.settings.cell, self.settings.block
+        turns = (
+            "0° is brighter to the right, 90° brighter below"
+            if self.settings.signed
+            else "0° changes from left to right, 90° from top to bottom"
+        )
+        beside = f", as a share of all edges in its block of {block}×{block} cells" if block > 1 else ""
+        return (
+            f"HOG: how strong the edges of a direction are in a cell of {cell}×{cell} pixels{beside}. Rows and columns "
+            f"are counted from the upper left; {turns}."
+        )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the blocks' features, (N, D)."""
@@ -102,4 +130,4 @@ def _normalised(blocks_NDhw: Tensor) -> Tensor:
 def build(settings: Settings, *, channels: int, height: int, width: int) -> Hog:  # noqa: ARG001 -- as all features
     """Build the features. Raises SettingsError: the picture is smaller than a block."""
     smallest_input("hog", settings.cell * settings.block, height, width)
-    return Hog(settings)
+    return Hog(settings, height, width)

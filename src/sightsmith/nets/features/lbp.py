@@ -8,6 +8,7 @@ which weighs rare patterns more (the Hellinger kernel). Deviation: the square ri
 Shapes: N pictures, C channels, H W height and width, D features.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,23 @@ class Lbp(Extractor):
         self.cells = cells
         self.register_buffer("bin_256", _uniform_bins(), persistent=False)
         self.bin_256: Tensor
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
+        """Return the neighbours that are at least as bright, as 8 digits in the order of the ring, and the cell."""
+        codes = [code for code in range(256) if self.bin_256[code] < 58]
+        patterns = ["".join(str(code >> place & 1) for place in range(len(_RING))) for code in codes]
+        return [
+            f"pattern {pattern} at row {row}, column {column}"
+            for pattern in [*patterns, "of another kind"]
+            for row in range(1, self.cells + 1)
+            for column in range(1, self.cells + 1)
+        ]
+
+    def note(self) -> str:
+        return (
+            "pattern: the 8 neighbours of a pixel, clockwise from the upper left, 1 if it is at least as bright; the "
+            f"value is the square root of the share of such pixels in one of {self.cells}×{self.cells} cells."
+        )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the histograms of all cells, (N, D)."""

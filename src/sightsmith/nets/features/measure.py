@@ -3,6 +3,7 @@
 Shapes: N pictures, C channels, H W height and width, D measures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,15 @@ class Measures(Extractor):
         "middle",  # brightness of the middle half less that of the whole
         "top",  # brightness of the upper half less that of the lower
     )
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
+        return self.NAMES
+
+    def note(self) -> str:
+        return (
+            "red, green, blue: shares of the mean colour; edges: share of neighbouring pixels that differ by a tenth; "
+            "middle, top: how much brighter than the whole, than the lower half."
+        )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the measures, (N, D) in the order of `NAMES`."""

@@ -3,6 +3,7 @@
 Shapes: N pictures, C channels, H W height and width, D features.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -30,14 +31,26 @@ class Settings:
 
 
 class Pixels(Extractor):
-    def __init__(self, size: tuple[int, int], weight: float) -> None:
+    def __init__(self, size: tuple[int, int], weight: float, channels: int) -> None:
         super().__init__()
-        self.size, self.weight = size, weight
+        self.size, self.weight, self.channels = size, weight, channels
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- as all features
+        return [
+            f"{colour} at row {row}, column {column}"
+            for colour in (("red", "green", "blue") if self.channels == 3 else ("brightness",))
+            for row in range(1, self.size[0] + 1)
+            for column in range(1, self.size[1] + 1)
+        ]
+
+    def note(self) -> str:
+        height, width = self.size
+        return f"row and column: of {height}×{width} pixels, from the upper left; values are 0 to {self.weight:g}."
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the values of the grid, (N, D)."""
         return self.weight * F.adaptive_avg_pool2d(images_NCHW, self.size).flatten(1)
 
 
-def build(settings: Settings, *, channels: int, height: int, width: int) -> Pixels:  # noqa: ARG001 -- as all features
-    return Pixels((min(height, settings.grid), min(width, settings.grid)), settings.weight)
+def build(settings: Settings, *, channels: int, height: int, width: int) -> Pixels:
+    return Pixels((min(height, settings.grid), min(width, settings.grid)), settings.weight, channels)

@@ -6,6 +6,7 @@ less their own means,  Σ x·t / √(Σ x² · Σ t²), in −1…1.
 Shapes: N pictures, C channels, H W height and width, K classes, P values of a picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,12 @@ class Templates(FittedModule, Extractor):
         flat_NP = images_NCHW.flatten(1)
         means = [flat_NP[targets_N == index].mean(dim=0) for index in range(classes)]
         self.keep(templates_KP=_centred(torch.stack(means)))
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:
+        return [f"likeness to the mean {name}" for name in classes]
+
+    def note(self) -> str:
+        return "likeness: the correlation of the pixels with those of the mean training picture of a class, -1 to 1."
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the correlation with each template, (N, K)."""

@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812 -- the field's own name for i
 from sightsmith.core.errors import TrainingError
 from sightsmith.nets.parts.checks import at_least
 from sightsmith.nets.parts.fitted import Head, Names
+from sightsmith.nets.parts.reason import Neighbour, Reason
 
 PAPER = "Cover and Hart, Nearest Neighbor Pattern Classification, 1967"
 
@@ -58,11 +59,20 @@ class Neighbours(Head):
         votes_NK = F.one_hot(self.classes_S[nearest_NK], self.classes).float().sum(dim=1)
         return torch.log((votes_NK + _SMOOTH) / (self.k + _SMOOTH * self.classes))
 
-    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:
+    def reason(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> Reason:
         """Return the nearest training pictures."""
-        places = self.nearest(features_1D)[0].tolist()
-        shown = [f"{keys[place]} ({names.classes[int(self.classes_S[place])]})" for place in places]
-        return [f"Nearest training pictures: {', '.join(shown)}."]
+        nearest = [
+            Neighbour(
+                key=keys[place],
+                label=names.classes[int(self.classes_S[place])],
+                distance=float((self.features_SD[place] - features_1D[0]).norm()),  # 0 for the same picture, unlike in
+                features_D=self.features_SD[place].numpy(),  # `nearest`, where large squares are subtracted
+            )
+            for place in self.nearest(features_1D)[0].tolist()
+        ]
+        nearest.sort(key=lambda one: one.distance)
+        shown = ", ".join(f"{one.key} ({one.label}, distance {one.distance:.3g})" for one in nearest)
+        return Reason(sentences=(f"Nearest training pictures: {shown}.",), neighbours=tuple(nearest))
 
     def nearest(self, features_ND: Tensor) -> Tensor:
         """Return the positions of the k nearest training pictures, (N, k), the nearest first."""

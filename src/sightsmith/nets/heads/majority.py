@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sightsmith.nets.parts.fitted import Head, Names
+from sightsmith.nets.parts.reason import Reason
 
 PAPER = "Holte, Very Simple Classification Rules Perform Well on Most Commonly Used Datasets, 1993"
 
@@ -36,8 +37,8 @@ class Majority(Head):
     def forward(self, features_ND: Tensor) -> Tensor:
         return features_ND[:, :1] * 0 + self.scores_K
 
-    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- likewise
-        return self.sentences(names)
+    def reason(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> Reason:  # noqa: ARG002 -- likewise
+        return Reason(sentences=tuple(self.sentences(names)))
 
     def sentences(self, names: Names) -> list[str]:
         return [f"Always {names.classes[int(self.scores_K.argmax())]}: most of the training pictures are of it."]

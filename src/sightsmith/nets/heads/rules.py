@@ -26,12 +26,13 @@ from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import read_toml
 from sightsmith.nets.parts.checks import at_least
 from sightsmith.nets.parts.fitted import Head, Names
+from sightsmith.nets.parts.reason import Reason, Step, told_apart
 from sightsmith.nets.parts.tree_head import rounded_down, stepped
 
 PAPER = "Fürnkranz, Separate-and-Conquer Rule Learning, 1999"
 
 _SMOOTH = 0.5  # Pictures of each class that a rule is thought to have covered besides those it did
-_CONDITION = re.compile(r"(\S+(?: \d+)?)\s*(>|<=)\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)")
+_CONDITION = re.compile(r"(\S.*?)\s*(>|<=)\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)")
 _Condition = tuple[int, bool, float]  # the feature, whether it must be above the threshold, and the threshold
 
 
@@ -147,25 +148,57 @@ class Rules(Head):
         earlier_NR = holds_NR.float().cumsum(dim=1) - holds_NR.float()
         return (holds_NR & (earlier_NR < 0.5)).float()
 
-    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- as heads
-        """Return the rule that holds."""
-        return [self.sentences(names)[int(self.first(features_1D).argmax())]]
+    def reason(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> Reason:  # noqa: ARG002 -- as heads
+        """Return the rules down to the one that holds."""
+        held, told, values = int(self.first(features_1D).argmax()), self.sentences(names), stepped(features_1D)[0]
+        steps = []
+        for rule in range(held + 1):
+            conditions = self._conditions(rule)
+            texts = [told_apart(float(values[feature]), threshold) for feature, _, threshold in conditions]
+            if not conditions:
+                continue
+            steps.append(
+                Step(
+                    question=" and ".join(
+                        _in_words(names.features[feature], above, limit)
+                        for (feature, above, _), (_, limit) in zip(conditions, texts, strict=True)
+                    ),
+                    values=" and ".join(value for value, _ in texts),
+                    holds=rule == held,
+                    otherwise="the next rules" if rule == held else self._answer(rule, names),
+                )
+            )
+        return Reason(
+            sentences=(told[held],), steps=tuple(steps), answer=self._answer(held, names), rest=tuple(told[held + 1 :])
+        )
 
     def sentences(self, names: Names) -> list[str]:
         """Return the rules in words."""
         told = []
-        table = zip(self.feature_RL.tolist(), self.above_RL.tolist(), self.threshold_RL.tolist(), strict=True)
-        answers = self.share_RK.argmax(dim=1).tolist()
-        for row, best, counts in zip(table, answers, self.counts_RK.tolist(), strict=True):
+        for rule in range(len(self.counts_RK)):
             conditions = [
-                f"{names.features[feature]} is {'above' if above else 'at most'} {threshold:.3g}"
-                for feature, above, threshold in zip(*row, strict=True)
-                if np.isfinite(threshold)
+                _in_words(names.features[feature], above, f"{threshold:.3g}")
+                for feature, above, threshold in self._conditions(rule)
             ]
-            held = f"{counts[best]:,} of {sum(counts):,} training pictures"
             when = f"If {' and '.join(conditions)}" if conditions else "Otherwise"
-            told.append(f"{when}: {names.classes[best]} ({held}).")
+            told.append(f"{when}: {self._answer(rule, names)}.")
         return told
+
+    def _conditions(self, rule: int) -> list[_Condition]:
+        rows = (tensor[rule].tolist() for tensor in (self.feature_RL, self.above_RL, self.threshold_RL))
+        return [
+            (feature, bool(above), threshold)
+            for feature, above, threshold in zip(*rows, strict=True)
+            if np.isfinite(threshold)
+        ]
+
+    def _answer(self, rule: int, names: Names) -> str:
+        best, counts = int(self.share_RK[rule].argmax()), self.counts_RK[rule].tolist()
+        return f"{names.classes[best]} ({counts[best]:,} of {sum(counts):,} training pictures)"
+
+
+def _in_words(name: str, above: bool, threshold: str) -> str:
+    return f"{name} is {'above' if above else 'at most'} {threshold}"
 
 
 def _read(path: Path, names: Names) -> tuple[list[list[_Condition]], list[int]]:

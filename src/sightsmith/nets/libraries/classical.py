@@ -63,7 +63,10 @@ class NetFeatures(Extractor):
 
 
 def names() -> list[str]:
-    return list(_SHOWN)
+    """Return usual pairs, and one pair for each further kind of features and head."""
+    shown = {part for name in _SHOWN for part in _ALIASES.get(name, name).split("_")}
+    features = [f"{name}_ridge" for name in FEATURES.names() if name not in shown]
+    return [*_SHOWN, *features, *(f"hog_{name}" for name in HEADS.names() if name not in shown)]
 
 
 def knows(name: str) -> bool:

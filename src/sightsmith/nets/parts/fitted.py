@@ -6,20 +6,25 @@ scikit-learn, and without pickle.
 Shapes: N pictures, C channels, H W height and width, D features, K classes, h w cells of the map.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sightsmith.core.errors import TrainingError
+from sightsmith.core.errors import SettingsError, TrainingError
+from sightsmith.core.machine import free_memory
 from sightsmith.core.progress import track
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.maps import by_occlusion
+from sightsmith.nets.parts.reason import Reason
 
 _BATCH = 256  # Pictures whose features are computed at once
+_PIXEL_BYTES = 6  # Of a value of a picture in `fit`: a byte, twice while batches are joined, and a float32
+_FEATURE_BYTES = 8  # Of a feature in `fit`: a float32, twice while batches are joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,14 @@ class Extractor(nn.Module):
     """Features of pictures: a module from (N, C, H, W) in 0…1 to (N, D)."""
 
     HOLDS: ClassVar[str] = ""  # what of the training pictures its tensors hold
-    NAMES: ClassVar[tuple[str, ...]] = ()  # of the features, in order, if they have any
+
+    def names(self, classes: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 -- extractors override it
+        """Return a name of each feature, in order and different from each other; none if they cannot be told apart."""
+        return ()
+
+    def note(self) -> str:
+        """Return a sentence that tells how to read the names; empty if they need none."""
+        return ""
 
     def fit(self, images_NCHW: Tensor, targets_N: Tensor, classes: int) -> None:
         """Learn from the training pictures what the features need; most need nothing."""
@@ -70,9 +82,13 @@ class Head(FittedModule):
     def fit(self, features_ND: Tensor, targets_N: Tensor, names: Names) -> None:
         """Fit the tensors to the features of the training pictures."""
 
-    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- as below
-        """Return why one picture got its answer, in words; `keys` are those of the training pictures, in order."""
-        return []
+    def reason(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> Reason | None:  # noqa: ARG002 -- as below
+        """Return why one picture got its answer, None if it cannot be read.
+
+        Args:
+            keys: of the training pictures, in the order in which `fit` had their features.
+        """
+        return None
 
     def sentences(self, names: Names) -> list[str]:  # noqa: ARG002 -- heads that can be read override this
         """Return what was fitted in words, empty if it cannot be read."""
@@ -121,10 +137,8 @@ class FittedNet(ClassifierNet):
         self.parts = list(extractors)
         self.extractors, self.head = nn.ModuleList(self.parts), head
         self.requires_grad_(False).eval()
-        with torch.inference_mode():
-            inputs = self.features(torch.zeros(1, *sizes)).shape[1]
-        self.inputs = pca or inputs  # of the head
-        self.projection: nn.Module = Projection(pca, inputs) if pca else nn.Identity()
+        self.sizes = sizes
+        self.projection: nn.Module = Projection(pca, sum(self.counts())) if pca else nn.Identity()
 
     def train(self, mode: bool = True) -> "FittedNet":  # noqa: ARG002 -- torch's own signature
         """Stay in evaluation mode: nothing here differs while training."""
@@ -142,23 +156,58 @@ class FittedNet(ClassifierNet):
         features_ND = torch.cat([self.features(batch) for batch in batches])
         if isinstance(self.projection, Projection):
             self.projection.fit(features_ND)
-        reduced_ND = self.projection(features_ND)
-        self.head.fit(reduced_ND, targets_N, self.names(classes, reduced_ND.shape[1]))
+        self.head.fit(self.projection(features_ND), targets_N, self.names(classes))
 
-    def names(self, classes: Sequence[str], features: int) -> Names:
-        """Return names of the features, numbered if they have none of their own, and of the classes."""
-        own = tuple(name for extractor in self.parts for name in extractor.NAMES)
-        return Names(own if len(own) == features else tuple(f"feature {at}" for at in range(features)), tuple(classes))
+    def require_memory(self, pictures: int) -> None:
+        """Raise SettingsError if `fit` would take more memory than is free for so many pictures."""
+        features, free = sum(self.counts()), free_memory()
+        need = pictures * (_PIXEL_BYTES * math.prod(self.sizes) + _FEATURE_BYTES * features)
+        if need > free:
+            raise SettingsError(
+                f"train: {pictures:,} pictures of {self.sizes[1]}×{self.sizes[2]} pixels with {features:,} features "
+                f"each take at least {need / 2**30:,.1f} GiB of memory at once, and {free / 2**30:,.1f} GiB are free. "
+                "Lower --size, choose settings with fewer features (`sightsmith models NET` lists them), or train on "
+                "fewer pictures."
+            )
+
+    def counts(self) -> list[int]:
+        """Return how many features each extractor gives."""
+        device = next(self.head.parameters()).device
+        with torch.inference_mode():
+            return [extractor(torch.zeros(1, *self.sizes, device=device)).shape[1] for extractor in self.parts]
+
+    def names(self, classes: Sequence[str]) -> Names:
+        """Return names of the head's inputs, numbered if they have none of their own, and of the classes."""
+        if isinstance(self.projection, Projection):
+            return Names(tuple(f"component {at + 1}" for at in range(self.projection.size)), tuple(classes))
+        found: list[str] = []
+        for extractor, count in zip(self.parts, self.counts(), strict=True):
+            own = extractor.names(classes)
+            found += own or [f"feature {at + 1}" for at in range(len(found), len(found) + count)]
+        return Names(tuple(found), tuple(classes))
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences that tell how to read the names."""
+        if isinstance(self.projection, Projection):
+            return ("component: a direction of most variation of the features, the first has the most.",)
+        return tuple(filter(None, (extractor.note() for extractor in self.parts)))
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
         """Return what the head learned in words, empty if it cannot be read."""
-        return self.head.sentences(self.names(classes, self.inputs))
+        return self.head.sentences(self.names(classes))
 
-    def reasons(self, images_1CHW: Tensor, classes: Sequence[str], keys: Sequence[str]) -> list[str]:
-        """Return why one picture got its answer, in words, as `Head.reasons`."""
+    def reason(self, images_1CHW: Tensor, classes: Sequence[str], keys: Sequence[str]) -> Reason | None:
+        """Return why one picture got its answer, as `Head.reason`."""
         with torch.inference_mode():
-            features_1D = self.projection(self.features(images_1CHW))
-            return self.head.reasons(features_1D, self.names(classes, self.inputs), keys)
+            reason = self.head.reason(self.measured(images_1CHW), self.names(classes), keys)
+        if reason is None or not reason.steps:
+            return reason
+        return replace(reason, notes=self.notes(), sentences=(*reason.sentences, *self.notes()))
+
+    def measured(self, images_NCHW: Tensor) -> Tensor:
+        """Return the head's inputs (N, D): the features, projected if that was asked for."""
+        reduced_ND: Tensor = self.projection(self.features(images_NCHW))
+        return reduced_ND
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """Return the features (N, D)."""

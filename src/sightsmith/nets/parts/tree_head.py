@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sightsmith.nets.parts.fitted import Head, Names
+from sightsmith.nets.parts.reason import Reason, Step, told_apart
 
 _STEPS = 2.0**14
 _LEAST = 1e-3  # Floor on a share before its logarithm
@@ -49,17 +50,30 @@ class TreeHead(Head):
         filled = {name: np.stack([_padded(values, most) for values in each]) for name, each in _nodes(trees).items()}
         self.keep(depth=max(tree.max_depth for tree in trees), **filled)
 
-    def reasons(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> list[str]:  # noqa: ARG002 -- as heads
-        """Return the path of a single tree; a forest has too many."""
+    def reason(self, features_1D: Tensor, names: Names, keys: Sequence[str]) -> Reason | None:  # noqa: ARG002 -- as heads
+        """Return the path in a single tree; a forest has too many."""
         if len(self.feature_TM) > 1:
-            return []
-        values, at, told = stepped(features_1D)[0].tolist(), 0, []
-        while int(self.left_TM[0, at]) != at:
+            return None
+        values, at, told, steps = stepped(features_1D)[0].tolist(), 0, [], []
+        for _ in range(self.steps):
+            left, right = int(self.left_TM[0, at]), int(self.right_TM[0, at])
+            if left == at:
+                break
             feature, threshold = int(self.feature_TM[0, at]), float(self.threshold_TM[0, at])
-            left = values[feature] <= threshold
-            told.append(f"{names.features[feature]} is {'at most' if left else 'above'} {threshold:.3g}")
-            at = int((self.left_TM if left else self.right_TM)[0, at])
-        return [f"Path in the tree: {', then '.join(told) or 'it has no threshold'}."]
+            name, low = names.features[feature], values[feature] <= threshold
+            value, limit = told_apart(values[feature], threshold)
+            otherwise = f"mostly {self._commonest(right if low else left, names)}"
+            steps.append(Step(question=f"{name} is at most {limit}", values=value, holds=low, otherwise=otherwise))
+            told.append(f"{name} is {'at most' if low else 'above'} {limit}")
+            at = left if low else right
+        answer = self._commonest(at, names)
+        sentence = f"Path in the tree: {', then '.join(told) or 'it has no threshold'}: {answer}."
+        return Reason(sentences=(sentence,), steps=tuple(steps), answer=answer)
+
+    def _commonest(self, node: int, names: Names) -> str:
+        """Return the commonest class of the training pictures that pass a node of the first tree, and its share."""
+        share, index = self.share_TMK[0, node].max(dim=0)
+        return f"{names.classes[int(index)]} ({float(share):.0%} of the training pictures there)"
 
     def forward(self, features_ND: Tensor) -> Tensor:
         """Return the logarithm of the mean share of each class over the trees, (N, K)."""

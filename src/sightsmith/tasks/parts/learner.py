@@ -37,13 +37,16 @@ class Learner(nn.Module):
     """The nets of a task, trained by gradient descent or fitted in one step.
 
     A task's learner gives `answer`, and either `loss` (gradient descent, for each of its optimisers in turn) or `fit`.
+    The feeds of `answer` are those of the trained model; in all else they are those that training reads.
 
     Attributes:
         OPTIMISERS: the roles of the nets that each optimiser updates; empty for a learner that is fitted in one step.
+        BETAS: β₁ and β₂ of AdamW: the decay of its averages of the gradient and of its square.
         nets: by role.
     """
 
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {"net": ("net",)}
+    BETAS: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, nets: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -55,7 +58,7 @@ class Learner(nn.Module):
         return {}
 
     def answer(self, feeds: Feeds) -> Tensor:  # noqa: ARG002 -- learners override it
-        """Return the first output of the graph, first axis B, which validation measures."""
+        """Return the first output of the graph, first axis B, for the feeds of the trained model."""
         raise self._missing("answer", "return the first output of its graph")
 
     def measured(self, batch: Batch) -> Tensor:
@@ -69,6 +72,9 @@ class Learner(nn.Module):
     def fit(self, feeds: Feeds, targets: Tensor) -> None:  # noqa: ARG002 -- learners override it
         """Fit the nets to all training items in one step, without augmentation."""
         raise self._missing("fit", "fit its nets, or name OPTIMISERS and give `loss`")
+
+    def require_memory(self, count: int) -> None:
+        """Raise SettingsError if `fit` would take more memory than is free for so many items."""
 
     def _missing(self, name: str, way_out: str) -> TrainingError:
         return TrainingError(f"{type(self).__name__}.{name} is missing: it must {way_out}.")

@@ -20,9 +20,19 @@ from sightsmith.inputs import seed
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.pictures.features import features_of
 from sightsmith.kinds.pictures.frechet import fd
+from sightsmith.kinds.pictures.manifold import nearest
+from sightsmith.nets.build import build_net
+from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts, Feeds, Learner
 
+_LOOKED = 512  # pictures among which near ones are sought, at most: a few milliseconds
+_FEW = 16  # pictures below which their distances say nothing
+_ALIKE = 0.1  # of the distance of real pictures from each other
+
 INPUT, READS, KIND, PROGRAMS, OUTPUTS = "seed", "picture", "pictures", ("once",), ("picture",)
+
+AS_THEY_ARE = {"augment": "none", "flip": "none", "contrast": "data"}
+"""Settings that are open: whatever pictures are varied by is made too."""
 
 
 def names(settings: Any, names: tuple[str, ...], kind: str) -> tuple[str, ...]:
@@ -53,6 +63,10 @@ class MakingLearner(Learner):
         super().__init__(nets)
         self.conditional = bool(facts.names)
 
+    def answer(self, feeds: Feeds) -> Tensor:
+        """Return the pictures of seeds, (B, H, W, C)."""
+        return self.make(feeds[seed.NOISE], feeds.get(seed.LABEL) if self.conditional else None)
+
     def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
         """Return pictures in levels 0…255, (B, H, W, C)."""
         raise NotImplementedError
@@ -79,6 +93,47 @@ def distance(answers_NF: NDArray[np.floating]) -> dict[str, float]:
     """Return `fd`, from the features of real pictures and of made ones beside each other."""
     real_NF, made_NF = np.split(answers_NF, 2, axis=1)
     return {"fd": fd(real_NF, made_NF)}
+
+
+def collapse(answers_NF: NDArray[np.floating], targets_N: NDArray[Any]) -> str:
+    """Return a warning if the made pictures hardly differ from each other, as after a mode collapse; else "".
+
+    The rule: half of the made pictures have another one nearer than a tenth of the median distance between a real
+    picture and the real one nearest to it, by their features. So few kinds of pictures are found too, and not
+    only a single one.
+    """
+    real_NF, made_NF = (side_NF[:_LOOKED] for side_NF in np.split(answers_NF.astype(np.float64), 2, axis=1))
+    if len(real_NF) < _FEW:
+        return ""
+    made, real = (float(np.median(_apart(side_NF))) for side_NF in (made_NF, real_NF))
+    if made >= _ALIKE * real:
+        return ""
+    return (
+        "the made pictures hardly differ from each other (mode collapse): half of them have another one nearer than "
+        f"{made / real:.1%} of what separates real ones. If it does not pass, lower --lr, or train with another "
+        "--seed; the best weights so far are kept."
+    )
+
+
+def _apart(points_NF: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of each point to the nearest other one, (N,)."""
+    return nearest(points_NF, points_NF, count=2)[1][:, 1]
+
+
+def example(rng: np.random.Generator, net: str, families: Mapping[str, str], settings: Any) -> Example:
+    """Return a small net that makes pictures, and twelve pictures of two classes: left or right half white."""
+    pixels = np.zeros((12, 16, 16, 1), np.uint8)
+    pixels[:6, :, :8], pixels[6:, :, 8:] = 255, 255
+    order = rng.permutation(12)
+    targets_B = torch.from_numpy(np.repeat([0, 1], 6)[order])
+    facts = Facts(
+        names=("left", "right"),
+        input_settings=Preprocessing(height=16, width=16, colour="grey", mean=(0.5,), std=(0.5,)),
+        targets=targets_B.numpy(),
+    )
+    size = sizes(facts.names, facts.input_settings)
+    nets = {role: build_net(net, {"width": 8}, role=role, **size).module for role in families}
+    return Example(nets, facts, settings, ({PIXELS: torch.from_numpy(pixels[order])}, targets_B))
 
 
 class MakingGraph(nn.Module):

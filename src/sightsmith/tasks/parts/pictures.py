@@ -40,6 +40,9 @@ class FittedPictureLearner(PictureLearner):
 
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
+    def require_memory(self, count: int) -> None:
+        self._net.require_memory(count)
+
     def fit(self, feeds: Feeds, targets: Tensor) -> None:
         self._net.fit(self.normalise(feeds[PIXELS]), targets, self.classes)
 

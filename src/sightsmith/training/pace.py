@@ -1,0 +1,96 @@
+"""The pace of a training, measured on a few steps, so that its length can be given in minutes.
+
+The weights, the random numbers and the order of the batches are put back, so the training that follows is the same as
+one with that number of epochs from the start.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+
+from sightsmith.core.counts import many
+from sightsmith.core.progress import duration
+from sightsmith.training.optim import make_optimisers
+from sightsmith.training.plan import Choice
+from sightsmith.training.run import Run
+from sightsmith.training.trainer import Loaders
+
+_FIRST = 2  # Steps that are not measured: they allocate memory, and workers start
+_STEPS = 30  # Steps that are measured, at most
+_SHARE = 0.02  # Of the asked time, after which no further step is measured
+_VALIDATED = 5  # Batches of validation that are measured, at most
+_MOST = 100_000  # Epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long an epoch takes."""
+
+    seconds: float  # for an epoch with its validation
+    steps: int  # that were measured
+    spent: float  # seconds that measuring took
+
+    def epochs(self, minutes: float, least: int) -> Choice:
+        """Return how many epochs fit into the time that is left of some minutes, at least `least`."""
+        fit = math.floor(max(0.0, minutes * 60 - self.spent) / self.seconds)
+        why = f"{minutes:g} min at {duration(self.seconds)} an epoch, measured on {many(self.steps, 'step')}"
+        if fit < least:
+            why += f"; fewer than {many(least, 'epoch')} are no training"
+        return Choice(min(max(fit, least), _MOST), why)
+
+
+def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
+    """Time a few steps of training and of validation; nothing that was measured is kept."""
+    started = time.monotonic()
+    learner, device = run.learner, torch.device(run.plan.device.value)
+    learner.to(device)
+    before = copy.deepcopy(learner.state_dict())
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        learner.train()
+        step_seconds = _train(run, loaders.train, until=started + minutes * 60 * _SHARE)
+        learner.eval()
+        validation_seconds = _validate(run, loaders.val)
+    learner.load_state_dict(before)
+    training = sum(step_seconds) / len(step_seconds) * len(loaders.train)
+    return Pace(seconds=training + validation_seconds, steps=len(step_seconds), spent=time.monotonic() - started)
+
+
+def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
+    """Return the seconds of each measured step with its batch; the learning rate is 0."""
+    learner, optimisers = run.learner, make_optimisers(run)
+    took: list[float] = []
+    ended = time.monotonic()
+    for number, batch in enumerate(islice(batches, _FIRST + _STEPS)):
+        for name, optimiser in zip(learner.OPTIMISERS, optimisers, strict=True):
+            with run.plan.autocast():
+                loss = learner.loss(batch, name)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if (number + 1) % run.settings.accumulate == 0:
+                if run.settings.clip:
+                    torch.nn.utils.clip_grad_norm_(learner.parameters(), run.settings.clip)
+                optimiser.step()
+                optimiser.zero_grad()
+            float(loss.detach())  # waits for an accelerator
+        now = time.monotonic()
+        took.append(now - ended)
+        ended = now
+        if len(took) > _FIRST and now > until:
+            break
+    learner.zero_grad()
+    return took[_FIRST:] or took
+
+
+def _validate(run: Run, batches: Any) -> float:
+    """Return the seconds that validation would take, from its first batches."""
+    count = min(_VALIDATED, len(batches))
+    started = time.monotonic()
+    with torch.inference_mode(), run.plan.autocast():
+        for batch in islice(batches, count):
+            run.learner.measured(batch).float().cpu()
+    return (time.monotonic() - started) / count * len(batches)
