@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.bundle.location import MANIFEST
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
 from sightsmith.core.names import did_you_mean
@@ -59,12 +60,14 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
 
     Returns the paths, the grid's last.
 
-    Raises OutputExistsError: a file is in the way.
+    Raises OutputExistsError: a file is in the way, or the folder is a bundle.
     """
     asked, names = seeds(predictor, settings), predictor.definition.names
     paths = [out / _name(seed, names) for seed in asked] + [out / GRID]
     if taken := [path for path in paths if path.exists() and not settings.overwrite]:
         raise OutputExistsError(f"{taken[0]} exists already. Give another folder, or --overwrite to replace it.")
+    if (out / MANIFEST).exists():
+        raise OutputExistsError(f"{out} is a bundle, and must keep to its own files. Give another folder.")
     facts = {"model": predictor.manifest.name, "definition": predictor.manifest.definition_digest[:12]}
     made: list[NDArray[np.uint8]] = []
     with told(out):
