@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from sightsmith.core.files import new_file, told
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.progress import track
 from sightsmith.inputs.seed import Seed
-from sightsmith.kinds.pictures.marks import grid, to_png
-from sightsmith.kinds.pictures.value import Made
+from sightsmith.kinds import optional_part, part_of
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.settings import GenerateSettings
 
@@ -28,7 +27,7 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
     Raises SettingsError: the model makes no pictures, or knows no such class.
     """
     definition = predictor.definition
-    if definition.input != "seed":
+    if optional_part(definition.kind, "marks") is None:
         raise SettingsError(
             f"{predictor.manifest.name} makes no pictures: it takes {definition.input}s; ask it with `predict`. "
             "`sightsmith train DATA --task vae` or `--task gan` trains one that makes pictures."
@@ -45,14 +44,14 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
     return [Seed(seed=settings.seed, index=index, label=labels[index % len(labels)]) for index in range(settings.count)]
 
 
-def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Made]]:
+def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Any]]:
     """Yield the seeds and the pictures, in order."""
     asked = seeds(predictor, settings)
     outcomes = track(predictor.predict(asked, batch=settings.batch), "Generating", len(asked), quiet=quiet)
     for seed, outcome in zip(asked, outcomes, strict=True):
         if outcome.error is not None:
             raise outcome.error
-        yield seed, cast("Made", outcome.prediction)
+        yield seed, outcome.prediction
 
 
 def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet: bool = False) -> list[Path]:
@@ -63,6 +62,7 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
     Raises OutputExistsError: a file is in the way, or the folder is a bundle.
     """
     asked, names = seeds(predictor, settings), predictor.definition.names
+    marks = part_of(predictor.definition.kind, "marks")
     paths = [out / _name(seed, names) for seed in asked] + [out / GRID]
     if taken := [path for path in paths if path.exists() and not settings.overwrite]:
         raise OutputExistsError(f"{taken[0]} exists already. Give another folder, or --overwrite to replace it.")
@@ -74,10 +74,10 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
         out.mkdir(parents=True, exist_ok=True)
         for path, (seed, answer) in zip(paths, generate(predictor, settings, quiet=quiet), strict=False):
             label = {"label": names[seed.label]} if names else {}
-            _write(path, to_png(answer.pixels_HWC, {**facts, "seed": seed.seed, "index": seed.index, **label}))
+            _write(path, marks.to_png(answer.pixels_HWC, {**facts, "seed": seed.seed, "index": seed.index, **label}))
             if len(made) < _IN_GRID:
                 made.append(answer.pixels_HWC)
-        _write(paths[-1], to_png(grid(made), {**facts, "seed": settings.seed, "count": len(made)}))
+        _write(paths[-1], marks.to_png(marks.grid(made), {**facts, "seed": settings.seed, "count": len(made)}))
     return paths
 
 
