@@ -6,12 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tomli_w
 
+from sightsmith.core.errors import TrainingError
+from sightsmith.core.settings import from_mapping
 from sightsmith.training.checkpoints import load_tree
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.train import train
 
 SCRIPT = Path(__file__).with_name("trainer_process.py")
 # Everything that draws random numbers or keeps state is on: workers, policy, mixing, dropout, accumulation, average.
@@ -70,12 +75,11 @@ def whole(digit_files, tmp_path_factory) -> Path:
     return folder
 
 
-def same(left: Path, right: Path) -> None:
+def same(left: Path, right: Path, weights: str = "weights.safetensors") -> None:
     steps = "out/report/steps.csv"
     assert (left / steps).read_text() == (right / steps).read_text()
     assert curve(left) == curve(right)
-    weights = "out/weights.safetensors"
-    assert (left / weights).read_bytes() == (right / weights).read_bytes()
+    assert (left / "out" / weights).read_bytes() == (right / "out" / weights).read_bytes()
 
 
 @pytest.mark.slow
@@ -119,3 +123,27 @@ def test_sigterm_saves_inside_the_epoch_and_resume_goes_on_from_there(digit_file
     assert 0 < done < 48
     finalize(start(tmp_path, digit_files, resume=True))
     same(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_training_by_two_optimisers_survives_kill_9_and_a_ruinous_learning_rate(digit_files, tmp_path):
+    how = {"model": "auto", "task": {"name": "gan"}, "net": {"width": 4}, "size": 16, "clip": 0.0}
+    how |= {"accumulate": 1, "augment": "auto", "erase": 0.0, "workers": 0, "freeze_epochs": 0}
+    asked = from_mapping(TrainSettings, {"data": str(digit_files), **SETTINGS, **how}, where="test")
+    folder = tmp_path / "whole"
+    train(replace(asked, out=folder / "out"), quiet=True)
+
+    process = start(tmp_path, digit_files, **how)
+    last = tmp_path / "out.train/last.safetensors"
+    wait_for(last, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    states = load_tree(last)["optimizer_states"]
+    assert [len(state["state"]) > 0 for state in states] == [True, True]
+
+    goes_on = replace(asked, out=tmp_path / "out", resume=True)
+    with pytest.raises(TrainingError, match=r"became nan.* The checkpoint before it, .*last.safetensors, is good"):
+        train(replace(goes_on, lr=1e20), quiet=True)
+    train(replace(goes_on, lr=2e-4), quiet=True)  # the rate that was chosen at first
+    same(folder, tmp_path, "generator.safetensors")

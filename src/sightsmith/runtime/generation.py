@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.bundle.location import MANIFEST
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.progress import track
 from sightsmith.inputs.seed import Seed
-from sightsmith.kinds.pictures.marks import grid, to_png
-from sightsmith.kinds.pictures.value import Made
+from sightsmith.kinds import optional_part, part_of
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.settings import GenerateSettings
 
@@ -28,7 +28,7 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
     Raises SettingsError: the model makes no pictures, or knows no such class.
     """
     definition = predictor.definition
-    if definition.input != "seed":
+    if optional_part(definition.kind, "marks") is None:
         raise SettingsError(
             f"{predictor.manifest.name} makes no pictures: it takes {definition.input}s; ask it with `predict`. "
             "`sightsmith train DATA --task vae` or `--task gan` trains one that makes pictures."
@@ -49,14 +49,14 @@ def label_of(index: int, label: str | None, names: Sequence[str]) -> int:
     return index % max(1, len(names)) if label is None else names.index(label)
 
 
-def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Made]]:
+def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Any]]:
     """Yield the seeds and the pictures, in order."""
     asked = seeds(predictor, settings)
     outcomes = track(predictor.predict(asked, batch=settings.batch), "Generating", len(asked), quiet=quiet)
     for seed, outcome in zip(asked, outcomes, strict=True):
         if outcome.error is not None:
             raise outcome.error
-        yield seed, cast("Made", outcome.prediction)
+        yield seed, outcome.prediction
 
 
 def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet: bool = False) -> list[Path]:
@@ -64,12 +64,15 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
 
     Returns the paths, the grid's last.
 
-    Raises OutputExistsError: a file is in the way.
+    Raises OutputExistsError: a file is in the way, or the folder is a bundle.
     """
     asked, names = seeds(predictor, settings), predictor.definition.names
+    marks = part_of(predictor.definition.kind, "marks")
     paths = [out / _name(seed, names) for seed in asked] + [out / GRID]
     if taken := [path for path in paths if path.exists() and not settings.overwrite]:
         raise OutputExistsError(f"{taken[0]} exists already. Give another folder, or --overwrite to replace it.")
+    if (out / MANIFEST).exists():
+        raise OutputExistsError(f"{out} is a bundle, and must keep to its own files. Give another folder.")
     made: list[NDArray[np.uint8]] = []
     with told(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -78,16 +81,17 @@ def write(predictor: Predictor, settings: GenerateSettings, out: Path, *, quiet:
             if len(made) < _IN_GRID:
                 made.append(answer.pixels_HWC)
         of_all = {"seed": settings.seed, "count": len(made)}
-        _write(paths[-1], to_png(grid(made), {**_model_facts(predictor.manifest), **of_all}))
+        _write(paths[-1], marks.to_png(marks.grid(made), {**_model_facts(predictor.manifest), **of_all}))
     return paths
 
 
-def marked_png(manifest: Manifest, seed: Seed, answer: Made) -> bytes:
+def marked_png(manifest: Manifest, seed: Seed, answer: Any) -> bytes:
     """Return one picture as PNG that says which model made it, and from what."""
     names, facts = manifest.definition.names, seed.to_json()
     label = {"label": names[seed.label]} if names else {}
     del facts["label"]  # its index means nothing to people
-    return to_png(answer.pixels_HWC, {**_model_facts(manifest), **facts, **label})
+    to_png = part_of(manifest.definition.kind, "marks").to_png
+    return bytes(to_png(answer.pixels_HWC, {**_model_facts(manifest), **facts, **label}))
 
 
 def _model_facts(manifest: Manifest) -> dict[str, str]:

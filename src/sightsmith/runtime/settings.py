@@ -50,9 +50,10 @@ class GenerateSettings:
     """Replace existing files."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("count", 1, 1_000_000), ("seed", 0, 2**63 - 1)):
-            if not low <= getattr(self, name) <= high:
-                raise SettingsError(f"generate: {name} must be in {low:,}…{high:,}, got {getattr(self, name)!r}")
+        for name, low, high in (("count", 1, 1_000_000), ("seed", 0, 2**63 - 1), ("batch", 1, 1_000_000)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise SettingsError(f"generate: {name} must be in {low:,}…{high:,}, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ A task's file has:
 - `check(settings, balanced)`, optional: raises if the settings contradict each other or `--balanced`;
 - `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;
 - `defaults(survey) -> dict`, optional: its own choice for settings of training that are open, by name;
+- `VARIED`, optional: the augmentations that fit it, by the names of their settings (all);
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
 - `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays of what the
   learner measured; they have the kind's `METRIC`, and repeat bit by bit for the same weights;

@@ -21,13 +21,23 @@ from sightsmith.tasks.parts import making
 from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
-from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
+from sightsmith.tasks.parts.making import (
+    INPUT,
+    KIND,
+    OUTPUTS,
+    PROGRAMS,
+    READS,
+    VARIED,
+    MakingGraph,
+    MakingLearner,
+    pixels_of,
+)
 
 NETS = {"generator": "gan", "discriminator": "gan"}
 KEPT = ("generator",)
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
-__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
+__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VARIED", "names", "sizes", "witnesses"]
 
 _SIDES = (16, 28, 32, 64, 128)
 

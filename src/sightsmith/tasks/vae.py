@@ -22,12 +22,22 @@ from sightsmith.inputs.parts.survey import Survey
 from sightsmith.tasks.parts import elbo, making
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
-from sightsmith.tasks.parts.making import INPUT, KIND, OUTPUTS, PROGRAMS, READS, MakingGraph, MakingLearner, pixels_of
+from sightsmith.tasks.parts.making import (
+    INPUT,
+    KIND,
+    OUTPUTS,
+    PROGRAMS,
+    READS,
+    VARIED,
+    MakingGraph,
+    MakingLearner,
+    pixels_of,
+)
 
 NETS = {"decoder": "vae", "encoder": "vae"}
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
-__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "names", "sizes", "witnesses"]
+__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VARIED", "names", "sizes", "witnesses"]
 
 _SIDES = (16, 128)
 _TERMS = 3  # columns beside the features: ln p(x|z), KL, dimensions of a picture

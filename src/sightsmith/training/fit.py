@@ -44,6 +44,7 @@ from sightsmith.training.plan import (
     choose_within_reach,
     is_open,
     paced,
+    refuse_unfit,
     wanted_input,
 )
 from sightsmith.training.run import Run
@@ -108,6 +109,8 @@ def _ready(
             f"train: {net} is fitted in one step, and the task {task.name!r} trains by gradient descent. Name "
             "another --model."
         )
+    if settings.freeze_epochs and not any(True for _ in learner.backbone_parameters()):
+        raise SettingsError(f"train: freeze_epochs must be 0 for the task {task.name!r}, whose nets have no head.")
     if plan.channels_last.value:
         learner.to(memory_format=torch.channels_last)
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
@@ -240,6 +243,8 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
     survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
+    if hasattr(task.file, "VARIED"):
+        refuse_unfit(settings, task.file.VARIED, task.name)
     if hasattr(task.file, "defaults"):
         own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
         asked = replace(asked, **own)

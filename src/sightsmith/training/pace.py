@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from sightsmith.training.run import Run
 from sightsmith.training.trainer import Loaders
 
 _FIRST = 2  # Steps that are not measured: they allocate memory, and workers start
-_STEPS = 30  # Steps that are measured, at most
+_FEWEST, _STEPS = 5, 30  # Steps that are measured
 _SHARE = 0.02  # Of the asked time, after which no further step is measured
 _VALIDATED = 5  # Batches of validation that are measured, at most
 _MOST = 100_000  # Epochs
@@ -57,6 +57,7 @@ def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
         learner.eval()
         validation_seconds = _validate(run, loaders.val)
     learner.load_state_dict(before)
+    learner.train()  # Lightning leaves the mode as it finds it
     training = sum(step_seconds) / len(step_seconds) * len(loaders.train)
     return Pace(seconds=training + validation_seconds, steps=len(step_seconds), spent=time.monotonic() - started)
 
@@ -66,7 +67,8 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
     learner, optimisers = run.learner, make_optimisers(run)
     took: list[float] = []
     ended = time.monotonic()
-    for number, batch in enumerate(islice(batches, _FIRST + _STEPS)):
+    again = (batch for _ in count() for batch in batches)  # an epoch may have fewer
+    for number, batch in enumerate(islice(again, _FIRST + _STEPS)):
         for name, optimiser in zip(learner.OPTIMISERS, optimisers, strict=True):
             with run.plan.autocast():
                 loss = learner.loss(batch, name)
@@ -80,17 +82,17 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
         now = time.monotonic()
         took.append(now - ended)
         ended = now
-        if len(took) > _FIRST and now > until:
+        if len(took) >= _FIRST + _FEWEST and now > until:
             break
     learner.zero_grad()
-    return took[_FIRST:] or took
+    return took[_FIRST:]
 
 
 def _validate(run: Run, batches: Any) -> float:
     """Return the seconds that validation would take, from its first batches."""
-    count = min(_VALIDATED, len(batches))
+    few = min(_VALIDATED, len(batches))
     started = time.monotonic()
     with torch.inference_mode(), run.plan.autocast():
-        for batch in islice(batches, count):
+        for batch in islice(batches, few):
             run.learner.measured(batch).float().cpu()
-    return (time.monotonic() - started) / count * len(batches)
+    return (time.monotonic() - started) / few * len(batches)

@@ -3,7 +3,7 @@
 A given setting is never replaced: an absent GPU is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -385,6 +385,17 @@ def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
 _UNVARIED = Augmentation()
 _UNASKED = ("auto", "none", None, 0.0)
 _VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase")
+
+
+def refuse_unfit(settings: TrainSettings, fitting: Sequence[str], task: str) -> None:
+    """Raise SettingsError if an augmentation is asked for that does not fit the task."""
+    asked = [name for name in ("augment", *_VARIATIONS) if getattr(settings, name) not in _UNASKED]
+    unfit = [name for name in asked if name not in fitting]
+    if unfit:
+        raise SettingsError(
+            f"train: {unfit[0]}: what the task {task!r} learns from varied pictures it gives back as its answers. "
+            f"Leave it out; {' and '.join(fitting)} can be given."
+        )
 
 
 def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool) -> Choice:

@@ -71,7 +71,10 @@ def measure(
     Raises DataError: there are fewer than 8 real pictures.
     """
     if len(answers) < _LEAST:
-        raise DataError(f"generated pictures are compared with {_LEAST} real ones or more, got {len(answers)}.")
+        raise DataError(
+            f"generated pictures are compared with {_LEAST} real ones or more, got {len(answers)}. Add pictures, or "
+            "name others with --data."
+        )
     real_ND, made_ND = features_of(truths), features_of(answer.pixels_HWC for answer in answers)
     around, found = measure_manifold(real_ND, made_ND), kid(real_ND, made_ND)
     copies, nearby = _copies(real_ND, made_ND, trained)

@@ -29,6 +29,9 @@ _LOOKED = 512  # pictures among which near ones are sought, at most: a few milli
 _FEW = 16  # pictures below which their distances say nothing
 _ALIKE = 0.1  # of the distance of real pictures from each other
 
+VARIED = ("flip", "crop_share")
+"""Augmentations whose pictures may be made too; a net that learns from turned or erased ones makes such."""
+
 INPUT, READS, KIND, PROGRAMS, OUTPUTS = "seed", "picture", "pictures", ("once",), ("picture",)
 
 AS_THEY_ARE = {"augment": "none", "flip": "none", "contrast": "data"}
