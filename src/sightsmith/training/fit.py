@@ -52,7 +52,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 
     Raises SightsmithError: as `training.train.train`.
     """
-    started = time.monotonic() - dataset.gate.seconds
+    before = Curves(work.path).seconds() if work.checkpoint() else 0.0
+    started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
     baselines = _baselines(settings, task, dataset)
@@ -68,7 +69,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
         f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
-        f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
+        f"{duration(seconds)}. The bundle is {settings.bundle_path}."
     )
     return bundle
 
@@ -174,14 +175,17 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
     """Fit a baseline and write its bundle; return why it is left out, empty if it is not."""
     started = time.monotonic() - dataset.gate.seconds  # each is told as if it were trained by itself
     out = baselines_folder(run.settings.bundle_path) / name
-    if run.settings.resume and out.exists():
+    if run.work.has_fitted(name) and out.exists():
         return ""
-    settings = replace(beside(run.settings, name, out), net=dict(net))
+    # Without --overwrite there was none at the start, so one that is there now is of the training that is resumed
+    overwrite = run.settings.overwrite or run.settings.resume
+    settings = replace(beside(run.settings, name, out), net=dict(net), overwrite=overwrite)
     run.tell(f"baseline {name}: fitting")
     try:
         with _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True) as (one, loaders):
             score = _learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
+        run.work.mark_fitted(name)
     except SightsmithError as error:
         run.tell(f"warning: baseline {name} is left out: {error}")
         return f"{error}"
