@@ -136,6 +136,7 @@ def test_a_baseline_that_cannot_be_fitted_is_left_out_with_the_reason(tmp_path):
     ("flags", "says"),
     [
         (("--test-fraction", "0"), "baselines are compared on the test split, and there is none. Give --test-fraction"),
+        (("--folds", "5"), "there is none. Leave --folds out, or leave --baselines out"),
         (("--out", "taken"), "taken.baselines exists already. Give another name, or --overwrite"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sightsmith.core.errors import OutputExistsError
+from sightsmith.nets.heads.majority import Majority
 from sightsmith.tasks import classify
 from sightsmith.training import fit
 from sightsmith.training.settings import TrainSettings
@@ -63,6 +64,15 @@ def test_baselines_of_a_training_that_is_replaced_are_not_taken(tmp_path, monkey
     run(tmp_path / "m", baselines=True, overwrite=True, resume=True, seed=1)
     for name in NETS:
         assert splits(tmp_path / "m.baselines" / name) == splits(tmp_path / "m")
+
+
+def test_too_little_memory_for_one_costs_nothing_else(tmp_path, monkeypatch):
+    def fit(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Majority, "fit", fit)
+    made = run(tmp_path / "m", baselines=True)
+    assert made.manifest.training["baselines"] == {"majority": "MemoryError", "hog_ridge": ""}
 
 
 def test_they_are_not_written_into_the_data(tmp_path):

@@ -42,6 +42,9 @@ from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
 
+_FAILURES = (SightsmithError, MemoryError, RuntimeError)
+"""Of a net beside the trained one, which must not cost that one: RuntimeError is torch's for too little memory."""
+
 
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
     """Train and write a bundle, and return it opened; `training/train.py` has the steps before it.
@@ -139,8 +142,8 @@ def _better(run: Run, loaders: Loaders, score: float, dataset: Dataset, opened: 
             _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True)
         )
         others = _learn(other, others_loaders)
-    except SightsmithError as error:
-        run.tell(f"{name} was to be tried too, but: {error}")
+    except _FAILURES as error:
+        run.tell(f"{name} was to be tried too, but: {f'{error}' or type(error).__name__}")
         return run, loaders
     figures = f"val {metric.title} {others:.4f} by {name}, {score:.4f} by {model.value}"
     if not metric.better(others, score):
@@ -163,9 +166,9 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
+        way_out = "Leave --folds out" if settings.folds else "Give --test-fraction a share"
         raise SettingsError(
-            "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
-            "leave --baselines out."
+            f"train: baselines are compared on the test split, and there is none. {way_out}, or leave --baselines out."
         )
     found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
@@ -186,9 +189,10 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
             score = _learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
         run.work.mark_fitted(name)
-    except SightsmithError as error:
-        run.tell(f"warning: baseline {name} is left out: {error}")
-        return f"{error}"
+    except _FAILURES as error:
+        why = f"{error}" or type(error).__name__
+        run.tell(f"warning: baseline {name} is left out: {why}")
+        return why
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
     return ""
 
