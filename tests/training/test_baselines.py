@@ -11,7 +11,7 @@ from sightsmith.training import fit
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.train import train
 
-NETS = ("majority", "hog_ridge")
+NETS = ("majority", "pixel_knn")
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def quick(monkeypatch):
 
 
 def run(out, **changes):
-    settings = TrainSettings(data="digits", out=out, device="cpu", threads=1, epochs=1, net={"width": 2}, **changes)
-    return train(settings, quiet=True)
+    small = {"test_fraction": 0.5, "epochs": 1, "net": {"width": 2}, "near_duplicates": False}
+    return train(TrainSettings(data="digits", out=out, device="cpu", threads=1, **small, **changes), quiet=True)
 
 
 def stop_at(monkeypatch, name):
@@ -42,7 +42,7 @@ def splits(path):
 
 
 def test_after_a_stop_only_what_is_missing_is_fitted(tmp_path, monkeypatch):
-    stop_at(monkeypatch, "hog_ridge")
+    stop_at(monkeypatch, "pixel_knn")
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "m", baselines=True)
     curve = (tmp_path / "m.train/metrics.csv").read_text()
@@ -72,7 +72,7 @@ def test_too_little_memory_for_one_costs_nothing_else(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Majority, "fit", fit)
     made = run(tmp_path / "m", baselines=True)
-    assert made.manifest.training["baselines"] == {"majority": "MemoryError", "hog_ridge": ""}
+    assert made.manifest.training["baselines"] == {"majority": "MemoryError", "pixel_knn": ""}
 
 
 def test_they_are_not_written_into_the_data(tmp_path):
