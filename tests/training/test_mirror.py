@@ -23,7 +23,7 @@ def task():
     return choose_task(TrainSettings(data="digits"), "labels")
 
 
-def subset(start, stop, *, turned, strata=None):
+def subset(start, stop, *, turned, strata=None, groups=None):
     samples = open_source("digits").samples[start:stop]
     mirrored_N = np.random.default_rng(start).random(len(samples)) < turned
     pictures = [
@@ -31,7 +31,13 @@ def subset(start, stop, *, turned, strata=None):
         for one, mirrored in zip(samples, mirrored_N, strict=True)
     ]
     targets_N = np.array([one.target for one in samples])
-    return Subset(PictureIndex(pictures), targets_N, targets_N if strata is None else np.full(len(samples), strata))
+    places_N = np.arange(len(samples))
+    return Subset(
+        PictureIndex(pictures),
+        targets_N,
+        targets_N if strata is None else np.full(len(samples), strata),
+        places_N if groups is None else places_N % groups,
+    )
 
 
 def test_digits_are_others_when_mirrored_unless_they_are_mirrored_in_the_data(task):
@@ -53,9 +59,11 @@ def test_it_is_the_same_every_time_and_needs_two_strata(task):
     assert compare_mirrored(task, subset(0, 200, turned=0, strata=3), val, READ) is None
 
 
-def test_a_few_pictures_do_not_decide(task):
+def test_a_few_pictures_or_groups_do_not_decide(task):
     train = subset(0, 200, turned=0)
     assert compare_mirrored(task, train, subset(600, 603, turned=0), READ).alike
+    assert compare_mirrored(task, train, subset(600, 700, turned=0, groups=2), READ).alike
+    assert not compare_mirrored(task, train, subset(600, 700, turned=0, groups=50), READ).alike
 
 
 def test_training_does_not_mirror_pictures_that_are_others_then(digit_files, tmp_path):

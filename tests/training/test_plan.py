@@ -228,6 +228,8 @@ def test_few_pictures_are_also_tried_with_a_fitted_net_unless_something_was_said
     for said in ({"epochs": 3}, {"model": "smallresnet"}, {"net": {"width": 8}}, {"flip": "none"}, {"balanced": True}):
         assert tried(**said).value is None
     assert tried(task={"label_smoothing": 0.0}).value is None
+    for unfollowed in ({"size": 128}, {"precision": "bf16"}, {"logger": "tensorboard"}):
+        assert tried(**unfollowed).value is None, "hog_ridge would take fewer pixels, fp32, and log no steps"
     assert tried(baselines=True).value is None, "the comparison tells, and the user chooses"
 
 

@@ -54,6 +54,9 @@ from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
 
+_FAILURES = (SightsmithError, MemoryError, RuntimeError)
+"""Of a net beside the trained one, which must not cost that one: RuntimeError is torch's for too little memory."""
+
 
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
     """Train and write a bundle, and return it opened; `training/train.py` has the steps before it.
@@ -64,7 +67,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 
     Raises SightsmithError: as `training.train.train`.
     """
-    started = time.monotonic() - dataset.gate.seconds
+    before = Curves(work.path).seconds() if work.checkpoint() else 0.0
+    started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
     baselines = _baselines(settings, task, dataset)
@@ -80,7 +84,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
         f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
-        f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
+        f"{duration(seconds)}. The bundle is {settings.bundle_path}."
     )
     return bundle
 
@@ -155,8 +159,8 @@ def _better(run: Run, loaders: Loaders, score: float, dataset: Dataset, opened: 
             _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True)
         )
         others = _learn(other, others_loaders)
-    except SightsmithError as error:
-        run.tell(f"{name} was to be tried too, but: {error}")
+    except _FAILURES as error:
+        run.tell(f"{name} was to be tried too, but: {f'{error}' or type(error).__name__}")
         return run, loaders
     figures = f"val {metric.title} {others:.4f} by {name}, {score:.4f} by {model.value}"
     if not metric.better(others, score):
@@ -179,9 +183,9 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
+        way_out = "Leave --folds out" if settings.folds else "Give --test-fraction a share"
         raise SettingsError(
-            "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
-            "leave --baselines out."
+            f"train: baselines are compared on the test split, and there is none. {way_out}, or leave --baselines out."
         )
     found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
@@ -191,17 +195,21 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
     """Fit a baseline and write its bundle; return why it is left out, empty if it is not."""
     started = time.monotonic() - dataset.gate.seconds  # each is told as if it were trained by itself
     out = baselines_folder(run.settings.bundle_path) / name
-    if run.settings.resume and out.exists():
+    if run.work.has_fitted(name) and out.exists():
         return ""
-    settings = replace(beside(run.settings, name, out), net=dict(net))
+    # Without --overwrite there was none at the start, so one that is there now is of the training that is resumed
+    overwrite = run.settings.overwrite or run.settings.resume
+    settings = replace(beside(run.settings, name, out), net=dict(net), overwrite=overwrite)
     run.tell(f"baseline {name}: fitting")
     try:
         with _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True) as (one, loaders):
             score = _learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
-    except SightsmithError as error:
-        run.tell(f"warning: baseline {name} is left out: {error}")
-        return f"{error}"
+        run.work.mark_fitted(name)
+    except _FAILURES as error:
+        why = f"{error}" or type(error).__name__
+        run.tell(f"warning: baseline {name} is left out: {why}")
+        return why
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
     return ""
 

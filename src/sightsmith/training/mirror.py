@@ -2,7 +2,7 @@
 
 It is measured: a quick net (HOG and ridge regression) learns from training pictures as they are, and answers validation
 pictures as they are and mirrored. If things are seen from the left as often as from the right, it is right as often
-on both.
+on both. Pictures of a group, such as the frames of a track, are lost together, so errors are those of sums by group.
 
 Shapes: N validation pictures, M pictures, C channels, H W height and width.
 """
@@ -60,8 +60,9 @@ def compare_mirrored(task: TaskChoice, train: Subset, val: Subset, read: Reader)
             strata[net(shown_NCHW).argmax(dim=1).numpy()] == expected_N
             for shown_NCHW in (images_NCHW, images_NCHW.flip(3))
         )
-    lost, gained = int((plain_N & ~mirrored_N).sum()), int((mirrored_N & ~plain_N).sum())
-    matters = lost - gained > max(_LOST * plain_N.sum(), _ERRORS * (lost + gained) ** 0.5)
+    lost_N = plain_N.astype(np.int64) - mirrored_N
+    error = (np.bincount(val.groups_N[asked_N], lost_N) ** 2).sum() ** 0.5
+    matters = lost_N.sum() > max(_LOST * plain_N.sum(), _ERRORS * error)
     return Mirrored(float(plain_N.mean()), float(mirrored_N.mean()), not matters)
 
 

@@ -234,8 +234,12 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
 
 def _also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
     """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
-    said = (settings.model != "auto", settings.contrast != "auto", settings.net, settings.task, settings.baselines)
-    if fitted is None or pretrained or any(said) or _descent_given(settings) or survey.count >= _FEW:
+    said = (
+        settings.model != "auto" or settings.net or settings.task or settings.baselines or _descent_given(settings),
+        settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",
+        (settings.size or 0) > SMALL,  # computed features take fewer pixels than that
+    )
+    if fitted is None or pretrained or any(said) or survey.count >= _FEW:
         return Choice(None, "")
     return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
 
