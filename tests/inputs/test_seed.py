@@ -11,7 +11,7 @@ from sightsmith.inputs.seed import Seed, between, noise
 
 
 def read(item) -> np.ndarray:
-    return seed.feeds(item, seed.Settings(numbers=64, labels=0, shape=(8, 8, 1)))[seed.NOISE]
+    return seed.feeds(item, seed.Settings(numbers=64, conditions=0, shape=(8, 8, 1)))[seed.NOISE]
 
 
 def test_the_ends_are_the_two_seeds_and_the_way_leads_from_one_to_the_other():

@@ -66,7 +66,7 @@ class Settings:
 
     __pydantic_config__: ClassVar[Any] = EXACT
     numbers: int  # D
-    labels: int  # classes that can be asked for; 0 for a model that knows none
+    conditions: int  # classes that can be asked for; 0 for a model that knows none
     shape: tuple[int, int, int]  # (H, W, C) of the generated pictures
     resize: Literal["crop", "squash", "letterbox"] = "crop"  # how those of the training were fitted to that shape
 
@@ -80,7 +80,7 @@ class Settings:
 
 def ports(settings: Settings) -> dict[str, Port]:
     noise = {NOISE: Port("float32", (settings.numbers,))}
-    return noise | ({LABEL: Port("int64", ())} if settings.labels else {})
+    return noise | ({LABEL: Port("int64", ())} if settings.conditions else {})
 
 
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:  # noqa: ARG001
@@ -90,9 +90,9 @@ def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[st
     """
     asked = _decoded(item)
     arrays: dict[str, NDArray[Any]] = {NOISE: _noise_of(asked, settings.numbers)}
-    if settings.labels:
-        if not 0 <= asked.label < settings.labels:
-            raise SettingsError(f"label must be in 0…{settings.labels - 1}, got {asked.label}")
+    if settings.conditions:
+        if not 0 <= asked.label < settings.conditions:
+            raise SettingsError(f"label must be in 0…{settings.conditions - 1}, got {asked.label}")
         arrays[LABEL] = np.array(asked.label, dtype=np.int64)
     return arrays
 
@@ -123,8 +123,8 @@ def between(first_D: NDArray[np.float32], second_D: NDArray[np.float32], share: 
 
 def asked(samples: Sequence[Sample], settings: Settings) -> list[Item]:
     """Return what a model is asked beside the samples of data: as many pictures of the same classes, of seed 0."""
-    labels = [int(sample.target) if settings.labels else 0 for sample in samples]
-    return [Seed(seed=0, index=at, label=label) for at, label in enumerate(labels)]
+    asked_for = [int(sample.target) if settings.conditions else 0 for sample in samples]
+    return [Seed(seed=0, index=at, label=label) for at, label in enumerate(asked_for)]
 
 
 def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- as every input
@@ -142,7 +142,7 @@ def suffix(encoded: bytes) -> str:  # noqa: ARG001 -- as every input
 
 
 def describe(settings: Settings) -> str:
-    asked = f", one of {settings.labels} classes" if settings.labels else ""
+    asked = f", one of {settings.conditions} classes" if settings.conditions else ""
     return f"a seed of {settings.numbers} numbers{asked}"
 
 
@@ -150,7 +150,7 @@ def facts(settings: Settings) -> dict[str, Any]:
     height, width, channels = settings.shape
     return {
         "numbers": settings.numbers,
-        "labels": settings.labels,
+        "conditions": settings.conditions,
         "height": height,
         "width": width,
         "channels": channels,
@@ -164,7 +164,7 @@ def example(rng: np.random.Generator) -> list[Item]:
 
 
 def example_settings() -> Settings:
-    return Settings(numbers=5, labels=2, shape=(8, 8, 1))
+    return Settings(numbers=5, conditions=2, shape=(8, 8, 1))
 
 
 def _noise_of(asked: Seed, count: int) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def sizes(names: tuple[str, ...], input_settings: Preprocessing | seed.Settings)
 
 def deployed(read: Preprocessing, names: tuple[str, ...], maker: nn.Module) -> seed.Settings:
     """Return how a seed becomes the arrays of a net that makes pictures."""
-    return seed.Settings(numbers=int(maker.noise_size), labels=len(names), shape=read.shape, resize=read.resize)  # type: ignore[arg-type]
+    return seed.Settings(numbers=int(maker.noise_size), conditions=len(names), shape=read.shape, resize=read.resize)  # type: ignore[arg-type]
 
 
 def witnesses(count: int, names: tuple[str, ...]) -> list[seed.Seed]:
@@ -153,7 +153,7 @@ class MakingGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.net, self.settings = nets[role], settings
-        self.conditional = bool(input_settings.labels)
+        self.conditional = bool(input_settings.conditions)
         self.eval()
 
     def levels(self, made_NCHW: Tensor) -> Tensor:
