@@ -1,5 +1,6 @@
 """Names: the nearest one is suggested, and a folder's files are its entries."""
 
+import pkgutil
 import subprocess
 import sys
 
@@ -81,3 +82,15 @@ def test_the_core_imports_no_torch(module):
     code = f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'openvino', 'sklearn', 'fastapi'}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_is_listed_once_however_often_its_entries_are_asked_for(monkeypatch):
+    listed = []
+    entries = pkgutil.iter_modules
+    monkeypatch.setattr(pkgutil, "iter_modules", lambda path: listed.append(path) or entries(path))
+    again = Catalogue("sightsmith.core", "part of its own")
+    assert again.module("errors") is again.module("errors")
+    assert len(listed) == 1
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="unknown part of its own 'erors'"):
+            again.module("erors")

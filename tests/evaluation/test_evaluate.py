@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -46,6 +47,21 @@ def test_the_figures_are_those_of_the_predictions(evaluated) -> None:
     assert set(done.overall) >= {"top3", "balanced_accuracy", "weighted_f1"}
     assert "top5" not in done.overall  # there are only four classes
     assert "group_accuracy" not in done.overall
+
+
+def test_the_first_answers_of_a_process_are_not_timed(evaluated, monkeypatch) -> None:
+    bundle, _ = evaluated
+    with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
+        compute, starts = predictor.stream, [1.0]
+
+        def slow_start(*arguments):
+            time.sleep(starts.pop() if starts else 0)
+            return compute(*arguments)
+
+        monkeypatch.setattr(predictor, "stream", slow_start)
+        done = evaluate(predictor, EvaluateSettings(split="train"), quiet=True)
+    assert not starts
+    assert done.seconds < 1
 
 
 def test_what_cannot_be_read_is_counted_and_named(evaluated) -> None:

@@ -2,21 +2,18 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 from digit_training import settings, stop_after_first_checkpoint
+from processes import sightsmith
 from sightsmith.bundle.store import Bundle, verify
 from sightsmith.core.errors import DataError, OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.settings import from_mapping, read_toml
@@ -26,8 +23,6 @@ from sightsmith.evaluation.test_data import given_data, open_evaluation_data, ow
 from sightsmith.training.checkpoints import load_tree
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.train import train
-
-SCRIPT = Path(__file__).with_name("trainer_process.py")
 
 
 @pytest.fixture(scope="module")
@@ -343,37 +338,24 @@ def test_wrong_settings_of_the_task_are_refused_before_pictures_are_looked_at(br
     assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
 
-def run_script(folder: Path, **raw: object) -> subprocess.CompletedProcess[str]:
-    toml = folder / "run.toml"
-    toml.write_text(tomli_w.dumps({"epochs": 2, "net": {"width": 8}, "workers": 0, "out": str(folder / "out"), **raw}))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(SCRIPT), str(toml)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
-
-
 @pytest.mark.slow
 def test_a_full_disk_is_a_clear_error_and_what_was_whole_stays_whole(digit_files, tmp_path):
     """RLIMIT_FSIZE makes writing fail as a full disk does: at once, then when there is a checkpoint already."""
-    at_once = run_script(tmp_path, data=str(digit_files), file_limit=60_000)
-    assert at_once.returncode == 3
-    assert "cannot be written" in at_once.stderr
-    assert "Traceback" not in at_once.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+    quick = ("train", digit_files, "--device", "cpu", "--workers", "0", "--net.width", "8", "--out", "out")
+    sightsmith(*quick, cwd=tmp_path, file_limit=60_000).refused(3, "cannot be written")
+    assert list(tmp_path.iterdir()) == []
     stop_after_first_checkpoint(tmp_path / "out")
     with pytest.raises(TrainingError, match="stopped by SIGTERM"):
         train(settings(digit_files, tmp_path / "out", epochs=20), quiet=True)
     last = tmp_path / "out.train/last.safetensors"
     good = last.read_bytes()
-    same = {"data": str(digit_files), "epochs": 20, "device": "cpu", "resume": True}
-    full = run_script(tmp_path, **same, file_limit=60_000)
-    assert full.returncode == 3
-    assert "go on with resume=True" in full.stderr
+    on = (*quick, "--epochs", "20", "--resume")
+    sightsmith(*on, cwd=tmp_path, file_limit=60_000).refused(3, "go on with --resume")
     assert last.read_bytes() == good
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
-    resumed = run_script(tmp_path, **same, patience=1)
-    assert resumed.returncode == 0, resumed.stderr
-    assert not {"lightning", "warning"} & set(resumed.stderr.lower().split())
-    assert [line for line in resumed.stderr.splitlines() if line.startswith("epoch  2/20")]
+    resumed = sightsmith(*on, "--patience", "1", cwd=tmp_path).succeeded().err
+    assert not {"lightning", "warning"} & set(resumed.lower().split())
+    assert [line for line in resumed.splitlines() if line.startswith("epoch  2/20")]
     assert json.loads((tmp_path / "out/manifest.json").read_text())["metrics"]["best_epoch"] >= 1
 
 

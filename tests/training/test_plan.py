@@ -215,6 +215,13 @@ def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
     assert picture.mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)
 
 
+def test_the_colour_of_grey_pictures_cannot_be_taken():
+    settings = TrainSettings(data="x", out="y", device="cpu", decolour=0.5)
+    with pytest.raises(SettingsError, match="decolour takes the colour from pictures, and the input is grey"):
+        choose(settings, replace(DIGITS, grey=True), MACHINE)
+    assert choose(settings, replace(DIGITS, grey=False), MACHINE).augment.value.decolour == 0.5
+
+
 def test_few_pictures_are_also_tried_with_a_fitted_net_unless_something_was_said():
     def tried(survey=DIGITS, **changes):
         return choose(TrainSettings(data="x", out="y", device="cpu", **changes), survey, MACHINE, "hog_ridge").also_try

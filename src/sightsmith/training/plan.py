@@ -408,6 +408,8 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
         if asked:
             raise SettingsError(f"train: {asked[0]} augments pictures, and the task has another input. Leave it out.")
         return Choice(Augmentation(), "the input is no picture")
+    if grey and settings.decolour:
+        raise SettingsError("train: decolour takes the colour from pictures, and the input is grey. Leave it out.")
     off, count = settings.augment == "none", survey.count
     flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
     few = settings.augment == "auto" and small and count < _FEW
