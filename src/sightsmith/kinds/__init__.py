@@ -34,8 +34,8 @@ and `core.errors` alone, because the command line reads it.
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
 
-`marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`, which
-says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
+`marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
+which says that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
 
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 

@@ -34,14 +34,15 @@ def seeds(predictor: Predictor, settings: GenerateSettings) -> list[Seed]:
         )
     names = definition.names
     if settings.label is None:
-        labels = range(max(1, len(names)))
+        positions = range(max(1, len(names)))
     elif settings.label in names:
-        labels = range(names.index(settings.label), names.index(settings.label) + 1)
+        positions = range(names.index(settings.label), names.index(settings.label) + 1)
     elif names:
         raise SettingsError(f"unknown label {settings.label!r}. {did_you_mean(settings.label, names)}")
     else:
         raise SettingsError(f"{predictor.manifest.name} was trained without labels. Leave --label out.")
-    return [Seed(seed=settings.seed, index=index, label=labels[index % len(labels)]) for index in range(settings.count)]
+    in_turn = (positions[index % len(positions)] for index in range(settings.count))
+    return [Seed(seed=settings.seed, index=index, label=position) for index, position in enumerate(in_turn)]
 
 
 def generate(predictor: Predictor, settings: GenerateSettings, *, quiet: bool = False) -> Iterator[tuple[Seed, Any]]:
