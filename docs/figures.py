@@ -306,10 +306,14 @@ def vae_divergence() -> Figure:
     """The KL divergence of a latent from N(0, 1), by its mean and by its standard deviation."""
     means_N, deviations_N = torch.linspace(-2.5, 2.5, 201), torch.linspace(0.05, 2.5, 201)
     zeros_N = torch.zeros(201)
+
+    def divergence(mean_N: torch.Tensor, log_variance_N: torch.Tensor) -> torch.Tensor:
+        return elbo.kl_divergence(mean_N[:, None], log_variance_N[:, None])[:, 0]
+
     figure, axes = panels(2, 2.3)
     curves = (
-        (means_N, elbo.kl_divergence(means_N, zeros_N), "mean μ, for σ = 1", 0.0),
-        (deviations_N, elbo.kl_divergence(zeros_N, 2 * deviations_N.log()), "standard deviation σ, for μ = 0", 1.0),
+        (means_N, divergence(means_N, zeros_N), "mean μ, for σ = 1", 0.0),
+        (deviations_N, divergence(zeros_N, 2 * deviations_N.log()), "standard deviation σ, for μ = 0", 1.0),
     )
     for axis, (at_N, divergence_N, title, best) in zip(axes, curves, strict=True):
         axis.plot(at_N, divergence_N, color=BLUE)
