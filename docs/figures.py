@@ -32,6 +32,8 @@ from sightsmith.nets.features import hog, measure
 from sightsmith.nets.heads import svm, tree
 from sightsmith.nets.parts.fitted import Names
 from sightsmith.nets.parts.tree_head import stepped
+from sightsmith.tasks.parts import elbo
+from sightsmith.tasks.parts.adversarial import generator_loss
 
 IMAGES = Path(__file__).parent / "images"
 BLUE, ORANGE, GREEN, GREY = "#3949ab", "#ef6c00", "#2e7d32", "#616161"
@@ -300,6 +302,45 @@ def decision_tree() -> Figure:
     return figure
 
 
+def vae_divergence() -> Figure:
+    """The KL divergence of a latent from N(0, 1), by its mean and by its standard deviation."""
+    means_N, deviations_N = torch.linspace(-2.5, 2.5, 201), torch.linspace(0.05, 2.5, 201)
+    zeros_N = torch.zeros(201)
+
+    def divergence(mean_N: torch.Tensor, log_variance_N: torch.Tensor) -> torch.Tensor:
+        return elbo.kl_divergence(mean_N[:, None], log_variance_N[:, None])[:, 0]
+
+    figure, axes = panels(2, 2.3)
+    curves = (
+        (means_N, divergence(means_N, zeros_N), "mean μ, for σ = 1", 0.0),
+        (deviations_N, divergence(zeros_N, 2 * deviations_N.log()), "standard deviation σ, for μ = 0", 1.0),
+    )
+    for axis, (at_N, divergence_N, title, best) in zip(axes, curves, strict=True):
+        axis.plot(at_N, divergence_N, color=BLUE)
+        axis.plot([best], [0], "o", color=ORANGE)
+        axis.set(xlabel=title, ylabel="KL divergence, nats", ylim=(-0.1, 3.2))
+    return figure
+
+
+def gan_losses() -> Figure:
+    """What the generator may lower, by the logit of a made picture, and how fast each falls."""
+    logits_N = torch.linspace(-6, 6, 241, requires_grad=True)
+    curves = (
+        ("softplus(−D): does not saturate", torch.stack([generator_loss(one[None]) for one in logits_N]), BLUE),
+        ("−softplus(D): the game's formula", -F.softplus(logits_N), ORANGE),
+    )
+    figure, axes = panels(2, 2.5)
+    for name, losses_N, colour in curves:
+        (slopes_N,) = torch.autograd.grad(losses_N.sum(), logits_N)
+        axes[0].plot(logits_N.detach(), losses_N.detach(), color=colour, label=name)
+        axes[1].plot(logits_N.detach(), slopes_N, color=colour)
+    axes[0].set(xlabel="logit D of a made picture", ylabel="loss of the generator")
+    axes[1].set(xlabel="logit D of a made picture", ylabel="slope", ylim=(-1.1, 0.1))
+    axes[0].legend(loc="lower left", fontsize=7)
+    axes[1].text(-6, -0.15, "known as made:\nnothing is learned", fontsize=7, color=ORANGE, va="top")
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a small PNG of at most 256 colours."""
     buffer = io.BytesIO()
@@ -321,6 +362,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "hog": hog_cells,
     "svm": svm_boundary,
     "tree": decision_tree,
+    "vae": vae_divergence,
+    "gan": gan_losses,
 }
 
 

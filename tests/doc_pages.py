@@ -26,6 +26,7 @@ VERBS = (
     "evaluate",
     "compare",
     "predict",
+    "generate",
     "explain",
     "export",
     "serve",

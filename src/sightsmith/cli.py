@@ -21,7 +21,6 @@ from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
-from sightsmith.inputs import from_files
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
 from sightsmith.serving.settings import ServeSettings
@@ -111,6 +110,7 @@ def train(
         print(to_toml(resolved), end="")
         return 0
     require_training("train")
+    from sightsmith.inputs import from_files
     from sightsmith.training.train import train as run_training
 
     result = run_training(resolved)
