@@ -68,9 +68,10 @@ def sightsmith(*arguments: str | Path, quiet: bool = False) -> str:
     return done.stdout
 
 
-def evaluated(bundle: Path) -> dict[str, float]:
-    """Evaluate a bundle on its test split and return the metrics."""
-    metrics: dict[str, float] = json.loads(sightsmith("evaluate", bundle, "--json", quiet=True))["metrics"]
+def evaluated(bundle: Path, split: str = "test") -> dict[str, float]:
+    """Evaluate a bundle on a split of its own and return the metrics."""
+    told = sightsmith("evaluate", bundle, "--data", split, "--json", quiet=True)
+    metrics: dict[str, float] = json.loads(told)["metrics"]
     return metrics
 
 

@@ -74,6 +74,7 @@ def sightsmith(
     file_limit: int | None = None,
     given: bytes | None = None,
     before: Sequence[str] = (),
+    path: str = "",
 ) -> Done:
     """Run a verb.
 
@@ -83,6 +84,7 @@ def sightsmith(
         file_limit: largest file in bytes that it may write: a write beyond it fails as on a full disk.
         given: standard input.
         before: a command that starts it, which then starts cold.
+        path: further folders of Python modules, as in PYTHONPATH.
     """
 
     def limit() -> None:
@@ -92,7 +94,7 @@ def sightsmith(
     done = subprocess.run(
         [*before, *command(*arguments)] if before else [*warm(), *map(str, arguments)],
         cwd=cwd,
-        env=environment(),
+        env=environment(PYTHONPATH=path) if path else environment(),
         input=given,
         stdin=subprocess.DEVNULL if given is None else None,
         capture_output=True,

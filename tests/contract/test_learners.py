@@ -124,7 +124,7 @@ def place(tmp_path):
 def ask(place):
     """Return a function that runs a verb with that folder on the Python path."""
     path = os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH", "")]))
-    return lambda *arguments: sightsmith(*arguments, cwd=place, before=("env", f"PYTHONPATH={path}"))
+    return lambda *arguments: sightsmith(*arguments, cwd=place, path=path)
 
 
 def test_an_estimator_that_scikit_learn_fits_becomes_a_bundle_like_any_other(place, ask):

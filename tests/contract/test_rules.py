@@ -48,6 +48,6 @@ def test_a_file_on_the_path_is_a_rule(tmp_path):
     place.mkdir(parents=True)
     (place / "odd_width.py").write_text(RULE)
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    done = sightsmith("check", "photos", cwd=tmp_path, before=("env", f"PYTHONPATH={path}"))
+    done = sightsmith("check", "photos", cwd=tmp_path, path=path)
     assert "warning: 4 pictures have an odd width. [odd-width]" in done.out
     assert "odd-width" not in sightsmith("check", "photos", cwd=tmp_path).out

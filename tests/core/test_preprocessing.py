@@ -117,6 +117,15 @@ def test_json_round_trip_and_digest():
     assert Preprocessing(height=64, width=64).digest() != Preprocessing(height=64, width=65).digest()
 
 
+def test_the_json_of_an_older_version_is_read_and_keeps_its_digest():
+    spec = Preprocessing(height=64, width=64)
+    assert "contrast" not in spec.to_json()
+    assert Preprocessing.from_json(spec.to_json()).contrast == "data"
+    by_picture = Preprocessing(height=64, width=64, contrast="picture")
+    assert Preprocessing.from_json(json.loads(json.dumps(by_picture.to_json()))) == by_picture
+    assert by_picture.digest() != spec.digest()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -132,7 +141,7 @@ def test_values_out_of_range_are_refused(change, message):
         Preprocessing(**({"height": 8, "width": 8} | change))
 
 
-@pytest.mark.parametrize("change", [{"resize": "stretch"}, {"heigth": 3}, {"colour": "cmyk"}])
+@pytest.mark.parametrize("change", [{"resize": "stretch"}, {"heigth": 3}, {"colour": "cmyk"}, {"contrast": "none"}])
 def test_unknown_values_and_keys_of_json_are_refused(change):
     with pytest.raises(SettingsError):
         Preprocessing.from_json(Preprocessing(height=8, width=8).to_json() | change)

@@ -114,6 +114,15 @@ def test_jitter_changes_contrast_and_saturation_of_each_picture_by_its_own_draw(
         assert ratio.max() > 1.3
 
 
+def test_decolouring_leaves_the_mean_of_the_channels_in_the_share_of_pictures_asked_for():
+    pixels = torch.randint(0, 256, (400, 4, 4, 3), generator=seeded(1), dtype=torch.uint8)
+    varied = vary_batch(pixels, Augmentation(decolour=0.25), seeded())
+    changed = (varied != pixels).flatten(1).any(dim=1)
+    assert 70 < int(changed.sum()) < 130
+    grey = pixels[changed].float().mean(dim=3, keepdim=True).round().to(torch.uint8)
+    assert (varied[changed] == grey).all()
+
+
 @given(
     rotate=st.sampled_from([0.0, 10.0, 180.0]),
     zoom=st.sampled_from([0.0, 0.3, 4.0]),

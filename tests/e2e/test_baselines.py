@@ -8,11 +8,16 @@ from sklearn.datasets import load_digits
 
 from photos import make_photos
 from processes import sightsmith
-from sightsmith.tasks.classify import BASELINES
+from sightsmith import load
+from sightsmith.evaluation.baselines import answered, section
+from sightsmith.tasks.classify import baselines
+
+BASELINES = list(baselines(1258))
 
 
 def make(folder) -> None:
-    train = ("train", "digits", "--baselines", "--epochs", "2", "--net.width", "8", "--out", "deep")
+    quick = ("--test-fraction", "0.5", "--epochs", "2", "--net.width", "8", "--threads", "1")
+    train = ("train", "digits", "--baselines", *quick, "--out", "deep")
     told = sightsmith(*train, cwd=folder).succeeded()
     (folder / "told.txt").write_text(told.err)
     sightsmith("evaluate", "deep", cwd=folder).succeeded()
@@ -79,6 +84,36 @@ def test_a_model_that_was_moved_alone_keeps_its_answer(home, tmp_path):
     assert figures(tmp_path / "deep")["baselines"] == figures(home / "deep")["baselines"]
 
 
+def test_a_baseline_that_cannot_be_evaluated_costs_no_other_figure(home, tmp_path, monkeypatch):
+    shutil.copytree(home / "deep", tmp_path / "deep")
+    for name in ("majority", "hog_ridge"):
+        shutil.copytree(home / "deep.baselines" / name, tmp_path / "deep.baselines" / name)
+    (tmp_path / "deep.baselines/hog_ridge/net.safetensors").write_bytes(b"damaged")
+    monkeypatch.chdir(tmp_path)
+    with load("deep", threads=1) as model:
+        raw = model.evaluate(quiet=True).baselines
+    assert set(raw["left_out"]) == set(BASELINES) - {"majority"}
+    assert "net.safetensors" in raw["left_out"]["hog_ridge"]
+    assert raw["left_out"]["hog_svm"] == "deep.baselines/hog_svm was moved or deleted"
+    assert [model["net"] for model in raw["models"]] == ["smallresnet", "majority"]
+
+
+def test_another_backend_is_told_with_the_speed(home):
+    raw = figures(home / "deep")["baselines"]
+    raw["models"][0]["model"] |= {"backend": "openvino", "precision": "int8"}
+    del raw["answer"]
+    answer = answered(raw, "labels", {}, deep=True)["answer"]
+    assert "pictures/s (torch fp32) instead of" in answer
+    assert answer.endswith("(openvino int8).")
+
+
+def test_a_model_that_is_called_like_a_baseline_is_not_compared_with_itself(home):
+    raw = figures(home / "deep")["baselines"]
+    raw["models"][0]["name"] = "hog_svm"
+    _, table, *_ = section(raw, "labels").blocks
+    assert [cell.text for cell in table.rows[0]][2] == "–"
+
+
 def test_a_baseline_that_cannot_be_fitted_is_left_out_with_the_reason(tmp_path):
     for file in sorted(make_photos(tmp_path / "all", 8).glob("*/*")):
         label, _, number = file.stem.partition("_")
@@ -102,6 +137,7 @@ def test_a_baseline_that_cannot_be_fitted_is_left_out_with_the_reason(tmp_path):
     ("flags", "says"),
     [
         (("--test-fraction", "0"), "baselines are compared on the test split, and there is none. Give --test-fraction"),
+        (("--folds", "5"), "there is none. Leave --folds out, or leave --baselines out"),
         (("--out", "taken"), "taken.baselines exists already. Give another name, or --overwrite"),
     ],
 )

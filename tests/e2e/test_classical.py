@@ -1,5 +1,7 @@
 """A net of the classical line through every verb, and the ways in which it differs from one trained by descent."""
 
+import asyncio
+import io
 import json
 import re
 import subprocess
@@ -11,6 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from processes import environment, sightsmith
+from serving_app import running
 
 
 def make(folder) -> None:
@@ -58,6 +61,22 @@ def test_it_is_exported_with_proof_and_answers_without_torch_and_scikit_learn(ho
         [sys.executable, "-c", code], cwd=home, env=environment(), capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "True []"
+
+
+def test_it_is_served_as_it_predicts(home):
+    picture = io.BytesIO()
+    Image.fromarray((load_digits().images[3] * 15).astype("uint8")).save(picture, "PNG")
+
+    async def ask() -> None:
+        async with running(home / "hog_svm") as (model, client):
+            told = await client.post(
+                "/v1/models/digits/predict", content=picture.getvalue(), headers={"Content-Type": "image/png"}
+            )
+            assert told.json()[0]["label"] == "3"
+            assert (await client.get("/v1/models/digits")).json()["net"] == "hog_svm"
+            assert model.predictor.predict_one(picture.getvalue()).label == "3"
+
+    asyncio.run(ask())
 
 
 def test_it_is_explained_by_hiding_parts(home, tmp_path):

@@ -45,6 +45,7 @@ def test_the_figures_are_those_of_the_predictions(evaluated) -> None:
     assert done.overall["accuracy"] > 0.9
     assert set(done.overall) >= {"top3", "balanced_accuracy", "weighted_f1"}
     assert "top5" not in done.overall  # there are only four classes
+    assert "group_accuracy" not in done.overall
 
 
 def test_what_cannot_be_read_is_counted_and_named(evaluated) -> None:
@@ -144,6 +145,20 @@ def test_names_are_escaped_on_the_page(data, tmp_path) -> None:
     page.feed(text)
     assert page.open == []
     assert "report/index.html" not in bundle.manifest.files
+
+
+def test_groups_of_one_class_are_measured_as_wholes(make, data, tmp_path) -> None:
+    settings = EvaluateSettings(data=data, group_by=r"(test/\w+/\d)", report=tmp_path / "page.html", split="test")
+    with Predictor.open(make("smallcnn"), backend="torch", precision="fp32") as predictor:
+        done = evaluate(predictor, settings, quiet=True)
+    assert done.overall["group_accuracy"] == 1.0
+    low = done.intervals["group_accuracy"].low
+    assert f"  group accuracy    1.0000   95 % between {low:.4f} and 1.0000" in done.to_text()
+    assert done.to_json()["metrics"]["group_accuracy"] == 1.0
+    assert "Group accuracy" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "group accuracy" in done._repr_html_()
+    done.save(tmp_path)
+    assert Evaluation.load(tmp_path).to_json() == done.to_json()
 
 
 def test_figures_that_the_bundle_does_not_take_are_told_all_the_same(make, tmp_path) -> None:

@@ -17,6 +17,8 @@ from processes import environment, sightsmith, warm
 FP32 = ("--precision", "fp32")
 OF_THE_RUN = {"seconds", "created", "machine", "backend", "checked", "load", "card", "card_html", "sees", "options"}
 """Keys that tell of one run or of the machine, or repeat what stands elsewhere."""
+ADDED = {"group_accuracy", "Group accuracy"}
+"""Figures that later versions added: their keys and tiles."""
 _READY = re.compile(r"Ready after .* at (http://\S+) ")
 
 
@@ -87,7 +89,7 @@ def _sent(url: str, picture: Path) -> Any:
 def _stable(value: Any) -> Any:
     """Leave out what differs from run to run."""
     if isinstance(value, dict):
-        return {key: _stable(below) for key, below in value.items() if key not in OF_THE_RUN}
+        return {key: _stable(below) for key, below in value.items() if key not in OF_THE_RUN | ADDED}
     return [_stable(item) for item in value] if isinstance(value, list) else value
 
 
@@ -110,7 +112,7 @@ class Figures(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "tr":
             self._rows.append([])
-        if tag == "td" or dict(attrs).get("class") == "value":
+        if tag == "td" or (tag == "div" and dict(attrs).get("class") in ("name", "value")):
             self._text = []
 
     def handle_data(self, data: str) -> None:
@@ -125,8 +127,9 @@ class Figures(HTMLParser):
         self._text = None
 
     def found(self) -> dict[str, Any]:
-        """Return the tiles but those of speed, and the rows of all tables but that of the model's papers."""
+        """Return the tiles but those of speed and later figures, and the rows of all tables but the model's papers."""
+        named = zip(self._tiles[::2], self._tiles[1::2], strict=True)
         return {
-            "tiles": [tile for tile in self._tiles if not tile.endswith("/s")],
+            "tiles": [value for name, value in named if not value.endswith("/s") and name not in ADDED],
             "rows": [row for row in self._rows if len(row) > 1],
         }

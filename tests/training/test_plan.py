@@ -50,12 +50,34 @@ def test_only_few_small_pictures_are_turned_scaled_and_relit_unasked():
     assert (asked.rotate, asked.zoom, asked.jitter) == (5, 0.1, 0.4)
 
 
+def test_few_small_pictures_with_labels_are_normalised_each_and_lose_their_colour_at_times():
+    coloured = replace(DIGITS, grey=False)
+    plan = plan_for(coloured)
+    assert plan.contrast.value == "picture"
+    assert plan.augment.value == Augmentation(
+        flip="horizontal", shift=0.1, rotate=10.0, zoom=0.2, jitter=1.0, decolour=0.5
+    )
+    assert input_for(TrainSettings(data="x", out="y"), plan).contrast == "picture"
+    assert plan_for(coloured, contrast="data").contrast.value == "data"
+    for other in (replace(coloured, count=54_000), replace(coloured, whole=True), PHOTOS):
+        plan = plan_for(other)
+        assert (plan.contrast.value, plan.augment.value.decolour) == ("data", 0.0)
+        assert plan_for(other, contrast="picture", decolour=0.2).contrast.value == "picture"
+    assert plan_for(DIGITS).augment.value.decolour == 0, "a grey picture has no colour"
+
+
+def test_computed_features_are_of_the_pixels_as_they_are():
+    assert plan_for(DIGITS, model="hog_ridge").contrast.value == "data"
+    with pytest.raises(SettingsError, match="hog_ridge is fitted in one step, in fp32, and takes no contrast"):
+        plan_for(DIGITS, model="hog_ridge", contrast="picture")
+
+
 def test_fewer_pictures_get_more_passes_and_smaller_batches():
     counts = (200, 1000, 5000, 20_000, 60_000)
     plans = [plan_for(replace(DIGITS, grey=False, count=count)) for count in counts]
     assert [plan.epochs.value for plan in plans] == [120, 107, 48, 24, 14]
     assert plan_for(replace(DIGITS, count=5000)).epochs.value == 24
-    assert [plan.batch_size.value for plan in plans] == [16, 64, 64, 128, 128]
+    assert [plan.batch_size.value for plan in plans] == [16, 32, 32, 128, 128]
 
 
 @pytest.mark.parametrize(("side", "size"), [(1, 16), (28, 28), (30, 32), (43, 44), (64, 64)])
@@ -106,7 +128,8 @@ def test_weights_in_a_bundle_are_fed_as_the_bundle_says(digits_bundle):
     plan = plan_for(PHOTOS, model="resnet18", weights=str(digits_bundle / "weights.safetensors"))
     stored = Bundle.open(digits_bundle).manifest.definition.input_settings
     made = input_for(TrainSettings(data="x", out="y"), plan)
-    assert (made.colour, made.mean, made.std) == (stored.colour, stored.mean, stored.std)
+    for name in ("colour", "mean", "std", "contrast"):
+        assert getattr(made, name) == getattr(stored, name)
     assert "as in the bundle of the weights" in plan.colour.why
 
 
@@ -205,6 +228,8 @@ def test_few_pictures_are_also_tried_with_a_fitted_net_unless_something_was_said
     for said in ({"epochs": 3}, {"model": "smallresnet"}, {"net": {"width": 8}}, {"flip": "none"}, {"balanced": True}):
         assert tried(**said).value is None
     assert tried(task={"label_smoothing": 0.0}).value is None
+    for unfollowed in ({"size": 128}, {"precision": "bf16"}, {"logger": "tensorboard"}):
+        assert tried(**unfollowed).value is None, "hog_ridge would take fewer pixels, fp32, and log no steps"
     assert tried(baselines=True).value is None, "the comparison tells, and the user chooses"
 
 

@@ -7,7 +7,17 @@ with `exit_code`; the service answers `{"error": message}` with `status`.
 import re
 
 _SWITCHES = frozenset(
-    {"balanced", "deterministic", "examples", "missing_ok", "near_duplicates", "nesterov", "overwrite", "resume"}
+    {
+        "balanced",
+        "baselines",
+        "deterministic",
+        "examples",
+        "missing_ok",
+        "near_duplicates",
+        "nesterov",
+        "overwrite",
+        "resume",
+    }
     | {"sanity", "strict", "urls"}
 )
 """Settings that are on or off."""

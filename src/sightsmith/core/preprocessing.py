@@ -45,6 +45,8 @@ class Preprocessing:
     """Mean of each channel, pixels scaled to 0…1."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     """Standard deviation of each channel, pixels scaled to 0…1."""
+    contrast: Literal["data", "picture"] = "data"
+    """data: channels are normalised by mean and std; picture: then also by those of the picture's own channels."""
     fill: int = 128
     """With letterbox: grey value of the padding, 0…255."""
 
@@ -122,7 +124,11 @@ class Preprocessing:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the fields as plain JSON; `contrast` only if it is not "data", so that older digests stay."""
+        fields = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.contrast == "data":
+            del fields["contrast"]
+        return fields
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:

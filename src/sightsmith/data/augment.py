@@ -47,6 +47,8 @@ class Augmentation:
     """Greatest change of scale: by a factor between 1 / (1 + zoom) and 1 + zoom."""
     jitter: float = 0.0
     """Greatest change of brightness, contrast, saturation: each by a factor between 1 / (1 + jitter) and 1 + jitter."""
+    decolour: float = 0.0
+    """Probability of replacing each pixel's channels by their mean."""
     erase: float = 0.0
     """Probability of overwriting a random rectangle with noise."""
 
@@ -89,7 +91,7 @@ def apply_policy(name: str, pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Shift, flip, rotate, zoom, jitter and erase the pictures of a batch, at random; the argument stays as it was.
+    """Shift, flip, rotate, zoom, jitter, decolour and erase pictures of a batch, at random; the argument stays.
 
     Args:
         pixels_BHWC: uint8, on any device.
@@ -105,6 +107,8 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
         pixels_BHWC = _warped(pixels_BHWC, plan.rotate, plan.zoom, generator)
     if plan.jitter > 0:
         pixels_BHWC = _relit(pixels_BHWC, plan.jitter, generator)
+    if plan.decolour > 0:
+        pixels_BHWC = _decoloured(pixels_BHWC, plan.decolour, generator)
     if plan.erase > 0:
         pixels_BHWC = _erased(pixels_BHWC, plan.erase, generator)
     return pixels_BHWC
@@ -159,6 +163,12 @@ def _relit(pixels_BHWC: Tensor, jitter: float, generator: torch.Generator) -> Te
     mean_B111 = values_BHWC.mean(dim=(1, 2, 3), keepdim=True)
     values_BHWC = torch.lerp(mean_B111, values_BHWC, contrast_B) * brightness_B
     return values_BHWC.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _decoloured(pixels_BHWC: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    chosen_B = torch.rand(len(pixels_BHWC), generator=generator) < probability
+    grey_BHW1 = pixels_BHWC.float().mean(dim=3, keepdim=True).round_().to(torch.uint8)
+    return torch.where(chosen_B[:, None, None, None].to(pixels_BHWC.device), grey_BHW1, pixels_BHWC)
 
 
 def _either_way(count: int, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.sections import Cell, Note, Section, Table, seconds
 
-_HEADER = ("trained in", "weights", "pictures/s")
+_HEADER = ("trained in", "weights", "pictures/s", "answered by")
 
 
 def answered(comparison: Mapping[str, Any], kind: str, left_out: Mapping[str, str], *, deep: bool) -> dict[str, Any]:
@@ -36,15 +36,16 @@ def section(raw: Mapping[str, Any], kind: str) -> Section:
     """Return the part of the report that shows what `answered` returned, for a kind of answer."""
     metric = KINDS.module(kind).METRIC
     names = ("", metric.title, "difference", "", *_HEADER)
+    first, *others = raw["models"]
     against = {one["model"]: one for one in raw["differences"]}
-    rows = [_row(model, against.get(model["name"]), metric) for model in raw["models"]]
+    rows = [_row(first, None, metric), *(_row(model, against.get(model["name"]), metric) for model in others)]
     header = [Cell(name, "name" if at == 0 else "n") for at, name in enumerate(names)]
     notes = [Note(f"{name} is left out: {why}") for name, why in raw["left_out"].items()]
     notes += [Note(warning) for warning in raw["warnings"]]
     return Section(
         title=raw["question"],
         note=f"The baselines were fitted to the same training pictures and answered the same test pictures, so the "
-        f"interval is of the paired difference to {raw['models'][0]['net']}. Values with 95% intervals.",
+        f"interval is of the paired difference to {first['net']}. Values with 95% intervals.",
         blocks=[Note(raw["answer"], quiet=False), Table(header=header, rows=rows), *notes],
     )
 
@@ -70,12 +71,13 @@ def _answer(raw: Mapping[str, Any], metric: Metric) -> str:
         best = measured[0]
         told = f"Yes: {first['net']} is better than each baseline; the best of them is {best['net']}."
     gap = against[best["name"]]["metrics"][metric.name]
+    means = [f" ({_backend(one)})" if _backend(best) != _backend(first) else "" for one in (best, first)]
     return (
         f"{told} The {metric.title} of {best['net']} is {_number(best, metric)}, that of {first['net']} "
         f"{_number(first, metric)}; the difference is {_signed(gap)}. {best['net']} was trained in "
         f"{seconds(best['training_seconds'])} instead of {seconds(first['training_seconds'])}, has weights of "
-        f"{_size(best)} instead of {_size(first)}, and answered {best['pictures_per_second']:,.0f} pictures/s instead "
-        f"of {first['pictures_per_second']:,.0f}."
+        f"{_size(best)} instead of {_size(first)}, and answered {best['pictures_per_second']:,.0f} pictures/s"
+        f"{means[0]} instead of {first['pictures_per_second']:,.0f}{means[1]}."
     )
 
 
@@ -90,6 +92,7 @@ def _row(model: Mapping[str, Any], against: Mapping[str, Any] | None, metric: Me
         Cell(seconds(model["training_seconds"])),
         Cell(_size(model)),
         Cell(f"{model['pictures_per_second']:,.0f}"),
+        Cell(_backend(model), "name"),
     ]
 
 
@@ -100,6 +103,10 @@ def _number(model: Mapping[str, Any], metric: Metric) -> str:
 def _size(model: Mapping[str, Any]) -> str:
     size: int = model["weights_bytes"]
     return f"{size / 1e3:,.1f} kB" if size < 1e5 else f"{size / 1e6:,.2f} MB"
+
+
+def _backend(model: Mapping[str, Any]) -> str:
+    return f"{model['model']['backend']} {model['model']['precision']}"
 
 
 def _signed(interval: Mapping[str, Any]) -> str:

@@ -5,14 +5,17 @@ The answers come from the same predictor that serves the model.
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sightsmith.bundle.location import baselines_folder
 from sightsmith.bundle.store import add_files
-from sightsmith.core.errors import DataError, SightsmithError
+from sightsmith.core.errors import BackendError, DataError, SightsmithError
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import printable
 from sightsmith.core.machine import this_machine
@@ -32,6 +35,7 @@ from sightsmith.runtime.predictor import Predictor
 _CURVES = f"{FOLDER}/metrics.csv"
 _PAGE = f"{FOLDER}/index.html"
 _DEFAULTS = EvaluateSettings()
+_FIRST = 32  # Pictures answered before the time is taken: the first answers of a process can take a second
 
 
 def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, quiet: bool = False) -> Evaluation:
@@ -73,6 +77,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
 
 def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
     # Pictures that cannot be read are left out of the metrics, counted and named.
+    deque(predictor.predict(sample.picture for sample in chosen.samples[:_FIRST]), maxlen=0)
     start = time.perf_counter()
     samples, truths, answers, unread = _answer(predictor, chosen.samples, quiet)
     seconds = time.perf_counter() - start
@@ -121,18 +126,29 @@ def _baselines(
         left_out: by the name of each baseline, why it was left out, else an empty text.
     """
     folder, manifest = baselines_folder(predictor.bundle.place), predictor.manifest
-    missing = {name: why or f"{folder / name} was moved or deleted" for name, why in left_out.items()}
+    missing = {name: why or f"{folder.name}/{name} was moved or deleted" for name, why in left_out.items()}
     entries = [entry_of(predictor.bundle, done, manifest.name)]
     for name in left_out:
         if left_out[name] or not (folder / name).exists():
             continue
-        with Predictor.open(folder / name) as one:
-            measured = evaluate(one, replace(settings, report=None), quiet=quiet)
-            entries.append(entry_of(one.bundle, measured, name))
+        try:
+            with _alike(predictor, folder / name) as one:
+                measured = evaluate(one, replace(settings, report=None), quiet=quiet)
+                entries.append(entry_of(one.bundle, measured, name))
+        except SightsmithError as error:  # the figures of the model itself are there and must not be lost
+            missing[name] = f"{error}"
+        else:
             del missing[name]
     if len(entries) == 1 and f"{FOLDER}/{JSON_NAME}" in manifest.files:
         return Evaluation.load(predictor.bundle.folder / FOLDER).baselines
     return answered(side_by_side(entries).to_json(), done.kind, missing, deep=not manifest.net.fitted)
+
+
+def _alike(predictor: Predictor, path: Path) -> Predictor:
+    """Open a baseline in the backend of its model, or in the fastest that can run it."""
+    with suppress(BackendError):
+        return Predictor.open(path, predictor.backend, threads=predictor.threads)
+    return Predictor.open(path, threads=predictor.threads)
 
 
 def _answer(

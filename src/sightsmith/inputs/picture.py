@@ -62,7 +62,8 @@ def suffix(encoded: bytes) -> str:
 
 def describe(settings: Settings) -> str:
     size = f"{settings.width}×{settings.height}"
-    return f"{size} {settings.colour}, resized by {settings.resize}, {settings.interpolation}"
+    contrast = ", contrast of each picture normalised" if settings.contrast == "picture" else ""
+    return f"{size} {settings.colour}, resized by {settings.resize}, {settings.interpolation}{contrast}"
 
 
 def facts(settings: Settings) -> dict[str, int | str]:
@@ -84,7 +85,13 @@ def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
     channels = 1 if wanted.colour == "grey" else 3
     like, half, quarter = wanted.like, (0.5,) * channels, (0.25,) * channels
     made = Settings(
-        height=wanted.side, width=wanted.side, resize=wanted.resize, colour=wanted.colour, mean=half, std=quarter
+        height=wanted.side,
+        width=wanted.side,
+        resize=wanted.resize,
+        colour=wanted.colour,
+        contrast=wanted.contrast,
+        mean=half,
+        std=quarter,
     )
     if like is None:
         mean, std = mean_and_std(items, made)

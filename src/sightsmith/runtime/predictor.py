@@ -26,6 +26,7 @@ class Predictor(Runner):
         bundle: the bundle.
         backend: name of the backend that computes.
         why: which backend and precision were picked, and why.
+        threads: that it was asked to compute with, 0 for as many as are usable.
     """
 
     def __init__(self, bundle: Bundle, backend: str, precision: str, threads: int) -> None:
@@ -35,7 +36,7 @@ class Predictor(Runner):
         sessions = load_sessions(bundle, bundle.folder / "backends" / name, name, chosen, threads)
         limits = exported.get("precisions", {}).get(chosen, {}).get("limits")
         super().__init__(bundle.manifest.definition, sessions, limits)
-        self.bundle, self.backend = bundle, name
+        self.bundle, self.backend, self.threads = bundle, name, threads
         self.why = f"{self.describe()}: {reason}; {because}"
 
     @classmethod

@@ -22,7 +22,7 @@ A task's file has:
   learner is None;
 - `score(answers, aspect) -> (B,)`, if its kind can be explained: the explained score of the learner's answers (B, …),
   differentiable;
-- `BASELINES`, optional: nets to compare with (`train --baselines`), each with its settings;
+- `baselines(count)`, optional: nets to compare with (`train --baselines`), each with its settings, for `count` samples;
 - `ALSO_TRY`, optional: a net fitted in one step, which `train` tries too if it chooses the net itself;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
 - `example(rng) -> Example`: a tiny case for the contract tests, of what training reads.

@@ -52,6 +52,13 @@ class Curves:
             kept = [line for line in lines[1:] if _epoch_of(line) <= epoch]
             write_text(path, "".join(f"{line}\n" for line in [*lines[:1], *kept]))
 
+    def seconds(self) -> float:
+        """Return the time of all epochs written so far."""
+        if not self._metrics.exists():
+            return 0.0
+        with self._metrics.open(encoding="utf-8", newline="") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file) if row.get("seconds"))
+
     def add(self, epoch: Epoch, losses: Sequence[float]) -> None:
         """Append an epoch and the loss of each of its batches.
 

@@ -17,6 +17,7 @@ from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
 from sightsmith.kinds import KINDS
+from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Subset:
     pictures: PictureIndex  # their references, packed
     targets: NDArray[Any]  # first axis N, as the kind of answer makes them
     strata_N: NDArray[np.int64]  # number of each one's stratum (of labels the class)
+    groups_N: NDArray[np.integer]  # number of each one's group, of its own if it has none
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -49,7 +51,8 @@ class Dataset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         kind, truths = KINDS.module(self.source.kind), [sample.target for sample in samples]
         pictures = PictureIndex(sample.picture for sample in samples)
-        return Subset(pictures, kind.targets(truths, self.source.names), kind.strata(truths))
+        groups_N = group_indices([sample.group or "" for sample in samples])
+        return Subset(pictures, kind.targets(truths, self.source.names), kind.strata(truths), groups_N)
 
     @cached_property
     def fingerprint(self) -> str:

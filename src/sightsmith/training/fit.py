@@ -19,6 +19,7 @@ from sightsmith.core.command import say
 from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
+from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
@@ -30,10 +31,12 @@ from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.lr_find import find_lr
+from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
 from sightsmith.training.plan import (
+    SMALL,
     Choice,
     Plan,
     Tell,
@@ -51,6 +54,9 @@ from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
 from sightsmith.training.work_folder import WorkFolder
 
+_FAILURES = (SightsmithError, MemoryError, RuntimeError)
+"""Of a net beside the trained one, which must not cost that one: RuntimeError is torch's for too little memory."""
+
 
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
     """Train and write a bundle, and return it opened; `training/train.py` has the steps before it.
@@ -61,7 +67,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 
     Raises SightsmithError: as `training.train.train`.
     """
-    started = time.monotonic() - dataset.gate.seconds
+    before = Curves(work.path).seconds() if work.checkpoint() else 0.0
+    started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
     baselines = _baselines(settings, task, dataset)
@@ -77,7 +84,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
         f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
-        f"{duration(time.monotonic() - started)}. The bundle is {settings.bundle_path}."
+        f"{duration(seconds)}. The bundle is {settings.bundle_path}."
     )
     return bundle
 
@@ -93,6 +100,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+        plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
     nets = {role: build_net(net, settings.net, role=role, weights=weights, **sizes) for role in task.file.NETS}
@@ -150,8 +159,8 @@ def _better(run: Run, loaders: Loaders, score: float, dataset: Dataset, opened: 
             _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True)
         )
         others = _learn(other, others_loaders)
-    except SightsmithError as error:
-        run.tell(f"{name} was to be tried too, but: {error}")
+    except _FAILURES as error:
+        run.tell(f"{name} was to be tried too, but: {f'{error}' or type(error).__name__}")
         return run, loaders
     figures = f"val {metric.title} {others:.4f} by {name}, {score:.4f} by {model.value}"
     if not metric.better(others, score):
@@ -171,14 +180,14 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> M
     """
     if not settings.baselines:
         return {}
-    found: Mapping[str, Mapping[str, Any]] = getattr(task.file, "BASELINES", {})
-    if not found:
+    if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
     if not dataset.splits.counts()["test"]:
+        way_out = "Leave --folds out" if settings.folds else "Give --test-fraction a share"
         raise SettingsError(
-            "train: baselines are compared on the test split, and there is none. Give --test-fraction a share, or "
-            "leave --baselines out."
+            f"train: baselines are compared on the test split, and there is none. {way_out}, or leave --baselines out."
         )
+    found = task.file.baselines(dataset.splits.counts()["train"])
     return {name: net for name, net in found.items() if name != settings.model}
 
 
@@ -186,17 +195,21 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
     """Fit a baseline and write its bundle; return why it is left out, empty if it is not."""
     started = time.monotonic() - dataset.gate.seconds  # each is told as if it were trained by itself
     out = baselines_folder(run.settings.bundle_path) / name
-    if run.settings.resume and out.exists():
+    if run.work.has_fitted(name) and out.exists():
         return ""
-    settings = replace(beside(run.settings, name, out), net=dict(net))
+    # Without --overwrite there was none at the start, so one that is there now is of the training that is resumed
+    overwrite = run.settings.overwrite or run.settings.resume
+    settings = replace(beside(run.settings, name, out), net=dict(net), overwrite=overwrite)
     run.tell(f"baseline {name}: fitting")
     try:
         with _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True) as (one, loaders):
             score = _learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
-    except SightsmithError as error:
-        run.tell(f"warning: baseline {name} is left out: {error}")
-        return f"{error}"
+        run.work.mark_fitted(name)
+    except _FAILURES as error:
+        why = f"{error}" or type(error).__name__
+        run.tell(f"warning: baseline {name} is left out: {why}")
+        return why
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
     return ""
 
@@ -249,6 +262,16 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
+
+
+def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
+    """Return the plan without mirroring if mirrored pictures were found to be other things."""
+    if found is None:
+        return plan
+    augment: Augmentation = plan.augment.value
+    flip = augment.flip if found.alike else "none"
+    why = "; ".join(filter(None, (plan.augment.why, str(found))))
+    return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:

@@ -52,6 +52,7 @@ class Plan:
     weights: Choice
     size: Choice
     colour: Choice
+    contrast: Choice
     resize: Choice
     device: Choice
     precision: Choice
@@ -123,7 +124,8 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     small = size.value <= SMALL
     device = _device(settings.device)
     batch = _given(settings.batch_size) or _batch(survey, size.value, device.value)
-    colour = _given(settings.colour) or _colour(survey, _fed_with(weights.value, info) if pretrained else None)
+    fed = _fed_with(weights.value, info) if pretrained else None
+    colour = _given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
     epochs = _given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
@@ -135,6 +137,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         weights=weights,
         size=size,
         colour=colour,
+        contrast=_given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
         resize=_given(settings.resize) or whole,
         device=device,
         precision=_given(settings.precision) or Choice(*best_precision(device.value, machine)),
@@ -186,7 +189,7 @@ _NOT_FITTED = (
         "warmup_epochs",
         "augment",
     ),
-    *("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase", "ema", "clip", "accumulate"),
+    *("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase", "ema", "clip", "accumulate"),
     *("freeze_epochs", "patience", "balanced"),
 )
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainSettings)}
@@ -205,6 +208,8 @@ def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
     asked = _descent_given(settings)
     if settings.precision == "bf16":
         asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
+    if settings.contrast == "picture":
+        asked.append("contrast")  # computed features are of pixels in 0…1
     if asked:
         raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
     return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
@@ -213,7 +218,7 @@ def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
 def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
     """Return the settings of a net that is fitted in one step to the same pictures, split alike."""
     open_again: dict[str, Any] = {
-        name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "logger", "baselines")
+        name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "contrast", "logger", "baselines")
     }
     return replace(
         settings,
@@ -224,14 +229,17 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
         size=None if (settings.size or 0) > SMALL else settings.size,
         out=out,
         resume=False,
-        overwrite=True,
     )
 
 
 def _also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
     """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
-    said = settings.model != "auto" or settings.net or settings.task or _descent_given(settings) or settings.baselines
-    if fitted is None or pretrained or said or survey.count >= _FEW:
+    said = (
+        settings.model != "auto" or settings.net or settings.task or settings.baselines or _descent_given(settings),
+        settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",
+        (settings.size or 0) > SMALL,  # computed features take fewer pixels than that
+    )
+    if fitted is None or pretrained or any(said) or survey.count >= _FEW:
         return Choice(None, "")
     return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
 
@@ -249,7 +257,13 @@ def wanted_input(plan: Plan) -> Wanted:
             crop_fraction=like.crop_fraction,
             interpolation="bicubic" if like.interpolation == "bicubic" else "bilinear",
         )
-    return Wanted(side=plan.size.value, colour=plan.colour.value, resize=plan.resize.value, like=like)
+    return Wanted(
+        side=plan.size.value,
+        colour=plan.colour.value,
+        resize=plan.resize.value,
+        contrast=plan.contrast.value,
+        like=like,
+    )
 
 
 def is_open(value: Any) -> bool:
@@ -304,6 +318,17 @@ def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
     return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 
 
+def _contrast(
+    survey: Survey, info: NetInfo, fed: Preprocessing | NativeInput | None, *, random: bool, small: bool
+) -> Choice:
+    if isinstance(fed, Preprocessing):
+        return Choice(fed.contrast, "as in the bundle of the weights")
+    few = small and survey.varied and survey.count < _FEW
+    if few and random and not (info.fitted or survey.whole):
+        return Choice("picture", "few pictures hardly show every light; --contrast data if the light tells the classes")
+    return Choice("data", "")
+
+
 def _device(asked: str) -> Choice:
     if asked == "auto":
         return Choice(*best_device())
@@ -329,7 +354,7 @@ def _workers(survey: Survey, machine: Machine, device: str) -> Choice:
 
 def _batch(survey: Survey, size: int, device: str) -> Choice:
     if size <= SMALL:
-        wanted = 32 if survey.count < _FEW / 10 else 64 if survey.count < _FEW else 128 if device == "cpu" else 256
+        wanted = 32 if survey.count < _FEW else 128 if device == "cpu" else 256
     else:
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
@@ -363,7 +388,7 @@ def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
 
 _UNVARIED = Augmentation()
 _UNASKED = ("auto", "none", None, 0.0)
-_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "erase")
+_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase")
 
 
 def refuse_unfit(settings: TrainSettings, fitting: Sequence[str], task: str) -> None:
@@ -393,6 +418,7 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
         "rotate": 10.0 if few else 0.0,
         "zoom": 0.2 if few and cut else 0.0,
         "jitter": 1.0 if few else 0.0,
+        "decolour": 0.5 if few and cut and not grey else 0.0,
     }
     given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
     policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
@@ -400,8 +426,10 @@ def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
     reasons = [f"{count:,} small pictures are few"] if few else []
     if survey.whole and not off:
         reasons.append("not cropped: the whole picture counts")
-    if settings.flip == "auto" and not off:
-        reasons.append("grey pictures may be letters: not mirrored" if grey else "--flip none if left and right differ")
+    if settings.flip == "auto" and not off and grey:
+        reasons.append("grey pictures may be letters: not mirrored")
+    elif settings.flip == "auto" and not off and not small:  # of small ones `mirror.py` measures it
+        reasons.append("--flip none if left and right differ")
     return Choice(plan, "; ".join(reasons))
 
 

@@ -41,7 +41,8 @@ class TrainSettings(SourceOptions, CardSettings):
     model: str = "auto"
     """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones. Fewer than
     10,000 pictures without published weights are also tried with hog_ridge, and the better one on validation is kept;
-    not if a setting of the net, the task or gradient descent is given."""
+    not if a setting is given that hog_ridge could not follow: of the net, the task or gradient descent, contrast, a
+    size above 64, bf16, a logger."""
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +62,11 @@ class TrainSettings(SourceOptions, CardSettings):
     auto: crop for labels, squash for tags and numbers, which depend on the whole picture."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
+
+    contrast: Literal["auto", "data", "picture"] = "auto"
+    """How brightness and contrast are normalised. data: by the mean and deviation of the training pictures; picture:
+    then also by those of each channel of the picture itself, so that the light hardly matters; auto: picture for fewer
+    than 10,000 small pictures with labels, as in the bundle of the weights if they are from one, else data."""
 
     # How to train
     epochs: int | None = None
@@ -87,9 +93,10 @@ class TrainSettings(SourceOptions, CardSettings):
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
-    than 10,000 small pictures rotate, zoom and jitter."""
+    than 10,000 small pictures rotate, zoom, jitter and decolour."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
-    """Mirror pictures at random. auto: horizontal for colour pictures, none for grey ones (letters, digits)."""
+    """Mirror pictures at random. auto: none for grey pictures (letters, digits); horizontal for colour pictures, but
+    of up to 64 pixels only if mirrored validation pictures are recognised as well as the others."""
     shift: float | None = None
     """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
     crop_share: float | None = None
@@ -102,6 +109,9 @@ class TrainSettings(SourceOptions, CardSettings):
     jitter: float | None = None
     """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
     for few small pictures, else 0."""
+    decolour: float | None = None
+    """Probability of taking the colour from a training picture, in [0, 1]; auto: 0.5 for few small pictures with
+    labels, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
     ema: float = 0.999
@@ -183,7 +193,7 @@ def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "erase", "ema"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "decolour", "erase", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),

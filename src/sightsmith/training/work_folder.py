@@ -26,7 +26,7 @@ MAY_CHANGE = frozenset(
 """Settings that may differ when a training is resumed."""
 
 LAST, BEST = "last.safetensors", "best.safetensors"
-_RUN, _CHOSEN = "run.toml", "chosen.json"
+_RUN, _CHOSEN, _FITTED = "run.toml", "chosen.json", ".fitted"
 
 
 class WorkFolder:
@@ -73,10 +73,10 @@ class WorkFolder:
             raise
 
     def _check(self, settings: TrainSettings) -> None:
-        for place in (settings.bundle_path, self.path):
+        others = baselines_folder(settings.bundle_path)
+        for place in (settings.bundle_path, self.path, *([others] if settings.baselines else [])):
             _refuse_overlap(place, settings)
         refuse_taken(settings.bundle_path, overwrite=settings.overwrite)
-        others = baselines_folder(settings.bundle_path)
         if settings.baselines and not settings.resume and others.exists():
             refuse_existing(others, overwrite=settings.overwrite, folder=True)
         if settings.resume:
@@ -90,7 +90,8 @@ class WorkFolder:
     def inside(self, settings: TrainSettings) -> "WorkFolder":
         """Return a folder of this one for another net of the same training, started with its settings."""
         inner = WorkFolder(self.path / settings.model)
-        inner.path.mkdir(parents=True, exist_ok=True)
+        with told(inner.path):
+            inner.path.mkdir(parents=True, exist_ok=True)
         inner.start(settings)
         return inner
 
@@ -151,6 +152,13 @@ class WorkFolder:
             raise TrainingError(
                 f"{self.path}: cannot be written ({error}). Make room, or choose another --out."
             ) from error
+
+    def mark_fitted(self, baseline: str) -> None:
+        """Note that a baseline's bundle is of this training, not of one that it replaces."""
+        self.write(f"{baseline}{_FITTED}", "")
+
+    def has_fitted(self, baseline: str) -> bool:
+        return (self.path / f"{baseline}{_FITTED}").is_file()
 
     def rerun(self, settings: TrainSettings) -> str:
         """Return the settings as TOML that makes this training again from the start, whether it was resumed or not."""

@@ -160,3 +160,15 @@ def test_metrics_need_no_torch_and_no_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_answer_of_a_group_is_the_class_with_the_largest_product_of_probabilities() -> None:
+    probabilities_NK, targets_N = answers(3, 60, 4)
+    groups_N = np.arange(60) % 7
+    targets_N = groups_N % 4
+    answer_G, target_G = metrics.group_answers(np.log(probabilities_NK), targets_N, groups_N)
+    products_GK = np.stack([probabilities_NK[groups_N == group].prod(axis=0) for group in range(7)])
+    assert (answer_G == products_GK.argmax(axis=1)).all()
+    assert (target_G == np.arange(7) % 4).all()
+    mixed_N = np.where(np.arange(60) == 59, (targets_N + 1) % 4, targets_N)
+    assert metrics.group_answers(np.log(probabilities_NK), mixed_N, groups_N) is None

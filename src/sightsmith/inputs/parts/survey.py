@@ -23,6 +23,7 @@ class Wanted:
     side: int  # Height and width of the input, in pixels
     colour: Literal["rgb", "grey"]
     resize: Literal["crop", "squash", "letterbox"]
+    contrast: Literal["data", "picture"] = "data"
     like: Any = None
     """The input settings that the first weights were trained with; None for random or undocumented weights."""
 

@@ -14,11 +14,12 @@ from sightsmith.kinds.labels import calibration, metrics, uncertainty
 from sightsmith.kinds.labels.temperature import softmax
 from sightsmith.kinds.labels.value import METRIC, Labels
 from sightsmith.kinds.parts import summary
-from sightsmith.kinds.parts.intervals import known
+from sightsmith.kinds.parts.intervals import Interval, known
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
 
 TOP_KS = (3, 5)  # Top-k accuracies reported if there are more than k classes
 KEPT = 5  # Answers kept a sample
+GROUP_ACCURACY = "group_accuracy"  # Measured only if samples have groups, all of a group with one target
 _TEST = (
     "The p-value is of McNemar's test on the pictures that only one of the two models gets right; if "
     "pictures have groups, it is of sign flips of the difference in each group."
@@ -129,9 +130,11 @@ def measure_scores(
     confusion_KK = metrics.confusion_matrix(predicted_N, targets_N, len(names))
     each = metrics.per_class(confusion_KK)
     areas_K = metrics.auroc(probabilities_NK, targets_N)
+    together = _group_accuracy(probabilities_NK, targets_N, groups_N)
     return Measured(
-        overall=_overall(probabilities_NK, targets_N, each, areas_K),
-        intervals=uncertainty.intervals(predicted_N, targets_N, groups_N),
+        overall=_overall(probabilities_NK, targets_N, each, areas_K)
+        | {name: interval.value for name, interval in together.items()},
+        intervals=uncertainty.intervals(predicted_N, targets_N, groups_N) | together,
         figures=Figures(
             per_class=_class_figures(names, each, areas_K),
             confusion_KK=confusion_KK,
@@ -250,6 +253,19 @@ def _overall(
         "weighted_f1": weighted.f1,
         "macro_auroc": known(metrics.mean_of_present(areas_K)),
     }
+
+
+def _group_accuracy(
+    probabilities_NK: NDArray[np.float32], targets_N: NDArray[np.int32], groups_N: NDArray[np.integer] | None
+) -> dict[str, Interval]:
+    """Return the share of groups whose samples together give the right answer; empty if that is no figure of its own.
+
+    It is none without groups, if each group has one sample, and if a group has samples of different classes.
+    """
+    if groups_N is None or groups_N.max() + 1 == len(groups_N):
+        return {}
+    found = metrics.group_answers(calibration.log_probabilities(probabilities_NK), targets_N, groups_N)
+    return {} if found is None else {GROUP_ACCURACY: uncertainty.intervals(*found)["accuracy"]}
 
 
 def _class_figures(names: Sequence[str], each: metrics.PerClass, areas_K: metrics.Floats) -> tuple[ClassFigures, ...]:

@@ -5,7 +5,7 @@ All counts of right and wrong answers come from one confusion matrix.
 A class with no sample in the targets has no recall and no AUROC: its row says NaN, and the averages leave it out.
 A class that is never predicted has precision 0, as in scikit-learn with `zero_division=0`.
 
-Shapes: N samples, K classes; `support` is the number of samples whose target is the class.
+Shapes: N samples, K classes, G groups; `support` is the number of samples whose target is the class.
 """
 
 from dataclasses import dataclass
@@ -129,6 +129,28 @@ def _area(scores_N: Floats, positive_N: NDArray[np.bool_]) -> float:
         return float("nan")
     above = middle_ranks(scores_N)[positive_N].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
+
+
+def group_answers(
+    logs_NK: Floats, targets_N: Integers, groups_N: Integers
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the answer and the target of each group, both (G,); None if a group has samples of different targets.
+
+    The answer is the class with the largest mean of the log-probabilities: the most probable one if the samples were
+    independent and no class more frequent than another.
+
+    Args:
+        logs_NK: log-probabilities, all finite.
+        groups_N: number of each sample's group, every number of 0…G-1 in use.
+    """
+    groups = int(groups_N.max()) + 1
+    target_G = np.zeros(groups, dtype=np.int64)
+    target_G[groups_N] = targets_N
+    if (target_G[groups_N] != targets_N).any():
+        return None
+    sums_GK = np.zeros((groups, logs_NK.shape[1]))
+    np.add.at(sums_GK, groups_N, logs_NK)
+    return sums_GK.argmax(axis=1), target_G
 
 
 def mean_of_present(values_K: Floats) -> float:

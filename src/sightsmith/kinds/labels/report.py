@@ -13,7 +13,7 @@ from sightsmith.core.counts import first_few
 from sightsmith.core.pages import breakable
 from sightsmith.kinds.labels import selective
 from sightsmith.kinds.labels.charts import MAX_MATRIX, confusion_chart, coverage_chart, reliability_chart
-from sightsmith.kinds.labels.figures import Figures, Rows
+from sightsmith.kinds.labels.figures import GROUP_ACCURACY, Figures, Rows
 from sightsmith.kinds.labels.value import METRIC, NOUNS, Labels
 from sightsmith.kinds.parts import summary
 from sightsmith.kinds.parts.sections import (
@@ -70,6 +70,9 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         "macro_f1": ("Macro F1", "mean F1 of the classes, equally weighted"),
         **{f"top{k}": (f"Top-{k} accuracy", f"right one among the {k} best answers") for k in ks},
     }
+    if GROUP_ACCURACY in evaluated.overall:
+        text = "share of groups whose pictures together give the right answer"
+        shown[GROUP_ACCURACY] = ("Group accuracy", text)
     area = evaluated.overall["macro_auroc"]
     ece = share(evaluated.figures.calibration.ece, 2)
     return [
@@ -285,7 +288,8 @@ def side_by_side(evaluated: Evaluated) -> dict[str, str]:
     """Return a row a figure for a comparison."""
     figures = evaluated.figures.calibration
     further = {"ECE": f"{figures.ece:.4f}", "NLL": f"{figures.nll:.4f}"}
-    return summary.rows(evaluated, {name: name.replace("_", " ") for name in _SIDE_BY_SIDE}) | further
+    names = [name for name in (*_SIDE_BY_SIDE, GROUP_ACCURACY) if name in evaluated.overall]
+    return summary.rows(evaluated, {name: name.replace("_", " ") for name in names}) | further
 
 
 def _support(figures: Figures) -> dict[str, int]:

@@ -19,7 +19,7 @@ PAPER = "Hoerl and Kennard, Ridge Regression, 1970"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    alpha: float = 1.0
+    alpha: float = 3.0
     """ridge: α, how strongly large weights are held back, > 0."""
 
     def __post_init__(self) -> None:

@@ -1,5 +1,11 @@
 """Normalising uint8 pictures to floats for a net, shared by training and the exported graph.
 
+By the data: z = (x / 255 − mean) / std of each channel. By the picture: (z − m) / √(v + ε²) + λ · m, with m and v the
+mean and the variance of z over the channel of that picture, so that brightness, contrast and colour cast of the light
+change the input little. Source of the first term: Ulyanov et al., "Instance Normalization", arXiv:1607.08022.
+Deviation: the second term keeps the level of the channel, weakly, for classes that differ by nothing else. With λ = 0.1
+dark and light pictures took 20 epochs to tell apart instead of 3.
+
 Shapes: B batch, C channels, H W height and width.
 """
 
@@ -7,9 +13,12 @@ from torch import Tensor, nn, tensor
 
 from sightsmith.core.preprocessing import Preprocessing
 
+_LEAST = 0.1  # ε: deviations below are taken for noise, not for contrast; in units of the data's own
+_LEVEL = 0.3  # λ
+
 
 class Normalise(nn.Module):
-    """(x / 255 − mean) / std of each channel, as one multiplication and one addition; holds no state to save."""
+    """Normalises by the data or by each picture, as `Preprocessing.contrast` says; holds no state to save."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -19,7 +28,14 @@ class Normalise(nn.Module):
         self.register_buffer("shift", -mean_C11 / std_C11, persistent=False)
         self.scale: Tensor
         self.shift: Tensor
+        self.by_picture = preprocessing.contrast == "picture"
 
     def forward(self, pixels_BHWC: Tensor) -> Tensor:
         """Return (B, C, H, W) float32, laid out channels last, for pixels 0…255."""
-        return pixels_BHWC.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        images_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        if not self.by_picture:
+            return images_BCHW
+        level_BC11 = images_BCHW.mean(dim=(2, 3), keepdim=True)
+        centred_BCHW = images_BCHW - level_BC11
+        variance_BC11 = centred_BCHW.square().mean(dim=(2, 3), keepdim=True)
+        return centred_BCHW / (variance_BC11 + _LEAST**2).sqrt() + _LEVEL * level_BC11
