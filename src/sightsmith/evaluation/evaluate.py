@@ -77,7 +77,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
 
 def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
     # Pictures that cannot be read are left out of the metrics, counted and named.
-    deque(predictor.predict(sample.picture for sample in chosen.samples[:_FIRST]), maxlen=0)
+    deque(predictor.predict(turned(predictor.definition, chosen.samples[:_FIRST])[0]), maxlen=0)
     start = time.perf_counter()
     samples, truths, answers, unread = _answer(predictor, chosen.samples, quiet)
     seconds = time.perf_counter() - start
