@@ -17,8 +17,8 @@ from processes import environment, sightsmith, warm
 FP32 = ("--precision", "fp32")
 OF_THE_RUN = {"seconds", "created", "machine", "backend", "checked", "load", "card", "card_html", "sees", "options"}
 """Keys that tell of one run or of the machine, or repeat what stands elsewhere."""
-ADDED = {"group_accuracy", "Group accuracy"}
-"""Figures that later versions added: their keys and tiles."""
+ADDED = {"group_accuracy", "Group accuracy", "files", "takes"}
+"""What later versions added: keys, and titles of tiles."""
 _READY = re.compile(r"Ready after .* at (http://\S+) ")
 
 
@@ -59,7 +59,7 @@ def _predict(bundle: Path, backend: str, pictures: Sequence[Path]) -> list[Any]:
 
 def _explain(bundle: Path, backend: str, picture: Path) -> Any:
     how = ("--backend", backend, *FP32, "--out", "map.png", "--json")
-    return json.loads(sightsmith("explain", bundle, picture, *how, cwd=bundle.parent).succeeded().out)
+    return _stable(json.loads(sightsmith("explain", bundle, picture, *how, cwd=bundle.parent).succeeded().out))
 
 
 def _http(bundle: Path, backend: str, pictures: Sequence[Path]) -> dict[str, Any]:
