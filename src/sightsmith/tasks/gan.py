@@ -6,7 +6,7 @@ its section 3. The running average of the generator's weights is what is kept.
 Shapes: B batch, N pictures, C channels, H W height and width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,15 +79,7 @@ class GanLearner(MakingLearner):
 class GanGraph(MakingGraph):
     """The generator as it is served."""
 
-    def __init__(
-        self,
-        nets: Mapping[str, nn.Module],
-        input_settings: seed.Settings,
-        name: str,
-        outputs: Sequence[str],
-        settings: Mapping[str, Any],
-    ) -> None:
-        super().__init__(nets, input_settings, name, outputs, settings, "generator")
+    ROLE = "generator"
 
     def levels(self, made_NCHW: Tensor) -> Tensor:
         return to_levels(made_NCHW)

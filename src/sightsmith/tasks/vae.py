@@ -7,7 +7,7 @@ distribution from the normal one. A new picture is the decoder's of latents from
 Shapes: B batch, N pictures, D latents, C channels, H W height and width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -112,15 +112,7 @@ class VaeLearner(MakingLearner):
 class VaeGraph(MakingGraph):
     """The decoder as it is served."""
 
-    def __init__(
-        self,
-        nets: Mapping[str, nn.Module],
-        input_settings: seed.Settings,
-        name: str,
-        outputs: Sequence[str],
-        settings: Mapping[str, Any],
-    ) -> None:
-        super().__init__(nets, input_settings, name, outputs, settings, "decoder")
+    ROLE = "decoder"
 
     def levels(self, made_NCHW: Tensor) -> Tensor:
         return 255 * elbo.expected_picture(self.settings["likelihood"], made_NCHW)

@@ -7,8 +7,9 @@ Shapes: B batch, N pictures, D numbers of noise, F features, C channels, H W hei
 """
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -70,9 +71,9 @@ class MakingLearner(Learner):
         """Return the pictures of seeds, (B, H, W, C)."""
         return self.make(feeds[seed.NOISE], feeds.get(seed.LABEL) if self.conditional else None)
 
+    @abstractmethod
     def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
         """Return pictures in levels 0…255, (B, H, W, C)."""
-        raise NotImplementedError
 
     def noise_for(self, pixels_BHWC: Tensor, count: int) -> Tensor:
         """Return noise (B, count) that depends on the pixels alone, so that validation repeats."""
@@ -140,7 +141,13 @@ def example(rng: np.random.Generator, net: str, families: Mapping[str, str], set
 
 
 class MakingGraph(nn.Module):
-    """Maps noise, and labels if the model knows classes, to pictures in levels 0…255."""
+    """Maps noise, and labels if the model knows classes, to pictures in levels 0…255.
+
+    Attributes:
+        ROLE: of the net that makes them.
+    """
+
+    ROLE: ClassVar[str]
 
     def __init__(
         self,
@@ -149,16 +156,15 @@ class MakingGraph(nn.Module):
         name: str,  # noqa: ARG002 -- there is one graph
         outputs: Sequence[str],  # noqa: ARG002 -- there is one output
         settings: Mapping[str, Any],
-        role: str,
     ) -> None:
         super().__init__()
-        self.net, self.settings = nets[role], settings
+        self.net, self.settings = nets[self.ROLE], settings
         self.conditional = bool(input_settings.conditions)
         self.eval()
 
+    @abstractmethod
     def levels(self, made_NCHW: Tensor) -> Tensor:
         """Return the net's output in levels 0…255."""
-        raise NotImplementedError
 
     def forward(self, noise_ND: Tensor, labels_N: Tensor | None = None) -> tuple[Tensor]:
         """Return pictures (N, H, W, C) float32."""
