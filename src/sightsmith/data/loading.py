@@ -6,6 +6,7 @@ was killed resumes with the same batches, and workers change only the speed.
 Shapes: N pictures, B in a batch, H height, W width, C channels.
 """
 
+import math
 import multiprocessing
 import os
 import signal
@@ -34,7 +35,7 @@ class Order:
     """Which pictures make which batch of which epoch.
 
     With `shuffle` each epoch has a new order and full batches only: the last is filled up from the start of the
-    epoch's order. Otherwise the order is 0…count-1 and the last batch may be short.
+    epoch's order, of which `share` is shown. Otherwise the order is 0…count-1 and the last batch may be short.
     """
 
     count: int  # pictures, ≥ 1
@@ -43,10 +44,11 @@ class Order:
     _: KW_ONLY
     shuffle: bool = True
     strata_N: NDArray[np.int64] | None = None  # the stratum of each picture, when each is to be shown equally often
+    share: float = 1.0  # of the pictures in an epoch, in (0, 1]
     epoch: int = 0
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch_size)
+        return math.ceil(self.count * self.share / self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

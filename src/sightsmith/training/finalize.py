@@ -147,10 +147,11 @@ def _one_of_each(strata_N: NDArray[np.int64], count: int) -> list[int]:
 
 
 def _repeatable(run: Run) -> TrainSettings:
-    """Return the settings with the number of epochs that the minutes came to: another machine's would be another."""
+    """Return the settings with the epochs that the minutes came to: another machine's would be others."""
     if run.settings.minutes is None:
         return run.settings
-    return replace(run.settings, minutes=None, epochs=run.plan.epochs.value)
+    plan = run.plan
+    return replace(run.settings, minutes=None, epochs=plan.epochs.value, epoch_share=plan.epoch_share.value)
 
 
 def _report(work: WorkFolder, settings: TrainSettings, dataset: Dataset) -> dict[str, bytes | str | Path]:

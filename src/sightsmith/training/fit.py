@@ -136,6 +136,8 @@ def _ready(
             tell("warning: too few samples, or groups too large, to hold some out for calibration.")
         work.remember(_chosen(plan, read, dataset))
         tell(plan.to_text())
+        if plan.epoch_share.value is not None:
+            loaders.train.order.share = plan.epoch_share.value
         yield replace(run, plan=plan), loaders
 
 
@@ -240,7 +242,10 @@ def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
     return before
 
 
-_KEPT = ("batch_size", "epochs", "lr", "size", "colour", "model", "weights", "warmup_epochs", "weight_decay")
+_KEPT = (
+    *("batch_size", "epochs", "epoch_share", "lr", "size", "colour", "model", "weights"),
+    *("warmup_epochs", "weight_decay"),
+)
 """Choices that the steps depend on: a resumed training keeps them, even if this machine would choose otherwise."""
 
 
@@ -318,8 +323,9 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
 
 
 def _paced(run: Run, loaders: Loaders, minutes: float) -> Plan:
-    """Return the plan with as many epochs as fit into the minutes."""
-    return paced(run.plan, measure_pace(run, loaders, minutes).epochs(minutes, run.settings.freeze_epochs + 1))
+    """Return the plan with the epochs that fill the minutes."""
+    epochs, share = measure_pace(run, loaders, minutes).length(minutes, run.settings.freeze_epochs + 1)
+    return replace(paced(run.plan, epochs), epoch_share=share)
 
 
 def _estimate(run: Run, loaders: Loaders) -> None:

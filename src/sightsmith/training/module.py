@@ -52,8 +52,9 @@ class Descent(LightningModule):
         total = torch.zeros((), device=self.device)
         for name, optimiser in zip(self.learner.OPTIMISERS, self.optimizers(), strict=True):
             optimiser.zero_grad()
-            loss = self.learner.loss(batch, name)
-            self.manual_backward(loss)
+            with self.learner.only(name):
+                loss = self.learner.loss(batch, name)
+                self.manual_backward(loss)
             optimiser.step()
             total = total + loss.detach()
         return total

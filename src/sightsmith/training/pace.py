@@ -26,23 +26,33 @@ _FEWEST, _STEPS = 5, 30  # Steps that are measured
 _SHARE = 0.02  # Of the asked time, after which no further step is measured
 _VALIDATED = 5  # Batches of validation that are measured, at most
 _MOST = 100_000  # Epochs
+_LOOKS, _LOOKING = 10, 0.1  # Validations of a training, if so many take no more than this share of its time
+_LEAST = 0.01  # Share of the pictures in an epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long an epoch takes."""
+    """How long an epoch of all pictures takes."""
 
-    seconds: float  # for an epoch with its validation
+    training: float  # seconds of its steps
+    validation: float  # seconds after them
     steps: int  # that were measured
     spent: float  # seconds that measuring took
 
-    def epochs(self, minutes: float, least: int) -> Choice:
-        """Return how many epochs fit into the time that is left of some minutes, at least `least`."""
-        fit = math.floor(max(0.0, minutes * 60 - self.spent) / self.seconds)
-        why = f"{minutes:g} min at {duration(self.seconds)} an epoch, measured on {many(self.steps, 'step')}"
-        if fit < least:
-            why += f"; fewer than {many(least, 'epoch')} are no training"
-        return Choice(min(max(fit, least), _MOST), why)
+    def length(self, minutes: float, least: int) -> tuple[Choice, Choice]:
+        """Return the epochs that fill the time that is left of some minutes, and the share of the pictures in each.
+
+        There are at least `least` epochs, and ten if their validation takes little of the time.
+        """
+        left, whole = max(0.0, minutes * 60 - self.spent), self.training + self.validation
+        looks = min(_LOOKS, math.floor(_LOOKING * left / self.validation))
+        epochs = min(max(least, looks, math.ceil(left / whole)), _MOST)
+        share = (left / epochs - self.validation) / self.training
+        why = f"{minutes:g} min at {duration(whole)} for all pictures, measured on {many(self.steps, 'step')}"
+        if share < _LEAST:
+            why += f"; less than {_LEAST:.0%} of the pictures in each is no training"
+        share = min(1.0, max(_LEAST, math.floor(share * 1e4) / 1e4))
+        return Choice(epochs, why), Choice(share, "so that the epochs fill the time")
 
 
 def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
@@ -59,7 +69,8 @@ def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
     learner.load_state_dict(before)
     learner.train()  # Lightning leaves the mode as it finds it
     training = sum(step_seconds) / len(step_seconds) * len(loaders.train)
-    return Pace(seconds=training + validation_seconds, steps=len(step_seconds), spent=time.monotonic() - started)
+    spent = time.monotonic() - started
+    return Pace(training=training, validation=validation_seconds, steps=len(step_seconds), spent=spent)
 
 
 def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
@@ -70,9 +81,10 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
     again = (batch for _ in count() for batch in batches)  # an epoch may have fewer
     for number, batch in enumerate(islice(again, _FIRST + _STEPS)):
         for name, optimiser in zip(learner.OPTIMISERS, optimisers, strict=True):
-            with run.plan.autocast():
-                loss = learner.loss(batch, name)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with learner.only(name):
+                with run.plan.autocast():
+                    loss = learner.loss(batch, name)
+                loss.backward()  # type: ignore[no-untyped-call]
             if (number + 1) % run.settings.accumulate == 0:
                 if run.settings.clip:
                     torch.nn.utils.clip_grad_norm_(learner.parameters(), run.settings.clip)

@@ -62,6 +62,7 @@ class Plan:
     cache: Choice
     batch_size: Choice
     epochs: Choice
+    epoch_share: Choice  # of the training pictures that an epoch shows
     lr: Choice
     weight_decay: Choice
     warmup_epochs: Choice
@@ -147,6 +148,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
         batch_size=batch,
         epochs=epochs,
+        epoch_share=Choice(settings.epoch_share, "each picture once" if settings.epoch_share == 1 else "asked for"),
         lr=_given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=_given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
         warmup_epochs=_given(settings.warmup_epochs) or Choice(0.0, _TENTH),
@@ -175,10 +177,11 @@ def paced(plan: Plan, epochs: Choice) -> Plan:
 
 
 _TENTH = "a tenth of the epochs"
-_OF_DESCENT = ("lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
+_OF_DESCENT = ("epoch_share", "lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
 _NOT_FITTED = (
     *(
         "epochs",
+        "epoch_share",
         "minutes",
         "optimizer",
         "lr",

@@ -71,9 +71,13 @@ class TrainSettings(SourceOptions, CardSettings):
     # How to train
     epochs: int | None = None
     """Passes over the training pictures, 1…100,000; auto: from their number."""
+    epoch_share: float = 1.0
+    """Share of the training pictures that an epoch shows, in (0, 1]; each epoch draws others. Validation comes after
+    each epoch, so a smaller share validates more often."""
     minutes: float | None = None
     """Length of the training in minutes instead of `epochs`, in (0, 100,000]: the speed is measured on a few steps, and
-    the number of epochs, at least 1, and the schedule follow from it. Checking and decoding the data come on top."""
+    the number of epochs, at least 1, their `epoch_share` and the schedule follow from it. Checking and decoding the
+    data come on top."""
     batch_size: int | None = None
     """Pictures in a step, 2…65,536; auto: from the number of pictures and their size."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -176,6 +180,8 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "fold", "less than folds", self.fold >= max(1, self.folds)
         yield "val_fraction", "> 0: validation picks the weights that are kept", self.val_fraction == 0
         yield "crop_share", "> 0", self.crop_share == 0
+        yield "epoch_share", "> 0", self.epoch_share == 0
+        yield "epoch_share", "left out if minutes are given", self.epoch_share != 1 and self.minutes is not None
         yield "ema", "< 1", self.ema == 1
         yield "momentum", "< 1", self.momentum == 1
         yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
@@ -193,7 +199,7 @@ def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "decolour", "erase", "ema"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),

@@ -1,6 +1,7 @@
 """A learner: the nets of a task by role, and how they are trained. The training package has the loops."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -85,6 +86,19 @@ class Learner(nn.Module):
 
     def nets_of(self, optimiser: str) -> list[nn.Module]:
         return [self.nets[role] for role in self.OPTIMISERS[optimiser]]
+
+    @contextmanager
+    def only(self, optimiser: str) -> Iterator[None]:
+        """Compute no gradients for the nets of other optimisers as long as the block runs, which saves their time."""
+        own = {id(parameter) for net in self.nets_of(optimiser) for parameter in net.parameters()}
+        resting = [one for one in self.parameters() if one.requires_grad and id(one) not in own]
+        for parameter in resting:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in resting:
+                parameter.requires_grad_(True)
 
     def head_parameters(self, optimiser: str) -> Iterator[nn.Parameter]:
         """Yield the parameters of the heads, which fine-tuning trains while the rest is frozen."""
