@@ -38,9 +38,13 @@ _IMPORTED = (
     "sightsmith.runtime.export",
     "sightsmith.runtime.onnx_graph",
     "sightsmith.serving.run",
-    "onnxscript",
+    "torch.export._trace",
+    "torch._inductor.standalone_compile",
+    "onnxscript.function_libs.torch_lib.ops",
+    "onnxscript._framework_apis.torch_2_5",
     "sklearn.datasets",
 )
+"""Modules that start no thread: a fork has none of them."""
 
 
 def serve(path: str) -> None:

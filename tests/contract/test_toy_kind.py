@@ -190,20 +190,11 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("suite", ["inputs", "kinds", "tasks", "sources", "rules"])
-def test_the_contract_suites_take_it_in(suite):
-    chosen = [
-        sys.executable,
-        "-m",
-        "pytest",
-        f"tests/contract/test_{suite}.py",
-        "-k",
-        "level or bands or interface",
-        "-n",
-        "0",
-    ]
+def test_the_contract_suites_take_it_in():
+    files = [f"tests/contract/test_{suite}.py" for suite in ("inputs", "kinds", "tasks", "sources", "rules")]
+    chosen = ("-k", "level or bands or interface", "-vv", "-n", "0", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [*chosen, "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *files, *chosen],
         cwd=Path(__file__).parents[2],
         env=environment(PYTHONPATH=path_with_toy()),
         text=True,
@@ -211,3 +202,4 @@ def test_the_contract_suites_take_it_in(suite):
         timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert [file for file in files if f"{file}::" not in done.stdout] == [], done.stdout

@@ -76,6 +76,7 @@ def test_files_are_written_once_and_say_that_they_were_generated(ask, home):
     ask("generate", "gan", "--out", "gan").refused(2, "gan is a bundle", "Give another folder")
     for flags, message in (
         (("--count", "0"), "count must be in 1…1,000,000, got 0"),
+        (("--count", "1.5"), "--count: it takes whole numbers, got 1.5"),
         (("--seed", "-3"), "seed must be in"),
         (("--label", "cat"), "unknown label 'cat'"),
         (("--batch", "0"), "batch must be in 1…"),
@@ -164,6 +165,36 @@ def test_too_few_pictures(ask, home):
         (home / "two" / label).mkdir(parents=True)
         Image.effect_noise((16, 16), 60).save(home / f"two/{label}/1.png")
     ask("train", "two", "--task", "vae", "--out", "refused").refused(2, "2 classes have one usable picture")
+    (home / "six/all").mkdir(parents=True)
+    for at in range(6):
+        Image.effect_noise((16, 16), 60).save(home / f"six/all/{at}.png")
+    ask("train", "six", "--task", "gan", "--out", "refused").refused(2, "1 picture for validation", "needs at least 2")
+    assert not (home / "refused.train").exists()
+
+
+def test_an_empty_folder(ask, home):
+    (home / "nothing/all").mkdir(parents=True)
+    ask("train", "nothing", "--task", "gan", "--out", "refused").refused(2, "nothing: no picture in it")
+
+
+QUICKLY = {"task": "vae", "net": {"width": 4}, "epochs": 1, "near_duplicates": False, "threads": 1, "quiet": True}
+
+
+def test_16_bit_pictures_are_learnt_as_those_of_8_bits(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16), np.uint8)
+    for bits, pixels in ((8, images), (16, images.astype(np.uint16) * 257)):
+        np.savez(tmp_path / f"{bits}.npz", images=pixels, labels=np.arange(40) % 2)
+        ss.train(tmp_path / f"{bits}.npz", out=tmp_path / f"of-{bits}", **QUICKLY).close()
+    shallow, deep = (tmp_path / f"of-{bits}" / "decoder.safetensors" for bits in (8, 16))
+    assert shallow.read_bytes() == deep.read_bytes()
+
+
+def test_grey_pictures_and_a_model_of_colour(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16), np.uint8)
+    np.savez(tmp_path / "grey.npz", images=images, labels=np.arange(60) % 2)
+    with ss.train(tmp_path / "grey.npz", out=tmp_path / "colour", colour="rgb", **QUICKLY) as model:
+        assert model.generate(1, quiet=True)[0].pixels_HWC.shape == (16, 16, 3)
+        assert model.evaluate(tmp_path / "grey.npz", quiet=True).overall["fd"] > 0
 
 
 def test_a_collapse_is_told_with_its_epoch(ask):

@@ -5,10 +5,10 @@ A flag that is not given stays None, so that a TOML file can override the defaul
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
-from typing import Annotated, Any, get_type_hints
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token, convert
 
 from sightsmith.core.settings import field_docs
 
@@ -32,6 +32,8 @@ def flags_of(*settings_types: type, leave_out: tuple[str, ...] = (), over_file: 
             default = "" if negative == () and field.default is False else _default_text(field)
             help_text = docs.get(field.name, "") + default
             shown = Parameter(help=help_text, show_default=False, name=renamed.get(field.name), negative=negative)
+            if int in get_args(hints[field.name]) or hints[field.name] is int:
+                shown = Parameter.combine(shown, Parameter(converter=_unrounded))
             annotated = Annotated[hints[field.name] | None, shown]  # type: ignore[valid-type,name-defined]
             flags[field.name] = (field.name, annotated, dataclasses.field(default=None))
     made = dataclasses.make_dataclass(f"{settings_types[0].__name__}Flags", flags.values(), frozen=True, kw_only=True)
@@ -69,6 +71,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def _unrounded(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Convert a whole number; by itself cyclopts would round 1.5. Raises ValueError: it is a fraction."""
+    if "." in tokens[0].value and float not in get_args(kind):
+        raise ValueError(f"it takes whole numbers, got {tokens[0].value}.")
+    return convert(kind, tokens)
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:

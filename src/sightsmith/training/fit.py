@@ -16,7 +16,8 @@ import torch
 from sightsmith.bundle.location import baselines_folder
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.command import say
-from sightsmith.core.errors import SettingsError, SightsmithError, TrainingError
+from sightsmith.core.counts import many
+from sightsmith.core.errors import DataError, SettingsError, SightsmithError, TrainingError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.progress import duration
 from sightsmith.data.augment import Augmentation
@@ -96,6 +97,11 @@ def _ready(
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
     train, val = dataset.part("train"), dataset.part("val")
+    if len(val) < (metric := task.kind.METRIC).fewest:
+        raise DataError(
+            f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
+            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
+        )
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)

@@ -12,6 +12,7 @@ class Metric:
     title: str  # for people
     higher: bool = True  # whether higher values are better
     relative: bool = False  # whether a drop is relative to the earlier value, because the metric has a unit
+    fewest: int = 1  # samples that it can be computed on
 
     @property
     def worst(self) -> float:

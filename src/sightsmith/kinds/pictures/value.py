@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import Picture
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.records import Sample
@@ -24,7 +24,7 @@ from sightsmith.kinds.pictures.features import features_of
 from sightsmith.kinds.pictures.frechet import fd
 from sightsmith.kinds.pictures.marks import to_image, to_png
 
-METRIC = Metric(name="fd", title="Fréchet distance", higher=False, relative=True)
+METRIC = Metric(name="fd", title="Fréchet distance", higher=False, relative=True, fewest=2)
 TASK = "vae"
 NOUNS = ("class", "classes")  # What may be asked for
 HUB_TASK = "unconditional-image-generation"
@@ -117,7 +117,9 @@ def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.ui
 
 
 def headline(answers: Sequence[Made], truths: Sequence[NDArray[np.uint8]]) -> float:
-    """Return the Fréchet distance of N answers from real pictures."""
+    """Return the Fréchet distance of N answers from real pictures. Raises DataError: there are fewer than two."""
+    if len(answers) < METRIC.fewest:
+        raise DataError(f"the {METRIC.title} compares at least {METRIC.fewest} pictures, got {len(answers)}. Add some.")
     return fd(features_of(truths), features_of(answer.pixels_HWC for answer in answers))
 
 
