@@ -96,6 +96,7 @@ def _ready(
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
     train, val = dataset.part("train"), dataset.part("val")
+    val = val.spread(getattr(task.file, "VALIDATED", len(val)))
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
