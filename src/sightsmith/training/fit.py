@@ -97,6 +97,7 @@ def _ready(
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
     train, val = dataset.part("train"), dataset.part("val")
+    val = val.spread(getattr(task.file, "VALIDATED", len(val)))
     if len(val) < (metric := task.kind.METRIC).fewest:
         raise DataError(
             f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
