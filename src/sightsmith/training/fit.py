@@ -105,12 +105,7 @@ def _ready(
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
     train, val = dataset.part("train"), dataset.part("val")
-    val = val.spread(getattr(task.file, "VALIDATED", len(val)))
-    if len(val) < (metric := task.kind.METRIC).fewest:
-        raise DataError(
-            f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
-            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
-        )
+    val = _validated(task, val, dataset)
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
@@ -148,6 +143,16 @@ def _ready(
         if plan.epoch_share.value is not None:
             loaders.train.order.share = plan.epoch_share.value
         yield replace(run, plan=plan), loaders
+
+
+def _validated(task: TaskChoice, val: Subset, dataset: Dataset) -> Subset:
+    """Return the validation pictures that the task looks at. Raises DataError: they are too few for its metric."""
+    if len(val) < (metric := task.kind.METRIC).fewest:
+        raise DataError(
+            f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
+            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
+        )
+    return val.spread(getattr(task.file, "VALIDATED", len(val)))
 
 
 def _teller(quiet: bool) -> Tell:
