@@ -25,29 +25,21 @@ from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
+from sightsmith.training.augmenting import refuse_unfit
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
 from sightsmith.training.checkpoints import load_tree, save_tree
+from sightsmith.training.choice import SMALL, Choice, is_open
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
+from sightsmith.training.fitted import beside
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
-from sightsmith.training.plan import (
-    SMALL,
-    Choice,
-    Plan,
-    Tell,
-    beside,
-    choose_within_reach,
-    is_open,
-    paced,
-    refuse_unfit,
-    wanted_input,
-)
+from sightsmith.training.plan import Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -97,11 +89,7 @@ def _ready(
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
     train, val = dataset.part("train"), dataset.part("val")
-    if len(val) < (metric := task.kind.METRIC).fewest:
-        raise DataError(
-            f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
-            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
-        )
+    _require_enough(task, dataset, len(val))
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
@@ -139,6 +127,16 @@ def _ready(
         if plan.epoch_share.value is not None:
             loaders.train.order.share = plan.epoch_share.value
         yield replace(run, plan=plan), loaders
+
+
+def _require_enough(task: TaskChoice, dataset: Dataset, count: int) -> None:
+    """Raise DataError if the metric cannot be computed on so few pictures of validation."""
+    metric = task.kind.METRIC
+    if count < metric.fewest:
+        raise DataError(
+            f"{dataset.source.location}: {many(count, 'picture')} for validation, and the {metric.title} needs at "
+            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
+        )
 
 
 def _teller(quiet: bool) -> Tell:
