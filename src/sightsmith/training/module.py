@@ -23,18 +23,20 @@ class Descent(LightningModule):
 
     Args:
         make_optimisers: makes the optimisers, in the order of the learner's `OPTIMISERS`.
+        prepare: prepares the learner for a validation.
     """
 
-    def __init__(self, run: Run, make_optimisers: Callable[[], list[torch.optim.Optimizer]]) -> None:
+    def __init__(
+        self, run: Run, make_optimisers: Callable[[], list[torch.optim.Optimizer]], prepare: Callable[[], None]
+    ) -> None:
         super().__init__()
         self.learner = run.learner
         self.automatic_optimization = len(run.learner.OPTIMISERS) == 1
-        self._make_optimisers = make_optimisers
+        self._make_optimisers, self._prepare = make_optimisers, prepare
         # a lambda, because the running average copies this module, and a bound method would be copied with its task
         self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
         self._warning: Any = lambda answers, targets: run.task.warning(answers, targets)
-        self._tell: Any = lambda text: run.tell(text)
-        self._warned = ""
+        self.warning = ""  # what was wrong with the model by its last validation; empty if nothing was
         self._validated: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -59,14 +61,14 @@ class Descent(LightningModule):
             total = total + loss.detach()
         return total
 
+    def on_validation_epoch_start(self) -> None:
+        self._prepare()  # here the running average's weights, which are kept, are in place already
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._validated.append((self.learner.measured(batch).float().cpu().numpy(), batch[1].cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
         answers, targets = map(np.concatenate, zip(*self._validated, strict=True))
         self._validated = []
-        said = self._warning(answers, targets)
-        if said and not self._warned:
-            self._tell(f"warning: epoch {self.current_epoch + 1}: {said}")
-        self._warned = said
+        self.warning = self._warning(answers, targets)
         self.log_dict({f"val_{name}": value for name, value in self._validation(answers, targets).items()})

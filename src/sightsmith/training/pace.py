@@ -19,7 +19,7 @@ from sightsmith.core.progress import duration
 from sightsmith.training.choice import Choice
 from sightsmith.training.optim import make_optimisers
 from sightsmith.training.run import Run
-from sightsmith.training.trainer import Loaders
+from sightsmith.training.trainer import Loaders, prepare
 
 _FIRST = 2  # Steps that are not measured: they allocate memory, and workers start
 _FEWEST, _STEPS = 5, 30  # Steps that are measured
@@ -65,7 +65,7 @@ def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
         learner.train()
         step_seconds = _train(run, loaders.train, until=started + minutes * 60 * _SHARE)
         learner.eval()
-        validation_seconds = _validate(run, loaders.val)
+        validation_seconds = _prepare(run, loaders) + _validate(run, loaders.val)
     learner.load_state_dict(before)
     learner.train()  # Lightning leaves the mode as it finds it
     training = sum(step_seconds) / len(step_seconds) * len(loaders.train)
@@ -100,11 +100,23 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
     return took[_FIRST:]
 
 
+def _prepare(run: Run, loaders: Loaders) -> float:
+    """Return the seconds that preparing the learner takes."""
+    started = time.monotonic()
+    prepare(run, loaders)
+    return time.monotonic() - started
+
+
 def _validate(run: Run, batches: Any) -> float:
     """Return the seconds that validation would take, from its first batches."""
-    few = min(_VALIDATED, len(batches))
-    started = time.monotonic()
+    few, seconds = min(_VALIDATED, len(batches)), 0.0
+    ended = time.monotonic()
     with torch.inference_mode(), run.plan.autocast():
         for batch in islice(batches, few):
+            seconds += time.monotonic() - ended
+            run.learner.measured(batch)  # the first time, a learner may compute what it keeps for the next ones
+            started = time.monotonic()
             run.learner.measured(batch).float().cpu()
-    return (time.monotonic() - started) / few * len(batches)
+            ended = time.monotonic()
+            seconds += ended - started
+    return seconds / few * len(batches)

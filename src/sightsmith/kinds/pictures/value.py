@@ -20,7 +20,7 @@ from sightsmith.kinds.parts import unnamed
 from sightsmith.kinds.parts.answer import Answer
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
-from sightsmith.kinds.pictures.features import features_of
+from sightsmith.kinds.pictures.features import NAME, SHA256, features_of
 from sightsmith.kinds.pictures.frechet import fd
 from sightsmith.kinds.pictures.marks import to_image, to_png
 
@@ -31,6 +31,8 @@ HUB_TASK = "unconditional-image-generation"
 COLUMNS = ("width", "height")
 WHOLE = False
 METHOD = EVIDENCE = EVIDENCE_UNIT = STRENGTH = None
+MEASURED_WITH = {"features": f"{NAME} ({SHA256[:12]})"}
+"""What the figures of an epoch are measured with, to stand beside them."""
 TOLERANCES: dict[str, dict[str, float]] = {"fp32": {"picture": 1.0}, "bf16": {"picture": 12.0}}
 """`picture` in levels of 0…255: 99 % of the pixels of each picture are as near as that."""
 
@@ -98,10 +100,10 @@ def calibrate(outputs: NDArray[np.floating], targets: NDArray[Any]) -> tuple[dic
     return {}, {}
 
 
-def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.uint8]]:
-    """Return real pictures as those of the training were seen, (H, W, C) each.
+def truth_of(sample: Sample, input_settings: Any) -> NDArray[np.uint8]:
+    """Return a real picture as those of the training were seen, (H, W, C).
 
-    Raises PictureError: one cannot be decoded.
+    Raises PictureError: it cannot be decoded.
     """
     height, width, channels = input_settings.shape
     neutral = (0.5,) * channels  # mean and deviation are of no use here
@@ -113,7 +115,7 @@ def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.ui
         mean=neutral,
         std=neutral,
     )
-    return [seen.apply(sample.picture) for sample in samples]
+    return seen.apply(sample.picture)
 
 
 def headline(answers: Sequence[Made], truths: Sequence[NDArray[np.uint8]]) -> float:
