@@ -26,6 +26,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 import sightsmith as ss
 from benchmarks.common import ROOT, alternate, claim, data, evaluated, machine, sightsmith
