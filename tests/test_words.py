@@ -8,8 +8,8 @@ import sightsmith
 from sightsmith.kinds import KINDS
 
 ROOT = Path(sightsmith.__file__).parent
-FREE = ("kinds", "tasks", "nets", "data/sources", "data/rules", "bundle/schema1.py", "inputs/seed.py")
-"""Where the words may stand; schema1.py reads what an earlier version wrote, and a seed may ask for a class."""
+FREE = ("kinds", "tasks", "nets", "data/sources", "data/rules", "bundle/schema1.py")
+"""Where the words may stand; schema1.py reads what an earlier version wrote."""
 EVERYDAY = {"number", "pictures", "tags"}
 """Kinds whose names are ordinary words: they count where a kind is imported or compared, not as any variable."""
 WORDS = {"classes", "accuracy", "class_map", *KINDS.names()} - EVERYDAY

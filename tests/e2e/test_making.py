@@ -119,6 +119,12 @@ def test_files_are_written_once_and_say_that_they_were_generated(ask, home):
     assert not (home / "other").exists()
 
 
+def test_a_full_disk_leaves_whole_pictures_alone(home):
+    done = sightsmith("generate", "gan", "--out", "cut", "--count", "4", cwd=home, file_limit=1024)
+    done.refused(2, "cut: cannot be written", "Make room on the disk")
+    assert sorted(path.name for path in (home / "cut").iterdir()) == [f"0-{at:05}-{at}.png" for at in range(4)]
+
+
 REFUSED = {
     "a side of the gan": ({"task": "gan", "size": 20}, "16, 28, 32, 64, 128.*size=16"),
     "a side of the vae": ({"task": "vae", "size": 130}, "multiples of 4 from 16 to 128.*size=128"),

@@ -20,11 +20,11 @@ from sightsmith.core.settings import field_docs, from_mapping, to_mapping
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import load_tree, save_tree
+from sightsmith.training.choice import Choice
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers, parameter_groups
-from sightsmith.training.plan import Choice
 from sightsmith.training.settings import TrainSettings
 
 # --- settings

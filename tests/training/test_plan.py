@@ -15,7 +15,9 @@ from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import picture
 from sightsmith.inputs.parts.survey import Survey
-from sightsmith.training.plan import Choice, beside, choose, choose_within_reach, wanted_input
+from sightsmith.training.choice import Choice
+from sightsmith.training.fitted import beside
+from sightsmith.training.plan import choose, choose_within_reach, wanted_input
 from sightsmith.training.settings import TrainSettings
 
 MACHINE = Machine(cores=4, memory=8 << 30, processor="test", bf16=True, amx=False)

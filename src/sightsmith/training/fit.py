@@ -25,29 +25,21 @@ from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
+from sightsmith.training.augmenting import refuse_unfit
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
 from sightsmith.training.checkpoints import load_tree, save_tree
+from sightsmith.training.choice import SMALL, Choice, is_open
 from sightsmith.training.console import Console
 from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
+from sightsmith.training.fitted import beside
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
-from sightsmith.training.plan import (
-    SMALL,
-    Choice,
-    Plan,
-    Tell,
-    beside,
-    choose_within_reach,
-    is_open,
-    paced,
-    refuse_unfit,
-    wanted_input,
-)
+from sightsmith.training.plan import Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task

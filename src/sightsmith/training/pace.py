@@ -16,8 +16,8 @@ import torch
 
 from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
+from sightsmith.training.choice import Choice
 from sightsmith.training.optim import make_optimisers
-from sightsmith.training.plan import Choice
 from sightsmith.training.run import Run
 from sightsmith.training.trainer import Loaders, prepare
 

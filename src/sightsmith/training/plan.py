@@ -3,7 +3,7 @@
 A given setting is never replaced: an absent GPU is an error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,29 +18,20 @@ from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.data.augment import Augmentation
 from sightsmith.inputs.parts.survey import Survey, Wanted
 from sightsmith.nets.build import describe_net, fetch_weights
 from sightsmith.nets.parts.records import NativeInput, NetInfo
+from sightsmith.training.augmenting import choose_augmentation
+from sightsmith.training.choice import FEW, SMALL, Choice, given
+from sightsmith.training.fitted import also_try, as_fitted
 from sightsmith.training.settings import TrainSettings
 
 _COMPUTED = 40  # Largest side for computed features; more pixels cost time and gave no better answers
-SMALL = 64  # Sides up to this many pixels count as small pictures
-_FEW = 10_000  # Below this many small training pictures, they are also rotated, zoomed and jittered
 _LARGE_SIDE = 224
 _STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
 
 Tell = Callable[[str], None]  # Prints a line for people; does nothing if training is quiet
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: Any
-    why: str
-
-    def __str__(self) -> str:
-        return f"{_shown(self.value)} ({self.why})" if self.why else _shown(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,44 +106,44 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
     usual = "smallresnet" if survey.side <= SMALL else "resnet18"
-    model = _given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
+    model = given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
     info = describe_net(model.value)
     if info.fitted:
-        settings = _as_fitted(settings, info.name)
-    weights = _given(settings.weights) or _weights(info)
+        settings = as_fitted(settings, info.name)
+    weights = given(settings.weights) or _weights(info)
     pretrained = weights.value != "none"
-    size = _given(settings.size) or _size(survey, info)
+    size = given(settings.size) or _size(survey, info)
     small = size.value <= SMALL
     device = _device(settings.device)
-    batch = _given(settings.batch_size) or _batch(survey, size.value, device.value)
+    batch = given(settings.batch_size) or _batch(survey, size.value, device.value)
     fed = _fed_with(weights.value, info) if pretrained else None
-    colour = _given(settings.colour) or _colour(survey, fed)
+    colour = given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
-    epochs = _given(settings.epochs) or _epochs(
+    epochs = given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
     )
     whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
-        also_try=_also_try(settings, survey, fitted, pretrained=pretrained),
+        also_try=also_try(settings, survey, fitted, pretrained=pretrained),
         weights=weights,
         size=size,
         colour=colour,
-        contrast=_given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
-        resize=_given(settings.resize) or whole,
+        contrast=given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
+        resize=given(settings.resize) or whole,
         device=device,
-        precision=_given(settings.precision) or Choice(*best_precision(device.value, machine)),
+        precision=given(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
-        workers=_given(settings.workers) or _workers(survey, machine, device.value),
+        workers=given(settings.workers) or _workers(survey, machine, device.value),
         cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
         batch_size=batch,
         epochs=epochs,
         epoch_share=Choice(settings.epoch_share, "each picture once" if settings.epoch_share == 1 else "asked for"),
-        lr=_given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
-        weight_decay=_given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
-        warmup_epochs=_given(settings.warmup_epochs) or Choice(0.0, _TENTH),
-        augment=_augment(settings, survey, grey=grey, small=small),
+        lr=given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
+        weight_decay=given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
+        warmup_epochs=given(settings.warmup_epochs) or Choice(0.0, _TENTH),
+        augment=choose_augmentation(settings, survey, grey=grey, small=small),
         head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
     )
     if info.fitted:
@@ -178,73 +169,6 @@ def paced(plan: Plan, epochs: Choice) -> Plan:
 
 _TENTH = "a tenth of the epochs"
 _OF_DESCENT = ("epoch_share", "lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
-_NOT_FITTED = (
-    *(
-        "epochs",
-        "epoch_share",
-        "minutes",
-        "optimizer",
-        "lr",
-        "weight_decay",
-        "momentum",
-        "nesterov",
-        "schedule",
-        "warmup_epochs",
-        "augment",
-    ),
-    *("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase", "ema", "clip", "accumulate"),
-    *("freeze_epochs", "patience", "balanced"),
-)
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainSettings)}
-
-
-def _descent_given(settings: TrainSettings) -> list[str]:
-    """Return which settings that only gradient descent follows are not at their defaults."""
-    return [name for name in _NOT_FITTED if getattr(settings, name) != _DEFAULTS[name]]
-
-
-def _as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
-    """Return the settings for a net that is fitted in one step.
-
-    Raises SettingsError: one is given that it has no use for.
-    """
-    asked = _descent_given(settings)
-    if settings.precision == "bf16":
-        asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
-    if settings.contrast == "picture":
-        asked.append("contrast")  # computed features are of pixels in 0…1
-    if asked:
-        raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
-    return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
-
-
-def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
-    """Return the settings of a net that is fitted in one step to the same pictures, split alike."""
-    open_again: dict[str, Any] = {
-        name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "contrast", "logger", "baselines")
-    }
-    return replace(
-        settings,
-        **open_again,
-        model=net,
-        net={},
-        task={name: settings.task[name] for name in ("name",) if name in settings.task},
-        size=None if (settings.size or 0) > SMALL else settings.size,
-        out=out,
-        resume=False,
-    )
-
-
-def _also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
-    """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
-    said = (
-        settings.model != "auto" or settings.net or settings.task or settings.baselines or _descent_given(settings),
-        settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",
-        (settings.size or 0) > SMALL,  # computed features take fewer pixels than that
-    )
-    if fitted is None or pretrained or any(said) or survey.count >= _FEW:
-        return Choice(None, "")
-    return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
 
 
 def wanted_input(plan: Plan) -> Wanted:
@@ -267,16 +191,6 @@ def wanted_input(plan: Plan) -> Wanted:
         contrast=plan.contrast.value,
         like=like,
     )
-
-
-def is_open(value: Any) -> bool:
-    """Tell whether a setting is left to be chosen."""
-    return value is None or value == "auto"
-
-
-def _given(value: Any) -> Choice | None:
-    """Return a setting as a choice, None if it is open."""
-    return None if is_open(value) else Choice(value, "")
 
 
 def _weights(info: NetInfo) -> Choice:
@@ -326,7 +240,7 @@ def _contrast(
 ) -> Choice:
     if isinstance(fed, Preprocessing):
         return Choice(fed.contrast, "as in the bundle of the weights")
-    few = small and survey.varied and survey.count < _FEW
+    few = small and survey.varied and survey.count < FEW
     if few and random and not (info.fitted or survey.whole):
         return Choice("picture", "few pictures hardly show every light; --contrast data if the light tells the classes")
     return Choice("data", "")
@@ -357,7 +271,7 @@ def _workers(survey: Survey, machine: Machine, device: str) -> Choice:
 
 def _batch(survey: Survey, size: int, device: str) -> Choice:
     if size <= SMALL:
-        wanted = 32 if survey.count < _FEW else 128 if device == "cpu" else 256
+        wanted = 32 if survey.count < FEW else 128 if device == "cpu" else 256
     else:
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
@@ -387,64 +301,6 @@ def _lr(optimizer: str, batch: int, *, pretrained: bool) -> Choice:
         base = 1e-4 if pretrained else 3e-3
         rate, why = base * (batch / 64) ** 0.5, f"{base:g} × √(batch / 64)"
     return Choice(float(f"{rate:.2g}"), why)
-
-
-_UNVARIED = Augmentation()
-_UNASKED = ("auto", "none", None, 0.0)
-_VARIATIONS = ("flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase")
-
-
-def refuse_unfit(settings: TrainSettings, fitting: Sequence[str], task: str) -> None:
-    """Raise SettingsError if an augmentation is asked for that does not fit the task."""
-    asked = [name for name in ("augment", *_VARIATIONS) if getattr(settings, name) not in _UNASKED]
-    unfit = [name for name in asked if name not in fitting]
-    if unfit:
-        raise SettingsError(
-            f"train: {unfit[0]}: what the task {task!r} learns from varied pictures it gives back as its answers. "
-            f"Leave it out; {' and '.join(fitting)} can be given."
-        )
-
-
-def _augment(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool) -> Choice:
-    if not survey.varied:
-        asked = [name for name in ("augment", *_VARIATIONS) if getattr(settings, name) not in _UNASKED]
-        if asked:
-            raise SettingsError(f"train: {asked[0]} augments pictures, and the task has another input. Leave it out.")
-        return Choice(Augmentation(), "the input is no picture")
-    if grey and settings.decolour:
-        raise SettingsError("train: decolour takes the colour from pictures, and the input is grey. Leave it out.")
-    off, count = settings.augment == "none", survey.count
-    flip = settings.flip if settings.flip != "auto" else ("none" if grey or off else "horizontal")
-    few = settings.augment == "auto" and small and count < _FEW
-    cut = not survey.whole and not off
-    chosen = {
-        "shift": 0.1 if small and cut else 0.0,
-        "crop_share": 0.25 if cut and not small else 1.0,
-        "rotate": 10.0 if few else 0.0,
-        "zoom": 0.2 if few and cut else 0.0,
-        "jitter": 1.0 if few else 0.0,
-        "decolour": 0.5 if few and cut and not grey else 0.0,
-    }
-    given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
-    policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
-    plan = Augmentation(policy=policy, flip=flip, **(chosen | given))
-    reasons = [f"{count:,} small pictures are few"] if few else []
-    if survey.whole and not off:
-        reasons.append("not cropped: the whole picture counts")
-    if settings.flip == "auto" and not off and grey:
-        reasons.append("grey pictures may be letters: not mirrored")
-    elif settings.flip == "auto" and not off and not small:  # of small ones `mirror.py` measures it
-        reasons.append("--flip none if left and right differ")
-    return Choice(plan, "; ".join(reasons))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Augmentation):
-        varied = {name: one for name, one in asdict(value).items() if one != getattr(_UNVARIED, name)}
-        return ", ".join(f"{name.replace('_', ' ')} {_shown(one)}" for name, one in varied.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def best_device() -> tuple[str, str]:

@@ -1,0 +1,66 @@
+"""Nets that are fitted in one step: the settings that they take, and trying one beside a net that is trained."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.inputs.parts.survey import Survey
+from sightsmith.training.choice import FEW, SMALL, Choice
+from sightsmith.training.settings import TrainSettings
+
+_NOT_FITTED = (
+    *("epochs", "epoch_share", "minutes", "optimizer", "lr", "weight_decay", "momentum", "nesterov", "schedule"),
+    *("warmup_epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase"),
+    *("ema", "clip", "accumulate", "freeze_epochs", "patience", "balanced"),
+)
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainSettings)}
+
+
+def _descent_given(settings: TrainSettings) -> list[str]:
+    """Return which settings that only gradient descent follows are not at their defaults."""
+    return [name for name in _NOT_FITTED if getattr(settings, name) != _DEFAULTS[name]]
+
+
+def as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
+    """Return the settings for a net that is fitted in one step.
+
+    Raises SettingsError: one is given that it has no use for.
+    """
+    asked = _descent_given(settings)
+    if settings.precision == "bf16":
+        asked.append("precision")  # thresholds and distances lose their meaning in 8 bits
+    if settings.contrast == "picture":
+        asked.append("contrast")  # computed features are of pixels in 0…1
+    if asked:
+        raise SettingsError(f"train: {net} is fitted in one step, in fp32, and takes no {asked[0]}. Leave it out.")
+    return replace(settings, epochs=1, augment="none", flip="none", precision="fp32")
+
+
+def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
+    """Return the settings of a net that is fitted in one step to the same pictures, split alike."""
+    open_again: dict[str, Any] = {
+        name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "contrast", "logger", "baselines")
+    }
+    return replace(
+        settings,
+        **open_again,
+        model=net,
+        net={},
+        task={name: settings.task[name] for name in ("name",) if name in settings.task},
+        size=None if (settings.size or 0) > SMALL else settings.size,
+        out=out,
+        resume=False,
+    )
+
+
+def also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
+    """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
+    said = (
+        settings.model != "auto" or settings.net or settings.task or settings.baselines or _descent_given(settings),
+        settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",
+        (settings.size or 0) > SMALL,  # computed features take fewer pixels than that
+    )
+    if fitted is None or pretrained or any(said) or survey.count >= FEW:
+        return Choice(None, "")
+    return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
