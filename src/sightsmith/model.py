@@ -175,11 +175,12 @@ class Model:
         asked = from_mapping(ExportSettings, settings, where="export")
         proving = EvaluateSettings(data=asked.prove, missing_ok=True)
         chosen = open_evaluation_data(self.bundle, proving) if asked.prove else None
-        pairs = [*zip(*turned(self.bundle.manifest.definition, chosen.samples), strict=True)] if chosen else []
+        asked_of = turned(self.bundle.manifest.definition, chosen.samples if chosen else ())
+        pairs = [*zip(asked_of.items, asked_of.truths, strict=True)]
         names = (to,) if isinstance(to, str) else tuple(to)
         done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
         self._reopen()
-        return replace(done, skipped=chosen.skipped) if chosen else done
+        return replace(done, skipped=(*chosen.skipped, *asked_of.skipped)) if chosen else done
 
     def card(self, **papers: str) -> str:
         """Return the model card, after filling in the statements of its makers.

@@ -244,6 +244,28 @@ def test_pictures_in_no_folder_say_what_to_do_and_name_the_table(tmp_path):
         open_source(tmp_path)
 
 
+def test_pictures_in_no_folder_are_one_class_named_after_it(tmp_path):
+    put(tmp_path / "owls", "1.png", "2.png", "10.png")
+    source = open_source(tmp_path / "owls")
+    assert source.names == ("owls",)
+    assert [sample.key for sample in source.samples] == ["1.png", "2.png", "10.png"]
+    (told,) = source.problems
+    assert told.severity == "info"
+    assert "3 pictures are in no folder, so all are of one class, 'owls'. Give each class" in told.message
+    (tmp_path / "owls" / "empty").mkdir()
+    with pytest.raises(DataError, match="3 pictures are in no folder, so the classes are unknown"):
+        open_source(tmp_path / "owls")
+
+
+def test_one_class_of_loose_pictures_is_refused_where_classes_are_told_apart(tmp_path):
+    put(tmp_path / "owls", "1.png", "2.png")
+    (error,) = check(open_source(tmp_path / "owls"), quiet=True).errors
+    assert error.code == "one-class"
+    assert "telling classes apart needs two. 2 pictures are in no folder" in error.message
+    assert "--label-by" in error.message
+    assert "--task vae" in error.message
+
+
 def table(tmp_path, text, name="t.csv", encoding="utf-8"):
     put(tmp_path, "p/1.png", "p/2.png", "p/3.png", "p/4.png")
     (tmp_path / name).write_text(text, encoding=encoding)
@@ -409,7 +431,6 @@ def test_labels_from_names_keep_the_splits_of_folders(tmp_path):
         (".", {"label_by": "(x)_", "format": "npz"}, SettingsError, "label_by: labels are taken .* the format 'npz'"),
         ("cat_1.png", {"label_by": "(x)_"}, SettingsError, "label_by: labels are taken .* is no folder"),
         (None, {"label_by": "(x)_"}, SettingsError, "label_by: digits has labels of its own"),
-        (".", {}, DataError, "label_by"),
     ],
 )
 def test_a_pattern_of_labels_that_cannot_be_followed_is_refused(tmp_path, location, options, error, message):

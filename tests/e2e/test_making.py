@@ -129,14 +129,14 @@ def test_mirrored_pictures_folds_and_the_short_form_in_a_file(ask, home):
 
 @pytest.fixture(scope="module")
 def colour(home):
-    """Return tables of small colour pictures: tags, numbers, and a folder with one class."""
+    """Return tables of small colour pictures: tags, numbers, and a folder of pictures alone."""
     rng = np.random.default_rng(0)
-    (home / "patches" / "all").mkdir(parents=True)
+    (home / "patches").mkdir()
     for at in range(48):
         pixels = np.full((18, 22, 3), rng.integers(0, 256, 3), np.uint8)
         pixels[rng.integers(0, 9) :, rng.integers(0, 11) :] = rng.integers(0, 256, 3)
-        Image.fromarray(pixels).save(home / f"patches/all/{at:02}.png")
-    rows = [f"patches/all/{at:02}.png" for at in range(48)]
+        Image.fromarray(pixels).save(home / f"patches/{at:02}.png")
+    rows = [f"patches/{at:02}.png" for at in range(48)]
     (home / "tags.csv").write_text(
         "path,labels\n" + "".join(f"{row},{'a;b' if at % 3 else 'a'}\n" for at, row in enumerate(rows))
     )
@@ -158,6 +158,17 @@ def test_colour_pictures_without_classes_make_a_model_without_labels(data, task,
             "Fréchet distance"
             in ask("export", out, "--to", "openvino", "--precision", "fp32", "--prove", "test").succeeded().out
         )
+
+
+@pytest.mark.usefixtures("colour")
+def test_a_real_picture_that_cannot_be_read_is_left_out_and_named(ask, home):
+    ask("train", "patches", "--task", "gan", *QUICK, "--no-near-duplicates", "--out", "patcher").succeeded()
+    shutil.copytree(home / "patches", home / "damaged")
+    (home / "damaged/07.png").write_bytes((home / "patches/07.png").read_bytes()[:40])
+    done = ask("evaluate", "patcher", "--data", "damaged", "--json")
+    assert done.code == 1
+    assert "skipped 07.png: damaged/07.png: " in done.err
+    assert json.loads(done.out)["counts"] == {"asked": 48, "evaluated": 47, "skipped": 1}
 
 
 def test_too_few_pictures(ask, home):

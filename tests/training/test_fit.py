@@ -404,7 +404,7 @@ def test_labels_and_names_are_read_again_as_training_read_them(digit_files, tmp_
         (sample.key, sample.target) for sample in own.samples
     ]
     assert {sample.key.split("-")[0]: sample.target for sample in own.samples} == {"0": 0, "1": 1}
-    with pytest.raises(DataError, match="are in no folder"):
+    with pytest.raises(DataError, match=f"does not know {moved.name!r}"):
         given_data(bundle, moved, SourceOptions(format="folder"))
     with pytest.raises(DataError, match="does not know '0'"):
         given_data(bundle, digit_files, SourceOptions(format="folder"))

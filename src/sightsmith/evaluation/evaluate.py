@@ -77,7 +77,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
 
 def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
     # Pictures that cannot be read are left out of the metrics, counted and named.
-    deque(predictor.predict(turned(predictor.definition, chosen.samples[:_FIRST])[0]), maxlen=0)
+    deque(predictor.predict(turned(predictor.definition, chosen.samples[:_FIRST]).items), maxlen=0)
     start = time.perf_counter()
     samples, truths, answers, unread = _answer(predictor, chosen.samples, quiet)
     seconds = time.perf_counter() - start
@@ -121,10 +121,9 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
 
 def _trained(predictor: Predictor, chosen: EvaluationData) -> dict[str, Any]:
     """Return the truths that training saw, if the kind asks for them and the data is the model's own."""
-    if not (chosen.own and hasattr(predictor.kind, "truths")):
+    if not (chosen.own and hasattr(predictor.kind, "truth_of")):
         return {}
-    seen = own_split(predictor.bundle, "train").samples
-    return {"trained": predictor.kind.truths(seen, predictor.definition.input_settings)}
+    return {"trained": turned(predictor.definition, own_split(predictor.bundle, "train").samples).truths}
 
 
 def _baselines(
@@ -165,10 +164,10 @@ def _answer(
     predictor: Predictor, samples: Sequence[Sample], quiet: bool
 ) -> tuple[list[Sample], list[Any], list[Any], list[Skipped]]:
     """Return the samples that were read, their truths, the answers to them, and those that were not."""
-    read, known, answers, skipped = [], [], [], []
-    items, truths = turned(predictor.definition, samples)
-    outcomes = track(predictor.predict(items), "Evaluating", len(samples), quiet=quiet)
-    for sample, truth, outcome in zip(samples, truths, outcomes, strict=True):
+    read, known, answers = [], [], []
+    used, items, truths, skipped = turned(predictor.definition, samples)
+    outcomes = track(predictor.predict(items), "Evaluating", len(items), quiet=quiet)
+    for sample, truth, outcome in zip(used, truths, outcomes, strict=True):
         if outcome.error is not None:
             skipped.append(Skipped(key=printable(sample.key), why=f"{outcome.error}"))
         else:

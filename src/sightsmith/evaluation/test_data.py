@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from sightsmith.bundle.definition import Definition
 from sightsmith.bundle.own_data import named_as_trained, open_own, own_options
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import first_few, many
-from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.errors import DataError, PictureError, SettingsError
+from sightsmith.core.images import printable
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.records import SPLITS, Sample, Split
 from sightsmith.data.source import Source, SourceOptions, open_source
@@ -101,17 +102,34 @@ def own_split(
     return _of_own(bundle, source, splits, split, missing_ok)
 
 
-def turned(definition: Definition, samples: Sequence[Sample]) -> tuple[list[Any], list[Any]]:
-    """Return the items that a model is asked for samples, and the truths to compare its answers with."""
+class Turned(NamedTuple):
+    """Samples as a model is asked about them, the first three in one order."""
+
+    samples: list[Sample]
+    items: list[Any]  # that the model is asked
+    truths: list[Any]  # to compare its answers with
+    skipped: list[Skipped]  # samples whose truth is a picture that cannot be read
+
+
+def turned(definition: Definition, samples: Sequence[Sample]) -> Turned:
+    """Return what a model is asked about samples, and the truths to compare its answers with."""
     source, kind = INPUTS.module(definition.input), KINDS.module(definition.kind)
+    used, skipped = list(samples), []
+    truths = [sample.target for sample in samples]
+    if hasattr(kind, "truth_of"):
+        used, truths = [], []
+        for sample in samples:
+            try:
+                truths.append(kind.truth_of(sample, definition.input_settings))
+                used.append(sample)
+            except PictureError as error:
+                skipped.append(Skipped(key=printable(sample.key), why=f"{error}"))
     items = (
-        source.asked(samples, definition.input_settings)
+        source.asked(used, definition.input_settings)
         if hasattr(source, "asked")
-        else [sample.picture for sample in samples]
+        else [sample.picture for sample in used]
     )
-    if hasattr(kind, "truths"):
-        return items, kind.truths(samples, definition.input_settings)
-    return items, [sample.target for sample in samples]
+    return Turned(used, items, truths, skipped)
 
 
 def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) -> None:
@@ -178,7 +196,7 @@ def given_data(
 def _check_kind(bundle: Bundle, source: Source) -> None:
     """Refuse truths that cannot be compared with the model's answers."""
     kind = bundle.manifest.definition.kind
-    if hasattr(KINDS.module(kind), "truths"):  # not the targets of the samples
+    if hasattr(KINDS.module(kind), "truth_of"):  # not the targets of the samples
         return
     if source.kind == kind:
         unlike = KINDS.module(kind).unlike(source.details, bundle.manifest.definition.calibrated)

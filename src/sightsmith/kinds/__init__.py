@@ -23,7 +23,7 @@ and `core.errors` alone, because the command line reads it.
   `translate(truth, names, model_names)`; `unlike(details, calibrated)`: why truths with these details, such as a unit,
   cannot be compared with a model's answers, empty if they can. `parts/named.py` and `parts/unnamed.py` have those
   that say nothing for a kind with or without names;
-- `truths(samples, input_settings) -> list`, optional: the truths of samples, if they are not their targets;
+- `truth_of(sample, input_settings)`, optional: the truth of a sample, if it is not its target; raises PictureError;
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
@@ -41,7 +41,7 @@ which says inside the file that it was generated, and `grid(pictures) -> (H, W, 
 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
-- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truths` it also takes `trained`, those of
+- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truth_of` it also takes `trained`, those of
   the training samples, if the data is the model's own;
 - `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's

@@ -40,9 +40,10 @@ def _each_class(data: Checked, verdict: Verdict) -> None:
     totals = pool + val + test
     if np.count_nonzero(totals) == 1 < data.settings.fewest_names:
         only = data.source.names[int(totals.argmax())]
+        loose = next((problem.message for problem in data.source.problems if problem.code == "no-folders"), "")
         message = (
-            f"all usable pictures are of one class, {only!r}; telling classes apart needs two. Add another class, or "
-            "train a task that needs none, such as --task vae."
+            f"all usable pictures are of one class, {only!r}; telling classes apart needs two. "
+            f"{loose or 'Add another class.'} Or train a task that needs none, such as --task vae."
         )
         verdict.say("one-class", "error", message)
     found = {

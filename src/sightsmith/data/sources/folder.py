@@ -4,8 +4,9 @@
 photos/cats/1.jpg                  class cats
 photos/birds/owl/2.png             class birds/owl: every depth is kept
 photos/train/cats/1.jpg            class cats, split train (also training, val, valid, validation, test …)
+photos/1.jpg                       class photos, if there are no folders and no table in it
 ```
-Classes are in natural order: `2` before `10`.
+Classes are in natural order: `2` before `10`. Data of one class is for tasks that need none.
 """
 
 import os
@@ -91,6 +92,8 @@ def _by_folder(location: str, listing: Listing, *, asked: bool) -> tuple[list[La
     """Take each picture's label from its folder; return the names of all classes too, some without pictures."""
     unused = other_task(location, listing, asked=asked)
     loose = sorted(listing.pictures.pop("", []), key=natural)
+    if loose and listing.leaves == [""] and not _tables(listing):
+        return _as_one(location, loose, unused)
     if not listing.pictures:
         raise DataError(_nothing_usable(location, listing, loose))
     with_splits = _has_splits(location, listing)
@@ -123,6 +126,23 @@ def _by_folder(location: str, listing: Listing, *, asked: bool) -> tuple[list[La
     return labelled, names, problems
 
 
+def _as_one(
+    location: str, loose: list[str], unused: tuple[Problem, ...]
+) -> tuple[list[Labelled], set[str], tuple[Problem, ...]]:
+    """Take loose pictures as one class, which has the folder's name."""
+    name = Path(location).resolve().name or "pictures"
+    message = (
+        f"{many(len(loose), 'picture is', 'pictures are')} in no folder, so all are of one class, {printable(name)!r}. "
+        f"{_ADVICE.format(printable(location))}"
+    )
+    told = Problem(code="no-folders", severity="info", message=message)
+    return [(file, name, None) for file in loose], {name}, (*unused, told)
+
+
+def _tables(listing: Listing) -> list[str]:
+    return sorted(other for other in listing.others if other.lower().endswith((".csv", ".tsv")))
+
+
 def _has_splits(location: str, listing: Listing) -> bool:
     """Tell whether the top folders are splits: all of them, or train with val or test beside other folders."""
     tops = {folder.partition("/")[0] for folder in listing.pictures}
@@ -151,7 +171,7 @@ def _nested(location: str, names: set[str]) -> tuple[Problem, ...]:
 def _nothing_usable(location: str, listing: Listing, loose: list[str]) -> str:
     name = printable(location)
     if loose:
-        tables = sorted(other for other in listing.others if other.lower().endswith((".csv", ".tsv")))
+        tables = _tables(listing)
         hint = f" Or point at the table, if it is one: {name}/{tables[0]}." if tables else ""
         return (
             f"{name}: {many(len(loose), 'picture is', 'pictures are')} in no folder, so the classes are unknown. "

@@ -98,10 +98,10 @@ def calibrate(outputs: NDArray[np.floating], targets: NDArray[Any]) -> tuple[dic
     return {}, {}
 
 
-def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.uint8]]:
-    """Return real pictures as those of the training were seen, (H, W, C) each.
+def truth_of(sample: Sample, input_settings: Any) -> NDArray[np.uint8]:
+    """Return a real picture as those of the training were seen, (H, W, C).
 
-    Raises PictureError: one cannot be decoded.
+    Raises PictureError: it cannot be decoded.
     """
     height, width, channels = input_settings.shape
     neutral = (0.5,) * channels  # mean and deviation are of no use here
@@ -113,7 +113,7 @@ def truths(samples: Sequence[Sample], input_settings: Any) -> list[NDArray[np.ui
         mean=neutral,
         std=neutral,
     )
-    return [seen.apply(sample.picture) for sample in samples]
+    return seen.apply(sample.picture)
 
 
 def headline(answers: Sequence[Made], truths: Sequence[NDArray[np.uint8]]) -> float:
