@@ -13,11 +13,13 @@ A task's file has:
 - `check(settings, balanced)`, optional: raises if the settings contradict each other or `--balanced`;
 - `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;
 - `defaults(survey) -> dict`, optional: its own choice for settings of training that are open, by name;
+- `VALIDATED`, optional: how many validation pictures an epoch measures, at most (all);
 - `VARIED`, optional: the augmentations that fit it, by the names of their settings (all);
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);
 - `validation(answers, targets, settings) -> dict[str, float]`: the figures of an epoch, from NumPy arrays of what the
   learner measured; they have the kind's `METRIC`, and repeat bit by bit for the same weights;
-- `warning(answers, targets) -> str`, optional: what is wrong with the model by the same arrays; empty if nothing is;
+- `warning(answers, targets) -> str`, optional: what is wrong with the model by the same arrays; empty if nothing is.
+  Training stops if it stays for several epochs without a better score;
 - `calibration(settings, learner) -> Calibration`, optional: which samples calibrate, and how; before training the
   learner is None;
 - `score(answers, aspect) -> (B,)`, if its kind can be explained: the explained score of the learner's answers (B, …),

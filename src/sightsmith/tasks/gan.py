@@ -27,6 +27,7 @@ from sightsmith.tasks.parts.making import (
     OUTPUTS,
     PROGRAMS,
     READS,
+    VALIDATED,
     VARIED,
     MakingGraph,
     MakingLearner,
@@ -37,7 +38,7 @@ NETS = {"generator": "gan", "discriminator": "gan"}
 KEPT = ("generator",)
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
-__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VARIED", "names", "sizes", "witnesses"]
+__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VALIDATED", "VARIED", "names", "sizes", "witnesses"]
 
 _SIDES = (16, 28, 32, 64, 128)
 

@@ -28,6 +28,7 @@ from sightsmith.tasks.parts.making import (
     OUTPUTS,
     PROGRAMS,
     READS,
+    VALIDATED,
     VARIED,
     MakingGraph,
     MakingLearner,
@@ -37,7 +38,7 @@ from sightsmith.tasks.parts.making import (
 NETS = {"decoder": "vae", "encoder": "vae"}
 
 names, sizes, witnesses = making.names, making.sizes, making.witnesses
-__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VARIED", "names", "sizes", "witnesses"]
+__all__ = ["INPUT", "KIND", "OUTPUTS", "PROGRAMS", "READS", "VALIDATED", "VARIED", "names", "sizes", "witnesses"]
 
 _SIDES = (16, 128)
 _TERMS = 3  # columns beside the features: ln p(x|z), KL, dimensions of a picture

@@ -7,6 +7,7 @@ training that was killed resumes exactly.
 # ruff: noqa: ARG002 -- Lightning's signatures
 
 import math
+import shutil
 import signal
 import threading
 import time
@@ -24,11 +25,15 @@ from sightsmith.kinds.parts.metric import Metric
 from sightsmith.training.checkpoints import save_tree
 from sightsmith.training.console import Console, loss_of
 from sightsmith.training.curves import Curves, Epoch
+from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule
 from sightsmith.training.run import Run
 
 _LOOK_EVERY = 25  # Steps between two checks of the loss on an accelerator, because each check waits for the device
+_LOWER = 4  # By which the learning rate is divided that is suggested after a warning that stays
 _SANE_LR = 0.01  # The largest learning rate that is suggested after one that was too large
+_PATIENCE = 5  # Epochs that a warning may stay, and more until
+_PATIENCE_STEPS = 1000  # so many steps were made: nets that have hardly learned yet give rise to warnings too
 _SAVE_EVERY = 900.0  # Seconds between two checkpoints inside a long epoch
 
 
@@ -103,6 +108,8 @@ def steps_made(trainer: Trainer) -> int:
 class Record(Callback):
     """Saves the curve and the best weights, and stops training if the loss is not finite or no longer improves.
 
+    It also stops if what validation warns of, such as a mode collapse, stays for several epochs without a better score.
+
     Args:
         schedule: for the learning rates in the curve.
         average: of the weights, which is validated; None if the net's own are.
@@ -115,6 +122,8 @@ class Record(Callback):
         self._curves = Curves(run.work.path)
         self._losses_S = torch.empty(0)
         self._looked = self._first_step = self._better_epoch = 0
+        self._warned = 0  # epochs in a row with a warning and without a better score
+        self._told, self._patience = False, _PATIENCE
         self._epoch_started = 0.0
         self._best = self._metric.worst
 
@@ -124,6 +133,7 @@ class Record(Callback):
         losses_S[: len(self._losses_S)] = self._losses_S.to(pl_module.device)
         self._looked = self._first_step = len(self._losses_S)
         self._losses_S = losses_S
+        self._patience = max(_PATIENCE, math.ceil(_PATIENCE_STEPS * trainer.accumulate_grad_batches / len(losses_S)))
         self._curves.keep_until(trainer.current_epoch)
         self._epoch_started = time.monotonic()
         self._stop_if_patience_is_over(trainer, trainer.current_epoch)
@@ -136,7 +146,7 @@ class Record(Callback):
         if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
             self.check_losses(trainer, batch_idx + 1)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Descent) -> None:  # type: ignore[override]
         """Write the epoch into the curve, keep the weights if they are the best, and stop if patience is over."""
         self.check_losses(trainer, len(self._losses_S))
         self.check_weights(trainer, pl_module)
@@ -144,7 +154,8 @@ class Record(Callback):
         for name, title in (("loss", "loss"), (self._metric.name, self._metric.title)):
             if not math.isfinite(value := epoch.figures.get(name, 0.0)):
                 raise self._ruined(trainer, f"the validation {title} became {value} in epoch {epoch.number}")
-        if self._metric.better(epoch.score, self._best):
+        better = self._metric.better(epoch.score, self._best)
+        if better:
             self._better_epoch = epoch.number
         if epoch.best:
             self._best = epoch.score
@@ -152,9 +163,32 @@ class Record(Callback):
             save_tree({"epoch": epoch.number, "score": epoch.score, "weights": weights}, self._run.work.best)
         self._curves.add(epoch, self._losses_S.tolist())
         self._console.epoch(trainer, epoch)
+        self._watch(epoch.number, pl_module.warning, better=better)
         self._looked = self._first_step = 0
         self._epoch_started = time.monotonic()
         self._stop_if_patience_is_over(trainer, epoch.number)
+
+    def _watch(self, epoch: int, warning: str, *, better: bool) -> None:
+        """Tell a new warning, and raise TrainingError if it stays; the checkpoint before it is kept until it passes."""
+        most, work, title = self._patience, self._run.work, self._metric.title
+        if warning and not self._told:
+            stops = f"Training stops if it stays for {most} epochs without a better {title}"
+            self._run.tell(f"warning: epoch {epoch}: {warning} {stops}.")
+        self._told = bool(warning)
+        if better or not warning:
+            self._warned = 0
+            work.good.unlink(missing_ok=True)
+            return
+        if not self._warned:
+            shutil.copyfile(work.last, work.good)
+        self._warned += 1
+        if self._warned >= most:
+            work.good.replace(work.last)
+            raise TrainingError(
+                f"{warning} It has stayed for {most} epochs, up to epoch {epoch}, without a better {title}. The "
+                f"checkpoint before it, {work.last}, is good: go on from it with --resume and --lr "
+                f"{self._schedule.peak / _LOWER:.2g}, or train again with another --seed."
+            )
 
     def _finished(self, trainer: Trainer) -> Epoch:
         seconds = time.monotonic() - self._epoch_started
@@ -213,10 +247,16 @@ class Record(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: the best so far and the losses of the unfinished epoch."""
         losses_S = self._losses_S[: self._looked].cpu()
-        return {"best": self._best, "better_epoch": self._better_epoch, "losses": losses_S}
+        return {
+            "best": self._best,
+            "better_epoch": self._better_epoch,
+            "warned": self._warned,
+            "losses": losses_S,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best, self._better_epoch = state_dict["best"], state_dict["better_epoch"]
+        self._warned = state_dict.get("warned", 0)  # checkpoints of older versions have none
         self._losses_S = state_dict["losses"]
 
 

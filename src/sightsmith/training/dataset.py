@@ -38,6 +38,14 @@ class Subset:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def spread(self, most: int) -> "Subset":
+        """Return at most so many of the pictures, evenly spaced over their order, which may be by class."""
+        if len(self) <= most:
+            return self
+        places_M = np.arange(most) * len(self) // most
+        pictures = PictureIndex(self.pictures[place] for place in places_M.tolist())
+        return Subset(pictures, self.targets[places_M], self.strata_N[places_M], self.groups_N[places_M])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -102,6 +102,7 @@ def _ready(
             f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
             f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
         )
+    val = val.spread(getattr(task.file, "VALIDATED", len(val)))
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)

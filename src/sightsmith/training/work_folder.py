@@ -25,7 +25,7 @@ MAY_CHANGE = frozenset(
 )
 """Settings that may differ when a training is resumed."""
 
-LAST, BEST = "last.safetensors", "best.safetensors"
+LAST, BEST, GOOD = "last.safetensors", "best.safetensors", "good.safetensors"
 _RUN, _CHOSEN, _FITTED = "run.toml", "chosen.json", ".fitted"
 
 
@@ -34,6 +34,9 @@ class WorkFolder:
 
     Attributes:
         path: the folder, `OUT.train` beside OUT.
+        last: the last checkpoint.
+        best: the best weights.
+        good: the checkpoint before something went wrong, as long as it does not pass.
 
     Raises SettingsError: OUT has no name of its own, as `.` has not.
     """
@@ -44,7 +47,7 @@ class WorkFolder:
                 f"train: out must be the name of a folder to make, such as --out 'model', got {str(out)!r}"
             )
         self.path = out.with_name(f"{out.name}.train")
-        self.last, self.best = self.path / LAST, self.path / BEST
+        self.last, self.best, self.good = self.path / LAST, self.path / BEST, self.path / GOOD
         self._lock: FolderLock | None = None
 
     def take(self, settings: TrainSettings) -> None:
