@@ -28,7 +28,9 @@ def test_a_collapse_that_stays_stops_and_the_checkpoint_before_it_goes_on(digit_
     monkeypatch.setattr(callbacks, "_PATIENCE_STEPS", 30)
     with monkeypatch.context() as patched:
         patched.setattr(GanLearner, "loss", white)
-        with pytest.raises(TrainingError, match=r"\(mode collapse\).*It has stayed for 5 epochs, up to epoch") as stopped:
+        with pytest.raises(
+            TrainingError, match=r"\(mode collapse\).*It has stayed for 5 epochs, up to epoch"
+        ) as stopped:
             train(from_mapping(TrainSettings, {**how, "lr": 0.02}, where="test"))
     assert stopped.value.exit_code == 3
     told = capsys.readouterr().err

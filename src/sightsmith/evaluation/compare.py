@@ -158,11 +158,12 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
 def side_by_side(entries: Sequence[Entry]) -> Comparison:
     """Compare models, the first of them with each other one.
 
-    Raises DataError: they were evaluated with other groups of the same pictures.
+    Raises DataError: they were evaluated with other groups of the same pictures, or measured in different ways.
     """
     first, *others = entries
     warnings, differences = [], []
     for other in others:
+        _refuse_unlike(first, other)
         why = _not_alike(first.evaluation, other.evaluation)
         if why:
             warnings.append(
@@ -174,6 +175,13 @@ def side_by_side(entries: Sequence[Entry]) -> Comparison:
     if len({str(entry.evaluation.model.get("machine")) for entry in entries}) > 1:
         warnings.append("They were evaluated on different machines: pictures/s do not compare.")
     return Comparison(entries=tuple(entries), differences=tuple(differences), warnings=tuple(warnings))
+
+
+def _refuse_unlike(first: Entry, other: Entry) -> None:
+    one, second = first.evaluation, other.evaluation
+    figures = part_of(one.kind, "figures")
+    if one.kind == second.kind and hasattr(figures, "incomparable") and (why := figures.incomparable(one, second)):
+        raise DataError(f"{first.name} and {other.name} cannot be compared: {why}.")
 
 
 def entry_of(bundle: Bundle, evaluation: Evaluation, name: str) -> Entry:

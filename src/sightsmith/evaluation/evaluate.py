@@ -15,10 +15,10 @@ from typing import Any
 
 from sightsmith.bundle.location import baselines_folder
 from sightsmith.bundle.store import add_files
-from sightsmith.core.errors import BackendError, DataError, SightsmithError
+from sightsmith.core.errors import BackendError, DataError, SettingsError, SightsmithError
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import printable
-from sightsmith.core.machine import this_machine
+from sightsmith.core.machine import require_training, this_machine
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.evaluation import gallery
@@ -29,6 +29,7 @@ from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, own_split, turned
 from sightsmith.kinds import part_of
+from sightsmith.kinds.parts.instruments import Instruments, Recogniser, require_names
 from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.runtime.predictor import Predictor
 
@@ -55,8 +56,9 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
     report = settings.report
     if report:
         refuse_existing(report, overwrite=settings.overwrite)
+    given = _given(predictor, settings, quiet)
     chosen = open_evaluation_data(predictor.bundle, settings)
-    done = _measure(predictor, chosen, quiet)
+    done = _measure(predictor, chosen, given, quiet)
     keep = chosen.own and chosen.split == "test"
     if keep and (left_out := predictor.manifest.training.get("baselines")):
         done = replace(done, baselines=_baselines(predictor, done, settings, left_out, quiet))
@@ -75,7 +77,47 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
     return replace(done, report=report or predictor.bundle.path / _PAGE)
 
 
-def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evaluation:
+def _given(predictor: Predictor, settings: EvaluateSettings, quiet: bool) -> Instruments:
+    """Return the nets that are asked for to measure with.
+
+    Raises SettingsError: the model makes no pictures, or knows no names to recognise.
+    """
+    asked = [name for name in ("features", "classifier") if getattr(settings, name) is not None]
+    if asked and not hasattr(predictor.kind, "truth_of"):
+        raise SettingsError(
+            f"{asked[0]}: it measures pictures that a model makes, and {predictor.manifest.name} makes none. "
+            "Leave it out."
+        )
+    features, recogniser = None, None
+    if settings.features is not None:
+        require_training("evaluate --features")
+        from sightsmith.runtime.feature_nets import open_features
+
+        features = open_features(settings.features, quiet=quiet)
+    if settings.classifier is not None:
+        recogniser = _recogniser(predictor.definition.names, settings.classifier, quiet)
+    return Instruments(features=features, recogniser=recogniser)
+
+
+def _recogniser(names: Sequence[str], path: Path, quiet: bool) -> Recogniser:
+    opened = Predictor.open(path)
+
+    def answers(pictures: Sequence[Any]) -> list[Any]:
+        outcomes = track(opened.predict(pictures), "Recognising", len(pictures), quiet=quiet)
+        return [outcome.prediction for outcome in outcomes]
+
+    recogniser = Recogniser(
+        name=opened.manifest.name,
+        definition=opened.manifest.definition_digest,
+        kind=opened.definition.kind,
+        names=opened.definition.names,
+        answers=answers,
+    )
+    require_names(recogniser, names)
+    return recogniser
+
+
+def _measure(predictor: Predictor, chosen: EvaluationData, given: Instruments, quiet: bool) -> Evaluation:
     # Pictures that cannot be read are left out of the metrics, counted and named.
     deque(predictor.predict(turned(predictor.definition, chosen.samples[:_FIRST]).items), maxlen=0)
     start = time.perf_counter()
@@ -89,7 +131,7 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
     names, groups = definition.names, _groups(samples)
     groups_N = None if groups is None else group_indices(groups)
     measured = part_of(definition.kind, "figures").measure(
-        answers, truths, names, groups_N, **_trained(predictor, chosen)
+        answers, truths, names, groups_N, **_instruments(predictor, chosen, samples, given)
     )
     keys = tuple(printable(sample.key) for sample in samples)
     counts = {"asked": len(keys) + len(skipped), "evaluated": len(keys), "skipped": len(skipped)}
@@ -119,11 +161,15 @@ def _measure(predictor: Predictor, chosen: EvaluationData, quiet: bool) -> Evalu
     )
 
 
-def _trained(predictor: Predictor, chosen: EvaluationData) -> dict[str, Any]:
-    """Return the truths that training saw, if the kind asks for them and the data is the model's own."""
-    if not (chosen.own and hasattr(predictor.kind, "truth_of")):
+def _instruments(
+    predictor: Predictor, chosen: EvaluationData, samples: Sequence[Sample], given: Instruments
+) -> dict[str, Instruments]:
+    """Return what the kind measures with, if it asks for that."""
+    if not hasattr(predictor.kind, "truth_of"):
         return {}
-    return {"trained": turned(predictor.definition, own_split(predictor.bundle, "train").samples).truths}
+    seen = own_split(predictor.bundle, "train").samples if chosen.own else ()
+    trained = turned(predictor.definition, seen).truths
+    return {"instruments": replace(given, trained=trained, asked=[sample.target for sample in samples])}
 
 
 def _baselines(

@@ -17,6 +17,11 @@ class EvaluateSettings(SourceOptions):
     """Which split."""
     missing_ok: bool = False
     """Accept data that lacks some of the model's classes."""
+    features: str | None = None
+    """For a model that makes pictures: whose features its figures are measured with instead of the net that comes with
+    Sightsmith. The path of a bundle that sees pictures, inception, dinov2, or a file of the weights of one of these."""
+    classifier: Path | None = None
+    """For a model that makes pictures of a class that is asked for: a bundle that says how many it recognises."""
     report: Path | None = None
     """File for the page, besides the bundle's own report folder; other data have no other page."""
     overwrite: bool = False

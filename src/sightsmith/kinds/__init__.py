@@ -41,14 +41,15 @@ which says inside the file that it was generated, and `grid(pictures) -> (H, W, 
 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
-- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truth_of` it also takes `trained`, those of
-  the training samples, if the data is the model's own;
+- `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truth_of` it also takes
+  `parts/instruments.Instruments`: other nets, and the truths of the training samples if the data is the model's own;
 - `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
   group; `from_table(header, cells, names) -> rows` reads them back;
 - `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is the position of
   each of the first's samples in the second;
-- `brief(evaluated) -> dict[str, float]`: further figures for the bundle's metrics;
+- `brief(evaluated) -> dict`: further figures for the bundle's metrics, and with which nets they are measured;
+- `incomparable(first, second) -> str`, optional: why the figures of two models must not stand side by side;
 - `text(evaluated)` and `further_text(evaluated)`: lines for a terminal; a data warning may be printed between them.
 
 `report.py` writes the report; it is loaded when a page is made. `parts/summary.py` has what all reports say alike:

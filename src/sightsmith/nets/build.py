@@ -128,6 +128,11 @@ def build_net(
     )
 
 
+def build_for_features(name: str, *, height: int, width: int, weights: str) -> BuiltNet:
+    """Build a classifier for colour pictures whose features alone are used; raises as `build_net`."""
+    return build_net(name, channels=3, classes=1, height=height, width=width, weights=weights)
+
+
 def _build_part(file: ModuleType, settings: Any, role: str, sizes: Mapping[str, int]) -> Any:
     """Build one of our own nets; a file without roles takes none."""
     return file.build(settings, role=role, **sizes) if hasattr(file, "ROLES") else file.build(settings, **sizes)

@@ -1,4 +1,4 @@
-"""Running a bundle in PyTorch, from its weights. With onnx_graph.py the only file of the runtime that imports torch."""
+"""Running a bundle in PyTorch, from its weights. Only onnx_graph.py and feature_nets.py beside it import torch too."""
 
 import logging
 import os

@@ -78,7 +78,10 @@ def finalize(
         definition_digest=definition.digest(),
         papers={name: text for name in PAPERS if (text := getattr(settings, name))},
         data={**dataset.to_json(), **{name: getattr(settings, name) for name in READING}},
-        metrics={"val": {**figures, **after, "count": len(targets)}, "best_epoch": best["epoch"]},
+        metrics={
+            "val": {**figures, **after, "count": len(targets), **_measured_with(task.kind)},
+            "best_epoch": best["epoch"],
+        },
         training={
             "settings": to_mapping(settings),
             "plan": run.plan.to_json(),
@@ -105,6 +108,11 @@ def finalize(
             f"{error} The trained weights are in {work.path}; once that is put right, the same command with --resume "
             "writes the bundle."
         ) from error
+
+
+def _measured_with(kind: Any) -> dict[str, Any]:
+    """Return what the figures of a kind are measured with, if that must stand beside them."""
+    return {"measured_with": kind.MEASURED_WITH} if hasattr(kind, "MEASURED_WITH") else {}
 
 
 def _net_record(role: str, built: BuiltNet) -> NetRecord:

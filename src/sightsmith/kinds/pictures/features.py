@@ -25,6 +25,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from sightsmith.core.errors import PictureError
+from sightsmith.kinds.parts.instruments import FeatureNet
 
 NAME = "sightsmith-32 v1"
 """Name of the net, to stand beside every figure that is measured with it."""
@@ -91,6 +92,15 @@ def resized(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey = pixels_HWC.shape[2] == 1
     image = Image.fromarray(pixels_HWC[:, :, 0] if grey else pixels_HWC)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB"))
+
+
+SHIPPED = FeatureNet(
+    name=NAME,
+    sha256=SHA256,
+    about=f"{LICENCE}, trained on {', '.join(f'{name} ({licence})' for name, licence in TRAINED_ON)}",
+    features_of=features_of,
+)
+"""The net of this file."""
 
 
 def _batches(pictures: Iterable[NDArray[np.uint8]], batch: int) -> Iterator[NDArray[np.uint8]]:

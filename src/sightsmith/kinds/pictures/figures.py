@@ -4,7 +4,7 @@ Shapes: N pictures, real or generated; H W C height, width and channels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import erfc, sqrt
 from typing import Any
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from sightsmith.core.errors import DataError
 from sightsmith.kinds.parts import summary
-from sightsmith.kinds.parts.intervals import NORMAL, Interval
+from sightsmith.kinds.parts.instruments import NO_INSTRUMENTS, FeatureNet, Instruments, Recogniser
+from sightsmith.kinds.parts.intervals import NORMAL, Interval, wilson
 from sightsmith.kinds.parts.sections import Evaluated, Measured, Paired
-from sightsmith.kinds.pictures.features import NAME, features_of
+from sightsmith.kinds.pictures.features import SHIPPED
 from sightsmith.kinds.pictures.frechet import fd, fd_infinite, kid
 from sightsmith.kinds.pictures.manifold import measure_copies, measure_manifold, nearest
 from sightsmith.kinds.pictures.value import METRIC, Made
@@ -30,6 +31,8 @@ TITLES = {
     "coverage": "coverage",
     "copies": "copies",
     "copies_of_real": "copies, real",
+    "consistency": "as asked",
+    "consistency_of_real": "as asked, real",
 }
 SHOWN = 64  # Pictures of the report's grids, at most
 BESIDE, NEAREST = 12, 4  # Generated pictures that are shown beside so many training pictures
@@ -47,10 +50,32 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OneClass:
+    """How many pictures of a class another model recognises."""
+
+    name: str
+    count: int  # of generated pictures, and of real ones
+    made: float  # share of the generated ones, 0…1
+    real: float  # share of the real ones, 0…1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """Whether another model recognises the classes that were asked for."""
+
+    by: str  # name of the other model
+    definition: str  # its digest
+    per_class: list[OneClass]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Figures besides the distances."""
 
     net: str  # that the features are of
+    weights: str  # SHA-256 of its weights
+    about: str  # its licence and training
+    recognised: Recognised | None = None
     made: list[NDArray[np.uint8]] = field(default_factory=list)  # some pictures, not kept with the figures
     real: list[NDArray[np.uint8]] = field(default_factory=list)
     nearest: list[list[NDArray[np.uint8]]] = field(default_factory=list)  # training pictures nearest to the first made
@@ -61,12 +86,11 @@ def measure(
     truths: Sequence[NDArray[np.uint8]],
     names: Sequence[str],
     groups_N: NDArray[np.integer] | None,
-    trained: Sequence[NDArray[np.uint8]] = (),
+    instruments: Instruments = NO_INSTRUMENTS,
 ) -> Measured:
     """Compute every figure of N answers beside N real pictures.
 
-    Args:
-        trained: the pictures of the training, to look for copies of; none if they are not at hand.
+    Without the pictures of the training there are no copies to look for, without a recogniser no classes.
 
     Raises DataError: there are fewer than 8 real pictures.
     """
@@ -75,10 +99,13 @@ def measure(
             f"generated pictures are compared with {_LEAST} real ones or more, got {len(answers)}. Add pictures, or "
             "name others with --data."
         )
-    real_ND, made_ND = features_of(truths), features_of(answer.pixels_HWC for answer in answers)
+    net, made = instruments.features or SHIPPED, [answer.pixels_HWC for answer in answers]
+    real_ND, made_ND = net.features_of(truths), net.features_of(made)
     around, found = measure_manifold(real_ND, made_ND), kid(real_ND, made_ND)
-    copies, nearby = _copies(real_ND, made_ND, trained)
+    copies, nearby = _copies(real_ND, made_ND, instruments.trained, net)
     reach = NORMAL * found.standard_error
+    recognised = _recognised(instruments.recogniser, instruments.asked, made, truths, names)
+    shares = _shares(recognised)
     return Measured(
         overall={
             "fd": fd(real_ND, made_ND),
@@ -89,11 +116,18 @@ def measure(
             "density": around.density,
             "coverage": around.coverage,
             **copies,
+            **shares,
         },
-        intervals={"kid": Interval(found.value, found.value - reach, found.value + reach)},
+        intervals={
+            "kid": Interval(found.value, found.value - reach, found.value + reach),
+            **{name: wilson(share, len(answers)) for name, share in shares.items()},
+        },
         figures=Figures(
-            net=NAME,
-            made=[answer.pixels_HWC for answer in answers[:SHOWN]],
+            net=net.name,
+            weights=net.sha256,
+            about=net.about,
+            recognised=recognised,
+            made=made[:SHOWN],
             real=list(truths[:SHOWN]),
             nearest=nearby,
         ),
@@ -102,12 +136,12 @@ def measure(
 
 
 def _copies(
-    real_ND: NDArray[np.float32], made_ND: NDArray[np.float32], trained: Sequence[NDArray[np.uint8]]
+    real_ND: NDArray[np.float32], made_ND: NDArray[np.float32], trained: Sequence[NDArray[np.uint8]], net: FeatureNet
 ) -> tuple[dict[str, float], list[list[NDArray[np.uint8]]]]:
     """Return the rates of copies, and the training pictures nearest to each of the first generated ones."""
     if len(trained) < _LEAST:
         return {}, []
-    train_TD = features_of(trained)
+    train_TD = net.features_of(trained)
     found = measure_copies(train_TD, made_ND, real_ND)
     positions_qk, _ = nearest(train_TD, made_ND[:BESIDE], count=NEAREST)
     return {"copies": found.made, "copies_of_real": found.held_out}, [
@@ -115,14 +149,65 @@ def _copies(
     ]
 
 
+def _recognised(
+    recogniser: Recogniser | None,
+    asked: Sequence[int],
+    made: Sequence[NDArray[np.uint8]],
+    real: Sequence[NDArray[np.uint8]],
+    names: Sequence[str],
+) -> Recognised | None:
+    """Return how many pictures of each class that was asked for are recognised."""
+    if recogniser is None:
+        return None
+    asked_N = np.array([names[label] for label in asked])
+    made_N, real_N = (
+        np.array([answer.label for answer in recogniser.answers(pictures)]) == asked_N for pictures in (made, real)
+    )
+    return Recognised(
+        by=recogniser.name,
+        definition=recogniser.definition,
+        per_class=[
+            OneClass(
+                name=name,
+                count=int((asked_N == name).sum()),
+                made=float(made_N[asked_N == name].mean()),
+                real=float(real_N[asked_N == name].mean()),
+            )
+            for name in names
+            if (asked_N == name).any()
+        ],
+    )
+
+
+def _shares(recognised: Recognised | None) -> dict[str, float]:
+    """Return the shares of all generated and of all real pictures that are recognised."""
+    if recognised is None:
+        return {}
+    counts = [one.count for one in recognised.per_class]
+    made, real = ([getattr(one, side) for one in recognised.per_class] for side in ("made", "real"))
+    return {
+        "consistency": float(np.average(made, weights=counts)),
+        "consistency_of_real": float(np.average(real, weights=counts)),
+    }
+
+
 def save(evaluated: Evaluated) -> dict[str, Any]:
     """Return the kind's part of evaluation.json."""
-    return {"classes": list(evaluated.names), "features": evaluated.figures.net}
+    figures: Figures = evaluated.figures
+    recognised = {} if figures.recognised is None else {"recognised": asdict(figures.recognised)}
+    features = {"name": figures.net, "sha256": figures.weights, "about": figures.about}
+    return {"classes": list(evaluated.names), "features": features, **recognised}
 
 
 def load(raw: Mapping[str, Any]) -> tuple[tuple[str, ...], Figures]:
     """Return the classes, and the figures that `save` wrote. Raises KeyError, TypeError: they are damaged."""
-    return tuple(raw["classes"]), Figures(net=raw["features"])
+    net, recognised = raw["features"], raw.get("recognised")
+    if recognised is not None:
+        per_class = [OneClass(**one) for one in recognised["per_class"]]
+        recognised = Recognised(by=recognised["by"], definition=recognised["definition"], per_class=per_class)
+    return tuple(raw["classes"]), Figures(
+        net=net["name"], weights=net["sha256"], about=net["about"], recognised=recognised
+    )
 
 
 def to_table(rows: Rows, names: Sequence[str]) -> tuple[list[str], int, list[list[str]]]:
@@ -152,9 +237,29 @@ def compare(
     )
 
 
-def brief(evaluated: Evaluated) -> dict[str, float]:
-    """Return no further figures."""
-    return {}
+def incomparable(first: Evaluated, second: Evaluated) -> str:
+    """Return why the figures must not stand side by side; empty if they may."""
+    one, other = (measured_with(evaluated.figures) for evaluated in (first, second))
+    differing = next((name for name in one if name in other and one[name] != other[name]), None)
+    if differing is None:
+        return ""
+    return (
+        f"they were measured with different {differing}, {one[differing]} and {other[differing]}. Evaluate both with "
+        f"the same --{differing}"
+    )
+
+
+def brief(evaluated: Evaluated) -> dict[str, Any]:
+    """Return what the figures are measured with."""
+    return {"measured_with": measured_with(evaluated.figures)}
+
+
+def measured_with(figures: Figures) -> dict[str, str]:
+    """Return the names of the nets, by the flag that asks for others."""
+    nets = {"features": f"{figures.net} ({figures.weights[:12]})"}
+    if figures.recognised is not None:
+        nets["classifier"] = f"{figures.recognised.by} ({figures.recognised.definition[:12]})"
+    return nets
 
 
 def text(evaluated: Evaluated) -> list[str]:
@@ -164,4 +269,6 @@ def text(evaluated: Evaluated) -> list[str]:
 
 def further_text(evaluated: Evaluated) -> list[str]:
     """Return the line that comes last."""
-    return [f"  features of {evaluated.figures.net}; figures of other features do not compare"]
+    nets = measured_with(evaluated.figures)
+    by = f", classes recognised by {nets['classifier']}" if "classifier" in nets else ""
+    return [f"  features of {nets['features']}{by}; figures of others do not compare"]

@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 
 from sightsmith.core.pages import data_uri
 from sightsmith.kinds.parts import summary
-from sightsmith.kinds.parts.sections import Chart, Column, Evaluated, Finding, Note, Pick, Piece, Section, Tile
-from sightsmith.kinds.pictures.features import LICENCE, TRAINED_ON
-from sightsmith.kinds.pictures.figures import TITLES, Figures
+from sightsmith.kinds.parts.sections import (
+    Cell,
+    Chart,
+    Column,
+    Evaluated,
+    Finding,
+    Note,
+    Pick,
+    Piece,
+    Section,
+    Table,
+    Tile,
+)
+from sightsmith.kinds.pictures.figures import TITLES, Figures, Recognised, measured_with
 from sightsmith.kinds.pictures.marks import grid, to_image
 from sightsmith.kinds.pictures.value import Made
 
@@ -43,6 +54,8 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         "coverage": ("Coverage", "real pictures with a generated one beside them"),
         "copies": ("Copies", "generated pictures that are far nearer to one training picture than to others"),
         "copies_of_real": ("Copies, real", "the same of real pictures that were not trained with"),
+        "consistency": ("As asked", "generated pictures that another model takes for the class they were asked for"),
+        "consistency_of_real": ("As asked, real", "the same of real pictures: what it can reach"),
     }
     return summary.tiles(evaluated, shown, _worded)
 
@@ -69,14 +82,36 @@ def findings(evaluated: Evaluated) -> list[Finding]:
 def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
     """Return the parts of the report."""
     figures: Figures = evaluated.figures
-    trained = ", ".join(f"{name} ({licence})" for name, licence in TRAINED_ON)
-    net = Note(f"Figures are of the features of {figures.net} ({LICENCE}), trained on {trained}.")
+    net = Note(f"Figures are of the features of {measured_with(figures)['features']}: {figures.about}.")
+    last = [*_by_class(figures.recognised), Section(title="How it was measured", blocks=[net])]
     if not figures.made:
-        return [Section(title="How it was measured", blocks=[net])]
+        return last
     sides = (("Generated, of seed 0", figures.made), ("Real", figures.real))
     columns = [Column(title=title, blocks=[_drawn(pictures)]) for title, pictures in sides]
     shown = [Section(title="Pictures", columns=columns), *_beside(figures)]
-    return [*shown, Section(title="How it was measured", blocks=[net])]
+    return [*shown, *last]
+
+
+def _by_class(recognised: Recognised | None) -> list[Section]:
+    """Return the classes that another model was asked about."""
+    if recognised is None:
+        return []
+    header = [Cell("class", "name"), Cell("pictures"), Cell("generated"), Cell("real")]
+    rows = [
+        [
+            Cell(one.name, "name"),
+            Cell(f"{one.count:,}", value=one.count),
+            summary.meter(one.made),
+            summary.meter(one.real),
+        ]
+        for one in recognised.per_class
+    ]
+    note = (
+        f"The share of the pictures that {recognised.by} takes for the class they were asked for, and the same of as "
+        "many real pictures of the class, which is as much as can be expected."
+    )
+    table = Table(header=header, rows=rows, sortable=True)
+    return [Section(title="Are they of the class that was asked for?", note=note, blocks=[table])]
 
 
 def _beside(figures: Figures) -> list[Section]:
@@ -126,7 +161,8 @@ def heats(
 
 def side_by_side(evaluated: Evaluated) -> dict[str, str]:
     """Return a row a figure for a comparison."""
-    return summary.rows(evaluated, TITLES, _worded)
+    figures = {title: text for title, text in summary.rows(evaluated, TITLES, _worded).items() if text != "–"}
+    return {**figures, **measured_with(evaluated.figures)}
 
 
 def _worded(name: str, value: float, unit: str) -> str:

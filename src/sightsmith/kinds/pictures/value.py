@@ -20,7 +20,7 @@ from sightsmith.kinds.parts import unnamed
 from sightsmith.kinds.parts.answer import Answer
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
-from sightsmith.kinds.pictures.features import features_of
+from sightsmith.kinds.pictures.features import NAME, SHA256, features_of
 from sightsmith.kinds.pictures.frechet import fd
 from sightsmith.kinds.pictures.marks import to_image, to_png
 
@@ -31,6 +31,8 @@ HUB_TASK = "unconditional-image-generation"
 COLUMNS = ("width", "height")
 WHOLE = False
 METHOD = EVIDENCE = EVIDENCE_UNIT = STRENGTH = None
+MEASURED_WITH = {"features": f"{NAME} ({SHA256[:12]})"}
+"""What the figures of an epoch are measured with, to stand beside them."""
 TOLERANCES: dict[str, dict[str, float]] = {"fp32": {"picture": 1.0}, "bf16": {"picture": 12.0}}
 """`picture` in levels of 0…255: 99 % of the pixels of each picture are as near as that."""
 

@@ -285,6 +285,8 @@ def _fetch(
 def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple[str, ...]]:
     """Rename and resize a foreign state with timm's rules for this family, and adapt the first convolution."""
     net, notes = module.net, []
+    if getattr(net, "AuxLogits", None) is None:  # torchvision's Inception has a second head, for training alone
+        state = {name: tensor for name, tensor in state.items() if not name.startswith("AuxLogits.")}
     convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
     if convert is not None:
         try:

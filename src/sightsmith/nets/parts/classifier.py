@@ -34,6 +34,14 @@ class ClassifierNet(nn.Module):
         """Return the logits (B, K)."""
         return self.classify(self.features(images_BCHW))
 
+    def head_input(self, images_BCHW: Tensor) -> Tensor:
+        """Return what the first part of the head is given, (B, D): of a map the mean over its positions."""
+        seen: list[Tensor] = []
+        first = self.get_submodule(self.head_parts()[0])
+        with first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
+            self(images_BCHW)
+        return seen[0] if seen[0].ndim == 2 else seen[0].flatten(2).mean(dim=2)
+
     def with_map(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, K) of `forward` and the class map (B, K, h, w), from one pass of the backbone."""
         features_BDhw = self.features(images_BCHW)
