@@ -20,7 +20,7 @@ from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import DataError
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.report import training_curves, findings
+from sightsmith.evaluation.report import findings, training_curves
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import own_split
 from sightsmith.kinds.labels.figures import Rows
