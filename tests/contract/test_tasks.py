@@ -133,6 +133,24 @@ def test_validation_repeats_bit_by_bit(name):
 
 
 @every_task
+def test_preparing_repeats_and_changes_no_parameter(name):
+    example = example_of(name)
+    learner = learner_of(name, example).eval()
+    weights, states = weights_of(learner), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            learner.prepare([example.batch, example.batch])
+        states.append({key: tensor.clone() for key, tensor in learner.state_dict().items()})
+    assert all(map(torch.equal, learner.parameters(), weights))
+    assert all(torch.equal(tensor, states[1][key]) for key, tensor in states[0].items())
+    if not learner.PREPARED_BY:
+        return
+    before = learner_of(name, example_of(name)).state_dict()
+    assert any(not torch.equal(tensor, before[key]) for key, tensor in states[0].items())
+
+
+@every_task
 def test_the_graph_gives_the_named_outputs_and_they_become_answers(name):
     example = example_of(name)
     feeds = feeds_of(name, example)

@@ -26,14 +26,14 @@ class Reconstruction(nn.Module):
 
     def forward(self, images, labels=None):
         mean, log_variance = self.encoder(images, labels)
-        return self.decoder(mean, labels), mean, log_variance
+        return self.decoder.decode(mean, labels), mean, log_variance
 
 
 @pytest.mark.parametrize("side", range(16, 129, 4))
 def test_every_side_goes_to_latents_and_back(side):
     mean, log_variance = make("encoder", side, 16, channels=3)(torch.rand(2, 3, side, 16))
-    assert mean.shape == log_variance.shape == (2, 32)
-    assert make("decoder", side, 16, channels=3)(mean).shape == (2, 3, side, 16)
+    assert mean.shape == log_variance.shape == (2, 64)
+    assert make("decoder", side, 16, channels=3).decode(mean).shape == (2, 3, side, 16)
 
 
 @pytest.mark.parametrize(("side", "smallest"), [(16, 4), (28, 7), (36, 9), (64, 4), (120, 15), (128, 4)])
@@ -45,13 +45,16 @@ def test_the_smallest_map_has_at_least_four_positions(side, smallest):
 
 def test_the_decoder_tells_its_latents_and_has_a_scale_for_each_channel():
     decoder = make("decoder", channels=3, latent_size=7)
-    assert decoder.noise_size == 7
+    assert decoder.latent_size == 7
+    assert decoder.noise_size == 8  # one picks the component of the mixture
+    assert make("decoder", latent_size=7, components=0).noise_size == 7
+    assert make("decoder", latent_size=7, components=9, classes=9).noise_size == 7
     assert decoder.log_scales_C.shape == (3,)
 
 
 def test_labels_are_seen_by_both():
     encoder, decoder = make("encoder", classes=3).eval(), make("decoder", classes=3).eval()
-    images, latents = torch.rand(1, 1, 28, 28).expand(2, -1, -1, -1), torch.zeros(2, 32)
+    images, latents = torch.rand(1, 1, 28, 28).expand(2, -1, -1, -1), torch.zeros(2, decoder.noise_size)
     for found in (*encoder(images, LABELS[:2]), decoder(latents, LABELS[:2])):
         assert not torch.isclose(found[0], found[1]).all()
     for net, given in ((encoder, images), (decoder, latents)):
@@ -91,3 +94,5 @@ def test_other_sides_are_refused_with_one_that_works(size, better):
 def test_settings_out_of_range(name):
     with pytest.raises(SettingsError, match=f"vae.{name} must be ≥ 1, got 0"):
         vae.Settings(**{name: 0})
+    with pytest.raises(SettingsError, match="vae.components must be ≥ 0, got -1"):
+        vae.Settings(components=-1)

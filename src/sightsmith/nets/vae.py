@@ -2,6 +2,7 @@
 
     encoder:  [conv, norm, ReLU]ⁿ [⊕ embedding of the label] → linear → mean μ; linear → log-variance ln σ²
     decoder:  z [⊕ embedding of the label] → linear, [norm, ReLU, transposed conv]ⁿ
+    new z:    noise → mixture of normal distributions, fitted to the latents of pictures
 
 Each convolution halves the sides and each transposed one doubles them, n ≥ 2 times: as long as a side is even and at
 least 4 positions remain.
@@ -11,7 +12,7 @@ equation 9, p(x|z) appendix C; labels as Sohn et al., "Learning Structured Outpu
 Generative Models", NeurIPS 2015, but with the prior N(0, 1) for every label.
 Deviations: convolutions with batch normalisation (theirs: one hidden layer); one scale for each channel is learned for
 a likelihood that has one, as in Rybkin et al., "Simple and Effective VAE Training with Calibrated Decoders", ICML 2021,
-arXiv:2006.13202 (theirs is shared by the channels).
+arXiv:2006.13202 (theirs is shared by the channels); new pictures start from a fitted mixture (`parts/mixture.py`).
 
 Shapes: B batch, D latents, C channels, H W height and width of the picture.
 """
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from sightsmith.core.errors import SettingsError
 from sightsmith.nets.parts.blocks import VectorToPicture, doubled, halving
 from sightsmith.nets.parts.checks import at_least
-from sightsmith.nets.parts.condition import Condition
+from sightsmith.nets.parts.condition import Condition, require_labels
+from sightsmith.nets.parts.mixture import Mixture
 
 PAPER = "Kingma & Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114"
 LICENCE = "Apache-2.0"
@@ -40,16 +42,20 @@ _FIRST_LOG_SCALE = -2.0  # e⁻² = .14 of the range from black to white: far wi
 class Settings:
     """Settings of both nets."""
 
-    latent_size: int = 32
+    latent_size: int = 64
     """Latents, the random numbers that a picture is made from, ≥ 1."""
     width: int = 32
     """Feature maps at half the picture's side; each halving of the sides doubles them, up to 8 times as many. ≥ 1."""
     embedding: int = 32
     """Numbers that a label is embedded in, if there are labels. ≥ 1."""
+    components: int = 40
+    """Normal distributions that are fitted to the latents of pictures, and that new pictures start from; those of all
+    classes together, each of which has one at least. 0: new pictures start from N(0, 1). ≥ 0."""
 
     def __post_init__(self) -> None:
         for name in ("latent_size", "width", "embedding"):
             at_least(f"vae.{name}", getattr(self, name), 1)
+        at_least("vae.components", self.components, 0)
 
 
 class Encoder(nn.Module):
@@ -90,14 +96,21 @@ class Decoder(nn.Module):
     """Gives the distribution of the pixels from latents, p(x|z).
 
     Attributes:
-        noise_size: D, the latents of a picture; they are drawn from N(0, 1) to make new ones.
+        latent_size: D, the latents of a picture.
+        mixture: what new latents are drawn from; None for N(0, 1).
+        noise_size: numbers from N(0, 1) that a new picture is made from: D, or D + 1 for several components.
         log_scales_C: the logarithm of each channel's scale, in units of pixels in [0, 1]. A likelihood without a scale
             (Bernoulli) leaves it as it is.
     """
 
     def __init__(self, settings: Settings, *, channels: int, classes: int, height: int, width: int) -> None:
         super().__init__()
-        self.noise_size = settings.latent_size
+        self.latent_size = self.noise_size = settings.latent_size
+        self.mixture = None
+        if settings.components:
+            groups = max(1, classes)
+            self.mixture = Mixture(groups, max(1, settings.components // groups), settings.latent_size)
+            self.noise_size = self.mixture.noise_size
         self.condition = Condition(classes, settings.embedding)
         self.picture = VectorToPicture(
             settings.latent_size + self.condition.size,
@@ -108,11 +121,16 @@ class Decoder(nn.Module):
         )
         self.log_scales_C = nn.Parameter(torch.full((channels,), _FIRST_LOG_SCALE))
 
-    def forward(self, latents_BD: Tensor, labels_B: Tensor | None = None) -> Tensor:
+    def forward(self, noise_BN: Tensor, labels_B: Tensor | None = None) -> Tensor:
+        """Make new pictures: as `decode`, of (B, noise_size) numbers from N(0, 1)."""
+        require_labels(self.condition.embedding, labels_B)
+        return self.decode(noise_BN if self.mixture is None else self.mixture(noise_BN, labels_B), labels_B)
+
+    def decode(self, latents_BD: Tensor, labels_B: Tensor | None = None) -> Tensor:
         """Decode latents.
 
         Args:
-            latents_BD: float32, drawn from N(0, 1) or from the encoder's distribution.
+            latents_BD: float32, from the encoder's distribution.
             labels_B: int64 in [0, classes); None for a net without classes.
 
         Returns:

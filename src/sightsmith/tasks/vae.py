@@ -2,12 +2,13 @@
 
 Paper: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, arXiv:1312.6114. The loss is the negative
 evidence lower bound (ELBO): the expected −log p(picture | latents) plus β times the KL divergence of the latents'
-distribution from the normal one. A new picture is the decoder's of latents from the normal distribution.
+distribution from the normal one. A new picture is the decoder's of latents from a mixture of normal distributions that
+is fitted to those of training pictures (`nets/parts/mixture.py`), as good as the weights are, before each validation.
 
 Shapes: B batch, N pictures, D latents, C channels, H W height and width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -64,6 +65,7 @@ class Settings:
 
 class VaeLearner(MakingLearner):
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {"both": ("encoder", "decoder")}
+    PREPARED_BY = 5_000
 
     def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Settings) -> None:
         super().__init__(nets, facts)
@@ -73,41 +75,60 @@ class VaeLearner(MakingLearner):
     def graph_settings(self) -> dict[str, Any]:
         return {"likelihood": self.settings.likelihood}
 
+    @property
+    def decoder(self) -> Any:
+        return self.nets["decoder"]
+
     def measured(self, batch: Batch) -> Tensor:
         """Return the features of real pictures and of as many made ones, and the terms of the ELBO, (B, 2·F + 3)."""
         pixels_BHWC = pixels_of(batch[0])
-        noise_BD = self.noise_for(pixels_BHWC, self.latents)
+        noise_BD = self.noise_for(pixels_BHWC, self.decoder.latent_size)
         likelihood_B, kl_BD = self._terms(pixels_BHWC, self.conditions(batch[1]), noise_BD)
         size_B = torch.full_like(likelihood_B, pixels_BHWC[0].numel())
         terms_B3 = torch.stack([likelihood_B, kl_BD.sum(dim=1), size_B], dim=1).float().cpu()
-        return torch.cat([self.both(batch, self.latents), terms_B3], dim=1)
+        return torch.cat([self.both(batch, self.decoder.noise_size), terms_B3], dim=1)
 
     def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
-        decoded_BCHW = self.nets["decoder"](noise_BD, labels_B).float()
+        decoded_BCHW = self.decoder(noise_BD, labels_B).float()
         return 255 * elbo.expected_picture(self.settings.likelihood, decoded_BCHW).permute(0, 2, 3, 1)
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the negative ELBO of a batch, a scalar in nats a picture; divided by the pixels, as rates expect."""
         pixels_BHWC = pixels_of(batch[0])
-        noise_BD = torch.randn(len(pixels_BHWC), self.latents, device=pixels_BHWC.device)
+        noise_BD = torch.randn(len(pixels_BHWC), self.decoder.latent_size, device=pixels_BHWC.device)
         likelihood_B, kl_BD = self._terms(pixels_BHWC, self.conditions(batch[1]), noise_BD)
         loss = elbo.elbo_loss(likelihood_B, kl_BD, beta=self.settings.beta, least=self.settings.free_bits)
         return loss / pixels_BHWC[0].numel()
 
-    @property
-    def latents(self) -> int:
-        return int(self.nets["decoder"].noise_size)  # type: ignore[arg-type]
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Fit the mixture that new pictures start from to the latents of training pictures."""
+        if self.decoder.mixture is None:
+            return
+        encoded = [
+            (*self._encode(_images(pixels_of(batch[0])), self.conditions(batch[1])), batch[1]) for batch in batches
+        ]
+        means_ND, log_variances_ND, labels_N = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
+        self.decoder.mixture.fit(means_ND, log_variances_ND, self.conditions(labels_N))
 
     def _terms(self, pixels_BHWC: Tensor, labels_B: Tensor | None, noise_BD: Tensor) -> tuple[Tensor, Tensor]:
         """Return ln p(x|z), (B,), for one sample of latents, and the KL divergence of each latent, (B, D), float32."""
-        images_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float() / 255
-        mean_BD, log_variance_BD = (one.float() for one in self.nets["encoder"](images_BCHW, labels_B))
+        images_BCHW = _images(pixels_BHWC)
+        mean_BD, log_variance_BD = self._encode(images_BCHW, labels_B)
         latents_BD = elbo.reparameterise(mean_BD, log_variance_BD, noise_BD)
-        decoder = self.nets["decoder"]
-        decoded_BCHW = decoder(latents_BD, labels_B).float()
-        scales_C: Any = decoder.log_scales_C
-        likelihood_B = elbo.log_likelihood(self.settings.likelihood, images_BCHW, decoded_BCHW, scales_C.float())
+        decoded_BCHW = self.decoder.decode(latents_BD, labels_B).float()
+        scales_C = self.decoder.log_scales_C.float()
+        likelihood_B = elbo.log_likelihood(self.settings.likelihood, images_BCHW, decoded_BCHW, scales_C)
         return likelihood_B, elbo.kl_divergence(mean_BD, log_variance_BD)
+
+    def _encode(self, images_BCHW: Tensor, labels_B: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the mean and the log-variance of the latents, (B, D) float32."""
+        mean_BD, log_variance_BD = self.nets["encoder"](images_BCHW, labels_B)
+        return mean_BD.float(), log_variance_BD.float()
+
+
+def _images(pixels_BHWC: Tensor) -> Tensor:
+    """Return pixels of 0…255 as pictures of 0…1, (B, C, H, W)."""
+    return pixels_BHWC.permute(0, 3, 1, 2).float() / 255
 
 
 class VaeGraph(MakingGraph):

@@ -52,7 +52,15 @@ from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
 from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, make_trainer, outputs_of, quiet_lightning
+from sightsmith.training.trainer import (
+    Loaders,
+    arithmetic,
+    make_loaders,
+    make_trainer,
+    outputs_of,
+    prepare,
+    quiet_lightning,
+)
 from sightsmith.training.work_folder import WorkFolder
 
 _FAILURES = (SightsmithError, MemoryError, RuntimeError)
@@ -375,7 +383,7 @@ def _descend(run: Run, loaders: Loaders) -> None:
     steps_callback, writer = Steps(run, loaders.train.order, schedule), CheckpointWriter(run, record)
     callbacks = [steps_callback, average, record, console, threads, writer]
     trainer = make_trainer(run, [callback for callback in callbacks if callback])
-    module = Descent(run, lambda: make_optimisers(run))
+    module = Descent(run, lambda: make_optimisers(run), lambda: prepare(run, loaders))
     try:
         with closing(console):
             trainer.fit(module, loaders.train, loaders.val, ckpt_path=run.work.checkpoint(), weights_only=False)

@@ -23,13 +23,16 @@ class Descent(LightningModule):
 
     Args:
         make_optimisers: makes the optimisers, in the order of the learner's `OPTIMISERS`.
+        prepare: prepares the learner for a validation.
     """
 
-    def __init__(self, run: Run, make_optimisers: Callable[[], list[torch.optim.Optimizer]]) -> None:
+    def __init__(
+        self, run: Run, make_optimisers: Callable[[], list[torch.optim.Optimizer]], prepare: Callable[[], None]
+    ) -> None:
         super().__init__()
         self.learner = run.learner
         self.automatic_optimization = len(run.learner.OPTIMISERS) == 1
-        self._make_optimisers = make_optimisers
+        self._make_optimisers, self._prepare = make_optimisers, prepare
         # a lambda, because the running average copies this module, and a bound method would be copied with its task
         self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
         self._warning: Any = lambda answers, targets: run.task.warning(answers, targets)
@@ -59,6 +62,9 @@ class Descent(LightningModule):
             self.losses[name] = loss.detach()
             total = total + self.losses[name]
         return total
+
+    def on_validation_epoch_start(self) -> None:
+        self._prepare()  # here the running average's weights, which are kept, are in place already
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._validated.append((self.learner.measured(batch).float().cpu().numpy(), batch[1].cpu().numpy()))

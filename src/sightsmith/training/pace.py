@@ -19,7 +19,7 @@ from sightsmith.core.progress import duration
 from sightsmith.training.optim import make_optimisers
 from sightsmith.training.plan import Choice
 from sightsmith.training.run import Run
-from sightsmith.training.trainer import Loaders
+from sightsmith.training.trainer import Loaders, prepare
 
 _FIRST = 2  # Steps that are not measured: they allocate memory, and workers start
 _FEWEST, _STEPS = 5, 30  # Steps that are measured
@@ -65,7 +65,7 @@ def measure_pace(run: Run, loaders: Loaders, minutes: float) -> Pace:
         learner.train()
         step_seconds = _train(run, loaders.train, until=started + minutes * 60 * _SHARE)
         learner.eval()
-        validation_seconds = _validate(run, loaders.val)
+        validation_seconds = _prepare(run, loaders) + _validate(run, loaders.val)
     learner.load_state_dict(before)
     learner.train()  # Lightning leaves the mode as it finds it
     training = sum(step_seconds) / len(step_seconds) * len(loaders.train)
@@ -98,6 +98,13 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
             break
     learner.zero_grad()
     return took[_FIRST:]
+
+
+def _prepare(run: Run, loaders: Loaders) -> float:
+    """Return the seconds that preparing the learner takes."""
+    started = time.monotonic()
+    prepare(run, loaders)
+    return time.monotonic() - started
 
 
 def _validate(run: Run, batches: Any) -> float:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Loaders:
     train: Loader
     val: Loader
     calibration: Loader  # of the samples that calibrate: those of validation unless some were held out for it
+    sample: Loader | None  # of training pictures in random order, not varied, by which a learner is prepared
     in_memory: bool  # All pictures are in memory, ready for the net, so no worker is needed
 
     def close(self) -> None:
@@ -56,7 +58,13 @@ def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> L
     val_loader = calibration_loader = _plain_loader(run, fetch_val, val)
     if len(calibration):
         calibration_loader = _plain_loader(run, _fetcher(run, calibration, _UNVARIED), calibration)
-    return Loaders(train_loader, val_loader, calibration_loader, fetch_train.in_memory and fetch_val.in_memory)
+    sample = None
+    if run.learner.PREPARED_BY:
+        fetch = fetch_train if fetch_train.in_memory else _fetcher(run, train, _UNVARIED)
+        unchanging = Order(len(train), batch, settings.seed)
+        sample = Loader(fetch, train.targets, unchanging, device=run.plan.device.value)
+    in_memory = fetch_train.in_memory and fetch_val.in_memory
+    return Loaders(train_loader, val_loader, calibration_loader, sample, in_memory)
 
 
 def _plain_loader(run: Run, fetcher: Fetcher, part: Subset) -> Loader:
@@ -146,6 +154,16 @@ def arithmetic(device: str, *, deterministic: bool) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+
+
+def prepare(run: Run, loaders: Loaders) -> None:
+    """Prepare the learner for a validation."""
+    if loaders.sample is None:
+        return
+    learner = run.learner.eval()
+    batches = islice(loaders.sample, -(-learner.PREPARED_BY // run.plan.batch_size.value))
+    with torch.no_grad(), run.plan.autocast():
+        learner.prepare(batches)
 
 
 def outputs_of(run: Run, loader: Loader) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,6 +1,6 @@
 """A learner: the nets of a task by role, and how they are trained. The training package has the loops."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -42,11 +42,13 @@ class Learner(nn.Module):
 
     Attributes:
         OPTIMISERS: the roles of the nets that each optimiser updates; empty for a learner that is fitted in one step.
+        PREPARED_BY: items of training that `prepare` is given, at most; with 0 it is not called.
         BETAS: β₁ and β₂ of AdamW: the decay of its averages of the gradient and of its square.
         nets: by role.
     """
 
     OPTIMISERS: ClassVar[Mapping[str, tuple[str, ...]]] = {"net": ("net",)}
+    PREPARED_BY: ClassVar[int] = 0
     BETAS: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, nets: Mapping[str, nn.Module]) -> None:
@@ -65,6 +67,13 @@ class Learner(nn.Module):
     def measured(self, batch: Batch) -> Tensor:
         """Return what validation measures of a batch, first axis B: the answers, unless a learner says otherwise."""
         return self.answer(batch[0])
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Fit buffers that follow from the weights, to items of training: before each validation, in evaluation mode.
+
+        So validation measures the model as it is kept, whose weights are saved after it, and a training that was
+        resumed needs nothing else. The same weights and batches must give the same buffers.
+        """
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- learners override it
         """Return the loss that an optimiser lowers, a scalar; random numbers come from torch's global generator."""
