@@ -53,27 +53,28 @@ def test_other_nets_measure_it_and_stand_beside_every_figure(ask, home):
     with ss.load(home / "digits") as digits:
         features = f"the bundle digits ({digits.manifest.files['weights.safetensors'][:12]})"
         classifier = f"digits ({digits.manifest.definition_digest[:12]})"
-    shutil.copytree(home / "gan", home / "other")
-    told = ask("evaluate", "other", "--features", "digits", "--classifier", "digits").succeeded().out
+    shutil.copytree(home / "gan", home / "measured")
+    told = ask("evaluate", "measured", "--features", "digits", "--classifier", "digits").succeeded().out
     assert f"features of {features}, classes recognised by {classifier}; figures of others do not compare" in told
     assert "as asked, real    0.9" in told
     assert "95 % between" in told.partition("as asked")[2].splitlines()[0]
-    kept = json.loads((home / "other/report/evaluation.json").read_text())
+    kept = json.loads((home / "measured/report/evaluation.json").read_text())
     assert kept["features"]["name"] == "the bundle digits"
     assert len(kept["recognised"]["per_class"]) == 10
     assert sum(one["count"] for one in kept["recognised"]["per_class"]) == 359
     assert kept["metrics"]["consistency"] == pytest.approx(
         sum(one["count"] * one["made"] for one in kept["recognised"]["per_class"]) / 359
     )
-    page = (home / "other/report/index.html").read_text()
+    page = (home / "measured/report/index.html").read_text()
     assert features in page
     assert "Are they of the class that was asked for?" in page
-    card = ask("card", "other").succeeded().out
+    card = ask("card", "measured").succeeded().out
     assert f"Measured with: features {features}, classifier {classifier}." in card
     assert "Measured with: features sightsmith-32 v1 (f1ec88084158)." in card
     ask("evaluate", "gan").succeeded()
-    ask("compare", "gan", "other").refused(2, "gan and other cannot be compared: ", "different features", "--features")
-    ask("compare", "other", "other").succeeded()
+    told = ("gan and measured cannot be compared: ", "different features", "--features")
+    ask("compare", "gan", "measured").refused(2, *told)
+    ask("compare", "measured", "measured").succeeded()
 
 
 def test_nets_that_cannot_measure_it_are_refused(ask, home):

@@ -20,7 +20,7 @@ from sightsmith.bundle.store import Bundle, add_files
 from sightsmith.core.errors import DataError
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.record import Evaluation
-from sightsmith.evaluation.report import findings
+from sightsmith.evaluation.report import findings, training_curves
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import own_split
 from sightsmith.kinds.labels.figures import Rows
@@ -211,3 +211,18 @@ def test_a_damaged_evaluation_is_an_error(evaluated, tmp_path) -> None:
     (tmp_path / "evaluation.json").write_text('{"schema": 99}')
     with pytest.raises(DataError, match="schema 99"):
         Evaluation.load(tmp_path)
+
+
+def test_the_losses_of_two_optimisers_share_a_chart_and_the_kept_epoch_is_marked():
+    text = (
+        "epoch,step,lr,train_loss,train_loss_discriminator,train_loss_generator,val_loss,val_fd,seconds\n"
+        "1,5,0.1,2.0,1.5,0.5,nan,40,3\n2,10,0.1,1.9,1.3,0.6,nan,20.5,3\n3,15,0.1,1.8,1.0,0.8,nan,30,3\n"
+    )
+    drawn = dict(training_curves(text, "fd", 2))
+    assert list(drawn) == ["loss", "fd", "lr"]
+    assert drawn["loss"].count("<polyline") == 2
+    assert ">discriminator<" in drawn["loss"]
+    assert ">generator<" in drawn["loss"]
+    assert "val, best at epoch 2: 20.5" in drawn["fd"]
+    assert drawn["fd"].count("<circle") == 4, "three points and a ring"
+    assert "best" not in drawn["lr"]

@@ -1,5 +1,7 @@
 """A warning of validation that stays, such as a mode collapse, stops the training; the checkpoint before it is good."""
 
+import csv
+
 import pytest
 import torch
 
@@ -42,5 +44,8 @@ def test_a_collapse_that_stays_stops_and_the_checkpoint_before_it_goes_on(digit_
     assert not out.exists()
     monkeypatch.setattr(callbacks, "_PATIENCE_STEPS", 1000)  # after so few steps it is no collapse
     bundle = train(from_mapping(TrainSettings, {**how, "lr": 0.0002, "resume": True}, where="test"), quiet=True)
-    curve = (bundle.path / "report/metrics.csv").read_text().splitlines()
-    assert [int(row.partition(",")[0]) for row in curve[1:]] == [*range(1, 10)]
+    rows = [*csv.DictReader((bundle.path / "report/metrics.csv").read_text().splitlines())]
+    assert [int(row["epoch"]) for row in rows] == [*range(1, 10)]
+    for row in rows:
+        losses = [float(row[f"train_loss_{name}"]) for name in GanLearner.OPTIMISERS]
+        assert sum(losses) == pytest.approx(float(row["train_loss"]), rel=1e-4)

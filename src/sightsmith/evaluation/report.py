@@ -23,6 +23,7 @@ from sightsmith.kinds.parts import charts
 from sightsmith.kinds.parts.sections import LEVELS, Finding, Tile
 
 _PAGES = Path(__file__).with_name("pages")
+_LOSS = "train_loss"  # of all optimisers together; with a name behind it, of one of several
 _NOT_CURVES = {"epoch", "step", "seconds", "images_per_second"}
 _CURVE_POINTS = 200  # Points drawn of a curve; more would overlap
 
@@ -53,7 +54,9 @@ def report_html(
         galleries=galleries,
         first=[baselines.section(evaluation.baselines, evaluation.kind)] if evaluation.baselines else [],
         sections=kind.sections(evaluation, kept=kept),
-        curves=_training_curves(training_csv, KINDS.module(evaluation.kind).METRIC.name),
+        curves=training_curves(
+            training_csv, KINDS.module(evaluation.kind).METRIC.name, manifest.metrics.get("best_epoch")
+        ),
         facts=_facts(evaluation, manifest),
     )
 
@@ -100,10 +103,11 @@ def _facts(evaluation: Evaluation, manifest: Manifest) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in rows if value]
 
 
-def _training_curves(text: str, metric: str) -> list[tuple[str, Markup]]:
+def training_curves(text: str, metric: str, best: float | None) -> list[tuple[str, Markup]]:
     """Draw the curves of a metrics.csv: `train_X` and `val_X` together, others alone, `metric` early.
 
-    The x axis is the column `epoch`, or `step` if there is none. Empty cells are skipped.
+    The x axis is the column `epoch`, or `step` if there is none. Empty cells are skipped. The losses of several
+    optimisers (`train_loss_NAME`) are drawn instead of their sum. The epoch that was kept, `best`, is marked.
     """
     rows = list(csv.DictReader(io.StringIO(text)))
     axis = next((name for name in ("epoch", "step") if rows and rows[0].get(name) is not None), None)
@@ -112,13 +116,20 @@ def _training_curves(text: str, metric: str) -> list[tuple[str, Markup]]:
     charted: dict[str, list[charts.Series]] = {}
     for column in rows[0]:
         points = _points(rows, axis, column)
-        if column in _NOT_CURVES or len(points) < 2:
+        summed = column == _LOSS and any(name.startswith(f"{_LOSS}_") for name in rows[0])
+        if column in _NOT_CURVES or len(points) < 2 or summed:
             continue
         part, _, rest = column.partition("_")
         title, name = (rest, part) if part in {"train", "val"} and rest else (column, column)
-        charted.setdefault(title, []).append(charts.Series(name=name, points=points, css="b" if part == "val" else "a"))
+        if column.startswith(f"{_LOSS}_"):
+            title, name = "loss", column.removeprefix(f"{_LOSS}_")
+        drawn = charted.setdefault(title, [])
+        drawn.append(charts.Series(name=name, points=points, css="b" if part == "val" or drawn else "a"))
     ordered = sorted(charted.items(), key=lambda one: len(one[1]) < 2 and one[0] != metric)
-    return [(title.replace("_", " "), charts.line_chart(lines, axis, title)) for title, lines in ordered]
+    return [
+        (title.replace("_", " "), charts.line_chart(lines, axis, title, best=best if title == metric else None))
+        for title, lines in ordered
+    ]
 
 
 def _points(rows: Sequence[Mapping[str, str]], axis: str, column: str) -> list[tuple[float, float]]:

@@ -121,6 +121,8 @@ class Record(Callback):
         self._metric: Metric = run.task.kind.METRIC
         self._curves = Curves(run.work.path)
         self._losses_S = torch.empty(0)
+        self._optimisers = tuple(run.learner.OPTIMISERS) if len(run.learner.OPTIMISERS) > 1 else ()
+        self._each_OS = torch.empty(len(self._optimisers), 0)  # losses by optimiser
         self._looked = self._first_step = self._better_epoch = 0
         self._warned = 0  # epochs in a row with a warning and without a better score
         self._told, self._patience = False, _PATIENCE
@@ -133,16 +135,21 @@ class Record(Callback):
         losses_S[: len(self._losses_S)] = self._losses_S.to(pl_module.device)
         self._looked = self._first_step = len(self._losses_S)
         self._losses_S = losses_S
+        each_OS = torch.zeros(len(self._optimisers), len(losses_S), device=pl_module.device)
+        each_OS[:, : self._each_OS.shape[1]] = self._each_OS.to(pl_module.device)
+        self._each_OS = each_OS
         self._patience = max(_PATIENCE, math.ceil(_PATIENCE_STEPS * trainer.accumulate_grad_batches / len(losses_S)))
         self._curves.keep_until(trainer.current_epoch)
         self._epoch_started = time.monotonic()
         self._stop_if_patience_is_over(trainer, trainer.current_epoch)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record the loss and check it: at every step on the processor, every few steps elsewhere."""
         self._losses_S[batch_idx] = loss_of(trainer, outputs)
+        for row, name in enumerate(self._optimisers):
+            self._each_OS[row, batch_idx] = pl_module.losses[name]
         if pl_module.device.type == "cpu" or batch_idx - self._looked >= _LOOK_EVERY:
             self.check_losses(trainer, batch_idx + 1)
 
@@ -203,6 +210,7 @@ class Record(Callback):
             step=steps_made(trainer),
             lr=self._schedule.at(steps_made(trainer) - 1),
             train_loss=float(self._losses_S.double().mean()),
+            train_losses=dict(zip(self._optimisers, self._each_OS.double().mean(dim=1).tolist(), strict=True)),
             figures=figures,
             metric=self._metric.name,
             best=not self._metric.better(self._best, figures[self._metric.name]),
@@ -246,18 +254,18 @@ class Record(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: the best so far and the losses of the unfinished epoch."""
-        losses_S = self._losses_S[: self._looked].cpu()
         return {
             "best": self._best,
             "better_epoch": self._better_epoch,
             "warned": self._warned,
-            "losses": losses_S,
+            "losses": self._losses_S[: self._looked].cpu(),
+            "each": self._each_OS[:, : self._looked].cpu(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best, self._better_epoch = state_dict["best"], state_dict["better_epoch"]
-        self._warned = state_dict.get("warned", 0)  # checkpoints of older versions have none
-        self._losses_S = state_dict["losses"]
+        self._warned = state_dict["warned"]
+        self._losses_S, self._each_OS = state_dict["losses"], state_dict["each"]
 
 
 class TrainingStoppedError(TrainingError):

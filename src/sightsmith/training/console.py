@@ -78,7 +78,8 @@ class Console(Callback):
         if self._quiet:
             return
         place = f"{epoch.number:>{len(str(self._epochs))}}/{self._epochs}"
-        losses = f"loss {epoch.train_loss:.4f}"
+        losses = "  ".join(f"{name} loss {value:.4f}" for name, value in epoch.train_losses.items())
+        losses = losses or f"loss {epoch.train_loss:.4f}"
         if not math.isnan(epoch.val_loss):
             losses += f"  val loss {epoch.val_loss:.4f}"
         score = f"val {epoch.metric} {epoch.score:.4f}{' *' if epoch.best else '  '}"

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightsmith.core.errors import TrainingError
@@ -18,6 +18,7 @@ class Epoch:
     step: int  # Optimiser steps made so far
     lr: float = 0.0  # Learning rate of the last step; 0 for a learner that is fitted at once
     train_loss: float = math.nan  # Mean over the epoch's batches, as trained (varied, mixed, smoothed)
+    train_losses: Mapping[str, float] = field(default_factory=dict)  # The same by optimiser, if there are several
     figures: Mapping[str, float]  # Of all validation pictures, by name
     metric: str  # Name of the watched one
     best: bool  # Whether no epoch before had a better score
@@ -67,6 +68,7 @@ class Curves:
         validated = {"loss": epoch.val_loss, epoch.metric: epoch.score, **epoch.further}
         row = (
             {"epoch": epoch.number, "step": epoch.step, "lr": epoch.lr, "train_loss": epoch.train_loss}
+            | {f"train_loss_{name}": value for name, value in epoch.train_losses.items()}
             | {f"val_{name}": value for name, value in validated.items()}
             | {"seconds": round(epoch.seconds, 3), "images_per_second": round(epoch.rate, 1)}
         )

@@ -96,8 +96,7 @@ def _ready(
 ) -> Iterator[tuple[Run, Loaders]]:
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
     tell = _teller(quiet)
-    train, val = dataset.part("train"), dataset.part("val")
-    val = _validated(task, val, dataset)
+    train, val = dataset.part("train"), _validated(task, dataset)
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
@@ -137,9 +136,10 @@ def _ready(
         yield replace(run, plan=plan), loaders
 
 
-def _validated(task: TaskChoice, val: Subset, dataset: Dataset) -> Subset:
-    """Return the validation pictures that the task looks at. Raises DataError: they are too few for its metric."""
-    if len(val) < (metric := task.kind.METRIC).fewest:
+def _validated(task: TaskChoice, dataset: Dataset) -> Subset:
+    """Return the validation pictures that an epoch measures. Raises DataError: there are too few."""
+    val, metric = dataset.part("val"), task.kind.METRIC
+    if len(val) < metric.fewest:
         raise DataError(
             f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
             f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."

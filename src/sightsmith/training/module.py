@@ -36,6 +36,7 @@ class Descent(LightningModule):
         # a lambda, because the running average copies this module, and a bound method would be copied with its task
         self._validation: Any = lambda answers, targets: run.task.validation(answers, targets)
         self._warning: Any = lambda answers, targets: run.task.warning(answers, targets)
+        self.losses: dict[str, Tensor] = {}  # of the last step by optimiser, if there are several
         self.warning = ""  # what was wrong with the model by its last validation; empty if nothing was
         self._validated: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
@@ -58,7 +59,8 @@ class Descent(LightningModule):
                 loss = self.learner.loss(batch, name)
                 self.manual_backward(loss)
             optimiser.step()
-            total = total + loss.detach()
+            self.losses[name] = loss.detach()
+            total = total + self.losses[name]
         return total
 
     def on_validation_epoch_start(self) -> None:

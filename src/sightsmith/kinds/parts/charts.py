@@ -50,14 +50,21 @@ class Frame:
         return self.left + self.width * across, self.top + self.height * (1 - up)
 
 
-def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, percent: bool = False) -> Markup:
-    """Draw lines over a common x axis."""
+def line_chart(
+    series: Sequence[Series], x_label: str, y_label: str, *, percent: bool = False, best: float | None = None
+) -> Markup:
+    """Draw lines over a common x axis, with a ring around the last one's point at `best`, if it has one there."""
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points]
     frame = Frame(left=52, top=30, width=392, height=206, x=padded(xs, 0), y=padded(ys, 0.06))
     parts = [grid(frame, x_label, percent_y=percent, whole_x=all(x == round(x) for x in xs))]
     parts += [_line(frame, one, percent) for one in series]
-    return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend([(one.name, one.css) for one in series], 52)])
+    names = [(one.name, one.css) for one in series]
+    if best is not None and (value := dict(series[-1].points).get(best)) is not None:
+        across, down = frame.at(best, value)
+        parts.append(tag("circle", cx=across, cy=down, r=6, class_=f"line {series[-1].css}"))
+        names[-1] = (f"{names[-1][0]}, best at {x_label} {best:g}: {_number(value, percent, exact=True)}", names[-1][1])
+    return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend(names, 52)])
 
 
 def scatter(
