@@ -167,7 +167,7 @@ class VaeCoder(Coder):
 def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings: the net, a side that it has, and no augmentation."""
     side = min(_SIDES[1], max(_SIDES[0], -(-survey.side // 4) * 4))
-    return {"model": "vae", "size": side, "lr": 1e-3, "weight_decay": 0.0, **making.AS_THEY_ARE}
+    return {"model": "vae", "size": side, "weight_decay": 0.0, **making.AS_THEY_ARE}
 
 
 def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:

@@ -1,7 +1,7 @@
 """Pictures along lines: between seeds, and, of a model with an encoder, between real pictures and along single latents.
 
 Source: Higgins et al., "β-VAE", ICLR 2017, section 4 (traversals of single latents).
-Shapes: N pictures, D latents, H W C height, width and channels.
+Shapes: N pictures, P pairs of them, D latents, H W C height, width and channels.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Coded:
     pairs: list[Pixels]  # real pictures, each followed by its reconstruction
     between: list[Pixels]  # from one real picture to another, `STEPS` in a line
     latents: list[int]  # that tell most of a picture
-    along: list[Pixels]  # the first picture with one of them moved, `STEPS` in a line
+    along: list[Pixels]  # the first real picture of `pairs` with one of them moved, `STEPS` in a line
 
 
 def between_seeds(make: Callable[[Sequence[Any]], Sequence[Any]], classes: int) -> list[Pixels]:
@@ -54,18 +54,20 @@ def coded(coder: Coder, real: Sequence[Pixels], labels: Sequence[int]) -> Coded:
     found = coder.encode(real, labels)
     means_ND, told_D = found.mean_ND, found.kl_ND.mean(axis=0)
     again = list(coder.decode(means_ND, labels))
-    lines = [np.linspace(means_ND[one], means_ND[other], STEPS) for one, other in _pairs(len(real), labels)]
-    firsts = [one for one, _ in _pairs(len(real), labels)]
+    order = np.random.default_rng(0).permutation(len(real)).tolist()  # data is often sorted by class or person
+    ends_P2 = np.array(_pairs(order, labels), dtype=np.int64).reshape(-1, 2)
+    lines = np.linspace(means_ND[ends_P2[:, 0]], means_ND[ends_P2[:, 1]], STEPS, axis=1)
     latents = np.argsort(-told_D, kind="stable")[:ROWS].tolist()
-    moved = np.repeat(means_ND[None, :1], len(latents) * STEPS, axis=0).reshape(len(latents), STEPS, -1)
+    first = order[0]
+    moved = np.tile(means_ND[first], (len(latents), STEPS, 1))
     for row, latent in enumerate(latents):
         moved[row, :, latent] = np.linspace(-_REACH, _REACH, STEPS)
     return Coded(
         psnr=float(np.mean([psnr(one, other) for one, other in zip(real, again, strict=True)])),
-        pairs=[picture for pair in zip(real[:_PAIRS], again, strict=False) for picture in pair],
-        between=_decoded(coder, np.array(lines), [labels[one] for one in firsts] if labels else []),
+        pairs=[picture for at in order[:_PAIRS] for picture in (real[at], again[at])],
+        between=_decoded(coder, lines, [labels[one] for one in ends_P2[:, 0]] if labels else []),
         latents=latents,
-        along=_decoded(coder, moved, [labels[0]] * len(latents) if labels else []),
+        along=_decoded(coder, moved, [labels[first]] * len(latents) if labels else []),
     )
 
 
@@ -75,19 +77,19 @@ def psnr(first_HWC: Pixels, second_HWC: Pixels) -> float:
     return float(-10 * np.log10(max(error, _SAME)))
 
 
-def _pairs(count: int, labels: Sequence[int]) -> list[tuple[int, int]]:
-    """Return up to `ROWS` pairs of pictures, of one class each, and first of different ones."""
+def _pairs(order: Sequence[int], labels: Sequence[int]) -> list[tuple[int, int]]:
+    """Return up to `ROWS` pairs of pictures in an order, of one class each, and first of different ones."""
     waiting: dict[int, int] = {}
     turns: dict[int, int] = {}
     found = []
-    for at in range(count):
+    for at in order:
         label = labels[at] if labels else 0
         if label in waiting:
-            found.append((turns.get(label, 0), waiting.pop(label), at))
+            found.append((turns.get(label, 0), (waiting.pop(label), at)))
             turns[label] = turns.get(label, 0) + 1
         else:
             waiting[label] = at
-    return [(one, other) for _, one, other in sorted(found)[:ROWS]]
+    return [pair for _, pair in sorted(found)[:ROWS]]
 
 
 def _decoded(coder: Coder, lines: NDArray[np.float32], labels: Sequence[int]) -> list[Pixels]:
