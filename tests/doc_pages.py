@@ -27,6 +27,7 @@ VERBS = (
     "compare",
     "predict",
     "generate",
+    "encode",
     "explain",
     "export",
     "serve",

@@ -19,7 +19,7 @@ from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.machine import require_training
 from sightsmith.core.settings import from_mapping, read_toml, to_toml
 from sightsmith.data.settings import SourceOptions
-from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
 from sightsmith.kinds import KINDS, part_of
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
@@ -43,6 +43,7 @@ SourceFlags = flags_of(SourceOptions)
 CardFlags = flags_of(CardSettings)
 LoadFlags = flags_of(LoadSettings, leave_out=("threads",))
 EvaluateFlags = flags_of(EvaluateSettings)
+EncodeFlags = flags_of(EncodeSettings)
 PredictFlags = flags_of(PredictSettings, leave_out=("options",), form="--as")
 GenerateFlags = flags_of(GenerateSettings)
 OptionFlags = flags_of(*(part_of(kind, "options").Options for kind in KINDS.names()))
@@ -220,6 +221,32 @@ def generate(
         written = loaded.generate(out=out, **given(settings))
     print(written[-1])
     return 0
+
+
+@app.command(group=_USE)
+def encode(
+    bundle: ModelPath,
+    data: str,
+    /,
+    *,
+    out: Path,
+    settings: EncodeFlags | None = None,  # type: ignore[valid-type]
+) -> int:
+    """Write the latents of pictures as .npz, if the model has an encoder: mean, log_variance, path and label of each.
+
+    Args:
+        data: The pictures, as of `evaluate --data`: a folder per class, a table …; train, val and test are the model's
+            own splits.
+        out: File for the latents.
+    """
+    from sightsmith import model
+
+    with model.load(bundle, backend="torch") as loaded:
+        skipped = loaded.encode_to(data, out, **given(settings))
+    print(out)
+    for one in skipped:
+        say(f"skipped {one.key}: {one.why}")
+    return int(bool(skipped))
 
 
 @app.command(group=_LOOK)

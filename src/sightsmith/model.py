@@ -16,13 +16,15 @@ from sightsmith.bundle.settings import CardSettings
 from sightsmith.bundle.store import CARD, Bundle, add_files
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import Picture
 from sightsmith.core.machine import require_training
+from sightsmith.core.names import did_you_mean
 from sightsmith.core.progress import track
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
-from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
@@ -127,6 +129,54 @@ class Model:
         if out is not None:
             return generation.write(self.predictor, asked, Path(out), quiet=quiet)
         return [made for _, made in generation.generate(self.predictor, asked, quiet=quiet)]
+
+    def encode(self, pictures: Picture | Sequence[Picture], labels: str | Sequence[str] | None = None) -> Any:
+        """Return the latents of pictures, if the model has an encoder: `mean_ND` and `log_variance_ND`.
+
+        Args:
+            pictures: a picture or a list of them, as of `predict`.
+            labels: the class of each, for a model that knows classes.
+
+        Raises:
+            BackendError: torch, which runs the encoder, is not installed.
+            SettingsError: the model has no encoder, or labels are missing or unknown.
+            PictureError: a picture cannot be decoded.
+        """
+        require_training("encode")
+        from sightsmith.runtime.latents import Encoder
+
+        encoder = Encoder(self.bundle)
+        several: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        given = [labels] if isinstance(labels, str) else labels or ()
+        if unknown := [label for label in given if label not in self.names]:
+            raise SettingsError(f"encode: unknown label {unknown[0]!r}. {did_you_mean(unknown[0], self.names)}")
+        return encoder.encode(several, [self.names.index(label) for label in given])
+
+    def encode_to(self, data: str | Path, out: Path, *, quiet: bool = False, **settings: Any) -> tuple[Any, ...]:
+        """Write the latents of data to an .npz file, whole or not at all.
+
+        Args:
+            data: as of `evaluate`.
+            out: the file; it has the arrays `mean`, `log_variance`, `path` and `label`.
+            quiet: show no progress.
+            **settings: the fields of `sightsmith.evaluation.settings.EncodeSettings`, such as `split="val"`.
+
+        Returns:
+            The samples that were left out because they have no label, each with `key` and `why`.
+        """
+        require_training("encode")
+        from sightsmith.evaluation.test_data import open_evaluation_data
+        from sightsmith.runtime.latents import Encoder
+
+        asked = from_mapping(EncodeSettings, settings, where="encode")
+        refuse_existing(out, overwrite=asked.overwrite)
+        encoder = Encoder(self.bundle)
+        chosen = open_evaluation_data(self.bundle, EvaluateSettings(data=data, missing_ok=True, **to_mapping(asked)))
+        labels = [sample.target for sample in chosen.samples] if self.names else []
+        latents = encoder.encode([sample.picture for sample in chosen.samples], labels, quiet=quiet)
+        texts = [self.names[label] for label in labels] or [""] * len(chosen.samples)
+        latents.save(out, [sample.key for sample in chosen.samples], texts, overwrite=asked.overwrite)
+        return tuple(chosen.skipped)
 
     def evaluate(self, data: str | Path | None = None, *, quiet: bool = False, **settings: Any) -> Any:
         """Measure the model on pictures it has not seen.

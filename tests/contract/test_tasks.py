@@ -190,6 +190,24 @@ def test_a_task_whose_model_takes_another_input_knows_names_or_does_without(name
     check_feeds(ports, stack([read.feeds(item) for item in items]))
 
 
+@pytest.mark.parametrize("name", [one for one in TASKS.names() if hasattr(TASKS.module(one), "coder")])
+def test_an_encoder_gives_latents_that_are_decoded(name):
+    file, example = TASKS.module(name), example_of(name)
+    assert set(getattr(file, "KEPT", file.NETS)) == file.NETS.keys(), "the encoder must be kept"
+    coder = file.coder(example.nets, learner_of(name, example).graph_settings)
+    (pixels,), labels = example.batch[0].values(), example.batch[1]
+    with torch.inference_mode():
+        mean, log_variance = coder.encode(pixels, labels)
+        alone = coder.encode(pixels[:1], labels[:1])
+        pictures = coder.decode(mean, labels)
+    assert mean.shape == log_variance.shape
+    assert mean.dtype == log_variance.dtype == torch.float32
+    torch.testing.assert_close(alone[0], mean[:1], rtol=1e-4, atol=1e-4)
+    assert pictures.shape == pixels.shape
+    assert float(pictures.min()) >= 0
+    assert float(pictures.max()) <= 255
+
+
 @every_explained
 def test_the_score_of_an_aspect_has_a_gradient(name):
     file, example = TASKS.module(name), example_of(name)

@@ -39,11 +39,16 @@ def test_every_verb_that_looks_at_a_bundle_knows_it(ask):
     ask("check", "gan").refused(2, "no picture in it")
 
 
-def test_it_is_measured_proved_and_compared(ask):
+def test_it_is_measured_proved_and_compared(ask, home):
     for bundle in ("gan", "vae"):
         figures = json.loads(ask("evaluate", bundle, "--json").succeeded().out)
         assert figures["metrics"]["fd"] > 0
         assert figures["counts"]["evaluated"] == 359
+        page = (home / bundle / "report/index.html").read_text()
+        assert "Between seeds" in page
+        coded = ["Reconstructions", "Between real pictures", "Single latents"]
+        assert [title for title in coded if f"<h2>{title}</h2>" in page] == (coded if bundle == "vae" else [])
+        assert ("psnr" in figures["metrics"]) == (bundle == "vae")
     proved = ask("export", "gan", "--to", "openvino", "--precision", "fp32", "--prove", "test").succeeded().out
     assert "on 359 pictures, 100.00% the same answers" in proved
     assert "normal distribution of KID" in ask("compare", "gan", "vae").succeeded().out

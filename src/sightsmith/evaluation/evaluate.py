@@ -169,7 +169,22 @@ def _instruments(
         return {}
     seen = own_split(predictor.bundle, "train").samples if chosen.own else ()
     trained = turned(predictor.definition, seen).truths
-    return {"instruments": replace(given, trained=trained, asked=[sample.target for sample in samples])}
+    coder, no_coder = _coder(predictor)
+    given = replace(given, make=lambda items: [one.prediction for one in predictor.predict(items)])
+    given = replace(given, trained=trained, asked=[sample.target for sample in samples])
+    return {"instruments": replace(given, coder=coder, no_coder=no_coder)}
+
+
+def _coder(predictor: Predictor) -> tuple[Any, str]:
+    """Return the model's encoder and decoder, None if it has none; and why they are not at hand if it has them."""
+    try:
+        require_training("reconstructions")
+    except BackendError as error:
+        several = len(predictor.manifest.nets) > 1  # the task, which would tell, imports torch
+        return None, f"{error}" if several else ""
+    from sightsmith.runtime.latents import Encoder, has_encoder  # imports torch
+
+    return (Encoder(predictor.bundle) if has_encoder(predictor.manifest) else None), ""
 
 
 def _baselines(

@@ -1,4 +1,7 @@
-"""Settings of `evaluate`; each field is a flag and a Python argument, and its text the help. Imports no NumPy."""
+"""Settings of `evaluate` and `encode`; each field is a flag and a Python argument, and its text the help.
+
+It imports no NumPy.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,5 +27,13 @@ class EvaluateSettings(SourceOptions):
     """For a model that makes pictures of a class that is asked for: a bundle that says how many it recognises."""
     report: Path | None = None
     """File for the page, besides the bundle's own report folder; other data have no other page."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeSettings(SourceOptions):
+    split: Literal["train", "val", "test"] = "test"
+    """Which split, if the data has any."""
     overwrite: bool = False
     """Replace an existing file."""

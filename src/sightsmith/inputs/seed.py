@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
 from sightsmith.core.ports import Port
+from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.records import Sample
 from sightsmith.core.settings import EXACT, from_mapping
 
@@ -76,6 +77,14 @@ class Settings:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         return from_mapping(cls, raw, where="manifest.json: input_settings", strict=True)
+
+    @property
+    def real(self) -> Preprocessing:
+        """How a real picture becomes pixels like those of the generated ones."""
+        height, width, channels = self.shape
+        neutral = (0.5,) * channels  # pixels are not normalised
+        colour: Literal["grey", "rgb"] = "grey" if channels == 1 else "rgb"
+        return Preprocessing(height=height, width=width, colour=colour, resize=self.resize, mean=neutral, std=neutral)
 
 
 def ports(settings: Settings) -> dict[str, Port]:

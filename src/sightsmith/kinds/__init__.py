@@ -42,7 +42,8 @@ which says inside the file that it was generated, and `grid(pictures) -> (H, W, 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
 
 - `measure(answers, truths, names, groups_N) -> Measured`; of a kind with `truth_of` it also takes
-  `parts/instruments.Instruments`: other nets, and the truths of the training samples if the data is the model's own;
+  `parts/instruments.Instruments`: other nets, the model's encoder, and the truths of the training samples if the data
+  is the model's own;
 - `save(evaluated) -> dict`: the kind's part of evaluation.json; `load(raw) -> (names, figures)` reads it back;
 - `to_table(rows, names) -> (header, lead, cells)`: columns of predictions.csv, the first `lead` before the sample's
   group; `from_table(header, cells, names) -> rows` reads them back;

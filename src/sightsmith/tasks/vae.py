@@ -21,6 +21,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.inputs import seed
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.tasks.parts import elbo, making
+from sightsmith.tasks.parts.coding import Coder
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Batch, Facts
 from sightsmith.tasks.parts.making import (
@@ -89,8 +90,7 @@ class VaeLearner(MakingLearner):
         return torch.cat([self.both(batch, self.decoder.noise_size), terms_B3], dim=1)
 
     def make(self, noise_BD: Tensor, labels_B: Tensor | None) -> Tensor:
-        decoded_BCHW = self.decoder(noise_BD, labels_B).float()
-        return 255 * elbo.expected_picture(self.settings.likelihood, decoded_BCHW).permute(0, 2, 3, 1)
+        return _levels(self.settings.likelihood, self.decoder(noise_BD, labels_B)).permute(0, 2, 3, 1)
 
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the negative ELBO of a batch, a scalar in nats a picture; divided by the pixels, as rates expect."""
@@ -104,8 +104,10 @@ class VaeLearner(MakingLearner):
         """Fit the mixture that new pictures start from to the latents of training pictures."""
         if self.decoder.mixture is None:
             return
+        encoder = self.nets["encoder"]
         encoded = [
-            (*self._encode(_images(pixels_of(batch[0])), self.conditions(batch[1])), batch[1]) for batch in batches
+            (*_encoded(encoder, _images(pixels_of(feeds)), self.conditions(labels_B)), labels_B)
+            for feeds, labels_B in batches
         ]
         means_ND, log_variances_ND, labels_N = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
         self.decoder.mixture.fit(means_ND, log_variances_ND, self.conditions(labels_N))
@@ -113,22 +115,28 @@ class VaeLearner(MakingLearner):
     def _terms(self, pixels_BHWC: Tensor, labels_B: Tensor | None, noise_BD: Tensor) -> tuple[Tensor, Tensor]:
         """Return ln p(x|z), (B,), for one sample of latents, and the KL divergence of each latent, (B, D), float32."""
         images_BCHW = _images(pixels_BHWC)
-        mean_BD, log_variance_BD = self._encode(images_BCHW, labels_B)
+        mean_BD, log_variance_BD = _encoded(self.nets["encoder"], images_BCHW, labels_B)
         latents_BD = elbo.reparameterise(mean_BD, log_variance_BD, noise_BD)
         decoded_BCHW = self.decoder.decode(latents_BD, labels_B).float()
         scales_C = self.decoder.log_scales_C.float()
         likelihood_B = elbo.log_likelihood(self.settings.likelihood, images_BCHW, decoded_BCHW, scales_C)
         return likelihood_B, elbo.kl_divergence(mean_BD, log_variance_BD)
 
-    def _encode(self, images_BCHW: Tensor, labels_B: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the mean and the log-variance of the latents, (B, D) float32."""
-        mean_BD, log_variance_BD = self.nets["encoder"](images_BCHW, labels_B)
-        return mean_BD.float(), log_variance_BD.float()
-
 
 def _images(pixels_BHWC: Tensor) -> Tensor:
     """Return pixels of 0…255 as pictures of 0…1, (B, C, H, W)."""
     return pixels_BHWC.permute(0, 3, 1, 2).float() / 255
+
+
+def _encoded(encoder: nn.Module, images_BCHW: Tensor, labels_B: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the mean and the log-variance of the latents, (B, D) float32."""
+    mean_BD, log_variance_BD = encoder(images_BCHW, labels_B)
+    return mean_BD.float(), log_variance_BD.float()
+
+
+def _levels(likelihood: elbo.Likelihood, decoded_BCHW: Tensor) -> Tensor:
+    """Return the decoder's output in levels 0…255, (B, C, H, W)."""
+    return 255 * elbo.expected_picture(likelihood, decoded_BCHW.float())
 
 
 class VaeGraph(MakingGraph):
@@ -137,13 +145,29 @@ class VaeGraph(MakingGraph):
     ROLE = "decoder"
 
     def levels(self, made_NCHW: Tensor) -> Tensor:
-        return 255 * elbo.expected_picture(self.settings["likelihood"], made_NCHW)
+        return _levels(self.settings["likelihood"], made_NCHW)
+
+
+class VaeCoder(Coder):
+    """The encoder, and the decoder of its latents."""
+
+    def __init__(self, nets: Mapping[str, nn.Module], settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.nets, self.settings = nn.ModuleDict(nets), settings
+        self.eval()
+
+    def encode(self, pixels_BHWC: Tensor, labels_B: Tensor | None) -> tuple[Tensor, Tensor]:
+        return _encoded(self.nets["encoder"], _images(pixels_BHWC), labels_B)
+
+    def decode(self, latents_BD: Tensor, labels_B: Tensor | None) -> Tensor:
+        decoder: Any = self.nets["decoder"]
+        return _levels(self.settings["likelihood"], decoder.decode(latents_BD, labels_B)).permute(0, 2, 3, 1)
 
 
 def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings: the net, a side that it has, and no augmentation."""
     side = min(_SIDES[1], max(_SIDES[0], -(-survey.side // 4) * 4))
-    return {"model": "vae", "size": side, "lr": 1e-3, "weight_decay": 0.0, **making.AS_THEY_ARE}
+    return {"model": "vae", "size": side, "weight_decay": 0.0, **making.AS_THEY_ARE}
 
 
 def deployed(read: Any, names: tuple[str, ...], nets: Mapping[str, nn.Module]) -> seed.Settings:
@@ -171,4 +195,4 @@ def example(rng: np.random.Generator) -> Example:
     return making.example(rng, "vae", NETS, Settings(likelihood="bernoulli", beta=0.1))
 
 
-learner, graph = VaeLearner, VaeGraph
+learner, graph, coder = VaeLearner, VaeGraph, VaeCoder

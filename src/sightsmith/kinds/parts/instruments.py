@@ -5,7 +5,7 @@ Shapes: N pictures, H W C height, width and channels, D features.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,22 @@ class Recogniser:
     answers: Callable[[Sequence[Pixels]], list[Any]]  # its answers to N pictures
 
 
+class Distributions(Protocol):
+    """The distributions of the latents of N pictures."""
+
+    @property
+    def mean_ND(self) -> NDArray[np.float32]: ...
+    @property
+    def kl_ND(self) -> NDArray[np.float32]: ...  # from N(0, 1), in nats
+
+
+class Coder(Protocol):
+    """An encoder and the decoder of its latents; labels are the classes of the pictures, none without classes."""
+
+    def encode(self, pictures: Sequence[Pixels], labels: Sequence[int]) -> Distributions: ...
+    def decode(self, latents_ND: NDArray[np.float32], labels: Sequence[int]) -> Iterable[Pixels]: ...
+
+
 def require_names(recogniser: Recogniser, names: Sequence[str]) -> None:
     """Raise SettingsError if a model cannot tell whether pictures are of the classes that were asked for, by name."""
     if not names:
@@ -66,6 +82,9 @@ class Instruments:
     asked: Sequence[int] = ()  # the target of each sample, which the model was asked for if it knows names
     features: FeatureNet | None = None  # None for the kind's own
     recogniser: Recogniser | None = None
+    make: Callable[[Sequence[Any]], list[Any]] | None = None  # the model's answers to other items
+    coder: Coder | None = None  # of a model that has an encoder
+    no_coder: str = ""  # why it is not at hand, if the model has one
 
 
 NO_INSTRUMENTS = Instruments()

@@ -20,6 +20,7 @@ from sightsmith.kinds.pictures.features import SHIPPED
 from sightsmith.kinds.pictures.frechet import fd, fd_infinite, kid
 from sightsmith.kinds.pictures.manifold import measure_copies, measure_manifold, nearest
 from sightsmith.kinds.pictures.value import METRIC, Made
+from sightsmith.kinds.pictures.walks import Coded, between_seeds, coded
 
 TITLES = {
     "fd": "FD",
@@ -33,6 +34,7 @@ TITLES = {
     "copies_of_real": "copies, real",
     "consistency": "as asked",
     "consistency_of_real": "as asked, real",
+    "psnr": "PSNR",
 }
 SHOWN = 64  # Pictures of the report's grids, at most
 BESIDE, NEAREST = 12, 4  # Generated pictures that are shown beside so many training pictures
@@ -79,6 +81,9 @@ class Figures:
     made: list[NDArray[np.uint8]] = field(default_factory=list)  # some pictures, not kept with the figures
     real: list[NDArray[np.uint8]] = field(default_factory=list)
     nearest: list[list[NDArray[np.uint8]]] = field(default_factory=list)  # training pictures nearest to the first made
+    between: list[NDArray[np.uint8]] = field(default_factory=list)  # generated, from one seed to another in each line
+    coded: Coded | None = None  # real pictures through the encoder
+    no_coder: str = ""  # why there are none, if there could be
 
 
 def measure(
@@ -90,7 +95,8 @@ def measure(
 ) -> Measured:
     """Compute every figure of N answers beside N real pictures.
 
-    Without the pictures of the training there are no copies to look for, without a recogniser no classes.
+    Without the pictures of the training there are no copies to look for, without a recogniser no classes, and without
+    a coder no reconstructions.
 
     Raises DataError: there are fewer than 8 real pictures.
     """
@@ -106,6 +112,8 @@ def measure(
     reach = NORMAL * found.standard_error
     recognised = _recognised(instruments.recogniser, instruments.asked, made, truths, names)
     shares = _shares(recognised)
+    labels = instruments.asked if names else ()
+    seen = None if instruments.coder is None else coded(instruments.coder, truths, labels)
     return Measured(
         overall={
             "fd": fd(real_ND, made_ND),
@@ -117,6 +125,7 @@ def measure(
             "coverage": around.coverage,
             **copies,
             **shares,
+            **({} if seen is None else {"psnr": seen.psnr}),
         },
         intervals={
             "kid": Interval(found.value, found.value - reach, found.value + reach),
@@ -130,6 +139,9 @@ def measure(
             made=made[:SHOWN],
             real=list(truths[:SHOWN]),
             nearest=nearby,
+            between=[] if instruments.make is None else between_seeds(instruments.make, len(names)),
+            coded=seen,
+            no_coder=instruments.no_coder,
         ),
         rows=Rows(nearest_N=nearest(real_ND, made_ND, count=1)[1][:, 0]),
     )
@@ -196,7 +208,8 @@ def save(evaluated: Evaluated) -> dict[str, Any]:
     figures: Figures = evaluated.figures
     recognised = {} if figures.recognised is None else {"recognised": asdict(figures.recognised)}
     features = {"name": figures.net, "sha256": figures.weights, "about": figures.about}
-    return {"classes": list(evaluated.names), "features": features, **recognised}
+    no_coder = {"no_coder": figures.no_coder} if figures.no_coder else {}
+    return {"classes": list(evaluated.names), "features": features, **recognised, **no_coder}
 
 
 def load(raw: Mapping[str, Any]) -> tuple[tuple[str, ...], Figures]:
@@ -206,7 +219,11 @@ def load(raw: Mapping[str, Any]) -> tuple[tuple[str, ...], Figures]:
         per_class = [OneClass(**one) for one in recognised["per_class"]]
         recognised = Recognised(by=recognised["by"], definition=recognised["definition"], per_class=per_class)
     return tuple(raw["classes"]), Figures(
-        net=net["name"], weights=net["sha256"], about=net["about"], recognised=recognised
+        net=net["name"],
+        weights=net["sha256"],
+        about=net["about"],
+        recognised=recognised,
+        no_coder=raw.get("no_coder", ""),
     )
 
 
@@ -268,7 +285,8 @@ def text(evaluated: Evaluated) -> list[str]:
 
 
 def further_text(evaluated: Evaluated) -> list[str]:
-    """Return the line that comes last."""
+    """Return the lines that come last."""
     nets = measured_with(evaluated.figures)
     by = f", classes recognised by {nets['classifier']}" if "classifier" in nets else ""
-    return [f"  features of {nets['features']}{by}; figures of others do not compare"]
+    missing = [f"  left out: {evaluated.figures.no_coder}"] if evaluated.figures.no_coder else []
+    return [f"  features of {nets['features']}{by}; figures of others do not compare", *missing]

@@ -27,11 +27,13 @@ from sightsmith.kinds.parts.sections import (
 from sightsmith.kinds.pictures.figures import TITLES, Figures, Recognised, measured_with
 from sightsmith.kinds.pictures.marks import grid, to_image
 from sightsmith.kinds.pictures.value import Made
+from sightsmith.kinds.pictures.walks import STEPS
 
 _COLLAPSED = 0.1  # Recall or coverage below this means that only few kinds of pictures are made
 _COPIED = 0.05  # Share of copies beyond that of unseen real pictures from which it is reported
 _FEW = 2048  # Pictures below which FD is mostly bias
 _SIDE = 480  # Longest side of a grid, in pixels
+_PAIRS_ACROSS = 12  # Pictures in a row of reconstructions and the real ones beside them
 
 
 def lead(evaluated: Evaluated) -> Markup:
@@ -56,6 +58,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         "copies_of_real": ("Copies, real", "the same of real pictures that were not trained with"),
         "consistency": ("As asked", "generated pictures that another model takes for the class they were asked for"),
         "consistency_of_real": ("As asked, real", "the same of real pictures: what it can reach"),
+        "psnr": ("PSNR", "of unseen pictures and their reconstructions; higher is better"),
     }
     return summary.tiles(evaluated, shown, _worded)
 
@@ -83,13 +86,46 @@ def sections(evaluated: Evaluated, *, kept: bool) -> list[Section]:
     """Return the parts of the report."""
     figures: Figures = evaluated.figures
     net = Note(f"Figures are of the features of {measured_with(figures)['features']}: {figures.about}.")
-    last = [*_by_class(figures.recognised), Section(title="How it was measured", blocks=[net])]
+    missing = [Note(f"Left out: {figures.no_coder}")] if figures.no_coder else []
+    last = [*_by_class(figures.recognised), Section(title="How it was measured", blocks=[net, *missing])]
     if not figures.made:
         return last
     sides = (("Generated, of seed 0", figures.made), ("Real", figures.real))
     columns = [Column(title=title, blocks=[_drawn(pictures)]) for title, pictures in sides]
-    shown = [Section(title="Pictures", columns=columns), *_beside(figures)]
+    shown = [Section(title="Pictures", columns=columns), *_beside(figures), *_between(figures), *_coded(figures)]
     return [*shown, *last]
+
+
+def _between(figures: Figures) -> list[Section]:
+    """Return the generated pictures between seeds."""
+    if not figures.between:
+        return []
+    note = "In each row from one seed to another, along the shortest arc between their random numbers."
+    return [Section(title="Between seeds", note=note, blocks=[_drawn(figures.between, STEPS)])]
+
+
+def _coded(figures: Figures) -> list[Section]:
+    """Return real pictures through the encoder: their reconstructions, those between them, and single latents."""
+    coded = figures.coded
+    if coded is None:
+        return []
+    order = ", ".join(map(str, coded.latents))
+    pairs = "Real pictures that the model was not trained with, each with its reconstruction to the right."
+    between = "In each row from one real picture to another, in equal steps of their latents."
+    along = (
+        f"Each row moves one latent of the first real picture above from −3 to 3. From above, numbers {order}: those that "
+        "tell most of a picture (largest KL divergence)."
+    )
+    parts = (
+        ("Reconstructions", pairs, coded.pairs, _PAIRS_ACROSS),
+        ("Between real pictures", between, coded.between, STEPS),
+        ("Single latents", along, coded.along, STEPS),
+    )
+    return [
+        Section(title=title, note=note, blocks=[_drawn(pictures, across)])
+        for title, note, pictures, across in parts
+        if pictures
+    ]
 
 
 def _by_class(recognised: Recognised | None) -> list[Section]:
@@ -166,4 +202,6 @@ def side_by_side(evaluated: Evaluated) -> dict[str, str]:
 
 
 def _worded(name: str, value: float, unit: str) -> str:
+    if name == "psnr":
+        return f"{value:.2f} dB"
     return f"{value:.2f}" if name.startswith("fd") else f"{value:.4f}" if name == "kid" else f"{value:.3f}"

@@ -14,7 +14,6 @@ from PIL import Image
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import Picture
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.records import Sample
 from sightsmith.kinds.parts import unnamed
 from sightsmith.kinds.parts.answer import Answer
@@ -105,17 +104,8 @@ def truth_of(sample: Sample, input_settings: Any) -> NDArray[np.uint8]:
 
     Raises PictureError: it cannot be decoded.
     """
-    height, width, channels = input_settings.shape
-    neutral = (0.5,) * channels  # mean and deviation are of no use here
-    seen = Preprocessing(
-        height=height,
-        width=width,
-        colour="grey" if channels == 1 else "rgb",
-        resize=input_settings.resize,
-        mean=neutral,
-        std=neutral,
-    )
-    return seen.apply(sample.picture)
+    pixels_HWC: NDArray[np.uint8] = input_settings.real.apply(sample.picture)
+    return pixels_HWC
 
 
 def headline(answers: Sequence[Made], truths: Sequence[NDArray[np.uint8]]) -> float:
