@@ -18,16 +18,18 @@ from sightsmith.nets import dcgan
 BATCH, MINUTE, CURVE, PICTURES = 64, 60.0, 2_000, 10_000
 
 
-def with_norm(discriminator: dcgan.Discriminator) -> dcgan.Discriminator:
-    """Put batch normalisation behind every convolution but the first (arXiv:1511.06434, section 3)."""
-    layers: list[nn.Module] = []
+def as_published(discriminator: dcgan.Discriminator) -> dcgan.Discriminator:
+    """Normalise by batches, and start from the weights of the paper (arXiv:1511.06434, sections 3 and 4)."""
     for position, layer in enumerate(discriminator.features):
-        layers.append(layer)
-        if position and isinstance(layer, nn.Conv2d):
-            norm = nn.BatchNorm2d(layer.out_channels)
+        if isinstance(layer, nn.InstanceNorm2d):
+            norm = nn.BatchNorm2d(layer.num_features)
             nn.init.normal_(norm.weight, 1.0, 0.02)
-            layers.append(norm)
-    discriminator.features = nn.Sequential(*layers)
+            discriminator.features[position] = norm
+    for layer in discriminator.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return discriminator
 
 
@@ -52,7 +54,7 @@ def main() -> None:
     images_N1HW = torch.from_numpy(np.load(archive)["train_images"])[:, None]
     size = {"channels": 1, "classes": 0, "height": 28, "width": 28}
     generator = dcgan.build(dcgan.Settings(), role="generator", **size)
-    discriminator = with_norm(dcgan.build(dcgan.Settings(), role="discriminator", **size))
+    discriminator = as_published(dcgan.build(dcgan.Settings(), role="discriminator", **size))
     adams = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, generator)]
     criterion = nn.BCEWithLogitsLoss()
     real_B, fake_B = torch.ones(BATCH), torch.zeros(BATCH)

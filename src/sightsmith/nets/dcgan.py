@@ -1,19 +1,20 @@
 """A generator and a discriminator of convolutions, the GAN that other GANs are measured against.
 
     generator:      z [⊕ embedding of the label] → linear, [norm, ReLU, transposed conv]ⁿ, tanh
-    discriminator:  [conv, LeakyReLU]ⁿ → φ,  logit = w·φ + b [+ v_label·φ]
+    discriminator:  conv, LeakyReLU, [conv, norm, LeakyReLU]ⁿ⁻¹ → φ,  logit = w·φ + b [+ v_label·φ]
 
 Each transposed convolution doubles the sides and each convolution halves them, n times between the picture and a map of
 4×4 (7×7 for pictures of 28×28).
 
 Papers: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
-ICLR 2016, arXiv:1511.06434, section 3 (layers) and 4 (initial weights, slope .2); Goodfellow et al., "Generative
-Adversarial Nets", NeurIPS 2014, arXiv:1406.2661; labels by Mirza & Osindero, "Conditional Generative Adversarial Nets",
-arXiv:1411.1784 (generator), and Miyato & Koyama, "cGANs with Projection Discriminator", ICLR 2018, arXiv:1802.05637
-(discriminator, figure 1d: ψ is linear here).
-Deviations: kernels of 4×4 (theirs 5×5), which leave no checkerboard; no batch normalisation in the discriminator, so
-that the logit of a picture does not depend on its batch; half the feature maps by default (theirs: width 128); feature
-maps stop growing at 8 × width; φ is flattened for the projection (theirs is summed over the positions).
+ICLR 2016, arXiv:1511.06434, section 3 (layers) and 4 (initial weights of the generator, slope .2); Goodfellow et al.,
+"Generative Adversarial Nets", NeurIPS 2014, arXiv:1406.2661; labels by Mirza & Osindero, "Conditional Generative
+Adversarial Nets", arXiv:1411.1784 (generator), and Miyato & Koyama, "cGANs with Projection Discriminator", ICLR 2018,
+arXiv:1802.05637 (discriminator, figure 1d: ψ is linear here).
+Deviations: kernels of 4×4 (theirs 5×5), which leave no checkerboard; instance normalisation in the discriminator
+(theirs: by batches; Ulyanov et al., arXiv:1607.08022), so that the logit of a picture does not depend on its batch;
+half the feature maps by default (theirs: width 128); feature maps stop growing at 8 × width; φ is flattened for the
+projection (theirs is summed over the positions).
 
 Shapes: B batch, D size of the noise, C channels, H W height and width of the picture.
 """
@@ -96,13 +97,15 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         before = channels
         for after in doubled(settings.width, _halvings(side)):
-            layers += [halving(before, after), nn.LeakyReLU(_SLOPE, inplace=True)]
+            normed = [nn.InstanceNorm2d(after, affine=True)] if layers else []  # raw pictures keep their contrast
+            layers += [halving(before, after, bias=not normed), *normed, nn.LeakyReLU(_SLOPE, inplace=True)]
             before = after
         self.features = nn.Sequential(*layers, nn.Flatten())
         size = before * (side >> _halvings(side)) ** 2
         self.head = nn.Linear(size, 1)
         self.projection = nn.Embedding(classes, size) if classes else None
-        self.apply(_initialise)
+        if self.projection is not None:
+            nn.init.normal_(self.projection.weight, std=_STD)  # torch's N(0, 1) would drown the head
 
     def forward(self, images_BCHW: Tensor, labels_B: Tensor | None = None) -> Tensor:
         """Judge pictures.

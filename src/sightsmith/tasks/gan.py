@@ -92,9 +92,13 @@ def to_levels(images_NCHW: Tensor) -> Tensor:
 
 
 def defaults(survey: Survey) -> dict[str, Any]:
-    """Return what is chosen for open settings: DCGAN's recipe, and the smallest side it has that shows the pictures."""
+    """Return what is chosen for open settings: DCGAN's recipe, and the smallest side it has that shows the pictures.
+
+    Steps are of fewer pictures and five times as long as Radford et al. have them (section 4): on Fashion-MNIST FD of
+    validation fell fastest by them, of nine that were tried.
+    """
     side = next((side for side in _SIDES if side >= survey.side), _SIDES[-1])
-    recipe = {"model": "dcgan", "size": side, "lr": 2e-4, "weight_decay": 0.0, "warmup_epochs": 0.0, "batch_size": 64}
+    recipe = {"model": "dcgan", "size": side, "lr": 1e-3, "weight_decay": 0.0, "warmup_epochs": 0.0, "batch_size": 32}
     return recipe | making.AS_THEY_ARE
 
 

@@ -113,8 +113,8 @@ def _coded(figures: Figures) -> list[Section]:
     pairs = "Real pictures that the model was not trained with, each with its reconstruction to the right."
     between = "In each row from one real picture to another, in equal steps of their latents."
     along = (
-        f"Each row moves one latent of the first real picture above from −3 to 3. From above, numbers {order}: those that "
-        "tell most of a picture (largest KL divergence)."
+        f"Each row moves one latent of the first real picture above from −3 to 3. From above, numbers {order}: those "
+        "that tell most of a picture (largest KL divergence)."
     )
     parts = (
         ("Reconstructions", pairs, coded.pairs, _PAIRS_ACROSS),
