@@ -40,7 +40,7 @@ ARCHIVE = FOLDER / "fashion_mnist.npz"
 TRAININGS = ((10, 0), (10, 1), (10, 2), (30, 0))
 """Minutes and seed."""
 _CURVE, _VALIDATION = 2_000, 6_000
-_PEERS = {"gan": ("dcgan_loop.py", ()), "vae": ("pythae_vae.py", ("conv", "mlp"))}
+_PEERS = {"gan": ("dcgan_loop.py", ()), "vae": ("pythae_vae.py", ("conv",))}
 
 
 def archive() -> Path:

@@ -92,11 +92,11 @@ def levels(sampler, count: int) -> np.ndarray:
 
 def main() -> None:
     archive, out, seconds, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-    nets, loss = sys.argv[5], sys.argv[6] if sys.argv[6:] else "bce"
+    nets = sys.argv[5]
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     images_N1HW = torch.from_numpy(np.load(archive)["train_images"])[:, None].float() / 255
-    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=16, reconstruction_loss=loss)
+    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=16, reconstruction_loss="bce")
     own = {"encoder": Encoder(16), "decoder": Decoder(16)} if nets == "conv" else {}
     model = VAE(config, **own)
     clock = Clock(model, seconds)

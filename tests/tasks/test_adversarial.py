@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss
+from sightsmith.tasks.parts.adversarial import discriminator_loss, generator_loss, gradient_penalty
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=5)
 
@@ -25,6 +25,16 @@ def test_two_points_by_hand():
     assert loss.item() == pytest.approx(math.log(4))
     (slopes,) = torch.autograd.grad(loss, made)
     assert slopes.tolist() == pytest.approx([-3 / 4 * math.log(3) / 2] * 2)  # −σ(−D) w / 2: towards the reals
+
+
+def test_the_gradient_penalty_of_a_line_and_of_a_bowl():
+    """D(x) = 3x has the slope 3 everywhere, D(x) = x² the slope 2x; the penalty is ½ of its square."""
+    x_BCHW = torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1).requires_grad_()
+    w = torch.tensor(3.0, requires_grad=True)
+    penalty = gradient_penalty((w * x_BCHW).flatten(), x_BCHW)
+    assert penalty.item() == pytest.approx(9 / 2)
+    assert torch.autograd.grad(penalty, w)[0].item() == pytest.approx(3)
+    assert gradient_penalty(x_BCHW.square().flatten(), x_BCHW).item() == pytest.approx((4 + 16) / 2 / 2)
 
 
 def test_a_discriminator_that_cannot_tell_loses_ln_2_for_each():

@@ -1,4 +1,4 @@
-"""The losses of a generative adversarial net, as functions of the discriminator's logits.
+"""The losses of a generative adversarial net, as functions of the discriminator's logits, and its gradient penalty.
 
 Paper: Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, arXiv:1406.2661. With D(x) the logit that x is
 real, σ(D) the paper's discriminator and softplus(a) = ln(1 + eᵃ) = −ln σ(−a):
@@ -9,9 +9,13 @@ real, σ(D) the paper's discriminator and softplus(a) = ln(1 + eᵃ) = −ln σ(
 The generator of equation 1 would lower −E softplus(D(G(z))), whose gradient −σ(D) vanishes as soon as the discriminator
 knows a made picture (D ≪ 0), just when the generator has most to learn; that of L_G is −σ(−D), close to −1 there.
 
-Shapes: B batch.
+The penalty R₁ = γ/2 E ‖∇D(x)‖² on real pictures keeps both nets from circling around the solution: Mescheder et al.,
+"Which Training Methods for GANs do actually Converge?", ICML 2018, arXiv:1801.04406, equation 9.
+
+Shapes: B batch, C channels, H W height and width.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -33,3 +37,14 @@ def generator_loss(fake_logits_B: Tensor) -> Tensor:
         fake_logits_B: D(G(z)) of made pictures, float32, with a gradient to the generator.
     """
     return softplus(-fake_logits_B).mean()
+
+
+def gradient_penalty(real_logits_B: Tensor, real_BCHW: Tensor) -> Tensor:
+    """Return ½ E ‖∇D(x)‖², a scalar that can be differentiated again.
+
+    Args:
+        real_logits_B: D(x), each from its own picture alone.
+        real_BCHW: x, with a gradient.
+    """
+    (slopes_BCHW,) = torch.autograd.grad(real_logits_B.sum(), real_BCHW, create_graph=True)
+    return 0.5 * slopes_BCHW.float().square().sum(dim=(1, 2, 3)).mean()
