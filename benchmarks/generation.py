@@ -54,7 +54,7 @@ def archive() -> Path:
         parts["val"], parts["train"] = parts["train"][-_VALIDATION:], parts["train"][:-_VALIDATION]
         arrays: dict[str, NDArray[Any]] = {}
         for split, samples in parts.items():
-            arrays[f"{split}_images"] = np.stack([np.asarray(one.picture.pixels()) for one in samples]).squeeze(-1)
+            arrays[f"{split}_images"] = np.stack([np.asarray(one.picture) for one in samples]).reshape(-1, 28, 28)
             arrays[f"{split}_labels"] = np.array([one.target for one in samples])
         np.savez(ARCHIVE, **arrays, classes=np.array(source.names))
     return ARCHIVE
@@ -76,7 +76,7 @@ def on_core(core: int, *command: str | Path) -> subprocess.Popen[bytes]:
 
 
 def ours(task: str, minutes: float, seed: int) -> list[str]:
-    flags = ["--task", task, "--task.no-labels", "--minutes", str(minutes), "--seed", str(seed), "--threads", "1"]
+    flags = ["--task", task, "--task.labels", "no", "--minutes", str(minutes), "--seed", str(seed), "--threads", "1"]
     out = FOLDER / f"{task}-{minutes}-{seed}"
     return [sys.executable, "-m", "sightsmith.cli", "train", str(ARCHIVE), *flags, "--no-near-duplicates",
             "--overwrite", "--out", str(out)]  # fmt: skip
@@ -240,4 +240,5 @@ def main() -> None:
     sys.exit(not all(reached))
 
 
-main()
+if __name__ == "__main__":
+    main()
