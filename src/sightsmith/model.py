@@ -130,16 +130,16 @@ class Model:
             return generation.write(self.predictor, asked, Path(out), quiet=quiet)
         return [made for _, made in generation.generate(self.predictor, asked, quiet=quiet)]
 
-    def encode(self, pictures: Picture | Sequence[Picture], labels: str | Sequence[str] | None = None) -> Any:
+    def encode(self, pictures: Picture | Sequence[Picture], label: str | Sequence[str] | None = None) -> Any:
         """Return the latents of pictures, if the model has an encoder: `mean_ND` and `log_variance_ND`.
 
         Args:
             pictures: a picture or a list of them, as of `predict`.
-            labels: the class of each, for a model that knows classes.
+            label: the class, or that of each picture, for a model that knows classes.
 
         Raises:
             BackendError: torch, which runs the encoder, is not installed.
-            SettingsError: the model has no encoder, or labels are missing or unknown.
+            SettingsError: the model has no encoder, or classes are missing or unknown.
             PictureError: a picture cannot be decoded.
         """
         require_training("encode")
@@ -147,10 +147,10 @@ class Model:
 
         encoder = Encoder(self.bundle)
         several: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
-        given = [labels] if isinstance(labels, str) else labels or ()
-        if unknown := [label for label in given if label not in self.names]:
+        given = [label] if isinstance(label, str) else label or ()
+        if unknown := [name for name in given if name not in self.names]:
             raise SettingsError(f"encode: unknown label {unknown[0]!r}. {did_you_mean(unknown[0], self.names)}")
-        return encoder.encode(several, [self.names.index(label) for label in given])
+        return encoder.encode(several, [self.names.index(name) for name in given])
 
     def encode_to(self, data: str | Path, out: Path, *, quiet: bool = False, **settings: Any) -> tuple[Any, ...]:
         """Write the latents of data to an .npz file, whole or not at all.
@@ -172,9 +172,9 @@ class Model:
         refuse_existing(out, overwrite=asked.overwrite)
         encoder = Encoder(self.bundle)
         chosen = open_evaluation_data(self.bundle, EvaluateSettings(data=data, missing_ok=True, **to_mapping(asked)))
-        labels = [sample.target for sample in chosen.samples] if self.names else []
-        latents = encoder.encode([sample.picture for sample in chosen.samples], labels, quiet=quiet)
-        texts = [self.names[label] for label in labels] or [""] * len(chosen.samples)
+        targets = [sample.target for sample in chosen.samples] if self.names else []
+        latents = encoder.encode([sample.picture for sample in chosen.samples], targets, quiet=quiet)
+        texts = [self.names[target] for target in targets] or [""] * len(chosen.samples)
         latents.save(out, [sample.key for sample in chosen.samples], texts, overwrite=asked.overwrite)
         return tuple(chosen.skipped)
 

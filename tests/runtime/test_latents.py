@@ -39,8 +39,8 @@ def test_the_verb_writes_each_picture_with_its_path_and_label(task, making_bundl
     assert written["label"].tolist() == ["3", "3", "7"]
     with ss.load(making_bundles / task, backend="openvino") as model:
         paths = [photos / path for path in written["path"]]
-        latents = model.encode(paths, labels=["3", "3", "7"])
-        alone = model.encode(paths[2], labels="7")
+        latents = model.encode(paths, label=["3", "3", "7"])
+        alone = model.encode(paths[2], label="7")
     np.testing.assert_allclose(latents.mean_ND, written["mean"], atol=1e-4)
     np.testing.assert_allclose(alone.log_variance_ND, written["log_variance"][2:], atol=1e-4)
 

@@ -41,13 +41,13 @@ class Latents:
         kl_ND: NDArray[np.float32] = 0.5 * (self.mean_ND**2 + np.expm1(self.log_variance_ND) - self.log_variance_ND)
         return kl_ND
 
-    def save(self, path: Path, paths: Sequence[str], labels: Sequence[str], *, overwrite: bool) -> None:
+    def save(self, path: Path, paths: Sequence[str], label: Sequence[str], *, overwrite: bool) -> None:
         """Write them as .npz, whole or not at all: `mean`, `log_variance`, `path` and `label` of each picture.
 
         Raises OutputExistsError, OutputError: there is a file already, or the disk has no room.
         """
         refuse_existing(path, overwrite=overwrite)
-        path_N, label_N = np.array(paths, dtype=np.str_), np.array(labels, dtype=np.str_)
+        path_N, label_N = np.array(paths, dtype=np.str_), np.array(label, dtype=np.str_)
         with told(path), new_file(path) as partial, partial.open("wb") as file:
             np.savez(file, mean=self.mean_ND, log_variance=self.log_variance_ND, path=path_N, label=label_N)
 
@@ -74,46 +74,46 @@ class Encoder:
         self.definition, self._name = manifest.definition, manifest.name
         self._coder = TASKS.module(manifest.task.name).coder(rebuild(bundle), manifest.definition.graph.settings)
 
-    def encode(self, pictures: Sequence[Picture], labels: Sequence[int] = (), *, quiet: bool = True) -> Latents:
+    def encode(self, pictures: Sequence[Picture], targets: Sequence[int] = (), *, quiet: bool = True) -> Latents:
         """Return the latents of pictures, which are fitted to the model's input as in its training.
 
         Args:
             pictures: paths, encoded bytes, arrays or PIL images.
-            labels: the index of each one's class, for a model that knows classes; others need none.
+            targets: the index of each one's class, for a model that knows classes; others need none.
             quiet: show no progress.
 
         Raises:
             PictureError: one cannot be decoded.
-            SettingsError: labels are missing, or not as many as pictures.
+            SettingsError: classes are missing, or not as many as pictures.
         """
-        labels_N = self._labels(labels, len(pictures))
+        targets_N = self._given(targets, len(pictures))
         read, tracked = self.definition.input_settings.real, track(pictures, "Encoding", quiet=quiet)
         coded = []
         for start in range(0, len(pictures), _BATCH):
             pixels_BHWC = np.stack([read.apply(picture) for picture in islice(tracked, _BATCH)])
             with torch.inference_mode():
-                given_B = None if labels_N is None else labels_N[start : start + _BATCH]
+                given_B = None if targets_N is None else targets_N[start : start + _BATCH]
                 coded.append(self._coder.encode(torch.from_numpy(pixels_BHWC), given_B))
         mean_ND, log_variance_ND = (torch.cat(parts).numpy() for parts in zip(*coded, strict=True))
         return Latents(mean_ND=mean_ND, log_variance_ND=log_variance_ND)
 
-    def decode(self, latents_ND: NDArray[np.float32], labels: Sequence[int] = ()) -> Iterator[NDArray[np.uint8]]:
+    def decode(self, latents_ND: NDArray[np.float32], targets: Sequence[int] = ()) -> Iterator[NDArray[np.uint8]]:
         """Yield the pictures of latents, (H, W, C) each; the arguments are as of `encode`."""
-        labels_N = self._labels(labels, len(latents_ND))
+        targets_N = self._given(targets, len(latents_ND))
         for start in range(0, len(latents_ND), _BATCH):
             part = slice(start, start + _BATCH)
             with torch.inference_mode():
-                given_B = None if labels_N is None else labels_N[part]
+                given_B = None if targets_N is None else targets_N[part]
                 made_BHWC = self._coder.decode(torch.from_numpy(latents_ND[part]), given_B)
             yield from made_BHWC.round().clamp(0, 255).byte().numpy()
 
-    def _labels(self, labels: Sequence[int], count: int) -> Tensor | None:
+    def _given(self, targets: Sequence[int], count: int) -> Tensor | None:
         if not self.definition.names:
             return None
-        if len(labels) != count:
+        if len(targets) != count:
             raise SettingsError(
                 f"{self._name} knows {len(self.definition.names)} classes, and its encoder needs the class of each "
-                f"picture: give {count} labels, not {len(labels)}. A model that was trained with --task.labels no "
+                f"picture: give {count} labels, not {len(targets)}. A model that was trained with --task.labels no "
                 "needs none."
             )
-        return torch.tensor(labels, dtype=torch.int64)
+        return torch.tensor(targets, dtype=torch.int64)

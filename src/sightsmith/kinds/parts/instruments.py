@@ -49,10 +49,10 @@ class Distributions(Protocol):
 
 
 class Coder(Protocol):
-    """An encoder and the decoder of its latents; labels are the classes of the pictures, none without classes."""
+    """An encoder and the decoder of its latents; targets are the classes of the pictures, none without classes."""
 
-    def encode(self, pictures: Sequence[Pixels], labels: Sequence[int]) -> Distributions: ...
-    def decode(self, latents_ND: NDArray[np.float32], labels: Sequence[int]) -> Iterable[Pixels]: ...
+    def encode(self, pictures: Sequence[Pixels], targets: Sequence[int]) -> Distributions: ...
+    def decode(self, latents_ND: NDArray[np.float32], targets: Sequence[int]) -> Iterable[Pixels]: ...
 
 
 def require_names(recogniser: Recogniser, names: Sequence[str]) -> None:
