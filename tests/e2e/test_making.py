@@ -255,7 +255,7 @@ def test_grey_pictures_and_a_model_of_colour(tmp_path):
 
 
 def test_a_collapse_is_told_with_its_epoch(ask):
-    how = ("--task", "gan", "--net.width", "8", "--lr", "0.1", "--epochs", "2", "--precision", "fp32")
+    how = ("--task", "gan", "--net.width", "8", "--lr", "1", "--epochs", "2", "--precision", "fp32")
     told = ask("train", "digits", *how, "--out", "collapsed").succeeded().err
     assert told.count("(mode collapse)") == 1
     assert "warning: epoch 1: the made pictures hardly differ from each other" in told
