@@ -5,8 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from sightsmith.core.records import Sample
@@ -82,15 +80,17 @@ def test_what_only_several_properties_together_tell_is_found():
     assert [each.name for each in find_shortcuts(properties, targets, np.arange(2_000))] == ["all together"]
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), classes=st.integers(2, 12), count=st.integers(20, 300), skew=st.floats(0.2, 5))
-def test_properties_that_know_nothing_of_the_class_are_silent(seed, classes, count, skew):
-    """Whatever the number of classes, their imbalance and the size of the groups."""
-    rng = np.random.default_rng(seed)
-    targets = (rng.random(count) ** skew * classes).astype(np.int64)
-    groups = rng.integers(0, count, count)
-    values = [rng.normal(size=count)[groups], rng.integers(0, 3, count), rng.integers(0, 2, count)[groups]]
-    assert find_shortcuts([Property(str(place), each) for place, each in enumerate(values)], targets, groups) == []
+def test_properties_that_know_nothing_of_the_class_hardly_ever_raise_an_alarm():
+    """Whatever the number of classes, their imbalance and the size of the groups; chance alone allows a few alarms."""
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(300):
+        classes, count, skew = rng.integers(2, 13), rng.integers(20, 301), rng.uniform(0.2, 5)
+        targets = (rng.random(count) ** skew * classes).astype(np.int64)
+        groups = rng.integers(0, count, count)
+        values = [rng.normal(size=count)[groups], rng.integers(0, 3, count), rng.integers(0, 2, count)[groups]]
+        properties = [Property(str(place), each) for place, each in enumerate(values)]
+        alarms += bool(find_shortcuts(properties, targets, groups))
+    assert alarms <= 3
 
 
 def test_sixty_thousand_pictures_of_a_hundred_classes_take_little_time():

@@ -168,7 +168,7 @@ def test_the_lists_say_what_the_page_needs(generator):
     assert {name: one["takes"] for name, one in by_name.items()} == {"vae": "seed", "digits": "picture"}
     facts = generator.client.get("/v1/models/vae").json()
     assert facts["takes"] == "seed"
-    assert facts["input"] == {"numbers": 32, "conditions": 10, "height": 16, "width": 16, "channels": 1}
+    assert facts["input"] == {"numbers": 65, "conditions": 10, "height": 16, "width": 16, "channels": 1}
     assert facts["classes"] == [*"0123456789"]
     assert generator.client.get("/readyz").json()["models"]["vae"]["ready"] is True
 
