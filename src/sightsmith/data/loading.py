@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from sightsmith.core.errors import DataError, PictureError
 from sightsmith.core.ports import Arrays
 from sightsmith.data.augment import Augmentation, vary_batch
-from sightsmith.data.pixels import Fetcher
+from sightsmith.data.pixels import TARGETS, Fetcher
 from sightsmith.inputs.picture import PIXELS
 
 _PREFETCH = 3  # Batches that each worker keeps ready
@@ -125,7 +125,9 @@ class Loader:
             if self.vary is not None and PIXELS in inputs:
                 self._generator.manual_seed(step_seed(self.seed, self.order.epoch, step))
                 inputs[PIXELS] = vary_batch(inputs[PIXELS], self.vary, self._generator)
-            targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)
+            targets_B = inputs.pop(TARGETS, None)  # moved with their pictures
+            if targets_B is None:
+                targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)
             self._given = step + 1
             yield inputs, targets_B
 

@@ -1,12 +1,14 @@
 """The origin of a batch's inputs: memory, a cache, or files decoded as they are needed.
 
-Each kind answers `fetch(positions, epoch)` with arrays by name, first axis B; its result is a function of (seed, epoch,
+Each kind answers `fetch(positions, epoch)` with arrays by name, first axis B, and with `targets` if those move with the
+pictures (`scenes.py`); its result is a function of (seed, epoch,
 position) alone, so it may run in this process or in workers, in any order, and again after a crash.
 
 Shapes: N pictures, B of them in a batch, H height, W width, C channels; pixels are uint8.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import Reader
 from sightsmith.inputs.picture import PIXELS
 
+TARGETS = "targets"  # Name of the targets among the arrays of a fetcher that moves them with their pictures
 Pixels = NDArray[np.uint8]
 Positions = Sequence[int] | NDArray[np.int64]
 
@@ -99,7 +102,13 @@ class RamCache(PictureIndex):
         super().__init__(cached)
 
 
-Fetcher = InMemory | Decoding
+class Fetcher(Protocol):
+    """An origin of batches."""
+
+    in_memory: bool  # Fetching is only copying, so workers would not make it faster
+
+    def fetch(self, positions: Positions, epoch: int) -> Arrays:
+        """Return the arrays of these items in an epoch."""
 
 
 def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Arrays:

@@ -27,8 +27,13 @@ and `core.errors` alone, because the command line reads it.
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
+- if answers have places, such as boxes: `GEOMETRY`, how the targets move with the picture ("boxes": the first four
+  columns of each row are corners); `to_input(targets, placement) -> targets` and `to_original(answer, placement) ->
+  answer`, between pixels of the upright original, in which truths and answers are, and shares of the net's input, in
+  which targets and the outputs of the graph are;
 - for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
-  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. All four are None for a kind that cannot be explained: its answers
+  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. A kind
+  without such an output has None for the first two of them. All four are None for a kind that cannot be explained: its answers
   have none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;

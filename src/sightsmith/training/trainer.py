@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
+from sightsmith.data.scenes import Scenes
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
@@ -81,6 +82,8 @@ def _loader(run: Run, fetcher: Fetcher, part: Subset, order: Order, vary: Augmen
 def _fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
     """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
     read, quiet, cached = run.read, run.quiet, run.settings.cache == "ram"
+    if hasattr(run.task.kind, "to_input"):
+        return Scenes(part.pictures, part.targets, read, run.task.kind)
     ready = part.pictures.all_arrays and fits_in_memory(len(part), read)
     if (cached or ready) and not vary.per_picture:
         return InMemory(load_all(part.pictures, read, quiet=quiet))

@@ -15,12 +15,15 @@ from sightsmith.core.images import Picture, decode
 class Shape:
     """One thing to draw."""
 
-    shape: Literal["bar", "text"]  # `bar`: a name, a bar and a number; `text`: a name and words
+    shape: Literal[
+        "bar", "text", "box"
+    ]  # `bar`: a name, a bar and a number; `text`: a name and words; `box`: see there
     name: str
     text: str  # the number or the words
     share: float | None = None  # length of the bar in 0…1; None for text
     mark: float | None = None  # place of a tick on the bar in 0…1, such as a threshold
     on: bool | None = None  # whether it belongs to the answer; None if it always does
+    box: tuple[float, ...] | None = None  # (left, top, right, bottom) of a box, in pixels of the upright picture
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,48 @@
+"""Overlap of boxes, and non-maximum suppression.
+
+Shapes: N and M boxes; 4 = (left, top, right, bottom), any unit.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+def areas(boxes_N4: Floats) -> Floats:
+    """Return (N,) ≥ 0; that of a box whose edges are swapped is 0."""
+    return (boxes_N4[:, 2:] - boxes_N4[:, :2]).clip(min=0).prod(axis=1)
+
+
+def intersections(one_N4: Floats, other_M4: Floats) -> Floats:
+    """Return the common area of each two boxes, (N, M)."""
+    low_NM2 = np.maximum(one_N4[:, None, :2], other_M4[None, :, :2])
+    high_NM2 = np.minimum(one_N4[:, None, 2:], other_M4[None, :, 2:])
+    return (high_NM2 - low_NM2).clip(min=0).prod(axis=2)
+
+
+def iou(one_N4: Floats, other_M4: Floats) -> Floats:
+    """Return the intersection over the union of each two boxes, (N, M) in 0…1; 0 for two empty boxes."""
+    common_NM = intersections(one_N4, other_M4)
+    union_NM = areas(one_N4)[:, None] + areas(other_M4)[None] - common_NM
+    return common_NM / np.maximum(union_NM, np.finfo(common_NM.dtype).tiny)
+
+
+def suppressed(boxes_N4: Floats, labels_N: NDArray[np.integer], overlap: float) -> NDArray[np.bool_]:
+    """Return which boxes are suppressed, (N,): a better one of their label overlaps them by more than `overlap`.
+
+    The boxes are in the order of their scores, best first (greedy non-maximum suppression).
+    """
+    gone_N = np.zeros(len(boxes_N4), dtype=np.bool_)
+    if overlap >= 1:
+        return gone_N
+    for label in np.unique(labels_N):
+        places_M = np.flatnonzero(labels_N == label)
+        if len(places_M) > 1:
+            near_MM = iou(boxes_N4[places_M], boxes_N4[places_M]) > overlap
+            gone_M = np.zeros(len(places_M), dtype=np.bool_)
+            for place in range(len(places_M)):
+                if not gone_M[place]:
+                    gone_M[place + 1 :] |= near_MM[place, place + 1 :]
+            gone_N[places_M] = gone_M
+    return gone_N
