@@ -32,9 +32,9 @@ and `core.errors` alone, because the command line reads it.
   answer`, between pixels of the upright original, in which truths and answers are, and shares of the net's input, in
   which targets and the outputs of the graph are;
 - for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
-  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. A kind
-  without such an output has None for the first two of them. All four are None for a kind that cannot be explained: its answers
-  have none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
+  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. The
+  middle two are None for a kind without such an output; all four for one that cannot be explained: its answers have
+  none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
