@@ -111,8 +111,9 @@ class Boxes(Answer):
 
     def shapes(self, **options: Any) -> list[Shape]:
         """Return a box for each object."""
+        index_of = {name: at for at, name in enumerate(self.names)}
         return [
-            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box))
+            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box), index=index_of[name])
             for name, score, box in self.objects(**options)
         ]
 
