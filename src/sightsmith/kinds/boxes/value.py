@@ -35,7 +35,7 @@ NOUNS = ("object class", "object classes")
 HUB_TASK = "object-detection"
 COLUMNS = ("label", "score", "xmin", "ymin", "xmax", "ymax")
 WHOLE = True
-GEOMETRY = "boxes"
+GEOMETRY = "corners"
 METHOD = "drise"
 EVIDENCE = EVIDENCE_UNIT = None
 STRENGTH = "similarity of the most similar box"
