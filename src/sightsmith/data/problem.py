@@ -8,6 +8,9 @@ from sightsmith.core.images import printable
 
 Severity = Literal["error", "warning", "info"]
 
+Spot = tuple[float, float, float, float]
+"""A place in a picture: left, top, right, bottom, in pixels of the upright picture; may reach outside it."""
+
 _LISTED = 5  # Pictures named in a problem's text; its JSON names all
 
 
@@ -20,6 +23,7 @@ class Problem:
     message: str  # the subject, the rule, the value and the remedy
     groups: tuple[tuple[str, ...], ...] = ()  # keys of the samples concerned; copies of one picture are in one group
     notes: tuple[str, ...] = ()  # a remark on each group, or empty
+    spots: tuple[tuple[Spot, ...], ...] = ()  # the places in the first picture of each group, or empty
     lost: int = 0  # how many pictures never became samples because of this (a file or row that is left out)
 
     @property
@@ -45,6 +49,7 @@ class Problem:
             "keys": list(self.keys),
             "groups": [list(group) for group in self.groups],
             "notes": list(self.notes),
+            "spots": [[list(spot) for spot in spots] for spots in self.spots],
             "lost": self.lost,
         }
 
