@@ -72,7 +72,8 @@ def check(
     """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
-        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        data: A folder per class, a table (CSV, TSV), COCO, VOC, YOLO, idx, npz, CIFAR binaries, or a name such as
+            `digits`.
         size: Side of the net's input that training will use, at which objects too small to see are named.
         html: Write a page with the pictures concerned.
         strict: Exit with 1 on warnings too.
@@ -85,6 +86,32 @@ def check(
     if html:
         say(f"Page: {html}")
     return int(report.failed(strict))
+
+
+@app.command(group=_LOOK)
+def convert(
+    data: str,
+    /,
+    *,
+    to: str,
+    out: Path,
+    source: SourceFlags | None = None,  # type: ignore[valid-type]
+    overwrite: Overwrite = False,
+) -> int:
+    """Write data in another format: truths, names, negatives and splits are kept, pictures are linked.
+
+    Args:
+        data: Data with boxes in one of the formats: COCO, Pascal VOC, YOLO.
+        to: The format: coco, voc or yolo.
+        out: Folder for it.
+    """
+    from sightsmith import model
+
+    done = model.convert(data, to, out, **given(source), overwrite=overwrite)
+    for line in done.to_text().splitlines():
+        say(line)
+    print(done.out)
+    return 0
 
 
 @app.command(group=_MAKE)
@@ -102,7 +129,8 @@ def train(
     --task.NAME VALUE (`sightsmith models --task classify`); --task NAME is short for --task.name NAME.
 
     Args:
-        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        data: A folder per class, a table (CSV, TSV), COCO, VOC, YOLO, idx, npz, CIFAR binaries, or a name such as
+            `digits`.
         config: TOML file with settings; flags win over it.
         print_config: Print the resolved settings as TOML, and do nothing else.
     """

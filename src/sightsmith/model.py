@@ -353,6 +353,28 @@ def check(
     return report
 
 
+def convert(
+    data: str | Path, to: str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **options: Any
+) -> Any:
+    """Write data in another format, with its truths, names and splits; pictures are hard-linked where that works.
+
+    Args:
+        data: as for `train`, of a kind that the format holds.
+        to: "coco", "voc" or "yolo".
+        out: folder that appears whole or not at all.
+        overwrite: replace a folder that has data of such a format.
+        quiet: show no progress.
+        **options: the fields of `sightsmith.data.settings.SourceOptions`.
+
+    Returns:
+        The result: `out`, `pictures`, `problems` found while reading, `lost`: what the format cannot hold.
+    """
+    from sightsmith.data import converting
+
+    asked = from_mapping(SourceOptions, options, where="convert")
+    return converting.convert(data, to, Path(out), asked, overwrite=overwrite, quiet=quiet)
+
+
 def compare(bundles: Sequence[str | Path], *, html: str | Path | None = None, overwrite: bool = False) -> Any:
     """Put evaluated models side by side.
 
