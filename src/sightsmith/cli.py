@@ -65,6 +65,7 @@ def check(
     source: SourceFlags | None = None,  # type: ignore[valid-type]
     size: int | None = None,
     html: Path | None = None,
+    fix: Path | None = None,
     strict: Switch = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -76,12 +77,13 @@ def check(
             `digits`.
         size: Side of the net's input that training will use, at which objects too small to see are named.
         html: Write a page with the pictures concerned.
+        fix: Write a repaired copy into this folder, with a list of every change; of boxes.
         strict: Exit with 1 on warnings too.
     """
     from sightsmith import model
 
     settings = given(source) | ({} if size is None else {"input_size": size})
-    report = model.check(data, html=html, overwrite=overwrite, **settings)
+    report = model.check(data, html=html, fix=fix, overwrite=overwrite, **settings)
     print(json_text(report.to_json(), 2) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")

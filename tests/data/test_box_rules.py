@@ -9,7 +9,9 @@ from photos import stripes
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateSettings, check, require_usable
-from sightsmith.data.source import SourceOptions, build_source
+from sightsmith.data.rules import shifted_boxes
+from sightsmith.data.source import SourceOptions, build_source, open_source
+from sightsmith.data.verdict import Checked, Verdict
 from sightsmith.kinds.boxes.truth import boxed
 
 NAMES = ("cell", "plate")
@@ -192,3 +194,50 @@ def test_nearly_equal_pictures_with_other_boxes_are_two_views_of_a_scene():
     report = checked([*clean(20, SPLITS), first, second])
     assert problem(report, "near-contradiction") is None
     assert problem(report, "near-leak").groups == (("20.jpg", "21.jpg"),)
+
+
+def moved(source, across, down):
+    """Return the source with all boxes moved, in pixels."""
+    samples = []
+    for each in source.samples:
+        boxes_N4 = each.target.boxes_N4 + np.array([across, down] * 2)
+        samples.append(replace(each, target=replace(each.target, boxes_N4=boxes_N4)))
+    return replace(source, samples=tuple(samples))
+
+
+SHIFTS = {
+    (0, 0): None,
+    (2, -2): None,
+    (-15, 15): "shifted left by 2.3% and down by 2.2% of",
+}
+
+
+@pytest.fixture(scope="module")
+def cells(shared_data):
+    """Return 60 real pictures of blood cells."""
+    source = open_source(shared_data("bccd_voc"))
+    return replace(source, samples=source.samples[:60])
+
+
+def shift_of(source):
+    """Return the messages of the rule alone."""
+    count = len(source.samples)
+    verdict = Verdict(left_out=np.zeros(count, bool), bad=np.zeros(count, bool))
+    shifted_boxes.find(Checked(source, None, GateSettings()), verdict)
+    return [each.message for each in verdict.problems]
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_a_shift_of_all_boxes_is_seen_in_real_pictures(cells, shift):
+    told = shift_of(moved(cells, *shift))
+    assert len(told) == (SHIFTS[shift] is not None)
+    assert all(SHIFTS[shift] in message for message in told)
+
+
+def test_a_shift_is_not_told_of_few_or_loose_boxes(cells):
+    shifted = moved(cells, 10, 0)
+    assert shift_of(shifted)
+    assert not shift_of(replace(shifted, samples=shifted.samples[:15]))
+    rng = np.random.default_rng(0)
+    loose = [moved(replace(shifted, samples=(each,)), *rng.normal(0, 40, 2)).samples[0] for each in shifted.samples]
+    assert not shift_of(replace(shifted, samples=tuple(loose)))

@@ -18,6 +18,7 @@ from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
+from sightsmith.data.changes import Fixed
 from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.rules import RULES
 from sightsmith.data.scan import scan_pictures
@@ -55,6 +56,7 @@ class GateReport:
         near_groups: positions that look nearly the same, for splits that keep them together.
         by_class: properties of the files, class by class; those that vary.
         seconds: the check took.
+        fixed: the repaired copy, if one was written.
     """
 
     location: str
@@ -77,6 +79,7 @@ class GateReport:
     near_groups: tuple[tuple[int, ...], ...]
     by_class: tuple[ByClass, ...]
     seconds: float
+    fixed: Fixed | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -113,6 +116,7 @@ class GateReport:
             *(f"{each.title}: {each.text}" for each in self.contents),
             *(problem.to_text() for problem in self.problems),
             f"{self._found_text()}. {usable} Checked in {self.seconds:.1f} s.",
+            *([self.fixed.to_text()] if self.fixed else []),
         ]
         return "\n".join(lines)
 
@@ -136,6 +140,7 @@ class GateReport:
             "modes": self.modes,
             "by_class": {each.name: dict(zip(self.names, each.texts, strict=True)) for each in self.by_class},
             "seconds": round(self.seconds, 3),
+            **({"fixed": self.fixed.to_json()} if self.fixed else {}),
         }
 
     def _found_text(self) -> str:
@@ -201,13 +206,18 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
 
 
 def _judge(data: Checked) -> Verdict:
-    """Apply every rule for the source's kind of answer, in order."""
-    count, kind = len(data.source.samples), data.source.kind
+    """Apply every rule for the source's kind of answer."""
+    count = len(data.source.samples)
     verdict = Verdict(left_out=np.zeros(count, dtype=bool), bad=np.zeros(count, dtype=bool))
-    for rule in sorted(_rules(), key=lambda rule: int(rule.ORDER)):
-        if kind in getattr(rule, "KINDS", (kind,)):
-            rule.find(data, verdict)
+    for rule in rules_for(data.source.kind):
+        rule.find(data, verdict)
     return verdict
+
+
+def rules_for(kind: str) -> list[ModuleType]:
+    """Return the rules that hold for a kind of answer, in their order."""
+    rules = [rule for rule in _rules() if kind in getattr(rule, "KINDS", (kind,))]
+    return sorted(rules, key=lambda rule: int(rule.ORDER))
 
 
 def _rules() -> list[ModuleType]:

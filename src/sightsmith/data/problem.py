@@ -24,6 +24,7 @@ class Problem:
     groups: tuple[tuple[str, ...], ...] = ()  # keys of the samples concerned; copies of one picture are in one group
     notes: tuple[str, ...] = ()  # a remark on each group, or empty
     spots: tuple[tuple[Spot, ...], ...] = ()  # the places in the first picture of each group, or empty
+    repair: str = ""  # what reading did about it, such as "left out", if a repaired copy is without the fault
     lost: int = 0  # how many pictures never became samples because of this (a file or row that is left out)
 
     @property
@@ -55,7 +56,15 @@ class Problem:
 
 
 def problem_of_each(
-    code: str, severity: Severity, message: str, keys: Sequence[str], notes: Sequence[str] = (), *, lost: bool = False
+    code: str,
+    severity: Severity,
+    message: str,
+    keys: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    spots: Sequence[tuple[Spot, ...]] = (),
+    repair: str = "",
+    lost: bool = False,
 ) -> tuple[Problem, ...]:
     """Return one problem that names each key, with its note if there are any, or none if there are no keys."""
     if not keys:
@@ -63,4 +72,14 @@ def problem_of_each(
     groups = tuple((printable(key),) for key in keys)
     notes = tuple(notes) or ("",) * len(keys)
     count = len(keys) if lost else 0
-    return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)
+    told = Problem(
+        code=code,
+        severity=severity,
+        message=message,
+        groups=groups,
+        notes=notes,
+        spots=tuple(spots),
+        repair=repair,
+        lost=count,
+    )
+    return (told,)

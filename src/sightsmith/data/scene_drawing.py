@@ -67,7 +67,7 @@ def draw_scene(
 
 
 def _frame(css: str, name: str, edges: Sequence[float], size: tuple[int, int]) -> Frame:
-    left, top, right, bottom = edges
+    (left, right), (top, bottom) = sorted(edges[::2]), sorted(edges[1::2])  # the edges of a fault may be swapped
     least = _LEAST * max(size)
     width, height = max(right - left, least), max(bottom - top, least)
     return Frame(css, name, (left + right - width) / 2, (top + bottom - height) / 2, width, height)

@@ -41,6 +41,7 @@ and `core.errors` alone, because the command line reads it.
 
 `contents.py`, if a truth holds several things with places, such as boxes, for the report on data:
 `brief(truth, names)`, the truth in few words; `shapes(truth, names) -> list[Shape]`, to draw over its picture;
+`written_at(truth, note, names)`, the thing in it that is written at the place with which a note begins, in words;
 `counts(truths, names) -> list[Counted]` (`parts/counted.py`).
 
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,

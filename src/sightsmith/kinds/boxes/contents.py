@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from sightsmith.core.counts import first_few, many
+from sightsmith.core.names import shortened
 from sightsmith.kinds.boxes.truth import Boxed
 from sightsmith.kinds.parts.counted import Counted
 from sightsmith.kinds.parts.shapes import Shape
 
 _MEDIUM, _LARGE = 32**2, 96**2  # Areas in square pixels from which an object is medium and large, as COCO counts them
+_LONGEST = 40  # Characters of a name in a message
 _NAMED = 8  # Classes that a line names
 _ALONE = 5  # Up to this number of objects a picture is counted by its number, beyond in ranges
 _RANGES = ((6, 10), (11, 20), (21, 50), (51, 100))
@@ -30,6 +32,20 @@ def shapes(truth: Boxed, names: Sequence[str]) -> list[Shape]:
             truth.labels_N.tolist(), truth.boxes_N4.tolist(), truth.ignored_N.tolist(), strict=True
         )
     ]
+
+
+def written_at(truth: Boxed, note: str, names: Sequence[str]) -> str:
+    """Return the object that is written at the place with which a note begins, in words; empty if there is none."""
+    for at, place in enumerate(truth.places):
+        if place and note.startswith(f"{place}:"):
+            return text(truth, at, names)
+    return ""
+
+
+def text(truth: Boxed, at: int, names: Sequence[str]) -> str:
+    """Return the name and the box of one object."""
+    box = " ".join(f"{edge:.6g}" for edge in truth.boxes_N4[at].tolist())
+    return f"{shortened(names[truth.labels_N[at]], _LONGEST)} {box}"
 
 
 def counts(truths: Sequence[Boxed], names: Sequence[str]) -> list[Counted]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.names import shortened
 from sightsmith.data.problem import Severity
 from sightsmith.data.source import Source
 from sightsmith.data.verdict import Checked, Verdict
+from sightsmith.kinds.boxes.contents import text
 from sightsmith.kinds.boxes.truth import Boxed
 
 
@@ -82,9 +82,8 @@ def objects(data: Checked, verdict: Verdict) -> Objects:
 
 def object_text(source: Source, truth: Boxed, at: int) -> str:
     """Return one object of a truth in words: where it is written, its name and its box."""
-    box = " ".join(f"{edge:.6g}" for edge in truth.boxes_N4[at].tolist())
     where = f"{truth.places[at]}: " if truth.places[at] else ""
-    return f"{where}{shortened(source.names[truth.labels_N[at]], 40)} {box}"
+    return f"{where}{text(truth, at, source.names)}"
 
 
 def without(source: Source, left_out: Mapping[int, Sequence[int]]) -> Source:
