@@ -110,9 +110,19 @@ class Boxes(Answer):
         return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object"
 
     def shapes(self, **options: Any) -> list[Shape]:
-        """Return a box for each object."""
+        """Return a box for each object; its mark is the calibrated threshold of its name."""
+        index_of = {name: at for at, name in enumerate(self.names)}
+        marks = [round(one, 6) for one in self.thresholds_C.tolist()]
         return [
-            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box))
+            Shape(
+                shape="box",
+                name=name,
+                text=f"{score:.0%}",
+                share=score,
+                mark=marks[index_of[name]],
+                box=tuple(box),
+                index=index_of[name],
+            )
             for name, score, box in self.objects(**options)
         ]
 

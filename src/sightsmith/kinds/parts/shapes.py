@@ -24,6 +24,7 @@ class Shape:
     mark: float | None = None  # place of a tick on the bar in 0…1, such as a threshold
     on: bool | None = None  # whether it belongs to the answer; None if it always does
     box: tuple[float, ...] | None = None  # (left, top, right, bottom) of a box, in pixels of the upright picture
+    index: int = 0  # number of the name, which chooses the colour of a box
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
