@@ -30,6 +30,10 @@ class PredictSettings:
     """Fetch http and https addresses."""
     batch: int | None = None
     """Pictures a batch; by default chosen for the backend."""
+    tiles: int | None = None
+    """Cut larger pictures into overlapping tiles of this many pixels a side, 32…65,535, and merge the answers."""
+    tile_overlap: float = 0.2
+    """With tiles: least overlap of neighbours, a share of the side, 0…0.9."""
     overwrite: bool = False
     """Replace an existing output file."""
     options: dict[str, Any] = field(default_factory=dict)
