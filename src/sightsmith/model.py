@@ -26,6 +26,7 @@ from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.runtime.annotation_writer import open_drawings
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
@@ -119,7 +120,8 @@ class Model:
             Why pictures were skipped, one line each.
         """
         failed: list[str] = []
-        with open_writer(settings, self.predictor.definition.kind) as writer:
+        drawing = open_drawings(settings.draw, self.predictor.definition.kind, settings.options)
+        with open_writer(settings, self.predictor.definition.kind, self.names) as writer, drawing as draw:
             asked: deque[Item] = deque()
             outcomes = self.predict_each(
                 _pictures(inputs, settings.urls, asked),
@@ -130,7 +132,9 @@ class Model:
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
                 item = asked.popleft()
                 why = item.error or (f"{outcome.error}" if outcome.error else None)
-                writer.write(item.name, outcome.prediction, why)
+                picture = b"" if item.picture is None else item.picture
+                writer.write(item.name, outcome.prediction, why, picture)
+                draw(item.name, outcome.prediction, picture)
                 if why:
                     failed.append(why)
         return failed

@@ -42,11 +42,11 @@ def placement(item: Item, settings: Settings) -> Placement:
     return Placement(size, settings.box(*size))
 
 
-def cut(item: Item, boxes: Iterable[Box]) -> Iterator[Item]:
+def cut(item: Item, windows: Iterable[Box]) -> Iterator[Item]:
     """Yield parts of the upright picture as items; it is decoded once."""
     image = decode(item)
-    for box in boxes:
-        left, top, right, bottom = map(round, box)
+    for window in windows:
+        left, top, right, bottom = map(round, window)
         yield image if (left, top, right, bottom) == (0, 0, *image.size) else image.crop((left, top, right, bottom))
 
 
