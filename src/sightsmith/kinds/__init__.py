@@ -43,9 +43,9 @@ filters the answer itself. It imports the standard library and `core.errors` alo
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
 
-`annotations.py`, if labelling tools have formats for the answers: `CONTENT`, names of all in such a folder; and
-`FORMS`, by name the class that writes one into a folder: `Form(folder, names)` with `finish()`, and with `add(name, size,
-answer, options)` for each picture of `images/`.
+`annotations.py`, if labelling tools have formats for the answers: `CONTENT`, the names of all in a folder of such; and
+`FORMS`, by name the class that writes one: `Form(folder, names)` with `finish()`, and with `add(name, size, answer,
+options)` for each picture of `images/`.
 
 `tiles.py`, if answers have places: `merge(parts, size, shared, reduction) -> answer`, one answer from those to the
 overlapping tiles of a picture.
