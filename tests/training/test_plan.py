@@ -142,6 +142,12 @@ def test_a_warm_up_longer_than_the_training_is_refused():
         plan_for(PHOTOS, epochs=3, warmup_epochs=10.0)
 
 
+def test_the_warm_up_follows_the_schedule():
+    assert values(plan_for(PHOTOS, epochs=40), "schedule", "clip", "ema", "warmup_epochs") == ("cosine", 1.0, 0.999, 4)
+    asked = {"epochs": 100, "schedule": "flat", "clip": 10.0, "ema": 0.998, "head_scale": 2.0}
+    assert values(plan_for(PHOTOS, **asked), *asked, "warmup_epochs") == (*asked.values(), 3)
+
+
 def test_what_was_asked_for_is_never_replaced():
     asked = {
         "model": "smallcnn", "size": 40, "colour": "rgb", "batch_size": 12, "epochs": 7, "lr": 0.5, "weight_decay": 0.0,

@@ -39,7 +39,7 @@ from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
-from sightsmith.training.plan import Plan, Tell, choose_within_reach, paced, wanted_input
+from sightsmith.training.plan import NEW_HEAD, Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task
@@ -251,7 +251,7 @@ def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
 
 _KEPT = (
     *("batch_size", "epochs", "epoch_share", "lr", "size", "colour", "model", "weights"),
-    *("warmup_epochs", "weight_decay"),
+    *("warmup_epochs", "weight_decay", "schedule", "clip", "ema"),
 )
 """Choices that the steps depend on: a resumed training keeps them, even if this machine would choose otherwise."""
 
@@ -274,6 +274,8 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
         refuse_unfit(settings, task.file.VARIED, task.name)
     if hasattr(task.file, "defaults"):
         own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
+        if asked.minutes is not None:
+            own.pop("epochs", None)
         asked = replace(asked, **own)
     if not is_open(asked.model):
         for family in task.file.NETS.values():
@@ -317,7 +319,7 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
             tell(f"  {note}")
         if built.holds:
             tell(f"  the bundle will hold {built.holds}")
-        if built.weights.origin != "none" and not built.weights.new_head:
+        if built.weights.origin != "none" and not built.weights.new_head and plan.head_scale.why == NEW_HEAD:
             plan = replace(plan, head_scale=Choice(1.0, "the weights bring their head"))
     return plan
 
@@ -333,7 +335,7 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
             return learner.loss(batch, next(iter(learner.OPTIMISERS)))
 
     (optimiser,) = make_optimisers(run)
-    sweep = find_lr(learner, loss_of, loaders.train, optimiser, settings.seed, clip=settings.clip)
+    sweep = find_lr(learner, loss_of, loaders.train, optimiser, settings.seed, clip=run.plan.clip.value)
     run.work.write("lr_find.csv", sweep.to_csv())
     run.work.write("lr_find.svg", sweep.to_svg())
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
@@ -378,8 +380,8 @@ def _descend(run: Run, loaders: Loaders) -> None:
     epochs, batch_size = plan.epochs.value, plan.batch_size.value
     steps = math.ceil(len(loaders.train) / settings.accumulate)
     warmup = round(steps * plan.warmup_epochs.value)
-    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=settings.schedule)
-    average = RunningAverage(settings.ema) if settings.ema else None
+    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=plan.schedule.value)
+    average = RunningAverage(plan.ema.value) if plan.ema.value else None
     console = Console(epochs, batch_size, quiet=run.quiet)
     record = Record(run, schedule, average, console)
     threads = Threads(settings.threads, batch_size, run.tell, fixed=settings.deterministic)

@@ -84,16 +84,21 @@ class TrainSettings(SourceOptions, CardSettings):
     """Optimiser."""
     lr: float | Literal["find"] | None = None
     """Peak learning rate, > 0; find: sweep for it first; auto: from the optimiser, batch and weights."""
+    head_scale: float | None = None
+    """How many times faster than the rest the head learns, in (0, 1000]; auto: as the task chooses, else 10 for a new
+    head on trained weights, and 1."""
     weight_decay: float | None = None
     """Weight decay of weights (biases and norms have none), ≥ 0; auto: 0.05 for adamw, 5e-4 for sgd."""
     momentum: float = 0.9
     """Momentum of sgd, in [0, 1)."""
     nesterov: bool = True
     """Nesterov's form of the momentum of sgd."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up: to 0 along a cosine, or not at all."""
+    schedule: Literal["auto", "cosine", "flat", "constant"] = "auto"
+    """How the learning rate falls after the warm-up. cosine: to 0 along a cosine; flat: not in the first half of the
+    training, then along a cosine to a twentieth; constant: not at all; auto: as the task chooses, else cosine."""
     warmup_epochs: float | None = None
-    """Epochs during which the learning rate rises from 0, at most `epochs`; auto: a tenth of them, at most 5."""
+    """Epochs during which the learning rate rises from 0, at most `epochs`; auto: a tenth of them, or 3% with the
+    schedule flat, and at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
@@ -130,10 +135,11 @@ class TrainSettings(SourceOptions, CardSettings):
     mixup: float | None = None
     """Probability of blending two training pictures, in [0, 1], for objects, in the same epochs as mosaic; of labels it
     is a setting of the task. auto: 0."""
-    ema: float = 0.999
-    """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off."""
-    clip: float = 1.0
-    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off."""
+    ema: float | None = None
+    """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off; auto: as the
+    task chooses, else 0.999."""
+    clip: float | None = None
+    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off; auto: as the task chooses, else 1."""
     accumulate: int = 1
     """Batches for each optimiser step, 1…10,000."""
     freeze_epochs: int = 0
@@ -196,6 +202,7 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "epoch_share", "> 0", self.epoch_share == 0
         yield "epoch_share", "left out if minutes are given", self.epoch_share != 1 and self.minutes is not None
         yield "ema", "< 1", self.ema == 1
+        yield "head_scale", "> 0", self.head_scale == 0
         yield "momentum", "< 1", self.momentum == 1
         yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
         yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
@@ -218,7 +225,7 @@ _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 100): ("folds", "weight_decay"),
     (0, 180): ("rotate",),
     (0, 256): ("workers",),
-    (0, 1000): ("warmup_epochs",),
+    (0, 1000): ("warmup_epochs", "head_scale"),
     (0, 100_000): ("freeze_epochs", "patience", "minutes"),
     (0, 1e6): ("clip",),
     (0, 2**32 - 1): ("seed",),
