@@ -27,10 +27,10 @@ and `core.errors` alone, because the command line reads it.
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
-- if answers have places, such as boxes: `GEOMETRY`, how the targets move with the picture ("boxes": the first four
-  columns of each row are corners); `to_input(targets, placement) -> targets` and `to_original(answer, placement) ->
-  answer`, between pixels of the upright original, in which truths and answers are, and shares of the net's input, in
-  which targets and the outputs of the graph are;
+- if answers have places, such as boxes: `GEOMETRY`, how the targets move with the picture ("corners": rows of left,
+  top, right, bottom, a label, and more), and `PADDING`, the label of rows that fill up; `to_input(targets, placement)
+  -> targets` and `to_original(answer, placement) -> answer`, between pixels of the upright original, in which truths
+  and answers are, and shares of the net's input, in which targets and the outputs of the graph are;
 - for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
   `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. The
   middle two are None for a kind without such an output; all four for one that cannot be explained: its answers have

@@ -19,7 +19,7 @@ P points that learn an object, R bins of a distance, K candidates.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,10 +80,11 @@ class Head(nn.Module):
         self.reg_max, self.classes = reg_max, classes
         box_width = max(16, widths[0] // 4, 4 * min(reg_max, 16))
         class_width = max(widths[0], min(classes, 100))
-        self.boxes = nn.ModuleList(_branch(width, box_width, 4 * reg_max) for width in widths)
-        self.scores = nn.ModuleList(_branch(width, class_width, classes) for width in widths)
-        for branch in self.scores:
-            nn.init.constant_(branch[-1].bias, -math.log((1 - _RARE) / _RARE))
+        self.boxes = nn.ModuleList(_branch(width, box_width, _last(box_width, 4 * reg_max)) for width in widths)
+        rare = -math.log((1 - _RARE) / _RARE)
+        self.scores = nn.ModuleList(
+            _branch(width, class_width, _last(class_width, classes, bias=rare)) for width in widths
+        )
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the logits (B, A, C), and the distances' logits (B, A, 4·R), finest map first, float32."""
@@ -92,8 +93,16 @@ class Head(nn.Module):
         return torch.cat(logits, dim=1).float(), torch.cat(distances, dim=1).float()
 
 
-def _branch(channels: int, features: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(conv(channels, features, 3), conv(features, features, 3), nn.Conv2d(features, outputs, 1))
+def _branch(channels: int, features: int, last: nn.Module) -> nn.Sequential:
+    return nn.Sequential(conv(channels, features, 3), conv(features, features, 3), last)
+
+
+def _last(features: int, outputs: int, bias: float | None = None) -> nn.Conv2d:
+    """Return a 1×1 convolution, whose biases are `bias` if one is given."""
+    layer = nn.Conv2d(features, outputs, 1)
+    if bias is not None:
+        nn.init.constant_(cast("Tensor", layer.bias), bias)
+    return layer
 
 
 def _points_last(map_BChw: Tensor) -> Tensor:
@@ -159,7 +168,7 @@ class Yolo(DetectorNet):
         if self.settings.reg_max == 1:
             return F.softplus(logits)
         bins_R = torch.arange(self.settings.reg_max, dtype=torch.float32, device=logits.device)
-        return (logits.unflatten(-1, (4, self.settings.reg_max)).softmax(dim=-1) * bins_R).sum(dim=-1)
+        return (torch.unflatten(logits, -1, (4, self.settings.reg_max)).softmax(dim=-1) * bins_R).sum(dim=-1)
 
     def _losses_of(
         self, head: nn.Module, maps: list[Tensor], targets_BM6: Tensor, step: int, top: int, *, single: bool
@@ -194,7 +203,7 @@ class Yolo(DetectorNet):
         if self.settings.reg_max == 1:
             off_P = (distances_P4 - wanted_P4.clamp(min=0)).abs().mean(dim=1)
             return parts | {"distance": _L1 * (weights_P * off_P).sum()}
-        far_P = distribution_loss(logits_PF.unflatten(1, (4, self.settings.reg_max)), wanted_P4)
+        far_P = distribution_loss(torch.unflatten(logits_PF, 1, (4, self.settings.reg_max)), wanted_P4)
         return parts | {"distance": _DISTRIBUTION * (weights_P * far_P).sum()}
 
     def _class_loss(self, logits_BAC: Tensor, objects: Objects, ignored: Objects, positives: Positives) -> Tensor:

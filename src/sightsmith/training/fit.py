@@ -25,7 +25,7 @@ from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
-from sightsmith.training.augmenting import refuse_unfit
+from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.choice import SMALL, Choice, is_open
@@ -101,7 +101,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
-    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+    small = plan.size.value <= SMALL and not hasattr(task.kind, "GEOMETRY")
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and small:
         plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
@@ -121,8 +122,7 @@ def _ready(
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
-        if loaders.in_memory:
-            plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+        plan = _in_memory(plan, loaders)
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
         if settings.minutes and not before:
@@ -133,6 +133,7 @@ def _ready(
         tell(plan.to_text())
         if plan.epoch_share.value is not None:
             loaders.train.order.share = plan.epoch_share.value
+        loaders.train.order.mixed_epochs = mixed_epochs(plan.epochs.value)
         yield replace(run, plan=plan), loaders
 
 
@@ -267,7 +268,8 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
-    survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
+    placed = hasattr(task.kind, "GEOMETRY")
+    survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE, placed=placed)
     if hasattr(task.file, "VARIED"):
         refuse_unfit(settings, task.file.VARIED, task.name)
     if hasattr(task.file, "defaults"):
@@ -291,6 +293,15 @@ def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
     flip = augment.flip if found.alike else "none"
     why = "; ".join(filter(None, (plan.augment.why, str(found))))
     return replace(plan, augment=Choice(replace(augment, flip=flip), why))
+
+
+def _in_memory(plan: Plan, loaders: Loaders) -> Plan:
+    """Return the plan with what follows from the pictures in memory."""
+    if loaders.in_memory:
+        plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+    if loaders.cached and plan.cache.value != "ram":
+        plan = replace(plan, cache=Choice("ram", "the decoded pictures fit in memory"))
+    return plan
 
 
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:

@@ -125,7 +125,10 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     epochs = given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
     )
-    whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
+    if survey.placed:
+        fitted_by = Choice("letterbox", "objects keep their shape")
+    else:
+        fitted_by = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
         also_try=also_try(settings, survey, fitted, pretrained=pretrained),
@@ -133,13 +136,13 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         size=size,
         colour=colour,
         contrast=given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
-        resize=given(settings.resize) or whole,
+        resize=given(settings.resize) or fitted_by,
         device=device,
         precision=given(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
         workers=given(settings.workers) or _workers(survey, machine, device.value),
-        cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
+        cache=Choice("ram", "asked for") if settings.cache == "ram" else Choice("off", "ask for it with --cache ram"),
         batch_size=batch,
         epochs=epochs,
         epoch_share=Choice(settings.epoch_share, "each picture once" if settings.epoch_share == 1 else "asked for"),

@@ -59,7 +59,7 @@ class TrainSettings(SourceOptions, CardSettings):
     pictures' own size up to 64, else 224."""
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
-    auto: crop for labels, squash for tags and numbers, which depend on the whole picture."""
+    auto: crop for labels, squash for tags and numbers, which depend on the whole picture, letterbox for objects."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
@@ -102,27 +102,39 @@ class TrainSettings(SourceOptions, CardSettings):
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
-    than 10,000 small pictures rotate, zoom, jitter and decolour."""
+    than 10,000 small pictures rotate, zoom, jitter and decolour. Pictures with objects: auto and light are flip, shift,
+    zoom, jitter, hue and mosaic; there is no trivial, rand or rotate, which lose the objects' places."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
     """Mirror pictures at random. auto: none for grey pictures (letters, digits); horizontal for colour pictures, but
     of up to 64 pixels only if mirrored validation pictures are recognised as well as the others."""
     shift: float | None = None
-    """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
+    """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels and for objects,
+    else 0."""
     crop_share: float | None = None
     """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels and
-    for tags and numbers, 0.25 for larger pictures with labels."""
+    for tags, numbers and objects, 0.25 for larger pictures with labels."""
     rotate: float | None = None
     """Turn pictures by up to this many degrees either way, in [0, 180]; auto: 10 for few small pictures, else 0."""
     zoom: float | None = None
-    """Scale pictures by a factor of up to 1 + this, up or down, in [0, 4]; auto: 0.2 for few small pictures, else 0."""
+    """Scale pictures by a factor of up to 1 + this, up or down, in [0, 4]; auto: 0.2 for few small pictures, 0.5 for
+    objects, else 0."""
     jitter: float | None = None
     """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
-    for few small pictures, else 0."""
+    for few small pictures, 0.4 for objects, else 0."""
+    hue: float | None = None
+    """Turn all colours of a picture about the grey axis by up to this part of a whole turn either way, in [0, 0.5];
+    auto: 0.015 for objects, else 0."""
     decolour: float | None = None
     """Probability of taking the colour from a training picture, in [0, 1]; auto: 0.5 for few small pictures with
     labels, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
+    mosaic: float | None = None
+    """Probability of a training picture put together of parts of four, in [0, 1], for objects; the last epochs, ten or
+    a tenth of them, at most half, have none. auto: 0.5 for objects."""
+    mixup: float | None = None
+    """Probability of blending two training pictures, in [0, 1], for objects, in the same epochs as mosaic; of labels it
+    is a setting of the task. auto: 0."""
     ema: float | None = None
     """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off; auto: as the
     task chooses, else 0.999."""
@@ -150,8 +162,9 @@ class TrainSettings(SourceOptions, CardSettings):
     workers: int | None = None
     """Processes that decode pictures, 0…256; auto: half of the cores on a processor, all but one beside an
     accelerator, none if the pictures are in memory."""
-    cache: Literal["off", "ram"] = "off"
-    """ram: decode every training picture once, a little larger than needed, and keep it in memory if it fits."""
+    cache: Literal["auto", "off", "ram"] = "auto"
+    """ram: decode every training picture once, a little larger than needed, and keep it in memory; an error if it does
+    not fit. auto: ram for pictures with objects if it fits, else off."""
 
     # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
@@ -205,8 +218,8 @@ def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
-    (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "ema"),
+    (0, 0.5): ("val_fraction", "test_fraction", "shift", "hue"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "mosaic", "mixup", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),

@@ -28,6 +28,25 @@ def iou(one_N4: Floats, other_M4: Floats) -> Floats:
     return common_NM / np.maximum(union_NM, np.finfo(common_NM.dtype).tiny)
 
 
+def pairs(keys_D: NDArray[np.integer], keys_G: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return every pair of equal keys, as positions in the one (P,) and in the other (P,), in their order."""
+    order_G = np.argsort(keys_G, kind="stable")
+    sorted_G = keys_G[order_G]
+    first_D = np.searchsorted(sorted_G, keys_D, side="left")
+    counts_D = np.searchsorted(sorted_G, keys_D, side="right") - first_D
+    one_P = np.repeat(np.arange(len(keys_D)), counts_D)
+    inside_P = np.arange(len(one_P)) - np.repeat(np.cumsum(counts_D) - counts_D, counts_D)
+    return one_P, order_G[first_D[one_P] + inside_P]
+
+
+def overlaps(one_P4: Floats, other_P4: Floats, crowd_P: NDArray[np.bool_] | bool = False) -> NDArray[np.float64]:
+    """Return the IoU of each pair of boxes, (P,) in 0…1; with a crowd the common share of the first box (COCO)."""
+    low_P2, high_P2 = np.maximum(one_P4[:, :2], other_P4[:, :2]), np.minimum(one_P4[:, 2:], other_P4[:, 2:])
+    common_P = (high_P2 - low_P2).clip(min=0).prod(axis=1)
+    union_P = np.where(crowd_P, areas(one_P4), areas(one_P4) + areas(other_P4) - common_P)
+    return common_P / np.maximum(union_P, np.finfo(np.float64).tiny)
+
+
 def suppressed(boxes_N4: Floats, labels_N: NDArray[np.integer], overlap: float) -> NDArray[np.bool_]:
     """Return which boxes are suppressed, (N,): a better one of their label overlaps them by more than `overlap`.
 

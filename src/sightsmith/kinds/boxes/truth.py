@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+PADDING = -1  # Label of the rows that fill up the targets of a batch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Boxed:

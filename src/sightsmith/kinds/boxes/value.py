@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Placement
+from sightsmith.kinds.boxes import metrics
 from sightsmith.kinds.boxes.geometry import iou, suppressed
+from sightsmith.kinds.boxes.matching import RIGHT, match
 from sightsmith.kinds.boxes.options import Options
-from sightsmith.kinds.boxes.truth import Boxed
+from sightsmith.kinds.boxes.rows import Candidates, Rows, rows_of, truths_of
+from sightsmith.kinds.boxes.truth import PADDING, Boxed
 from sightsmith.kinds.parts import named
 from sightsmith.kinds.parts.answer import Answer, Aspect
 from sightsmith.kinds.parts.metric import Metric
@@ -32,7 +35,7 @@ NOUNS = ("object class", "object classes")
 HUB_TASK = "object-detection"
 COLUMNS = ("label", "score", "xmin", "ymin", "xmax", "ymax")
 WHOLE = True
-GEOMETRY = "boxes"
+GEOMETRY = "corners"
 METHOD = "drise"
 EVIDENCE = EVIDENCE_UNIT = None
 STRENGTH = "similarity of the most similar box"
@@ -42,10 +45,11 @@ TOLERANCES: dict[str, dict[str, float]] = {
 }
 """`boxes` is 1 - IoU of two boxes of one object."""
 OUTPUT = "detections"  # The one output of the graph, (N, K, 6), in shares of the input; free places have score 0
-PADDING = -1  # Label of the rows that fill up the targets of a batch
 
 _OVERLAP = 0.65  # Of non-maximum suppression if the model says nothing
 _THRESHOLD = 0.25  # Likewise
+_MEASURED = 0.001  # Candidates with lower scores are not measured
+_MOST_MEASURED = 300  # Candidates of a picture
 _COMPARED = 0.05  # Objects with lower scores are not compared between backends
 _SAME_OBJECT = 0.5  # IoU from which two boxes of a label are one object
 
@@ -111,8 +115,9 @@ class Boxes(Answer):
 
     def shapes(self, **options: Any) -> list[Shape]:
         """Return a box for each object."""
+        index_of = {name: at for at, name in enumerate(self.names)}
         return [
-            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box))
+            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box), index=index_of[name])
             for name, score, box in self.objects(**options)
         ]
 
@@ -157,9 +162,11 @@ def decode(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], calibrated
 
     Args:
         outputs: `detections` (N, K, 6), free places with score 0.
-        calibrated: `thresholds` of the C names, and `overlap` of non-maximum suppression.
+        calibrated: `thresholds` of the first names, `threshold` of others, and `overlap` of non-maximum suppression.
     """
-    thresholds_C = np.array(calibrated.get("thresholds", [_THRESHOLD] * len(names)), dtype=np.float32)
+    thresholds_C = np.full(len(names), calibrated.get("threshold", _THRESHOLD), dtype=np.float32)
+    own = calibrated.get("thresholds", [])
+    thresholds_C[: len(own)] = own
     overlap = float(calibrated.get("overlap", _OVERLAP))
     answers = []
     for rows_K6 in outputs[OUTPUT]:
@@ -197,10 +204,66 @@ def to_input(targets_M6: NDArray[np.float32], placement: Placement) -> NDArray[n
     return moved_M6
 
 
+def measured(answer: Boxes) -> Candidates:
+    """Return the candidates that metrics count: 300 of a picture at most, without overlapping ones of one name."""
+    places = answer.kept(threshold=_MEASURED, most=_MOST_MEASURED)
+    return answer.boxes_K4[places], answer.scores_K[places], answer.labels_K[places]
+
+
+def headline(answers: Sequence[Boxes], truths: Sequence[Boxed]) -> float:
+    """Return mAP 50:95 of N answers, in 0…1; NaN if the truths have no object to find."""
+    return metrics.headline(rows_of([measured(answer) for answer in answers], truths))["map"]
+
+
+def validation(
+    detections_NK6: NDArray[np.floating], targets_NM6: NDArray[np.floating], overlap: float = _OVERLAP
+) -> dict[str, float]:
+    """Return `map` and `map_50` of a validation during training, 0 if there is no object; all in shares of the input.
+
+    Overlaps do not change when the sides of a picture are stretched, so the values are those of the original, but for
+    boxes that reach into the padding of a letterbox.
+    """
+    return {
+        name: 0.0 if np.isnan(value) else value
+        for name, value in metrics.headline(_rows(detections_NK6, targets_NM6, overlap)).items()
+    }
+
+
+def calibrate(
+    detections_NK6: NDArray[np.floating], targets_NM6: NDArray[np.floating], overlap: float = _OVERLAP
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the `threshold` of all names, the `thresholds` of those that validation has, and `overlap`; with figures.
+
+    Args:
+        overlap: by which two boxes of one name are one object; 1 for nets that answer an object once.
+    """
+    rows = _rows(detections_NK6, targets_NM6, overlap)
+    matches = match(rows)
+    count = 1 + int(rows.classes_G.max(initial=-1))
+    common, each = metrics.thresholds(matches, count, _THRESHOLD)
+    least_C = np.array(each + [common] * (1 + int(matches.labels_D.max(initial=-1))))
+    states_D = matches.states_DAT[matches.scores_D >= least_C[matches.labels_D], 0, 0]
+    found, answered = int((states_D == RIGHT).sum()), int((states_D >= 0).sum())
+    objects = int(matches.counted_GA[:, 0].sum())
+    figures = {
+        "f1_at_thresholds": 2 * found / max(1, answered + objects),
+        "precision_at_thresholds": found / max(1, answered),
+        "recall_at_thresholds": found / max(1, objects),
+    }
+    return {"threshold": common, "thresholds": each, "overlap": overlap}, figures
+
+
+def _rows(detections_NK6: NDArray[np.floating], targets_NM6: NDArray[np.floating], overlap: float) -> Rows:
+    names = [""] * (1 + int(detections_NK6[..., 5].max(initial=0)))
+    inside_NK6 = np.concatenate([detections_NK6[..., :4].clip(0, 1), detections_NK6[..., 4:]], axis=-1)
+    answers = decode({OUTPUT: inside_NK6}, names, {"overlap": overlap})
+    return rows_of([measured(answer) for answer in answers], truths_of(targets_NM6), exact=True)
+
+
 def differences(expected: Sequence[Boxes], got: Sequence[Boxes]) -> dict[str, float]:
     """Return the largest difference of `scores`, 0…1, and of `boxes` (1 - IoU), over objects with a score ≥ 0.05.
 
-    An object is compared with the candidate of its label that overlaps it most, whatever the order of the candidates.
+    An object is compared with the candidate of its label that is nearest in both, whatever the order of the candidates.
     """
     gaps = [_gap(*pair) for one, other in zip(expected, got, strict=True) for pair in ((one, other), (other, one))]
     scores, boxes = np.max(gaps, axis=0)
@@ -218,7 +281,7 @@ def _gap(one: Boxes, other: Boxes) -> tuple[float, float]:
             score = max(score, float(one.scores_K[at]))
             continue
         apart_K = np.abs(other.scores_K[same_K[like_K]] - one.scores_K[at])
-        best = like_K[np.lexsort((apart_K, -near_K[like_K].round(3)))[0]]
+        best = like_K[(apart_K - near_K[like_K]).argmin()]  # not by overlap alone: neighbours hardly differ in it
         score = max(score, float(np.abs(other.scores_K[same_K[best]] - one.scores_K[at])))
         box = max(box, 1 - float(near_K[best]))
     return score, box
@@ -230,7 +293,7 @@ def same_answers(expected: Sequence[Boxes], got: Sequence[Boxes], tolerance: flo
         _covered(one, other, tolerance) and _covered(other, one, tolerance)
         for one, other in zip(expected, got, strict=True)
     ]
-    return float(np.mean(same))
+    return float(np.mean(same)) if same else 1.0
 
 
 def _covered(one: Boxes, other: Boxes, tolerance: float) -> bool:

@@ -44,12 +44,13 @@ class Stage(nn.Module):
     def __init__(self, channels: int, features: int, depth: int, *, shortcut: bool = True) -> None:
         super().__init__()
         half = features // 2
-        self.split = conv(channels, 2 * half)
+        self.skip = conv(channels, half)  # two convolutions: halves of the maps of one are no whole memory, and slower
+        self.enter = conv(channels, half)
         self.blocks = nn.ModuleList(Block(half, shortcut=shortcut) for _ in range(depth))
         self.join = conv((2 + depth) * half, features)
 
     def forward(self, x_BChw: Tensor) -> Tensor:
-        kept = list(self.split(x_BChw).chunk(2, dim=1))
+        kept = [self.skip(x_BChw), self.enter(x_BChw)]
         for block in self.blocks:
             kept.append(block(kept[-1]))
         return self.join(torch.cat(kept, dim=1))

@@ -39,10 +39,10 @@ def timm_features(name: str, channels: int, strides: tuple[int, ...], *, height:
     if not timm.is_model(name):
         raise SettingsError(f"yolo.backbone: unknown net {name!r}. {did_you_mean(name, timm.list_models())}")
     try:
-        every = timm.create_model(name, features_only=True, in_chans=channels)
+        every: Any = timm.create_model(name, features_only=True, in_chans=channels)
         reductions = every.feature_info.reduction()
         places = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
-        net = timm.create_model(name, features_only=True, in_chans=channels, out_indices=places)
+        net: Any = timm.create_model(name, features_only=True, in_chans=channels, out_indices=places)
         sides = _sides(net, channels, height, width)
     except _CANNOT as error:
         raise SettingsError(_refusal(name, strides, f"{error}".splitlines()[0] if f"{error}" else "no maps")) from error
