@@ -28,7 +28,7 @@ def pool_regions(
     Args:
         maps: finest first, each (B, D, h, w).
         regions_BR4: (left, top, right, bottom) in pixels of the input, inside it.
-        strides: of the maps, powers of two, each twice the one before.
+        strides: of the maps, powers of two, each twice the one before, or all the same.
         samples: in a row of each of the pooled cells.
     """
     places_BR = _maps_of(regions_BR4, strides)
@@ -42,11 +42,11 @@ def pool_regions(
 
 
 def _maps_of(regions_BR4: Tensor, strides: Sequence[int]) -> Tensor:
-    """Return the place of the map that suits each region, (B, R)."""
+    """Return the place of the map that suits each region, (B, R); of maps with one stride the first."""
     sides_BR = (regions_BR4[..., 2:] - regions_BR4[..., :2]).prod(dim=-1).clamp(min=1e-6).sqrt()
-    first = round(math.log2(strides[0]))
+    first, last = round(math.log2(strides[0])), round(math.log2(strides[-1]))
     levels_BR = torch.floor(_LEVEL + torch.log2(sides_BR / _SIZE) + 1e-6)
-    return levels_BR.clamp(first, first + len(strides) - 1).long() - first
+    return levels_BR.clamp(first, last).long() - first
 
 
 def _offsets(maps: Sequence[Tensor]) -> list[int]:
