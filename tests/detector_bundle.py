@@ -21,7 +21,7 @@ from sightsmith.tasks.parts.learner import Facts
 
 NAMES = ("bright", "dark")
 SIDE = 64
-SPEC = Preprocessing(height=SIDE, width=SIDE, resize="letterbox")
+SPEC = Preprocessing(height=SIDE, width=SIDE, resize="letterbox", mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def scene(rng: np.random.Generator, width: int = SIDE, height: int = SIDE) -> tuple[np.ndarray, Boxed]:
@@ -42,11 +42,15 @@ def trained(net: str = "yolo", steps: int = 60):
     """Return a built detector that has learned the rectangles."""
     torch.manual_seed(0)
     rng = np.random.default_rng(1)
-    built = build_net(net, {"cold_steps": 20}, channels=3, classes=2, height=SIDE, width=SIDE)
+    built = build_net(net, {"cold_steps": 10}, channels=3, classes=2, height=SIDE, width=SIDE)
     learns = learner({"net": built.module}, Facts(names=NAMES, input_settings=SPEC), Settings()).train()
-    optimiser = torch.optim.AdamW(learns.parameters(), lr=2e-3)
-    for _ in range(steps):
-        pairs = [scene(rng) for _ in range(8)]
+    for layer in learns.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 0.1  # so few steps are too few for the statistics of a long training
+    optimiser = torch.optim.AdamW(learns.parameters(), lr=3e-3)
+    for step in range(steps):
+        pairs = [scene(rng) for _ in range(12)]
+        optimiser.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 5, (steps - step) / 30)
         targets = np.stack([np.c_[one.boxes_N4 / SIDE, one.labels_N, one.ignored_N] for _, one in pairs])
         batch = (
             {"pixels": torch.from_numpy(np.stack([pixels for pixels, _ in pairs]))},
@@ -54,6 +58,7 @@ def trained(net: str = "yolo", steps: int = 60):
         )
         optimiser.zero_grad()
         learns.loss(batch, "net").backward()
+        torch.nn.utils.clip_grad_norm_(learns.parameters(), 10.0)
         optimiser.step()
     return built
 
