@@ -325,32 +325,66 @@ def _data_setting(data: str | Path) -> str:
 
 
 def check(
-    data: str | Path, *, html: str | Path | None = None, overwrite: bool = False, quiet: bool = False, **settings: Any
+    data: str | Path,
+    *,
+    html: str | Path | None = None,
+    fix: str | Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **settings: Any,
 ) -> Any:
     """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
         data: as for `train`.
         html: also write a page with the pictures concerned.
-        overwrite: replace the page.
+        fix: also write a repaired copy into this folder, with a list of every change.
+        overwrite: replace the page and the copy.
         quiet: show no progress.
         **settings: the fields of `SourceOptions` and `GateSettings` in `sightsmith.data.settings`.
 
     Returns:
         The report: `problems`, `kept`, `skipped`, `to_text()`, `to_json()`, `failed(strict)`.
     """
-    from sightsmith.data import gate
+    from sightsmith.data import fixing, gate
     from sightsmith.data.gate_page import gate_html
 
     if html is not None:
         refuse_existing(Path(html), overwrite=overwrite)
     reading = {field.name: settings.pop(field.name) for field in fields(SourceOptions) if field.name in settings}
     source = open_source(data, **reading)
+    if fix is not None:
+        fixing.check_fixable(source, Path(fix), overwrite=overwrite)
     report = gate.check(source, from_mapping(GateSettings, settings, where="check"), quiet=quiet)
+    if fix is not None:
+        fixed = fixing.fix(source, report, Path(fix), quiet=quiet)
+        report = replace(report, fixed=fixed)
     if html is not None:
         with told(html):
             write_text(Path(html), gate_html(report, source))
     return report
+
+
+def convert(
+    data: str | Path, to: str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **options: Any
+) -> Any:
+    """Write data in another format, with its truths, names and splits; pictures are hard-linked where that works.
+
+    Args:
+        data: as for `train`, of a kind that the format holds.
+        to: "coco", "voc" or "yolo".
+        out: folder that appears whole or not at all.
+        overwrite: replace a folder that has data of such a format.
+        quiet: show no progress.
+        **options: the fields of `sightsmith.data.settings.SourceOptions`.
+
+    Returns:
+        The result: `out`, `pictures`, `problems` found while reading, `lost`: what the format cannot hold.
+    """
+    from sightsmith.data import converting
+
+    asked = from_mapping(SourceOptions, options, where="convert")
+    return converting.convert(data, to, Path(out), asked, overwrite=overwrite, quiet=quiet)
 
 
 def compare(bundles: Sequence[str | Path], *, html: str | Path | None = None, overwrite: bool = False) -> Any:

@@ -39,6 +39,11 @@ and `core.errors` alone, because the command line reads it.
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
 
+`contents.py`, if a truth holds several things with places, such as boxes, for the report on data:
+`brief(truth, names)`, the truth in few words; `shapes(truth, names) -> list[Shape]`, to draw over its picture;
+`written_at(truth, note, names)`, the thing in it that is written at the place with which a note begins, in words;
+`counts(truths, names) -> list[Counted]` (`parts/counted.py`).
+
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
 
