@@ -63,7 +63,9 @@ def check(
     /,
     *,
     source: SourceFlags | None = None,  # type: ignore[valid-type]
+    size: int | None = None,
     html: Path | None = None,
+    fix: Path | None = None,
     strict: Switch = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -73,12 +75,15 @@ def check(
     Args:
         data: A folder per class, a table (CSV, TSV), COCO, VOC, YOLO, idx, npz, CIFAR binaries, or a name such as
             `digits`.
+        size: Side of the net's input that training will use, at which objects too small to see are named.
         html: Write a page with the pictures concerned.
+        fix: Write a repaired copy into this folder, with a list of every change; of boxes.
         strict: Exit with 1 on warnings too.
     """
     from sightsmith import model
 
-    report = model.check(data, **given(source), html=html, overwrite=overwrite)
+    settings = given(source) | ({} if size is None else {"input_size": size})
+    report = model.check(data, html=html, fix=fix, overwrite=overwrite, **settings)
     print(json_text(report.to_json(), 2) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")

@@ -123,6 +123,9 @@ def test_the_example_has_objects_where_its_pictures_differ():
 def test_a_small_set_is_learned_in_seconds():
     spec = Preprocessing(height=64, width=64, mean=(0.5,) * 3, std=(0.25,) * 3)
     made = make(spec, net={"cold_steps": 10}).train()
+    for layer in made.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 0.1  # 60 steps are too few for the statistics of a long training
     optimiser = torch.optim.AdamW(made.parameters(), lr=3e-3)
     pixels, targets = scenes(192, 64, seed=1)
     for step in range(60):

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,17 +69,34 @@ def convert(
         OutputError: it cannot be written.
     """
     _require_format(form)
+    check_output(data, out, overwrite=overwrite)
+    source = open_source(data, options)
+    with new_data(out) as fresh:
+        lost = write(source, fresh, form, quiet=quiet)
+    return Converted(out=out, form=form, pictures=len(source.samples), problems=source.problems, lost=lost)
+
+
+def check_output(data: str | Path, out: Path, *, overwrite: bool) -> None:
+    """Raise if a folder must not be written.
+
+    Raises:
+        OutputExistsError: it is there, and `overwrite` is false; or it has something else than data that can be written.
+        SettingsError: it is in the folder of the data, or around it.
+    """
     refuse_existing(out, overwrite=overwrite, folder=True)
     _refuse_other(out)
     _refuse_overlap(Path(data), out)
-    source = open_source(data, options)
+
+
+@contextmanager
+def new_data(out: Path) -> Iterator[Path]:
+    """Yield a path for a new folder, which becomes `out` when the block succeeds. Raises OutputError: it cannot."""
     with told(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
             fresh = Path(temporary) / "data"
-            lost = write(source, fresh, form, quiet=quiet)
+            yield fresh
             replace_folder(fresh, out)
-    return Converted(out=out, form=form, pictures=len(source.samples), problems=source.problems, lost=lost)
 
 
 def write(source: Source, folder: Path, form: str, *, quiet: bool = True) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def _best(values_P: Tensor, groups_P: Tensor, count: int, top: int) -> Tensor:
 
 def _best_of_key(values_P: Tensor, keys_P: Tensor) -> Tensor:
     """Return the place of the largest value of each key."""
-    distinct_K, groups_P = keys_P.unique(return_inverse=True)
+    distinct_K, groups_P = torch.unique(keys_P, return_inverse=True)
     return _best(values_P, groups_P, len(distinct_K), 1)
 
 

@@ -33,6 +33,7 @@ _OTHER: dict[Form, Form] = {
 """The form that each is mixed up with."""
 _ROUNDING = 1.0  # Pixels beyond an edge that come from rounded corners and sizes, and are no fault
 _SLIVER = 0.05  # Pixels inside the picture that come from rounding, if the rest of the box is outside
+_PLACED = frozenset({"empty-box", "outside-box", "clipped-box"})  # Faults of boxes whose numbers are a place
 _SURE = 10  # Boxes from which the form of all of them can be told
 _MOST_WRONG, _LEAST_RIGHT = 0.9, 0.99  # Shares of boxes that lie in their pictures by the declared and the other form
 _NOT_A_SHARE = 2.0  # A number above this is no share of a picture, whatever was rounded
@@ -93,8 +94,11 @@ def read_samples(
     turns = [_turn(one, header, faults) for one, header in zip(annotations, headers, strict=True)]
     lying_N = np.array(turns, dtype=np.int64)[owners_N] > 1
     stored_N4 = np.where(lying_N[:, None], sizes_N4[:, [1, 0, 1, 0]], sizes_N4)
-    boxes_N4, codes_N = _clean(numbers_N4, stored_N4, form, shares=shares, faults=faults)
-    _tell(annotations, owners_N, codes_N, faults)
+    written_N4, boxes_N4, codes_N = _clean(numbers_N4, stored_N4, form, shares=shares, faults=faults)
+    for at in np.flatnonzero(codes_N != "").tolist():
+        owner = int(owners_N[at])
+        spot_4 = turned(written_N4[[at]], turns[owner], sizes[owner])[0]
+        _tell(annotations[owner], at - sum(counts[:owner]), str(codes_N[at]), spot_4, faults)
     index_of = {name: at for at, name in enumerate(names)}
     samples, start = [], 0
     for one, size, turn in zip(annotations, sizes, turns, strict=True):
@@ -171,8 +175,8 @@ def _turn(one: Annotation, header: Header, faults: Faults) -> int:
 
 def _clean(
     numbers_N4: NDArray[np.float64], sizes_N4: NDArray[np.float64], form: Form, *, shares: bool, faults: Faults
-) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
-    """Return the boxes, clipped, and the code of what is wrong with each (N,), "" if nothing is."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
+    """Return the boxes, the same clipped, and the code of what is wrong with each (N,), "" if nothing is."""
     finite_N = np.atleast_1d(np.isfinite(numbers_N4).all(axis=1))
     numbers_N4 = np.where(finite_N[:, None], numbers_N4, 0)
     largest_N = np.abs(numbers_N4).max(axis=1, initial=0)
@@ -201,7 +205,7 @@ def _clean(
         ],
         "",
     )
-    return clipped_N4, codes_N
+    return boxes_N4, clipped_N4, codes_N
 
 
 def _least_side(boxes_N4: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -243,16 +247,11 @@ def _fitting(boxes_N4: NDArray[np.float64], sizes_N4: NDArray[np.float64]) -> ND
     return inside_N & (_least_side(boxes_N4) > 0)
 
 
-def _tell(
-    annotations: Sequence[Annotation], owners_N: NDArray[np.int64], codes_N: NDArray[np.str_], faults: Faults
-) -> None:
-    starts = np.searchsorted(owners_N, np.arange(len(annotations)))
-    for at in np.flatnonzero(codes_N != "").tolist():
-        one = annotations[owners_N[at]]
-        inside = at - int(starts[owners_N[at]])
-        written = " ".join(f"{number:g}" for number in one.numbers[inside])
-        name = shortened(one.names[inside])
-        faults.add(str(codes_N[at]), one.key, f"{one.places[inside]}: {name} {written}")
+def _tell(one: Annotation, at: int, code: str, spot_4: NDArray[np.float64], faults: Faults) -> None:
+    """Name an object of an annotation, with the place in the picture if it has one."""
+    written = " ".join(f"{number:g}" for number in one.numbers[at])
+    spots = [tuple(spot_4.tolist())] if code in _PLACED else []
+    faults.add(code, one.key, f"{one.places[at]}: {shortened(one.names[at])} {written}", *spots)
 
 
 def _tell_uncounted(key: str, truth: Boxed, faults: Faults) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sightsmith.core.counts import many
-from sightsmith.data.problem import Problem, Severity, problem_of_each
+from sightsmith.data.problem import Problem, Severity, Spot, problem_of_each
 
 
 class _Fault(NamedTuple):
@@ -106,6 +106,13 @@ _FAULTS = {
     "crowd": _Fault("info", False, "box is", "boxes are", "around a crowd: neither learnt from nor measured."),
 }
 """By code, the errors first."""
+_REPAIRS = {
+    "two-splits": "in one split",
+    "clipped-box": "cut at the edge",
+    "wrong-size": "the real size",
+    "exif-rotation": "turned",
+}
+"""What reading does about the faults whose pictures or objects are not left out."""
 
 
 @dataclass(slots=True)
@@ -113,29 +120,32 @@ class Faults:
     """Faults of a source while it is read."""
 
     outlines: int = 0  # of objects, which are not read
-    _of_each: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    _of_each: dict[str, list[tuple[str, str, tuple[Spot, ...]]]] = field(default_factory=lambda: defaultdict(list))
     _said: list[Problem] = field(default_factory=list)
 
-    def add(self, code: str, key: str, note: str = "") -> None:
-        """Name a picture, or a file if there is no picture, with the place of the fault."""
-        self._of_each[code].append((key, note))
+    def add(self, code: str, key: str, note: str = "", *spots: Spot) -> None:
+        """Name a picture, or a file if there is no picture, with the place of the fault, in the file and the picture."""
+        self._of_each[code].append((key, note, spots))
 
     def say(self, code: str, message: str, severity: Severity = "error") -> None:
         """Name a fault of all of the data."""
-        self._said.append(Problem(code=code, severity=severity, message=message))
+        repair = "" if severity == "info" else "written as read"
+        self._said.append(Problem(code=code, severity=severity, message=message, repair=repair))
 
     def of(self, code: str) -> list[tuple[str, str]]:
         """Return the keys and notes of a code."""
-        return list(self._of_each.get(code, ()))
+        return [(key, note) for key, note, _ in self._of_each.get(code, ())]
 
     def problems(self) -> tuple[Problem, ...]:
         found = list(self._said)
         if self.outlines:
             message = f"{many(self.outlines, 'object has', 'objects have')} an outline, of which the box alone is read."
-            found.append(Problem(code="outline", severity="info", message=message))
+            found.append(Problem(code="outline", severity="info", message=message, repair="left out"))
         for code, fault in _FAULTS.items():
-            each = self.of(code)
+            each = self._of_each.get(code, [])
             message = f"{many(len(each), fault.one, fault.more)} {fault.text}"
-            keys, notes = [key for key, _ in each], [note for _, note in each]
-            found += problem_of_each(code, fault.severity, message, keys, notes, lost=fault.lost)
+            keys, notes, spots = ([one[part] for one in each] for part in range(3))
+            repair = "" if fault.severity == "info" else _REPAIRS.get(code, "left out")
+            told = {"spots": spots if any(spots) else (), "repair": repair, "lost": fault.lost}
+            found += problem_of_each(code, fault.severity, message, keys, notes, **told)
         return tuple(found)
