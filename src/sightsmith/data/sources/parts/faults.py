@@ -124,7 +124,7 @@ class Faults:
     _said: list[Problem] = field(default_factory=list)
 
     def add(self, code: str, key: str, note: str = "", *spots: Spot) -> None:
-        """Name a picture, or a file if there is no picture, with the place of the fault, in the file and the picture."""
+        """Name a picture, or a file if there is no picture, with the place in the file and in it."""
         self._of_each[code].append((key, note, spots))
 
     def say(self, code: str, message: str, severity: Severity = "error") -> None:
