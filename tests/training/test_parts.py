@@ -193,6 +193,19 @@ def test_the_rate_climbs_then_falls_to_nothing():
     assert {constant.at(step) for step in (0, 50, 99)} == {2.0}
 
 
+def test_the_flat_rate_stays_for_half_of_the_steps_and_ends_at_a_twentieth():
+    schedule = Schedule(peak=2.0, steps=100, warmup=3, kind="flat")
+    rates = [schedule.at(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.5)
+    assert set(rates[3:51]) == {2.0}
+    assert rates[51:] == sorted(rates[51:], reverse=True)
+    assert rates[75] == pytest.approx(2.0 * (1 + 0.05) / 2)
+    assert rates[100] == schedule.at(1000) == pytest.approx(0.1)
+    late = Schedule(peak=2.0, steps=10, warmup=8, kind="flat")
+    assert late.at(8) == 2.0
+    assert late.at(10) == pytest.approx(0.1)
+
+
 def test_groups_hold_every_parameter_once_and_only_matrices_decay():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     groups = parameter_groups([net], net[2].parameters(), 0.1, 10.0)

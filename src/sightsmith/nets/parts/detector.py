@@ -5,17 +5,26 @@ Shapes: B batch, C channels, H W height and width of the input, M objects of a p
 
 from abc import abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from sightsmith.nets.parts.headed import HeadedNet
 
 DETECTOR = "detector"  # The family's name
 CANDIDATES = 1000  # Most candidates of a picture
 
 
-class DetectorNet(nn.Module):
+class DetectorNet(HeadedNet):
     """A detector. It has its own loss, because how boxes are assigned to outputs is part of the architecture.
 
     Inputs are normalised floats; boxes are (left, top, right, bottom) in pixels of the input.
+
+    Attributes:
+        suppresses: whether an object gets several boxes, so that non-maximum suppression must follow.
+        stride: pixels of the input that a position of the coarsest map stands for.
     """
+
+    suppresses: bool = True
+    stride: int = 32
 
     @abstractmethod
     def losses(self, images_BCHW: Tensor, targets_BM6: Tensor, step: int) -> dict[str, Tensor]:
@@ -36,7 +45,3 @@ class DetectorNet(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.detect(images_BCHW)
-
-    @abstractmethod
-    def head_parts(self) -> tuple[str, ...]:
-        """Return the names of the sub-modules that depend on the classes."""
