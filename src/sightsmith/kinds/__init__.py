@@ -1,8 +1,9 @@
 """One kind of answer is one folder: truths and answers, from raw outputs to the report.
 
 `options.py` has `Options`, a frozen dataclass without slots: the options of an answer. A field is a flag of
-`predict`, a query parameter, and a control on the page; its docstring is their help. It imports the standard library
-and `core.errors` alone, because the command line reads it.
+`predict`, a query parameter, a field of the service's JSON, and a control on the page; its docstring is their help.
+With `json_schema_extra={"page": value}` in its metadata the page has no control for it, but asks for that value and
+filters the answer itself. It imports the standard library and `core.errors` alone, because the command line reads it.
 
 `value.py` has everything that running a model needs (NumPy and Pillow alone):
 
@@ -46,6 +47,13 @@ and `core.errors` alone, because the command line reads it.
 
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
+
+`annotations.py`, if labelling tools have formats for the answers: `CONTENT`, the names of all in a folder of such; and
+`FORMS`, by name the class that writes one: `Form(folder, names)` with `finish()`, and with `add(name, size, answer,
+options)` for each picture of `images/`.
+
+`tiles.py`, if answers have places: `merge(parts, size, shared, reduction) -> answer`, one answer from those to the
+overlapping tiles of a picture.
 
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 

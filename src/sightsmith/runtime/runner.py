@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class Outcome:
     error: PictureError | None = None  # why it could not be read
 
 
-_Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
-_Read = tuple[Outcome, Future[_Placed]]
+Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
+_Read = tuple[Outcome, Future[Placed]]
 
 
 class Runner:
@@ -123,7 +123,7 @@ class Runner:
         """Return the answers of a batch from its outputs."""
         return self.kind.decode(outputs, self.definition.names, self.definition.calibrated)
 
-    def placed(self, item: Item, bounds: Bounds = UNBOUNDED) -> _Placed:
+    def placed(self, item: Item, bounds: Bounds = UNBOUNDED) -> Placed:
         """Return the inputs of an item, as `feeds`, and its placement if the kind of answer has places, else None."""
         return self.feeds(item, bounds), self.placement(item) if hasattr(self.kind, "to_original") else None
 
@@ -133,6 +133,9 @@ class Runner:
 
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
+
+        The first witness is a batch by itself, and the others are batches of several: a graph may answer otherwise, or
+        not at all, for another number of items than it was exported with.
 
         With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
         two results, figure by figure.
@@ -149,8 +152,11 @@ class Runner:
         return [self.to_original(answer, self.placement(item)) for answer, item in pairs]
 
     def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...]) -> Arrays:
-        starts = range(0, len(witnesses.items), _REPLAYED)
-        parts = [self.run(part(witnesses.inputs, start, start + _REPLAYED), outputs) for start in starts]
+        starts = [0, *range(1, len(witnesses.items), _REPLAYED)]
+        parts = [
+            self.run(part(witnesses.inputs, start, stop), outputs)
+            for start, stop in pairwise([*starts, len(witnesses.items)])
+        ]
         arrays = {name: np.concatenate([one[name] for one in parts]) for name in outputs}
         for name, array in arrays.items():
             recorded = witnesses.outputs[name].shape
