@@ -136,7 +136,7 @@ class Yolo(DetectorNet):
         maps = self.neck(self.backbone(images_BCHW))
         parts = self._losses_of(self.head, maps, targets_BM6, step, _TOP, single=False)
         if self.single_head is not None:
-            # The optimiser's steps do not depend on the scale of a loss, and these layers have no other: no weight
+            # AdamW's steps do not depend on the scale of a loss, and these layers have no other: it needs no weight
             still = [one.detach() for one in maps]
             single = self._losses_of(self.single_head, still, targets_BM6, step, _TOP_SINGLE, single=True)
             parts |= {f"single_{name}": part for name, part in single.items()}
