@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from sightsmith.kinds.boxes.whole_graph import OUTPUTS, append, difference
+from sightsmith.tasks.parts.suppression_graph import OUTPUTS, append, difference
 
 NAMES = ("cell", "platelet", "none of them")
 SIZE = (96, 64)
