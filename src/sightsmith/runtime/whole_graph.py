@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import onnx
 
@@ -13,6 +14,17 @@ from sightsmith.tasks import TASKS
 FILE = "elsewhere/model.onnx"  # In the bundle
 
 
+def part_of(bundle: Bundle) -> ModuleType:
+    """Return the file that appends to the graph. Raises SettingsError: nothing follows the graph of such a model."""
+    name = getattr(TASKS.module(bundle.manifest.task.name), "WHOLE_GRAPH", None)
+    if name is None:
+        raise SettingsError(
+            "export: with_nms is for models that find objects, and this one answers with "
+            f"{bundle.manifest.definition.kind}. Leave it out."
+        )
+    return import_module(f"{TASKS.package}.parts.{name}")
+
+
 def write_whole_graph(bundle: Bundle, graph: Path, target: Path) -> None:
     """Write the whole graph of an exported one, after both gave the same answers to the witnesses in ONNX Runtime.
 
@@ -21,14 +33,7 @@ def write_whole_graph(bundle: Bundle, graph: Path, target: Path) -> None:
         BackendError: ONNX Runtime is not installed.
         ProofError: the whole graph answers otherwise; nothing was written.
     """
-    definition, inputs = bundle.manifest.definition, bundle.witnesses().inputs
-    name = getattr(TASKS.module(bundle.manifest.task.name), "WHOLE_GRAPH", None)
-    if name is None:
-        raise SettingsError(
-            f"export: with_nms is for models that find objects, and this one answers with {definition.kind}. Leave it "
-            "out."
-        )
-    part = import_module(f"{TASKS.package}.parts.{name}")
+    definition, inputs, part = bundle.manifest.definition, bundle.witnesses().inputs, part_of(bundle)
     height, width, _ = definition.input_settings.shape
     facts = (definition.names, definition.calibrated, (width, height))
     plain = onnx.load(graph)
