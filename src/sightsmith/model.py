@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,14 @@ from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.runtime.annotation_writer import open_drawings
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Outcome
 from sightsmith.runtime.runner import Value as Prediction
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
+from sightsmith.runtime.tiles import Tiling, predict_tiled
 from sightsmith.serving.settings import ServeSettings
 
 
@@ -66,32 +69,49 @@ class Model:
         return self.predictor.why
 
     @overload
-    def predict(self, pictures: Picture) -> Prediction: ...
+    def predict(self, pictures: Picture, *, tiles: int | None = None, tile_overlap: float = ...) -> Prediction: ...
     @overload
-    def predict(self, pictures: Sequence[Picture]) -> list[Prediction]: ...
+    def predict(
+        self, pictures: Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = ...
+    ) -> list[Prediction]: ...
 
-    def predict(self, pictures: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
+    def predict(
+        self, pictures: Picture | Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = 0.2
+    ) -> Prediction | list[Prediction]:
         """Predict one picture, or a list of them.
 
         Args:
             pictures: a path, encoded bytes (bytes, bytearray, memoryview, BytesIO), an (H, W) or (H, W, 1|3|4) array or
                 a PIL image; or a list of such.
+            tiles: cut larger pictures into tiles of this many pixels a side and merge the answers, if they have places.
+            tile_overlap: least overlap of neighbouring tiles, a share of the side, 0…0.9.
 
         Raises:
             PictureError: one cannot be decoded. `predict_each` goes on after it.
+            SettingsError: tiles were asked for, and the answers have no places.
         """
-        if not isinstance(pictures, (list, tuple)):
+        if tiles is None and not isinstance(pictures, (list, tuple)):
             return self.predictor.predict_one(pictures)
+        several: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         predictions = []
-        for outcome in self.predictor.predict(pictures):
+        for outcome in self.predict_each(several, tiles=tiles, tile_overlap=tile_overlap):
             if outcome.error is not None:
                 raise outcome.error
             predictions.append(outcome.prediction)
-        return predictions
+        return predictions if several is pictures else predictions[0]
 
-    def predict_each(self, pictures: Iterable[Picture], batch: int | None = None) -> Any:
-        """Yield an outcome a picture, in order: its prediction, or the error that kept it from one."""
-        return self.predictor.predict(pictures, batch=batch)
+    def predict_each(
+        self,
+        pictures: Iterable[Picture],
+        batch: int | None = None,
+        *,
+        tiles: int | None = None,
+        tile_overlap: float = 0.2,
+    ) -> Iterator[Outcome]:
+        """Yield an outcome a picture, in order: its prediction, or the error that kept it from one; as `predict`."""
+        if tiles is None:
+            return self.predictor.predict(pictures, batch=batch)
+        return predict_tiled(self.predictor, pictures, Tiling(side=tiles, overlap=tile_overlap), batch)
 
     def predict_to(self, inputs: Sequence[str], settings: PredictSettings) -> list[str]:
         """Predict files, folders, patterns, `-` and addresses, and write a line each as it comes.
@@ -100,13 +120,21 @@ class Model:
             Why pictures were skipped, one line each.
         """
         failed: list[str] = []
-        with open_writer(settings, self.predictor.definition.kind) as writer:
+        drawing = open_drawings(settings.draw, self.predictor.definition.kind, settings.options)
+        with open_writer(settings, self.predictor.definition.kind, self.names) as writer, drawing as draw:
             asked: deque[Item] = deque()
-            outcomes = self.predictor.predict(_pictures(inputs, settings.urls, asked), batch=settings.batch)
+            outcomes = self.predict_each(
+                _pictures(inputs, settings.urls, asked),
+                settings.batch,
+                tiles=settings.tiles,
+                tile_overlap=settings.tile_overlap,
+            )
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
                 item = asked.popleft()
                 why = item.error or (f"{outcome.error}" if outcome.error else None)
-                writer.write(item.name, outcome.prediction, why)
+                picture = b"" if item.picture is None else item.picture
+                writer.write(item.name, outcome.prediction, why, picture)
+                draw(item.name, outcome.prediction, picture)
                 if why:
                     failed.append(why)
         return failed

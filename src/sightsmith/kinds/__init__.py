@@ -1,8 +1,9 @@
 """One kind of answer is one folder: truths and answers, from raw outputs to the report.
 
 `options.py` has `Options`, a frozen dataclass without slots: the options of an answer. A field is a flag of
-`predict`, a query parameter, and a control on the page; its docstring is their help. It imports the standard library
-and `core.errors` alone, because the command line reads it.
+`predict`, a query parameter, a field of the service's JSON, and a control on the page; its docstring is their help.
+With `json_schema_extra={"page": value}` in its metadata the page has no control for it, but asks for that value and
+filters the answer itself. It imports the standard library and `core.errors` alone, because the command line reads it.
 
 `value.py` has everything that running a model needs (NumPy and Pillow alone):
 
@@ -47,6 +48,13 @@ and `core.errors` alone, because the command line reads it.
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
 
+`annotations.py`, if labelling tools have formats for the answers: `CONTENT`, the names of all in a folder of such; and
+`FORMS`, by name the class that writes one: `Form(folder, names)` with `finish()`, and with `add(name, size, answer,
+options)` for each picture of `images/`.
+
+`tiles.py`, if answers have places: `merge(parts, size, shared, reduction) -> answer`, one answer from those to the
+overlapping tiles of a picture.
+
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 
 `figures.py` measures; it is loaded when a model is evaluated. `evaluated` is `parts/sections.Evaluated`:
@@ -69,6 +77,7 @@ which says inside the file that it was generated, and `grid(pictures) -> (H, W, 
   records of `parts/sections.py`;
 - `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the caption
   of one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
+- `drawn(evaluated, sample)`, optional: the shapes to draw over the picture, by caption, instead of maps;
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 

@@ -41,8 +41,8 @@ class Outcome:
     error: PictureError | None = None  # why it could not be read
 
 
-_Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
-_Read = tuple[Outcome, Future[_Placed]]
+Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
+_Read = tuple[Outcome, Future[Placed]]
 
 
 class Runner:
@@ -123,7 +123,7 @@ class Runner:
         """Return the answers of a batch from its outputs."""
         return self.kind.decode(outputs, self.definition.names, self.definition.calibrated)
 
-    def placed(self, item: Item, bounds: Bounds = UNBOUNDED) -> _Placed:
+    def placed(self, item: Item, bounds: Bounds = UNBOUNDED) -> Placed:
         """Return the inputs of an item, as `feeds`, and its placement if the kind of answer has places, else None."""
         return self.feeds(item, bounds), self.placement(item) if hasattr(self.kind, "to_original") else None
 

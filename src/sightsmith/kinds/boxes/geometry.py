@@ -16,9 +16,13 @@ def areas(boxes_N4: Floats) -> Floats:
 
 def intersections(one_N4: Floats, other_M4: Floats) -> Floats:
     """Return the common area of each two boxes, (N, M)."""
-    low_NM2 = np.maximum(one_N4[:, None, :2], other_M4[None, :, :2])
-    high_NM2 = np.minimum(one_N4[:, None, 2:], other_M4[None, :, 2:])
-    return (high_NM2 - low_NM2).clip(min=0).prod(axis=2)
+    # side by side, not in a last axis of two, over which NumPy is twenty times as slow
+    sides_NM = [
+        np.minimum(one_N4[:, None, side + 2], other_M4[None, :, side + 2])
+        - np.maximum(one_N4[:, None, side], other_M4[None, :, side])
+        for side in (0, 1)
+    ]
+    return sides_NM[0].clip(min=0) * sides_NM[1].clip(min=0)
 
 
 def iou(one_N4: Floats, other_M4: Floats) -> Floats:
@@ -60,7 +64,7 @@ def suppressed(boxes_N4: Floats, labels_N: NDArray[np.integer], overlap: float) 
         if len(places_M) > 1:
             near_MM = iou(boxes_N4[places_M], boxes_N4[places_M]) > overlap
             gone_M = np.zeros(len(places_M), dtype=np.bool_)
-            for place in range(len(places_M)):
+            for place in np.flatnonzero(np.triu(near_MM, 1).any(axis=1)).tolist():
                 if not gone_M[place]:
                     gone_M[place + 1 :] |= near_MM[place, place + 1 :]
             gone_N[places_M] = gone_M

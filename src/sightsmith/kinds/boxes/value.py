@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Placement
 from sightsmith.kinds.boxes import metrics
@@ -101,6 +101,24 @@ class Boxes(Answer):
         labels, scores = self.labels_K[places].tolist(), self.scores_K[places].astype(np.float64).tolist()
         return [(self.names[at], score, box) for at, score, box in zip(labels, scores, boxes_K4, strict=True)]
 
+    def to_supervision(self, **options: Any) -> Any:
+        """Return the objects as `supervision.Detections`, best first, with `class_name` in its data.
+
+        Raises BackendError: the package `supervision` is not installed.
+        """
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            raise BackendError("to_supervision needs the package supervision: `pip install supervision`.") from error
+        places = self.kept(**options)
+        labels_K = self.labels_K[places]
+        return Detections(
+            xyxy=self.boxes_K4[places],
+            confidence=self.scores_K[places],
+            class_id=labels_K.astype(int),
+            data={"class_name": np.array([self.names[at] for at in labels_K.tolist()], dtype=str)},
+        )
+
     def to_rows(self, **options: Any) -> list[list[str]]:
         """Return a row of `COLUMNS` an object; one of empty cells for a picture without any."""
         rows = [
@@ -114,10 +132,19 @@ class Boxes(Answer):
         return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object"
 
     def shapes(self, **options: Any) -> list[Shape]:
-        """Return a box for each object."""
+        """Return a box for each object; its mark is the calibrated threshold of its name."""
         index_of = {name: at for at, name in enumerate(self.names)}
+        marks = self.thresholds_C.tolist()
         return [
-            Shape(shape="box", name=name, text=f"{score:.0%}", share=score, box=tuple(box), index=index_of[name])
+            Shape(
+                shape="box",
+                name=name,
+                text=f"{score:.0%}",
+                share=score,
+                mark=marks[index_of[name]],
+                box=tuple(box),
+                index=index_of[name],
+            )
             for name, score, box in self.objects(**options)
         ]
 
