@@ -256,7 +256,7 @@ class Model:
         asked_of = turned(self.bundle.manifest.definition, chosen.samples if chosen else ())
         pairs = [*zip(asked_of.items, asked_of.truths, strict=True)]
         names = (to,) if isinstance(to, str) else tuple(to)
-        done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
+        done = export(self.bundle, names, precision=asked.precision, prove=pairs, whole=asked.with_nms, quiet=quiet)
         self._reopen()
         return replace(done, skipped=(*chosen.skipped, *asked_of.skipped)) if chosen else done
 

@@ -33,6 +33,7 @@ LIBRARY = {
     "swin_s3_tiny_224": (64, 64),
     "crossvit_tiny_240": (240, 240),
 }
+LIBRARY_DETECTORS = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"]
 LARGE = {"vgg11"}
 CASES = [
     pytest.param(
@@ -169,7 +170,7 @@ def test_recorded_settings_rebuild_a_part(name, role, channels, classes):
     assert built.weights.origin == "none"
 
 
-every_detector = pytest.mark.parametrize("name", DETECTORS)
+every_detector = pytest.mark.parametrize("name", DETECTORS + LIBRARY_DETECTORS)
 
 
 def detector(name, settings=None):

@@ -241,7 +241,7 @@ def test_pictures_with_objects_are_moved_with_them_and_put_together():
     assert plan.augment.value == plan_for(CELLS, augment="light").augment.value == usual
     assert "the last epochs without mosaic; --flip none if left and right differ" in str(plan.augment)
     assert plan_for(replace(CELLS, side=32)).augment.value == usual, "small pictures are not turned"
-    assert plan_for(replace(CELLS, grey=True)).augment.value == replace(usual, flip="none", hue=0.0)
+    assert plan_for(CELLS, colour="grey").augment.value == replace(usual, flip="none", hue=0.0)
     assert plan_for(CELLS, augment="none").augment.value == Augmentation()
     given = {"flip": "both", "zoom": 1.0, "crop_share": 0.3, "mosaic": 1.0, "mixup": 0.2, "erase": 0.1, "hue": 0.0}
     assert plan_for(CELLS, **given).augment.value == replace(usual, **given)
@@ -250,10 +250,10 @@ def test_pictures_with_objects_are_moved_with_them_and_put_together():
 @pytest.mark.parametrize(
     ("survey", "asked", "message"),
     [
-        (CELLS, {"augment": "trivial"}, r"'trivial' turns and shears .* --augment light"),
+        (CELLS, {"augment": "trivial"}, r"'trivial' turns and shears .* Give augment light"),
         (CELLS, {"rotate": 5.0}, r"rotate must be 0 for objects, got 5"),
         (PHOTOS, {"mosaic": 0.5}, r"mosaic puts pictures together .* these have none"),
-        (PHOTOS, {"mixup": 0.5}, r"mixup puts .* --task\.mixup"),
+        (PHOTOS, {"mixup": 0.5}, r"mixup puts .* task\[.mixup.\] for labels"),
         (DIGITS, {"hue": 0.1}, r"hue turns the colours of pictures, and the input is grey"),
     ],
 )

@@ -181,15 +181,19 @@ def _relit(pixels_BHWC: Tensor, jitter: float, hue: float, generator: torch.Gene
     saturation_B, contrast_B, brightness_B = factors_3B[..., None, None]
     grey_CC = torch.full((channels, channels), 1 / channels)
     colour_BCC = saturation_B * (_turned_hues(hue, count, generator) - grey_CC) if channels > 1 else 0.0
-    matrix_BCC = (brightness_B * contrast_B * (grey_CC + colour_BCC)).to(device)
+    matrix_BCC = brightness_B * contrast_B * (grey_CC + colour_BCC)
+    # Four pixels a row: products with matrices of 12 columns are three times as fast as with 3 columns
+    pixels = math.gcd(4, pixels_BHWC.shape[1] * pixels_BHWC.shape[2])
+    each_BpCpC = torch.einsum("pq,bdc->bpcqd", torch.eye(pixels), matrix_BCC)
+    matrix_BRR = each_BpCpC.reshape(count, pixels * channels, pixels * channels).to(device)
     lift_B11 = (brightness_B * (1 - contrast_B)).to(device)
     relit_BHWC = torch.empty_like(pixels_BHWC)
     size = max(1, _CACHED_VALUES // pixels_BHWC[0].numel())
     for part in map(slice, range(0, count, size), range(size, count + size, size)):
-        values_bPC = pixels_BHWC[part].flatten(1, 2).float()
-        offset_b11 = values_bPC.mean(dim=(1, 2), keepdim=True) * lift_B11[part]
-        values_bPC = torch.baddbmm(offset_b11, values_bPC, matrix_BCC[part].mT)
-        relit_BHWC[part] = values_bPC.round_().clamp_(0, 255).view_as(pixels_BHWC[part])
+        values_bPR = pixels_BHWC[part].flatten(1).unflatten(1, (-1, pixels * channels)).float()
+        offset_b11 = values_bPR.mean(dim=(1, 2), keepdim=True) * lift_B11[part]
+        values_bPR = torch.baddbmm(offset_b11, values_bPR, matrix_BRR[part])
+        relit_BHWC[part] = values_bPR.round_().clamp_(0, 255).view_as(pixels_BHWC[part])
     return relit_BHWC
 
 

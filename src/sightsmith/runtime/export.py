@@ -96,6 +96,7 @@ def export(
     *,
     prove: Sequence[tuple[Item, Any]] = (),
     precision: str = "auto",
+    whole: bool = False,
     quiet: bool = False,
 ) -> ExportReport:
     """Export a bundle to backends and prove each; the bundle on the disk changes only when all are proved.
@@ -104,6 +105,7 @@ def export(
         prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine supports, and leaves out those
             that do not answer as the trained model does.
+        whole: also write a graph for use elsewhere, which ends with what usually follows it (`whole_graph.py`).
 
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.
@@ -129,7 +131,8 @@ def export(
             kept, why = _prove(bundle, name, runners, prove, required, quiet)
             proved += kept
             left_out += [(name, one, reason) for one, reason in why.items()]
-        return ExportReport(_add(bundle, folders, proved), tuple(proved), tuple(left_out))
+        further = _whole_graph(bundle, graphs[0], Path(top)) if whole else {}
+        return ExportReport(_add(bundle, folders, proved, further), tuple(proved), tuple(left_out))
 
 
 def _checked(name: str, precision: str) -> ModuleType:
@@ -155,6 +158,14 @@ def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
     for name, file in files.items():
         to_onnx(bundle, name, file)
     return list(files.values())
+
+
+def _whole_graph(bundle: Bundle, graph: Path, folder: Path) -> dict[str, Content]:
+    from sightsmith.runtime.whole_graph import FILE, write_whole_graph  # imports onnx, which a base install lacks
+
+    target = folder / "whole.onnx"
+    write_whole_graph(bundle, graph, target)
+    return {FILE: target}
 
 
 def _prove(
@@ -211,9 +222,9 @@ def _rate(runner: Runner, batch: Arrays, size: int) -> float:
     return rate
 
 
-def _add(bundle: Bundle, folders: Mapping[str, Path], proved: list[Proved]) -> Bundle:
+def _add(bundle: Bundle, folders: Mapping[str, Path], proved: list[Proved], further: Mapping[str, Content]) -> Bundle:
     entries = dict(bundle.manifest.backends)
-    files: dict[str, Content] = {}
+    files: dict[str, Content] = dict(further)
     for name, folder in folders.items():
         precisions = {one.precision: one.to_json() for one in proved if one.backend == name}
         entries[name] = {"processor": this_machine().processor, "precisions": precisions}

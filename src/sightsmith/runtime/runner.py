@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,9 @@ class Runner:
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
 
+        The first witness is a batch by itself, and the others are batches of several: a graph may answer otherwise, or
+        not at all, for another number of items than it was exported with.
+
         With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
         two results, figure by figure.
         """
@@ -149,8 +152,11 @@ class Runner:
         return [self.to_original(answer, self.placement(item)) for answer, item in pairs]
 
     def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...]) -> Arrays:
-        starts = range(0, len(witnesses.items), _REPLAYED)
-        parts = [self.run(part(witnesses.inputs, start, start + _REPLAYED), outputs) for start in starts]
+        starts = [0, *range(1, len(witnesses.items), _REPLAYED)]
+        parts = [
+            self.run(part(witnesses.inputs, start, stop), outputs)
+            for start, stop in pairwise([*starts, len(witnesses.items)])
+        ]
         arrays = {name: np.concatenate([one[name] for one in parts]) for name in outputs}
         for name, array in arrays.items():
             recorded = witnesses.outputs[name].shape

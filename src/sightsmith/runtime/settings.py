@@ -66,3 +66,6 @@ class ExportSettings:
     """Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of `evaluate`."""
     precision: str = "auto"
     """auto proves every precision the backend supports here; bf16 or fp32 that one, and fp32."""
+    with_nms: bool = False
+    """Of a detector, also write elsewhere/model.onnx into the bundle: a graph for use without Sightsmith that ends with
+    non-maximum suppression."""

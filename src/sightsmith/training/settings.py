@@ -39,10 +39,10 @@ class TrainSettings(SourceOptions, CardSettings):
     out: Path | None = None
     """Folder that the bundle is written to; default: runs/NAME from the data's name, or the next free runs/NAME-2 …."""
     model: str = "auto"
-    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones. Fewer than
-    10,000 pictures without published weights are also tried with hog_ridge, and the better one on validation is kept;
-    not if a setting is given that hog_ridge could not follow: of the net, the task or gradient descent, contrast, a
-    size above 64, bf16, a logger."""
+    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones, yolo for
+    objects. Fewer than 10,000 pictures without published weights are also tried with hog_ridge, and the better one on
+    validation is kept; not if a setting is given that hog_ridge could not follow: of the net, the task or gradient
+    descent, contrast, a size above 64, bf16, a logger."""
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)

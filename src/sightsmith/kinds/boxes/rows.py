@@ -87,6 +87,22 @@ def rows_of(candidates: Sequence[Candidates], truths: Sequence[Boxed], *, exact:
     )
 
 
+def truths_in(rows: Rows) -> list[Boxed]:
+    """Return the truth of each picture."""
+    ends = np.searchsorted(rows.pictures_G, np.arange(len(rows) + 1)).tolist()
+    return [
+        boxed(
+            rows.truth_G4[start:end],
+            rows.classes_G[start:end],
+            (width, height),
+            ignored_N=rows.ignored_G[start:end],
+            crowd_N=rows.crowd_G[start:end],
+            areas_N=rows.areas_G[start:end],
+        )
+        for start, end, (width, height) in zip(ends[:-1], ends[1:], rows.sizes_N2.tolist(), strict=True)
+    ]
+
+
 def truths_of(targets_NM6: NDArray[np.floating]) -> list[Boxed]:
     """Return the truths of padded targets of training, in the unit of the targets; their size is unknown, (1, 1)."""
     real = [rows_M6[rows_M6[:, 4] != PADDING] for rows_M6 in targets_NM6]

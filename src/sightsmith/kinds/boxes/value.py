@@ -29,7 +29,7 @@ from sightsmith.kinds.parts.answer import Answer, Aspect
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
 
-METRIC = Metric(name="map", title="mAP 50:95")
+METRIC = Metric(name="map", title="mAP 50:95", most_drop=0.002, least_alike=0.9)
 TASK = "detect"
 NOUNS = ("object class", "object classes")
 HUB_TASK = "object-detection"

@@ -20,9 +20,11 @@ class DetectorNet(HeadedNet):
 
     Attributes:
         suppresses: whether an object gets several boxes, so that non-maximum suppression must follow.
+        stride: pixels of the input that a position of the coarsest map stands for.
     """
 
     suppresses: bool = True
+    stride: int = 32
 
     @abstractmethod
     def losses(self, images_BCHW: Tensor, targets_BM6: Tensor, step: int) -> dict[str, Tensor]:

@@ -25,7 +25,18 @@ Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
-_PREFIXES = ("", "module.", "model.", "net.", "net.net.", "_orig_mod.", "module.model.", "backbone.", "encoder.")
+_PREFIXES = (
+    "",
+    "module.",
+    "model.",
+    "net.",
+    "net.net.",
+    "_orig_mod.",
+    "module.model.",
+    "backbone.",
+    "encoder.",
+    "features.",
+)
 _SHOWN = 4
 
 
@@ -105,7 +116,7 @@ def _read_torch(path: Path) -> State:
             f"{path}: cannot be read as tensors alone, and code in a weights file is never run ({reason}). "
             "On the machine that made it, save `model.state_dict()` with safetensors."
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: not a whole torch file ({error}). Copy or download it again.") from None
     return _tensors_of(raw)
 
