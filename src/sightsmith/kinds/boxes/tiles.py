@@ -89,8 +89,8 @@ def _merged(rows: _Floats, size: tuple[int, int]) -> tuple[_Floats, _Floats, _Fl
         if not near:
             kept.append(at)
         elif rows[at, 6] == 0:
-            pieces = _hull(boxes_M4[near])
-            if cut_M[near].all() and areas(pieces[None])[0] < _SAME * areas(boxes_M4[[at]])[0]:
+            joined = _hull(boxes_M4[near])
+            if cut_M[near].all() and areas(joined[None])[0] < _SAME * areas(boxes_M4[[at]])[0]:
                 kept = [other for other in kept if other not in near] + [at]
         elif cut_M[at] and cut_M[near].all():
             place, *gone = near
