@@ -89,15 +89,15 @@ def _merged(rows: _Floats, size: tuple[int, int]) -> tuple[_Floats, _Floats, _Fl
         if not near:
             kept.append(at)
         elif rows[at, 6] == 0:
-            hull_4 = _hull(boxes_M4[near])
-            if cut_M[near].all() and areas(hull_4[None])[0] < _SAME * areas(boxes_M4[[at]])[0]:
+            joined = _hull(boxes_M4[near])
+            if cut_M[near].all() and areas(joined[None])[0] < _SAME * areas(boxes_M4[[at]])[0]:
                 kept = [other for other in kept if other not in near] + [at]
         elif cut_M[at] and cut_M[near].all():
             place, *gone = near
-            joined = [*near, at]
-            boxes_M4[place], windows_M4[place] = _hull(boxes_M4[joined]), _hull(windows_M4[joined])
+            pieces = [*near, at]
+            boxes_M4[place], windows_M4[place] = _hull(boxes_M4[pieces]), _hull(windows_M4[pieces])
             cut_M[place] = _cut(boxes_M4[[place]], windows_M4[[place]], size)[0]
-            tiles_of[place] = set().union(*(tiles_of[piece] for piece in joined))
+            tiles_of[place] = set().union(*(tiles_of[piece] for piece in pieces))
             kept = [other for other in kept if other not in gone]
     return boxes_M4[kept], rows[kept, 4], labels_M[kept]
 
