@@ -28,6 +28,8 @@ from sklearn.datasets import load_digits, load_sample_image
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
 import sightsmith as ss
+from sightsmith.kinds.boxes.matching import RIGHT, WRONG
+from sightsmith.kinds.boxes.metrics import RECALLS, average_precision, f1_curve
 from sightsmith.nets import smallcnn
 from sightsmith.nets.features import hog, measure
 from sightsmith.nets.heads import svm, tree
@@ -373,6 +375,29 @@ def yolo_points() -> Figure:
     return figure
 
 
+def precision_recall() -> Figure:
+    """The precision over the recall of ten answers to five objects, and what the average precision reads."""
+    right_D = np.array([1, 1, 0, 1, 0, 0, 1, 0, 0, 0])
+    states_D = np.where(right_D == 1, RIGHT, WRONG).astype(np.int8)
+    scores_D = np.linspace(0.95, 0.1, len(right_D))
+    _, precision_S, recall_S, f1_S = f1_curve(scores_D, states_D, 5)
+    largest_R = [precision_S[recall_S >= level].max(initial=0) for level in RECALLS]
+    area = average_precision(states_D, np.zeros(len(right_D), int), np.array([5.0]), np.ones((1, 1)))[0]
+    figure, axes = panels(2, 2.6)
+    axes[0].fill_between(RECALLS, largest_R, step="mid", color=BLUE, alpha=0.15)
+    axes[0].plot(RECALLS, largest_R, ".", markersize=2.5, color=BLUE, label=f"read at 101 recalls: AP {area:.2f}")
+    axes[0].plot(
+        recall_S, precision_S, "o-", markersize=3, linewidth=1, color=ORANGE, label="ten answers, surest first"
+    )
+    axes[0].set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    axes[0].legend(loc="lower left", fontsize=7)
+    axes[1].plot(scores_D, f1_S, "o-", markersize=3, linewidth=1, color=BLUE)
+    best = int(f1_S.argmax())
+    axes[1].plot(scores_D[best], f1_S[best], "o", markersize=8, fillstyle="none", color=ORANGE)
+    axes[1].set(xlabel="score from which an answer counts", ylabel="F1", title="the threshold with the best F1")
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a small PNG of at most 256 colours."""
     buffer = io.BytesIO()
@@ -397,6 +422,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "vae": vae_divergence,
     "gan": gan_losses,
     "yolo": yolo_points,
+    "average-precision": precision_recall,
 }
 
 

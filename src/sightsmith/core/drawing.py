@@ -45,7 +45,7 @@ def outlined(image: Image.Image, outlines: Sequence[Outline]) -> Image.Image:
         _draw_line(draw, one, line * (2 if one.bold else 1))
     for one in reversed(outlines):
         if one.text:
-            _draw_plate(draw, image.size, one, max(10, min(40, round(max(image.size) / 42))))
+            _draw_plate(draw, image.size, one, max(13, min(40, round(max(image.size) / 42))))
     return paper
 
 

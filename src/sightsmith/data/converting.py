@@ -80,7 +80,7 @@ def check_output(data: str | Path, out: Path, *, overwrite: bool) -> None:
     """Raise if a folder must not be written.
 
     Raises:
-        OutputExistsError: it is there, and `overwrite` is false; or it has something else than data that can be written.
+        OutputExistsError: it is there, and `overwrite` is false; or it has something else than such data.
         SettingsError: it is in the folder of the data, or around it.
     """
     refuse_existing(out, overwrite=overwrite, folder=True)

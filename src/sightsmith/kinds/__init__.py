@@ -77,6 +77,7 @@ overlapping tiles of a picture.
   records of `parts/sections.py`;
 - `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the caption
   of one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
+- `drawn(evaluated, sample)`, optional: the shapes to draw over the picture, by caption, instead of maps;
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 

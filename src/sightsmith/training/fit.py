@@ -42,7 +42,7 @@ from sightsmith.training.pace import measure_pace
 from sightsmith.training.plan import NEW_HEAD, Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.task import TaskChoice, choose_task
+from sightsmith.training.task import TaskChoice, choose_task, task_line
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import (
     Loaders,
@@ -72,6 +72,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
+    tell(task_line(settings, task, dataset.source.kind))
     baselines = _baselines(settings, task, dataset)
     with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
         run, loaders = opened.enter_context(_ready(settings, work, task, dataset, quiet=quiet))

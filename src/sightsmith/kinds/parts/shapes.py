@@ -46,7 +46,7 @@ def draw(picture: Picture, shapes: Sequence[Shape], *, most: int | None = None) 
     ]
     image = decode(picture).convert("RGB")
     placed = [(shape, shape.box) for shape in shapes if shape.box is not None]
-    if placed:
+    if placed or most is not None:
         longest = max(image.size)
         scale = max(longest, _SMALLEST) / longest if most is None else most / longest
         size = tuple(max(1, round(side * scale)) for side in image.size)

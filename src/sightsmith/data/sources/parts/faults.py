@@ -124,7 +124,7 @@ class Faults:
     _said: list[Problem] = field(default_factory=list)
 
     def add(self, code: str, key: str, note: str = "", *spots: Spot) -> None:
-        """Name a picture, or a file if there is no picture, with the place of the fault, in the file and the picture."""
+        """Name a picture, or a file if there is no picture, with the places of the fault, in the file and in it."""
         self._of_each[code].append((key, note, spots))
 
     def say(self, code: str, message: str, severity: Severity = "error") -> None:
@@ -144,8 +144,14 @@ class Faults:
         for code, fault in _FAULTS.items():
             each = self._of_each.get(code, [])
             message = f"{many(len(each), fault.one, fault.more)} {fault.text}"
-            keys, notes, spots = ([one[part] for one in each] for part in range(3))
-            repair = "" if fault.severity == "info" else _REPAIRS.get(code, "left out")
-            told = {"spots": spots if any(spots) else (), "repair": repair, "lost": fault.lost}
-            found += problem_of_each(code, fault.severity, message, keys, notes, **told)
+            found += problem_of_each(
+                code,
+                fault.severity,
+                message,
+                [key for key, _, _ in each],
+                [note for _, note, _ in each],
+                spots=[spots for _, _, spots in each] if any(spots for _, _, spots in each) else (),
+                repair="" if fault.severity == "info" else _REPAIRS.get(code, "left out"),
+                lost=fault.lost,
+            )
         return tuple(found)
