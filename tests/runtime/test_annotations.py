@@ -11,6 +11,7 @@ from coloured_boxes import png, scene
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.images import decode, picture_size
 from sightsmith.core.settings import from_mapping
+from sightsmith.data.source import SourceOptions, open_source
 from sightsmith.model import load
 from sightsmith.runtime.settings import PredictSettings
 
@@ -71,20 +72,27 @@ def test_coco(model, pictures, tmp_path):
     )
 
 
-def test_yolo(model, pictures, tmp_path):
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc"])
+def test_what_is_written_is_read_back_as_data_with_the_same_boxes_and_names(model, pictures, tmp_path, form):
+    predict(model, pictures, form=form, out=tmp_path / "out")
+    source = open_source(str(tmp_path / "out"), SourceOptions())
+    assert source.format == form
+    found = {
+        sample.key.rpartition("/")[2]: [
+            (source.names[label], *box)
+            for label, box in zip(sample.target.labels_N, sample.target.boxes_N4.round(4).tolist(), strict=True)
+        ]
+        for sample in source.samples
+    }
+    assert found == expected(model, pictures)
+
+
+def test_the_numbers_of_yolo_are_those_of_the_names(model, pictures, tmp_path):
     predict(model, pictures, form="yolo", out=tmp_path / "out")
     config = yaml.safe_load((tmp_path / "out/data.yaml").read_text(encoding="utf-8"))
-    assert config == {"nc": 3, "names": {0: "red", 1: "green", 2: "blue"}}
-    found = {}
-    for file in (tmp_path / "out/images").iterdir():
-        width, height = picture_size(file)
-        found[file.name] = []
-        for line in (tmp_path / "out/labels" / f"{file.stem}.txt").read_text(encoding="utf-8").splitlines():
-            number, x, y, wide, high = map(float, line.split())
-            left, top, right, bottom = x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
-            box = np.round([left * width, top * height, right * width, bottom * height], 4)
-            found[file.name].append((config["names"][int(number)], *box.tolist()))
-    assert found == expected(model, pictures)
+    assert config["names"] == {0: "red", 1: "green", 2: "blue"}
+    (file,) = (tmp_path / "out").rglob("a.txt")
+    assert [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines()] == ["2", "1"]
 
 
 def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp_path):
@@ -96,9 +104,11 @@ def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp
         predict(model, pictures, form="yolo", out=out)
     predict(model, pictures, form="yolo", out=out, overwrite=True)
     assert sorted(path.name for path in out.iterdir()) == ["data.yaml", "images", "labels"]
-    (out / "mine.txt").write_text("kept")
-    with pytest.raises(OutputExistsError, match="something else than annotations"):
-        predict(model, pictures, form="coco", out=out, overwrite=True)
+    other = tmp_path / "mine"
+    other.mkdir()
+    (other / "mine.txt").write_text("kept")
+    with pytest.raises(OutputExistsError, match="is no folder of such data"):
+        predict(model, pictures, form="coco", out=other, overwrite=True)
     with pytest.raises(SettingsError, match="threshold must be 0…1, got 7"):
         predict(model, pictures, form="coco", out=tmp_path / "other", options={"threshold": 7})
     assert not (tmp_path / "other").exists()

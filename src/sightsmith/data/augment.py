@@ -189,8 +189,9 @@ def _relit(pixels_BHWC: Tensor, jitter: float, hue: float, generator: torch.Gene
     lift_B11 = (brightness_B * (1 - contrast_B)).to(device)
     relit_BHWC = torch.empty_like(pixels_BHWC)
     size = max(1, _CACHED_VALUES // pixels_BHWC[0].numel())
+    rows = pixels_BHWC[0].numel() // (pixels * channels)
     for part in map(slice, range(0, count, size), range(size, count + size, size)):
-        values_bPR = pixels_BHWC[part].flatten(1).unflatten(1, (-1, pixels * channels)).float()
+        values_bPR = pixels_BHWC[part].reshape(-1, rows, pixels * channels).float()
         offset_b11 = values_bPR.mean(dim=(1, 2), keepdim=True) * lift_B11[part]
         values_bPR = torch.baddbmm(offset_b11, values_bPR, matrix_BRR[part])
         relit_BHWC[part] = values_bPR.round_().clamp_(0, 255).view_as(pixels_BHWC[part])

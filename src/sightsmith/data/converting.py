@@ -76,7 +76,7 @@ def convert(
     return Converted(out=out, form=form, pictures=len(source.samples), problems=source.problems, lost=lost)
 
 
-def check_output(data: str | Path, out: Path, *, overwrite: bool) -> None:
+def check_output(data: str | Path | None, out: Path, *, overwrite: bool) -> None:
     """Raise if a folder must not be written.
 
     Raises:
@@ -85,7 +85,8 @@ def check_output(data: str | Path, out: Path, *, overwrite: bool) -> None:
     """
     refuse_existing(out, overwrite=overwrite, folder=True)
     _refuse_other(out)
-    _refuse_overlap(Path(data), out)
+    if data is not None:
+        _refuse_overlap(Path(data), out)
 
 
 @contextmanager

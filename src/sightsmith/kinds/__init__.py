@@ -32,6 +32,7 @@ filters the answer itself. It imports the standard library and `core.errors` alo
   top, right, bottom, a label, and more), and `PADDING`, the label of rows that fill up; `to_input(targets, placement)
   -> targets` and `to_original(answer, placement) -> answer`, between pixels of the upright original, in which truths
   and answers are, and shares of the net's input, in which targets and the outputs of the graph are;
+- if a source can write the truths (`write` of `sightsmith.data.sources`): `to_truth(size, **options)` of an answer;
 - for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
   `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. The
   middle two are None for a kind without such an output; all four for one that cannot be explained: its answers have
@@ -47,10 +48,6 @@ filters the answer itself. It imports the standard library and `core.errors` alo
 
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
-
-`annotations.py`, if labelling tools have formats for the answers: `CONTENT`, the names of all in a folder of such; and
-`FORMS`, by name the class that writes one: `Form(folder, names)` with `finish()`, and with `add(name, size, answer,
-options)` for each picture of `images/`.
 
 `tiles.py`, if answers have places: `merge(parts, size, shared, reduction) -> answer`, one answer from those to the
 overlapping tiles of a picture.

@@ -1,6 +1,5 @@
-"""Answers beside their pictures in a new folder: as annotations for labelling tools, or drawn."""
+"""Answers beside their pictures in a new folder: as data that labelling tools read, or drawn."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,16 +7,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
-from sightsmith.core.files import new_file, refuse_existing, replace_folder, told
+from sightsmith.core.files import new_file, told
 from sightsmith.core.images import Picture, picture_size, sniff
-from sightsmith.kinds import optional_part, options_of, part_of
+from sightsmith.core.records import Sample
+from sightsmith.data.converting import check_output, formats, new_data, write
+from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
+from sightsmith.kinds import options_of
 from sightsmith.runtime.runner import Value
-
-PICTURES = "images"  # Folder of the pictures
 
 
 class PictureNames:
-    """File names of pictures for one folder: no two differ in case or ending alone, since labels share the stem."""
+    """File names of pictures for one folder; no two differ in case or ending alone, as other files share the stem."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -35,20 +35,22 @@ class PictureNames:
 
 
 class AnnotationWriter:
-    """Writes answers of one kind in a format of annotations, and links the pictures."""
+    """Collects answers as truths of pictures; pictures that are no files are written to `folder`."""
 
-    def __init__(self, folder: Path, form: Any, options: Mapping[str, Any]) -> None:
-        self._pictures, self._form, self._options = folder / PICTURES, form, options
-        self._names = PictureNames()
-        self._pictures.mkdir()
+    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+        self.samples: list[Sample] = []
+        self._folder, self._options, self._names = folder, options, PictureNames()
 
     def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:
-        """Add a picture; one without an answer is left out, and `error` printed by the caller."""
+        """Add a picture; one without an answer is left out, and `error` is printed by the caller."""
         if prediction is None or error is not None:
             return
-        file = self._names.add(name, ending_of(picture))
-        _put(picture, self._pictures / file)
-        self._form.add(file, picture_size(picture), prediction, self._options)
+        key = self._names.add(name, ending_of(picture))
+        truth = prediction.to_truth(picture_size(picture), **self._options)
+        if isinstance(picture, bytes):
+            (self._folder / key).write_bytes(picture)
+            picture = self._folder / key
+        self.samples.append(Sample(key, picture, truth))
 
 
 @contextmanager
@@ -60,24 +62,24 @@ def open_annotations(
     Raises:
         SettingsError: there is no folder, or an option is wrong.
         OutputExistsError: the folder is there, and `overwrite` is false, or it holds something else.
+        DataError: no picture was answered.
     """
     if out is None:
         raise SettingsError(f"--as {form} writes a folder with pictures: name it by --out.")
-    refuse_existing(out, overwrite=overwrite, folder=True)
-    if out.exists() and not (
-        out.is_dir() and {path.name for path in out.iterdir()} <= part_of(kind, "annotations").CONTENT
-    ):
-        raise OutputExistsError(f"{out} holds something else than annotations, and is not replaced. Give another name.")
+    check_output(None, out, overwrite=overwrite)
     options = options_of(kind, asked)
-    with told(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            fresh = Path(temporary) / "whole"
-            fresh.mkdir()
-            made = forms_of(kind)[form](fresh, names)
-            yield AnnotationWriter(fresh, made, options)
-            made.finish()
-            replace_folder(fresh, out)
+    with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder, new_data(out) as fresh:
+        writer = AnnotationWriter(Path(folder), options)
+        yield writer
+        source = build_source(
+            format=form, location="predict", kind=kind, names=names, samples=writer.samples, options=SourceOptions()
+        )
+        write(source, fresh, form)
+
+
+def forms_of(kind: str) -> list[str]:
+    """Return the formats of data that can hold answers of a kind."""
+    return [name for name in formats() if kind == CATALOGUE.module(name).KIND]
 
 
 @contextmanager
@@ -95,35 +97,18 @@ def open_drawings(
         raise OutputExistsError(f"{folder} exists already, and drawings go to a new folder. Give another name.")
     options, names = options_of(kind, asked), PictureNames()
 
-    def write(name: str, prediction: Value | None, picture: Picture) -> None:
+    def draw(name: str, prediction: Value | None, picture: Picture) -> None:
         if prediction is not None:
             path = (folder / names.add(name, ending_of(picture))).with_suffix(".png")
             with told(folder), new_file(path) as partial:
                 prediction.draw(picture, **options).save(partial, "PNG")
 
-    yield write
-
-
-def forms_of(kind: str) -> Mapping[str, Any]:
-    """Return the formats of annotations of a kind of answer, by name; empty if it has none."""
-    part = optional_part(kind, "annotations")
-    return {} if part is None else part.FORMS
+    yield draw
 
 
 def ending_of(picture: Picture) -> str:
-    """Return the ending of a picture's file, by its content if it has none."""
+    """Return the ending of a picture's file; of content without a file, that of its format."""
     if isinstance(picture, (str, Path)):
         return Path(picture).suffix
     known = sniff(picture[:12]) if isinstance(picture, bytes) else None
     return known[0] if known else ".png"
-
-
-def _put(picture: Picture, target: Path) -> None:
-    if isinstance(picture, bytes):
-        target.write_bytes(picture)
-        return
-    original = Path(str(picture)).resolve()
-    try:
-        target.hardlink_to(original)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(original, target)

@@ -110,11 +110,13 @@ def export(
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.
         BackendError: a backend, or torch, is not installed, or cannot take the net.
-        SettingsError: there is no such backend or precision.
+        SettingsError: there is no such backend or precision, or the model has no whole graph.
     """
     modules = {name.replace("-", "_"): _checked(name, precision) for name in dict.fromkeys(to)}
     if not modules:
         raise SettingsError("export: name a backend, such as --to 'openvino'")
+    if whole:
+        _require_whole_graph(bundle)
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as top:
         graphs = _write_graphs(bundle, Path(top))
         folders = {name: Path(top, name) for name in modules}
@@ -148,16 +150,28 @@ def _checked(name: str, precision: str) -> ModuleType:
     return module
 
 
-def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
+def _require_torch() -> None:
     problem = BACKENDS.module("torch").missing()
     if problem:
         raise BackendError(f"export: the graph is made from the net itself. {problem}")
+
+
+def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
+    _require_torch()
     from sightsmith.runtime.onnx_graph import to_onnx  # imports torch, which a base install lacks
 
     files = {name: folder / f"{name}.onnx" for name in bundle.manifest.definition.graphs}
     for name, file in files.items():
         to_onnx(bundle, name, file)
     return list(files.values())
+
+
+def _require_whole_graph(bundle: Bundle) -> None:
+    """Raise SettingsError, before anything is computed, if the model has no whole graph."""
+    _require_torch()
+    from sightsmith.runtime.whole_graph import part_of
+
+    part_of(bundle)
 
 
 def _whole_graph(bundle: Bundle, graph: Path, folder: Path) -> dict[str, Content]:

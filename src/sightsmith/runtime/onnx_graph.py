@@ -74,7 +74,8 @@ def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
         "inputs": {name: port.shape for name, port in definition.graph.inputs.items()},
         "preprocessing": definition.input_settings.to_json(),
     }
-    if strides := [net.stride for net in nets.values() if hasattr(net, "stride")]:
+    strides = [stride for net in nets.values() if isinstance(stride := getattr(net, "stride", None), int)]
+    if strides:
         facts["stride"] = max(strides)
     written = {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
     return {"task": bundle.manifest.task.name, **written}

@@ -52,7 +52,8 @@ def open_writer(
         SettingsError: the kind has no such form of answers, or an option is wrong.
         OutputExistsError: the file or folder is there, and may not be replaced.
     """
-    out, form, further = settings.out, settings.form or _form_of(settings.out), forms_of(kind)
+    out, form = settings.out, settings.form or _form_of(settings.out)
+    further = [] if form in FORMS else forms_of(kind)
     if form not in (*FORMS, *further):
         raise SettingsError(f"as: {form!r} is no form of these answers. {did_you_mean(form, (*FORMS, *further))}")
     if form in further:

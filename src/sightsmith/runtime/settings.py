@@ -22,7 +22,7 @@ class PredictSettings:
     out: Path | None = None
     """Write to a file (.jsonl, .csv, .txt), or annotations to a folder, instead of standard output."""
     form: str | None = None
-    """Form of the answers: jsonl, csv or text; of objects in pictures also coco or yolo, annotations that labelling
+    """Form of the answers: jsonl, csv or text; of objects in pictures also coco, yolo or voc, data that labelling
     tools read. By default that of the file's ending; on standard output text on a terminal, else JSON lines."""
     draw: Path | None = None
     """Also draw the answers, each on its picture, as PNG files in this new folder."""

@@ -1,15 +1,28 @@
 """The ONNX graph of a model with what usually follows it inside, for use without Sightsmith. Imports onnx."""
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import onnx
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import ProofError, SettingsError
-from sightsmith.kinds import optional_part
 from sightsmith.runtime.backends.onnx import outputs_of
+from sightsmith.tasks import TASKS
 
 FILE = "elsewhere/model.onnx"  # In the bundle
+
+
+def part_of(bundle: Bundle) -> ModuleType:
+    """Return the file that appends to the graph. Raises SettingsError: nothing follows the graph of such a model."""
+    name = getattr(TASKS.module(bundle.manifest.task.name), "WHOLE_GRAPH", None)
+    if name is None:
+        raise SettingsError(
+            "export: with_nms is for models that find objects, and this one answers with "
+            f"{bundle.manifest.definition.kind}. Leave it out."
+        )
+    return import_module(f"{TASKS.package}.parts.{name}")
 
 
 def write_whole_graph(bundle: Bundle, graph: Path, target: Path) -> None:
@@ -20,13 +33,7 @@ def write_whole_graph(bundle: Bundle, graph: Path, target: Path) -> None:
         BackendError: ONNX Runtime is not installed.
         ProofError: the whole graph answers otherwise; nothing was written.
     """
-    definition, inputs = bundle.manifest.definition, bundle.witnesses().inputs
-    part = optional_part(definition.kind, "whole_graph")
-    if part is None:
-        raise SettingsError(
-            f"export: with_nms is for models that find objects, and this one answers with {definition.kind}. Leave it "
-            "out."
-        )
+    definition, inputs, part = bundle.manifest.definition, bundle.witnesses().inputs, part_of(bundle)
     height, width, _ = definition.input_settings.shape
     facts = (definition.names, definition.calibrated, (width, height))
     plain = onnx.load(graph)

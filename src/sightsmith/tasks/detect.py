@@ -34,6 +34,7 @@ INPUT, KIND, PROGRAMS = "picture", "boxes", ("once",)
 NETS = {"net": DETECTOR}
 OUTPUTS = ("detections",)
 VALIDATED = 5_000
+WHOLE_GRAPH = "suppression_graph"
 
 _MOST = 300  # Objects of a picture that validation measures
 _STEP, _SMALLEST, _USUAL = 32, 64, 416  # Sides of the input, in pixels

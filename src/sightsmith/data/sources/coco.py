@@ -265,5 +265,6 @@ def _append(whole: dict[str, Any], truth: Any, name: str) -> None:
                 "area": float(truth.areas_N[at]),
                 "iscrowd": int(truth.crowd_N[at]),
                 "ignore": int(truth.ignored_N[at]),
+                **({} if truth.scores_N is None else {"score": round(float(truth.scores_N[at]), 6)}),
             }
         )

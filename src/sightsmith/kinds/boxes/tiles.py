@@ -2,8 +2,8 @@
 
 An object in the common part of two tiles is found twice, and one across a tile's edge is cut there. Two boxes of one
 name from different tiles are one object if they agree on what both tiles see; a box cut by an inner edge also if most
-of it lies in the other, or the reverse. Of them a box that is not cut stays, that of a tile before that of the reduced
-whole picture; boxes that all are cut are joined.
+of it lies in the other, or the reverse. Of them a box that is not cut stays; boxes that all are cut are joined. One of
+the reduced whole picture, which is coarser, counts if no tile has the object, or only pieces of less than half of it.
 
 Shapes: M candidates, K boxes kept, F = 11 facts of a candidate; 4 = (left, top, right, bottom) in pixels of the upright
 picture.
@@ -75,7 +75,7 @@ def _best(rows_MF: _Floats) -> _Floats:
 
 def _merged(rows: _Floats, size: tuple[int, int]) -> tuple[_Floats, _Floats, _Floats]:
     """Return boxes, scores and labels of the objects; first seen are boxes of tiles that have the object whole."""
-    rank_M = np.where(_cut(rows[:, :4], rows[:, 7:], size), 2, rows[:, 6] == 0)
+    rank_M = np.where(rows[:, 6] == 0, 2, _cut(rows[:, :4], rows[:, 7:], size))
     rows = rows[np.lexsort((-rows[:, 4], rank_M))]
     boxes_M4, labels_M, windows_M4 = rows[:, :4].copy(), rows[:, 5], rows[:, 7:].copy()
     cut_M, tiles_of = _cut(boxes_M4, windows_M4, size), [{int(tile)} for tile in rows[:, 6]]
@@ -88,12 +88,16 @@ def _merged(rows: _Floats, size: tuple[int, int]) -> tuple[_Floats, _Floats, _Fl
         near = [other for other in alike_K[same_K].tolist() if not tiles_of[at] & tiles_of[other]]
         if not near:
             kept.append(at)
+        elif rows[at, 6] == 0:
+            hull_4 = _hull(boxes_M4[near])
+            if cut_M[near].all() and areas(hull_4[None])[0] < _SAME * areas(boxes_M4[[at]])[0]:
+                kept = [other for other in kept if other not in near] + [at]
         elif cut_M[at] and cut_M[near].all():
             place, *gone = near
-            pieces = [*near, at]
-            boxes_M4[place], windows_M4[place] = _hull(boxes_M4[pieces]), _hull(windows_M4[pieces])
+            joined = [*near, at]
+            boxes_M4[place], windows_M4[place] = _hull(boxes_M4[joined]), _hull(windows_M4[joined])
             cut_M[place] = _cut(boxes_M4[[place]], windows_M4[[place]], size)[0]
-            tiles_of[place] = set().union(*(tiles_of[piece] for piece in pieces))
+            tiles_of[place] = set().union(*(tiles_of[piece] for piece in joined))
             kept = [other for other in kept if other not in gone]
     return boxes_M4[kept], rows[kept, 4], labels_M[kept]
 

@@ -23,6 +23,7 @@ class Boxed:
     areas_N: NDArray[np.float64]  # square pixels by which an object is small, medium or large; that of its box mostly
     size: tuple[int, int]  # (width, height) of the upright picture in pixels
     places: tuple[str, ...]  # where each is written, for messages, such as "Annotations/1.xml:12"
+    scores_N: NDArray[np.float64] | None = None  # of a model's answer
 
     def __len__(self) -> int:
         return len(self.labels_N)
@@ -37,6 +38,7 @@ def boxed(
     crowd_N: NDArray[np.bool_] | None = None,
     areas_N: NDArray[np.float64] | None = None,
     places: tuple[str, ...] = (),
+    scores_N: NDArray[np.float64] | None = None,
 ) -> Boxed:
     """Return a truth; objects count, and have the areas of their boxes, unless the arguments say otherwise."""
     boxes_N4 = np.asarray(boxes_N4, dtype=np.float64).reshape(-1, 4)
@@ -51,4 +53,5 @@ def boxed(
         areas_N=(boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(axis=1) if areas_N is None else areas_N,
         size=size,
         places=places or ("",) * count,
+        scores_N=scores_N,
     )

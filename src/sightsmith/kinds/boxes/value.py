@@ -23,7 +23,7 @@ from sightsmith.kinds.boxes.geometry import iou, suppressed
 from sightsmith.kinds.boxes.matching import RIGHT, match
 from sightsmith.kinds.boxes.options import Options
 from sightsmith.kinds.boxes.rows import Candidates, Rows, rows_of, truths_of
-from sightsmith.kinds.boxes.truth import PADDING, Boxed
+from sightsmith.kinds.boxes.truth import PADDING, Boxed, boxed
 from sightsmith.kinds.parts import named
 from sightsmith.kinds.parts.answer import Answer, Aspect
 from sightsmith.kinds.parts.metric import Metric
@@ -100,6 +100,16 @@ class Boxes(Answer):
         boxes_K4 = self.boxes_K4[places].astype(np.float64).round(2).tolist()
         labels, scores = self.labels_K[places].tolist(), self.scores_K[places].astype(np.float64).tolist()
         return [(self.names[at], score, box) for at, score, box in zip(labels, scores, boxes_K4, strict=True)]
+
+    def to_truth(self, size: tuple[int, int], **options: Any) -> Boxed:
+        """Return the objects as those of a picture of (width, height) pixels, with their scores."""
+        found, index_of = self.objects(**options), {name: at for at, name in enumerate(self.names)}
+        return boxed(
+            np.array([box for _, _, box in found]).reshape(-1, 4),
+            np.array([index_of[name] for name, _, _ in found]),
+            size,
+            scores_N=np.array([score for _, score, _ in found]),
+        )
 
     def to_supervision(self, **options: Any) -> Any:
         """Return the objects as `supervision.Detections`, best first, with `class_name` in its data.

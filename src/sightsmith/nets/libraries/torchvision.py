@@ -143,7 +143,7 @@ def build(
         DataError: weights cannot be fetched (the message names the ways out), are damaged or another net's.
     """
     family = _FAMILIES[_family_name(name)]
-    wanted = from_mapping(family.settings, settings, where=name)
+    wanted: Settings = from_mapping(family.settings, settings, where=name)
     if weights == "pretrained" and wanted.norm != "batch":
         raise SettingsError(
             f"{name}: its published weights need net.norm = 'batch', got {wanted.norm!r}. Leave net.norm out, or use "
@@ -187,7 +187,7 @@ def _family_name(name: str) -> str:
 
 def _weights(name: str) -> WeightsEnum:
     """Return the record of the published weights that torchvision recommends."""
-    published: WeightsEnum = get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    published: WeightsEnum = get_model_weights(name).DEFAULT
     return published
 
 

@@ -29,9 +29,9 @@ def decode(deltas: Tensor, anchors: Tensor, weights: tuple[float, float, float, 
     """
     sides = anchors[..., 2:] - anchors[..., :2]
     centres = anchors[..., :2] + sides / 2
-    moves, growth = (deltas / deltas.new_tensor(weights)).split(2, dim=-1)
-    middles = centres + moves * sides
-    halves = growth.clamp(max=_LARGEST).exp() * sides / 2
+    scaled = deltas / deltas.new_tensor(weights)
+    middles = centres + scaled[..., :2] * sides
+    halves = scaled[..., 2:].clamp(max=_LARGEST).exp() * sides / 2
     return torch.cat([middles - halves, middles + halves], dim=-1)
 
 

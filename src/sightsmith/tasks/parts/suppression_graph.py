@@ -14,8 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sightsmith.kinds.boxes.value import OUTPUT, decode
 
-OUTPUTS = ("boxes", "scores", "labels", "pictures")
-"""Of each object, best first: (S, 4) float32, (S,) float32, (S,) index of the name, (S,) which picture of the batch."""
+OUTPUTS = {
+    "boxes": TensorProto.FLOAT,  # (S, 4)
+    "scores": TensorProto.FLOAT,  # (S,), best first
+    "labels": TensorProto.INT64,  # (S,), index of the name
+    "pictures": TensorProto.INT64,  # (S,), which picture of the batch
+}
+"""Types of the outputs, which have a row for each object."""
 
 _MOST = 1000
 
@@ -36,9 +41,9 @@ def append(
     whole.graph.node.extend(nodes)
     whole.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
     del whole.graph.output[:]
-    kinds = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT64)
-    shapes = (["objects", 4], ["objects"], ["objects"], ["objects"])
-    whole.graph.output.extend(map(helper.make_tensor_value_info, OUTPUTS, kinds, shapes))
+    for name, dtype in OUTPUTS.items():
+        shape: list[str | int] = ["objects", 4] if name == "boxes" else ["objects"]
+        whole.graph.output.append(helper.make_tensor_value_info(name, dtype, shape))
     onnx.checker.check_model(whole)
     return whole
 
@@ -55,12 +60,13 @@ def _steps(
         "nms_overlap": np.array([empty.overlap], np.float32),
         "nms_most": np.array([_MOST], np.int64),
         "nms_nothing": np.array(0, np.float32),
+        "nms_least": np.zeros(1, np.float32),
         "nms_parts": np.array([4, 1, 1], np.int64),
         "nms_first": np.array(0, np.int64),
         "nms_second": np.array(1, np.int64),
         "nms_owner": np.array([0, 2], np.int64),
     }
-    node = helper.make_node
+    node, limits = helper.make_node, ("nms_most", "nms_overlap", "nms_least")
     nodes = [
         node("Split", [OUTPUT, "nms_parts"], ["nms_shares", "nms_score", "nms_label"], axis=2),
         node("Mul", ["nms_shares", "nms_sides"], ["nms_boxes"]),
@@ -69,8 +75,8 @@ def _steps(
         node("And", ["nms_own", "nms_sure"], ["nms_counts"]),
         node("Where", ["nms_counts", "nms_score", "nms_nothing"], ["nms_scores_NKC"]),
         node("Transpose", ["nms_scores_NKC"], ["nms_scores_NCK"], perm=[0, 2, 1]),
-        # A score must be above the threshold 0. Corners in any order will do, so x may be first
-        node("NonMaxSuppression", ["nms_boxes", "nms_scores_NCK", "nms_most", "nms_overlap"], ["nms_found_S3"]),
+        # Corners in any order will do, so x may be first. Without a least score, scores of 0 would be kept too
+        node("NonMaxSuppression", ["nms_boxes", "nms_scores_NCK", *limits], ["nms_found_S3"]),
         node("GatherND", ["nms_scores_NCK", "nms_found_S3"], ["nms_scores_S"]),
         node("Shape", ["nms_scores_S"], ["nms_count"]),
         node("TopK", ["nms_scores_S", "nms_count"], ["scores", "nms_order"], axis=0),
