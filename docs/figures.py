@@ -21,16 +21,22 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
 import sightsmith as ss
+from sightsmith.kinds.boxes.matching import RIGHT, WRONG
+from sightsmith.kinds.boxes.metrics import RECALLS, average_precision, f1_curve
 from sightsmith.nets import smallcnn
 from sightsmith.nets.features import hog, measure
 from sightsmith.nets.heads import svm, tree
+from sightsmith.nets.parts.assignment import Seen, assign, objects_of
+from sightsmith.nets.parts.box_losses import complete_iou
 from sightsmith.nets.parts.fitted import Names
+from sightsmith.nets.parts.grid import Grid
 from sightsmith.nets.parts.tree_head import stepped
 from sightsmith.tasks.parts import elbo
 from sightsmith.tasks.parts.adversarial import generator_loss
@@ -341,6 +347,57 @@ def gan_losses() -> Figure:
     return figure
 
 
+def yolo_points() -> Figure:
+    """The points that learn an object in the first steps, and the losses of a box by how far it is off."""
+    grid, box_14 = Grid(96, 96, (8, 16, 32)), torch.tensor([[18.0, 26.0, 66.0, 74.0]])
+    objects, _ = objects_of(torch.cat([box_14, torch.zeros(1, 2)], dim=1)[None])
+    learn = assign(objects, grid, Seen(grid.squares(6.0)[None], None), reach=15.0)
+    chosen_A = torch.zeros(len(grid), dtype=torch.bool)
+    chosen_A[learn.points_P] = True
+    figure, axes = panels(2, 2.9, (1.0, 1.4))
+    left, top, right, bottom = box_14[0].tolist()
+    axes[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=ORANGE, linewidth=1.5))
+    for stride, size in ((8, 6), (16, 22), (32, 60)):
+        own_A = grid.strides_A == stride
+        axes[0].scatter(
+            *grid.points_A2[own_A & ~chosen_A].T, s=size, facecolors="none", edgecolors=GREY, linewidths=0.5
+        )
+        axes[0].scatter(*grid.points_A2[own_A & chosen_A].T, s=size, color=BLUE)
+    axes[0].set(xlim=(0, 96), ylim=(96, 0), aspect="equal", title="strides 8, 16, 32; blue points learn the box")
+    moves_N = torch.linspace(0, 100, 101)
+    moved_N4 = box_14 + moves_N[:, None] * torch.tensor([1.0, 0.0, 1.0, 0.0])
+    overlaps_N = complete_iou(moved_N4, box_14.expand(101, -1))
+    shared_N = (48 - moves_N).clamp(min=0)
+    axes[1].plot(moves_N, 1 - shared_N / (96 - shared_N), color=ORANGE, label="1 − IoU: flat once the boxes are apart")
+    axes[1].plot(moves_N, 1 - overlaps_N, color=BLUE, label="1 − CIoU")
+    axes[1].set(xlabel="pixels that a box of 48 is off", ylabel="loss")
+    axes[1].legend(loc="lower right", fontsize=7)
+    return figure
+
+
+def precision_recall() -> Figure:
+    """The precision over the recall of ten answers to five objects, and what the average precision reads."""
+    right_D = np.array([1, 1, 0, 1, 0, 0, 1, 0, 0, 0])
+    states_D = np.where(right_D == 1, RIGHT, WRONG).astype(np.int8)
+    scores_D = np.linspace(0.95, 0.1, len(right_D))
+    _, precision_S, recall_S, f1_S = f1_curve(scores_D, states_D, 5)
+    largest_R = [precision_S[recall_S >= level].max(initial=0) for level in RECALLS]
+    area = average_precision(states_D, np.zeros(len(right_D), int), np.array([5.0]), np.ones((1, 1)))[0]
+    figure, axes = panels(2, 2.6)
+    axes[0].fill_between(RECALLS, largest_R, step="mid", color=BLUE, alpha=0.15)
+    axes[0].plot(RECALLS, largest_R, ".", markersize=2.5, color=BLUE, label=f"read at 101 recalls: AP {area:.2f}")
+    axes[0].plot(
+        recall_S, precision_S, "o-", markersize=3, linewidth=1, color=ORANGE, label="ten answers, surest first"
+    )
+    axes[0].set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    axes[0].legend(loc="lower left", fontsize=7)
+    axes[1].plot(scores_D, f1_S, "o-", markersize=3, linewidth=1, color=BLUE)
+    best = int(f1_S.argmax())
+    axes[1].plot(scores_D[best], f1_S[best], "o", markersize=8, fillstyle="none", color=ORANGE)
+    axes[1].set(xlabel="score from which an answer counts", ylabel="F1", title="the threshold with the best F1")
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a small PNG of at most 256 colours."""
     buffer = io.BytesIO()
@@ -364,6 +421,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "tree": decision_tree,
     "vae": vae_divergence,
     "gan": gan_losses,
+    "yolo": yolo_points,
+    "average-precision": precision_recall,
 }
 
 

@@ -81,6 +81,14 @@ def exported_bundle(digits_bundle, made_once):
 
 
 @pytest.fixture(scope="session")
+def coloured_bundle(made_once):
+    """Return the folder of a detector of coloured rectangles, exported to OpenVINO."""
+    from coloured_boxes import write_detector
+
+    return made_once("coloured_bundle", lambda folder: write_detector(folder / "colours")) / "colours"
+
+
+@pytest.fixture(scope="session")
 def making_bundles(made_once):
     """Return a folder with a small bundle of each task that makes pictures, by its name, trained and exported."""
     from sightsmith.model import train

@@ -22,6 +22,7 @@ import processes
 
 VERBS = (
     "check",
+    "convert",
     "train",
     "evaluate",
     "compare",

@@ -10,7 +10,7 @@ from pkgutil import extend_path
 __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
-_VERBS = ("Model", "check", "compare", "load", "open_source", "serve", "train")
+_VERBS = ("Model", "check", "compare", "convert", "load", "open_source", "serve", "train")
 _HOMES = {"SightsmithError": "sightsmith.core.errors"} | dict.fromkeys(_VERBS, "sightsmith.model")
 __all__ = ["__version__", *sorted(_HOMES)]
 

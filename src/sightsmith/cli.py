@@ -63,7 +63,9 @@ def check(
     /,
     *,
     source: SourceFlags | None = None,  # type: ignore[valid-type]
+    size: int | None = None,
     html: Path | None = None,
+    fix: Path | None = None,
     strict: Switch = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -71,17 +73,47 @@ def check(
     """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
-        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        data: A folder per class, a table (CSV, TSV), COCO, VOC, YOLO, idx, npz, CIFAR binaries, or a name such as
+            `digits`.
+        size: Side of the net's input that training will use, at which objects too small to see are named.
         html: Write a page with the pictures concerned.
+        fix: Write a repaired copy into this folder, with a list of every change; of boxes.
         strict: Exit with 1 on warnings too.
     """
     from sightsmith import model
 
-    report = model.check(data, **given(source), html=html, overwrite=overwrite)
+    settings = given(source) | ({} if size is None else {"input_size": size})
+    report = model.check(data, html=html, fix=fix, overwrite=overwrite, **settings)
     print(json_text(report.to_json(), 2) if as_json else report.to_text())
     if html:
         say(f"Page: {html}")
     return int(report.failed(strict))
+
+
+@app.command(group=_LOOK)
+def convert(
+    data: str,
+    /,
+    *,
+    to: str,
+    out: Path,
+    source: SourceFlags | None = None,  # type: ignore[valid-type]
+    overwrite: Overwrite = False,
+) -> int:
+    """Write data in another format: truths, names, negatives and splits are kept, pictures are linked.
+
+    Args:
+        data: Data with boxes in one of the formats: COCO, Pascal VOC, YOLO.
+        to: The format: coco, voc or yolo.
+        out: Folder for it.
+    """
+    from sightsmith import model
+
+    done = model.convert(data, to, out, **given(source), overwrite=overwrite)
+    for line in done.to_text().splitlines():
+        say(line)
+    print(done.out)
+    return 0
 
 
 @app.command(group=_MAKE)
@@ -99,7 +131,8 @@ def train(
     --task.NAME VALUE (`sightsmith models --task classify`); --task NAME is short for --task.name NAME.
 
     Args:
-        data: A folder per class, a table (CSV, TSV), idx, npz, CIFAR binaries, or a name such as `digits`.
+        data: A folder per class, a table (CSV, TSV), COCO, VOC, YOLO, idx, npz, CIFAR binaries, or a name such as
+            `digits`.
         config: TOML file with settings; flags win over it.
         print_config: Print the resolved settings as TOML, and do nothing else.
     """

@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,14 @@ from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.runtime.annotation_writer import open_drawings
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.runner import Outcome
 from sightsmith.runtime.runner import Value as Prediction
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
+from sightsmith.runtime.tiles import Tiling, predict_tiled
 from sightsmith.serving.settings import ServeSettings
 
 
@@ -66,32 +69,49 @@ class Model:
         return self.predictor.why
 
     @overload
-    def predict(self, pictures: Picture) -> Prediction: ...
+    def predict(self, pictures: Picture, *, tiles: int | None = None, tile_overlap: float = ...) -> Prediction: ...
     @overload
-    def predict(self, pictures: Sequence[Picture]) -> list[Prediction]: ...
+    def predict(
+        self, pictures: Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = ...
+    ) -> list[Prediction]: ...
 
-    def predict(self, pictures: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
+    def predict(
+        self, pictures: Picture | Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = 0.2
+    ) -> Prediction | list[Prediction]:
         """Predict one picture, or a list of them.
 
         Args:
             pictures: a path, encoded bytes (bytes, bytearray, memoryview, BytesIO), an (H, W) or (H, W, 1|3|4) array or
                 a PIL image; or a list of such.
+            tiles: cut larger pictures into tiles of this many pixels a side and merge the answers, if they have places.
+            tile_overlap: least overlap of neighbouring tiles, a share of the side, 0…0.9.
 
         Raises:
             PictureError: one cannot be decoded. `predict_each` goes on after it.
+            SettingsError: tiles were asked for, and the answers have no places.
         """
-        if not isinstance(pictures, (list, tuple)):
+        if tiles is None and not isinstance(pictures, (list, tuple)):
             return self.predictor.predict_one(pictures)
+        several: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         predictions = []
-        for outcome in self.predictor.predict(pictures):
+        for outcome in self.predict_each(several, tiles=tiles, tile_overlap=tile_overlap):
             if outcome.error is not None:
                 raise outcome.error
             predictions.append(outcome.prediction)
-        return predictions
+        return predictions if several is pictures else predictions[0]
 
-    def predict_each(self, pictures: Iterable[Picture], batch: int | None = None) -> Any:
-        """Yield an outcome a picture, in order: its prediction, or the error that kept it from one."""
-        return self.predictor.predict(pictures, batch=batch)
+    def predict_each(
+        self,
+        pictures: Iterable[Picture],
+        batch: int | None = None,
+        *,
+        tiles: int | None = None,
+        tile_overlap: float = 0.2,
+    ) -> Iterator[Outcome]:
+        """Yield an outcome a picture, in order: its prediction, or the error that kept it from one; as `predict`."""
+        if tiles is None:
+            return self.predictor.predict(pictures, batch=batch)
+        return predict_tiled(self.predictor, pictures, Tiling(side=tiles, overlap=tile_overlap), batch)
 
     def predict_to(self, inputs: Sequence[str], settings: PredictSettings) -> list[str]:
         """Predict files, folders, patterns, `-` and addresses, and write a line each as it comes.
@@ -100,13 +120,21 @@ class Model:
             Why pictures were skipped, one line each.
         """
         failed: list[str] = []
-        with open_writer(settings, self.predictor.definition.kind) as writer:
+        drawing = open_drawings(settings.draw, self.predictor.definition.kind, settings.options)
+        with open_writer(settings, self.predictor.definition.kind, self.names) as writer, drawing as draw:
             asked: deque[Item] = deque()
-            outcomes = self.predictor.predict(_pictures(inputs, settings.urls, asked), batch=settings.batch)
+            outcomes = self.predict_each(
+                _pictures(inputs, settings.urls, asked),
+                settings.batch,
+                tiles=settings.tiles,
+                tile_overlap=settings.tile_overlap,
+            )
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
                 item = asked.popleft()
                 why = item.error or (f"{outcome.error}" if outcome.error else None)
-                writer.write(item.name, outcome.prediction, why)
+                picture = b"" if item.picture is None else item.picture
+                writer.write(item.name, outcome.prediction, why, picture)
+                draw(item.name, outcome.prediction, picture)
                 if why:
                     failed.append(why)
         return failed
@@ -228,7 +256,7 @@ class Model:
         asked_of = turned(self.bundle.manifest.definition, chosen.samples if chosen else ())
         pairs = [*zip(asked_of.items, asked_of.truths, strict=True)]
         names = (to,) if isinstance(to, str) else tuple(to)
-        done = export(self.bundle, names, precision=asked.precision, prove=pairs, quiet=quiet)
+        done = export(self.bundle, names, precision=asked.precision, prove=pairs, whole=asked.with_nms, quiet=quiet)
         self._reopen()
         return replace(done, skipped=(*chosen.skipped, *asked_of.skipped)) if chosen else done
 
@@ -325,32 +353,66 @@ def _data_setting(data: str | Path) -> str:
 
 
 def check(
-    data: str | Path, *, html: str | Path | None = None, overwrite: bool = False, quiet: bool = False, **settings: Any
+    data: str | Path,
+    *,
+    html: str | Path | None = None,
+    fix: str | Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **settings: Any,
 ) -> Any:
     """Check pictures before training: broken, duplicate, contradictory, leaking or unbalanced ones.
 
     Args:
         data: as for `train`.
         html: also write a page with the pictures concerned.
-        overwrite: replace the page.
+        fix: also write a repaired copy into this folder, with a list of every change.
+        overwrite: replace the page and the copy.
         quiet: show no progress.
         **settings: the fields of `SourceOptions` and `GateSettings` in `sightsmith.data.settings`.
 
     Returns:
         The report: `problems`, `kept`, `skipped`, `to_text()`, `to_json()`, `failed(strict)`.
     """
-    from sightsmith.data import gate
+    from sightsmith.data import fixing, gate
     from sightsmith.data.gate_page import gate_html
 
     if html is not None:
         refuse_existing(Path(html), overwrite=overwrite)
     reading = {field.name: settings.pop(field.name) for field in fields(SourceOptions) if field.name in settings}
     source = open_source(data, **reading)
+    if fix is not None:
+        fixing.check_fixable(source, Path(fix), overwrite=overwrite)
     report = gate.check(source, from_mapping(GateSettings, settings, where="check"), quiet=quiet)
+    if fix is not None:
+        fixed = fixing.fix(source, report, Path(fix), quiet=quiet)
+        report = replace(report, fixed=fixed)
     if html is not None:
         with told(html):
             write_text(Path(html), gate_html(report, source))
     return report
+
+
+def convert(
+    data: str | Path, to: str, out: str | Path, *, overwrite: bool = False, quiet: bool = False, **options: Any
+) -> Any:
+    """Write data in another format, with its truths, names and splits; pictures are hard-linked where that works.
+
+    Args:
+        data: as for `train`, of a kind that the format holds.
+        to: "coco", "voc" or "yolo".
+        out: folder that appears whole or not at all.
+        overwrite: replace a folder that has data of such a format.
+        quiet: show no progress.
+        **options: the fields of `sightsmith.data.settings.SourceOptions`.
+
+    Returns:
+        The result: `out`, `pictures`, `problems` found while reading, `lost`: what the format cannot hold.
+    """
+    from sightsmith.data import converting
+
+    asked = from_mapping(SourceOptions, options, where="convert")
+    return converting.convert(data, to, Path(out), asked, overwrite=overwrite, quiet=quiet)
 
 
 def compare(bundles: Sequence[str | Path], *, html: str | Path | None = None, overwrite: bool = False) -> Any:

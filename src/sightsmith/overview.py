@@ -75,7 +75,8 @@ def net(name: str) -> Overview:
         ("licence", f"{info.licence} (code)"),
     ]
     if info.own_task:
-        known.append(("trained by", f"--task {info.own_task}, as {' and '.join(info.roles)}"))
+        parts = f", as {' and '.join(info.roles)}" if len(info.roles) > 1 else ""
+        known.append(("trained by", f"--task {info.own_task}{parts}"))
     if info.native and (info.pretrained or not info.fitted):  # computed features take any size
         known.append(("made for", f"{info.native.width}×{info.native.height} pixels"))
     sections = {

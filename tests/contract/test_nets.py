@@ -1,9 +1,10 @@
 """What every net must do: each file of `nets/`, and one of each family of the libraries.
 
-`python tests/contract/test_nets.py` writes the golden outputs anew; do that only when a net is meant to change.
+`python tests/contract/test_nets.py [NET]…` writes the golden outputs anew; do that only when a net is meant to change.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import torch
 from sightsmith.nets.build import OWN_NETS, build_net, describe_net
 
 GOLDEN = Path(__file__).parent / "golden"
-CLASSIFIERS = [own for own in OWN_NETS.names() if describe_net(own).family == "classifier"]
-PARTS = [(own, role) for own in OWN_NETS.names() if own not in CLASSIFIERS for role in describe_net(own).roles]
+FAMILIES = {own: describe_net(own).family for own in OWN_NETS.names()}
+CLASSIFIERS = [own for own, family in FAMILIES.items() if family == "classifier"]
+DETECTORS = [own for own, family in FAMILIES.items() if family == "detector"]
+PARTS = [(own, role) for own in FAMILIES if own not in CLASSIFIERS + DETECTORS for role in describe_net(own).roles]
 OWN_SIZES = [(8, 8), (28, 28), (33, 40)]
 LIBRARY = {
     "resnet10t": (64, 64),
@@ -30,6 +33,7 @@ LIBRARY = {
     "swin_s3_tiny_224": (64, 64),
     "crossvit_tiny_240": (240, 240),
 }
+LIBRARY_DETECTORS = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"]
 LARGE = {"vgg11"}
 CASES = [
     pytest.param(
@@ -166,12 +170,67 @@ def test_recorded_settings_rebuild_a_part(name, role, channels, classes):
     assert built.weights.origin == "none"
 
 
+every_detector = pytest.mark.parametrize("name", DETECTORS + LIBRARY_DETECTORS)
+
+
+def detector(name, settings=None):
+    """Return a detector of five classes, pictures, and two objects of the first one."""
+    torch.manual_seed(20)
+    built = build_net(name, settings or {}, channels=3, classes=5, height=64, width=96)
+    targets = torch.tensor([[[8.0, 8, 40, 40, 4, 0], [60, 20, 90, 50, 0, 0]], [[0, 0, 0, 0, -1, 0]] * 2])
+    return built, torch.randn(2, 3, 64, 96), targets
+
+
+@every_detector
+def test_a_detector_gives_the_same_for_each_item_of_any_batch(name):
+    built, images, _ = detector(name)
+    module = built.module.eval()
+    with torch.inference_mode():
+        whole, alone, again = module(images), module(images[:1]), module(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = module(images)
+    assert whole.shape[2] == 6
+    assert whole.isfinite().all()
+    assert ((whole[:, :, 4] >= 0) & (whole[:, :, 4] <= 1)).all()
+    assert set(whole[:, :, 5].unique().tolist()) <= set(range(5))
+    assert torch.equal(whole, again)
+    torch.testing.assert_close(whole[:1, 0], alone[:, 0], rtol=1e-3, atol=1e-3)
+    assert (half[:, 0, 4].float() - whole[:, 0, 4]).abs().max() < 0.1
+
+
+@every_detector
+@pytest.mark.parametrize("step", [0, 10_000])
+def test_a_gradient_of_the_losses_reaches_every_parameter(name, step):
+    built, images, targets = detector(name)
+    parts = built.module.train().losses(images, targets, step)
+    assert all(part.ndim == 0 for part in parts.values())
+    torch.stack(list(parts.values())).sum().backward()
+    unreached = [
+        key for key, one in built.module.named_parameters() if one.grad is None or not one.grad.isfinite().all()
+    ]
+    assert unreached == []
+
+
+@every_detector
+def test_recorded_settings_rebuild_a_detector(name):
+    built, _, _ = detector(name)
+    again, _, _ = detector(built.name, json.loads(json.dumps(dict(built.settings))))
+    first, second = built.module.state_dict(), again.module.state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    head = {id(parameter) for parameter in built.module.head_parameters()}
+    assert 0 < len(head) < len(list(built.module.parameters()))
+    assert built.weights.origin == "none"
+
+
 def answers_of(module, inputs, labels):
     found = module(inputs, labels)
     return found if isinstance(found, tuple) else (found,)
 
 
 def golden(name):
+    if name in DETECTORS:
+        return golden_detector(name)
     if name not in CLASSIFIERS:
         return {role: golden_part(name, role) for role in describe_net(name).roles}
     torch.manual_seed(20)
@@ -187,13 +246,29 @@ def golden_part(name, role):
         return [one.flatten().tolist() for one in answers_of(built.module.eval(), inputs[:2], labels[:2])]
 
 
+def golden_detector(name):
+    """The losses, and the ten best candidates."""
+    built, images, targets = detector(name)
+    losses = {step: built.module.train().losses(images, targets, step) for step in (0, 10_000)}
+    with torch.inference_mode():
+        found = built.module(images)[:, :10]  # by the statistics of the batch: the first ones make all scores alike
+    return {
+        "candidates": found.tolist(),
+        **{f"{key}_{step}": part.item() for step, parts in losses.items() for key, part in parts.items()},
+    }
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
 def test_golden_outputs(name):
     recorded, found = json.loads((GOLDEN / f"{name}.json").read_text()), golden(name)
     assert found.keys() == recorded.keys()
     for key, value in recorded.items():
-        for ours, theirs in zip(found[key], value, strict=True):
+        for ours, theirs in zip(listed(found[key]), listed(value), strict=True):
             torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=1e-3, atol=1e-5)
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def test_every_net_of_ours_has_golden_outputs():
@@ -203,6 +278,6 @@ def test_every_net_of_ours_has_golden_outputs():
 
 
 if __name__ == "__main__":
-    for own in OWN_NETS.names():
+    for own in sys.argv[1:] or OWN_NETS.names():
         rounded = json.loads(json.dumps(golden(own)), parse_float=lambda text: round(float(text), 6))
         (GOLDEN / f"{own}.json").write_text(json.dumps(rounded) + "\n")

@@ -2,7 +2,9 @@
 
 import pytest
 
+import box_data
 from sightsmith.core.errors import SightsmithError
+from sightsmith.data.converting import write
 from sightsmith.data.settings import SourceOptions
 from sightsmith.data.source import CATALOGUE, known_names, open_source
 from sightsmith.kinds import KINDS
@@ -41,3 +43,15 @@ def test_samples_have_keys_of_their_own_and_truths_of_the_kind():
     assert len({sample.key for sample in source.samples}) == len(source.samples)
     assert (source.strata() >= 0).all()
     assert all(kind.truth_text(sample.target, source.names) for sample in source.samples[:20])
+
+
+@pytest.mark.parametrize("name", box_data.WRITERS)
+def test_every_format_of_boxes_writes_what_it_reads(name, tmp_path):
+    """What is written in a format and read again is the same truth, with the same splits."""
+    box_data.WRITERS["coco"](tmp_path / "data")
+    source = open_source(tmp_path / "data")
+    write(source, tmp_path / "out", name)
+    again = open_source(tmp_path / "out")
+    assert again.format == name
+    assert box_data.objects_of(again) == box_data.objects_of(source)
+    assert [sample.split for sample in again.samples] == [sample.split for sample in source.samples]

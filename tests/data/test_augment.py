@@ -114,6 +114,30 @@ def test_jitter_changes_contrast_and_saturation_of_each_picture_by_its_own_draw(
         assert ratio.max() > 1.3
 
 
+def test_hue_turns_colours_about_the_grey_axis_both_ways_within_its_part_of_a_turn():
+    pixels = torch.tensor([140, 100, 90], dtype=torch.uint8).expand(400, 2, 2, 3).contiguous()
+    varied = vary_batch(pixels, Augmentation(hue=0.25), seeded()).double()[:, 0, 0]
+    across, up = (torch.tensor(axis, dtype=torch.double) for axis in ((1, -0.5, -0.5), (0, 0.75**0.5, -(0.75**0.5))))
+    turns = torch.atan2(varied @ up, varied @ across) / (2 * torch.pi)
+    turns = turns - torch.atan2(pixels[0, 0, 0].double() @ up, pixels[0, 0, 0].double() @ across) / (2 * torch.pi)
+    assert -0.26 < turns.min() < -0.2
+    assert 0.2 < turns.max() < 0.26
+    assert (varied.mean(dim=1) - 110).abs().max() <= 1, "the mean of the channels stays"
+    strength = ((varied @ across) ** 2 + (varied @ up) ** 2).sqrt()
+    assert (strength - strength.mean()).abs().max() < 2
+    assert (vary_batch(torch.full_like(pixels, 100), Augmentation(hue=0.5), seeded()) == 100).all()
+
+
+def test_variations_in_place_are_those_that_move_nothing():
+    everything = Augmentation(flip="both", shift=0.1, zoom=1, mosaic=1, mixup=1, jitter=0.2, hue=0.1, erase=0.3)
+    assert everything.in_place == Augmentation(jitter=0.2, hue=0.1, erase=0.3)
+    assert everything.moves
+    assert not everything.in_place.moves
+    bars = bar(41).repeat(50, 1, 1, 1)
+    lit = vary_batch(bars, Augmentation(jitter=0.5, hue=0.2).in_place, seeded())[..., 0] > 20
+    assert (lit == (bars[..., 0] > 0)).all()
+
+
 def test_decolouring_leaves_the_mean_of_the_channels_in_the_share_of_pictures_asked_for():
     pixels = torch.randint(0, 256, (400, 4, 4, 3), generator=seeded(1), dtype=torch.uint8)
     varied = vary_batch(pixels, Augmentation(decolour=0.25), seeded())
@@ -127,12 +151,13 @@ def test_decolouring_leaves_the_mean_of_the_channels_in_the_share_of_pictures_as
     rotate=st.sampled_from([0.0, 10.0, 180.0]),
     zoom=st.sampled_from([0.0, 0.3, 4.0]),
     jitter=st.sampled_from([0.0, 1.0, 4.0]),
+    hue=st.sampled_from([0.0, 0.5]),
     channels=st.sampled_from([1, 3]),
     seed=st.integers(0, 100),
 )
-def test_any_strength_gives_whole_pictures_of_the_same_shape(rotate, zoom, jitter, channels, seed):
+def test_any_strength_gives_whole_pictures_of_the_same_shape(rotate, zoom, jitter, hue, channels, seed):
     pixels = batch(3)[..., :channels]
-    varied = vary_batch(pixels, Augmentation(rotate=rotate, zoom=zoom, jitter=jitter), seeded(seed))
+    varied = vary_batch(pixels, Augmentation(rotate=rotate, zoom=zoom, jitter=jitter, hue=hue), seeded(seed))
     assert varied.shape == pixels.shape
     assert varied.dtype == torch.uint8
     assert varied.is_contiguous() or varied is pixels

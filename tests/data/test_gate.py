@@ -118,7 +118,11 @@ def test_copies_within_a_split():
     pictures += [pictures[4], pictures[4], pictures[7]]
     report = checked(pictures, [*evenly(30), 0, 0, 1])
     assert code(report, "duplicate").groups == (("004", "030", "031"), ("007", "032"))
-    assert dict(report.skipped) == {"030": "a copy of 004", "031": "a copy of 004", "032": "a copy of 007"}
+    assert dict(report.skipped) == {
+        "030": "duplicate: a copy of 004",
+        "031": "duplicate: a copy of 004",
+        "032": "duplicate: a copy of 007",
+    }
     assert report.bad == 0
     assert codes(report) == {"duplicate"}
 
@@ -214,7 +218,7 @@ def test_a_group_in_two_splits_is_a_leak():
     splits = ["train", "test", "train", "train", *["train"] * 26, *["test"] * 10]
     report = checked(noise(40), evenly(40), splits, groups)
     assert code(report, "group-leak").groups == (("000", "001"),)
-    assert report.skipped == (("000", "its group anna is in another split"),)
+    assert report.skipped == (("000", "group-leak: its group anna is in another split"),)
 
 
 @pytest.mark.parametrize(

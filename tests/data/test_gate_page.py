@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightsmith.core.records import Sample
 from sightsmith.data.gate import check
 from sightsmith.data.gate_page import gate_html
-from sightsmith.data.source import open_source
+from sightsmith.data.scene_drawing import draw_scene
+from sightsmith.data.source import SourceOptions, build_source, open_source
+from sightsmith.kinds.boxes.truth import boxed
 
 
 @pytest.fixture
@@ -69,3 +72,47 @@ def test_unreadable_data_still_has_a_page(tmp_path):
     source = open_source(tmp_path)
     page = gate_html(check(source, quiet=True), source)
     assert "No picture can be read." in page
+
+
+@pytest.fixture
+def cells():
+    """Return a source with boxes: one annotated twice, one that is ignored, and a class with a hostile name."""
+    rng = np.random.default_rng(0)
+    rows = np.array([[4, 5, 20, 25], [22, 8, 38, 30], [4, 5, 20, 25.2], [1, 1, 9, 9]], dtype=np.float64)
+    samples = []
+    for number in range(20):
+        count = 4 if number == 7 else 2 if number < 18 else 0
+        ignored = np.arange(count) == 3
+        truth = boxed(rows[:count], np.array([0, 1, 0, 1])[:count], (60, 40), ignored_N=ignored)
+        picture = Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+        samples.append(Sample(f"{number:02}.jpg", picture, truth))
+    names, options = ("cell", "<script>x"), SourceOptions()
+    return build_source(format="voc", location="x", names=names, samples=samples, options=options, kind="boxes")
+
+
+def test_faulty_places_are_drawn_on_their_pictures(cells):
+    page = gate_html(check(cells, quiet=True), cells)
+    problem = page.partition("Warning · same-box")[2].partition("</section>")[0]
+    assert problem.count('<svg class="scene" viewBox="0.0 0.0 60.0 40.0"') == 1
+    assert problem.count('<g class="fault">') == 2
+    assert problem.count('<g class="plain">') == 3
+    assert problem.count('<g class="ignored">') == 1
+    assert 'x="4.00" y="5.00" width="16.00" height="20.20"' in problem
+
+
+def test_random_pictures_of_each_class_and_of_none_are_shown(cells):
+    page = gate_html(check(cells, quiet=True), cells)
+    samples = page.partition("<h2>Samples</h2>")[2].partition("<h2>Sizes</h2>")[0]
+    assert samples.count("<figure") == 4 + 4 + 2
+    assert "<h3>Without any</h3>" in samples
+    assert samples.count('<g class="named"><title>cell</title>') >= 4
+    assert "<script" not in page
+    assert "<h2>Objects in a picture</h2>" in page
+
+
+def test_a_place_beyond_the_picture_is_drawn_beyond_it():
+    scene = draw_scene(Image.new("RGB", (30, 20)), (300, 200), [], [(250, 150, 350, 190), (9, 9, 9, 9)])
+    assert scene.view == (0, 0, 350, 200)
+    assert (scene.frames[1].width, scene.frames[1].left) == (6, 6)  # what has no size is drawn large enough to be seen
+    far = draw_scene(Image.new("RGB", (30, 20)), (300, 200), [], [(-9000, 0, 9000, 9)])
+    assert far.view == (-150, 0, 600, 200)

@@ -1,4 +1,4 @@
-"""Data of boxes and masks is told from folders of classes, and said to be what it is."""
+"""Data of boxes and of masks is told from folders of classes."""
 
 import json
 
@@ -9,8 +9,13 @@ from PIL import Image
 from sightsmith.core.errors import DataError
 from sightsmith.data.source import SourceOptions, open_source
 
-VOC = "<annotation><object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"
-COCO = {"images": [{"id": 1, "file_name": "0.jpg"}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}
+BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox>"
+VOC = f"<annotation><object><name>cat</name>{BOX}</object></annotation>"
+COCO = {
+    "images": [{"id": 1, "file_name": "0.png"}],
+    "categories": [{"id": 1, "name": "cat"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+}
 
 
 def photos(folder, count=3, seed=0):
@@ -65,27 +70,27 @@ def carvana(root):
     masks(root / "masks", "{}_mask.png")
 
 
-@pytest.mark.parametrize(
-    ("write", "said"),
-    [
-        (voc, r"object-detection data \(Pascal VOC: 3 \.xml files with boxes\)"),
-        (yolo, r"object-detection data \(YOLO: 6 \.txt files with boxes\)"),
-        (coco, r"object-detection data \(COCO: a \.json file with boxes\)"),
-        (coco_flat, r"object-detection data \(COCO: a \.json file with boxes\)"),
-        (camvid, r"segmentation data \(masks in trainannot\)"),
-        (carvana, r"segmentation data \(masks in masks\)"),
-    ],
-)
-def test_boxes_and_masks_are_said_to_be_no_classes(tmp_path, write, said):
+@pytest.mark.parametrize(("write", "said"), [(camvid, "trainannot"), (carvana, "masks")])
+def test_masks_are_said_to_be_no_classes(tmp_path, write, said):
     write(tmp_path)
-    with pytest.raises(DataError, match=said + r"\. Sightsmith classifies whole pictures.*format='folder'"):
+    with pytest.raises(DataError, match=rf"masks in {said}\), and masks are not read yet.*format='folder'"):
         open_source(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["bccd_voc", "coad_driving_coco", "detmetrics", "camvid"])
-def test_real_data_of_boxes_and_masks_is_recognised(shared_data, name):
-    with pytest.raises(DataError, match="(object-detection|segmentation) data .*classifies whole pictures"):
-        open_source(shared_data(name))
+def test_real_masks_are_recognised(shared_data):
+    with pytest.raises(DataError, match="segmentation data .*masks are not read yet"):
+        open_source(shared_data("camvid"))
+
+
+@pytest.mark.parametrize(("write", "name"), [(voc, "voc"), (yolo, "yolo"), (coco, "coco"), (coco_flat, "coco")])
+def test_boxes_open_by_their_own_format(tmp_path, write, name):
+    write(tmp_path)
+    assert open_source(tmp_path).format == name
+
+
+def test_a_folder_with_boxes_in_two_formats_asks_which(shared_data):
+    with pytest.raises(DataError, match=r"may be coco or voc\. Say which"):
+        open_source(shared_data("detmetrics"))
 
 
 def test_a_format_asked_for_is_used_and_warns(tmp_path):

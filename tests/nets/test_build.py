@@ -49,6 +49,7 @@ def test_a_net_of_several_parts_is_listed_with_its_task_and_counted_whole():
     info = describe_net("dcgan")
     assert (info.family, info.own_task, info.roles) == ("gan", "gan", ("generator", "discriminator"))
     assert describe_net("vae").own_task == "vae"
+    assert describe_net("yolo").own_task == "detect"
     assert describe_net("smallcnn").own_task is None
     sizes = {"channels": 3, "classes": 10, "height": 32, "width": 32}
     parts = [build_net("dcgan", role=role, **sizes).module for role in info.roles]

@@ -12,7 +12,6 @@ from sightsmith.bundle.witnesses import Proof, Witnesses, compare_answers
 from sightsmith.core.errors import BundleError, ProofError, SettingsError
 from sightsmith.core.files import sha256
 from sightsmith.kinds.labels import value as labels
-from sightsmith.runtime import proving
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.export import export
 from sightsmith.runtime.predictor import Predictor
@@ -98,8 +97,9 @@ def test_ties_are_not_told_as_the_same_answers():
 def test_a_drop_beyond_the_allowed_one_is_refused(copy, monkeypatch):
     labelled = [(picture, target) for picture, target in zip(PICTURES[:64], TARGETS[:64], strict=True)]
     before = contents(copy)
-    for name, limit, says in (("_MIN_ALIKE", 1.01, "of the answers must stay"), ("_MAX_DROP", -1, "may fall by -1")):
-        monkeypatch.setattr(proving, name, limit)
+    usual = labels.METRIC
+    for change, says in (({"least_alike": 1.01}, "of the answers must stay"), ({"most_drop": -1}, "may fall by -1")):
+        monkeypatch.setattr(labels, "METRIC", replace(usual, **change))
         with pytest.raises(ProofError, match=says):
             export(Bundle.open(copy), ("onnx",), prove=labelled, quiet=True)
     assert contents(copy) == before

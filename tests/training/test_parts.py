@@ -17,6 +17,7 @@ from torch import nn
 
 from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.core.settings import field_docs, from_mapping, to_mapping
+from sightsmith.kinds import KINDS
 from sightsmith.kinds.labels.temperature import cross_entropy, fit_temperature
 from sightsmith.tasks.parts.learner import Learner
 from sightsmith.training.checkpoints import load_tree, save_tree
@@ -26,6 +27,7 @@ from sightsmith.training.curves import Curves, Epoch
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers, parameter_groups
 from sightsmith.training.settings import TrainSettings
+from sightsmith.training.task import choose_task, task_line
 
 # --- settings
 
@@ -193,6 +195,19 @@ def test_the_rate_climbs_then_falls_to_nothing():
     assert {constant.at(step) for step in (0, 50, 99)} == {2.0}
 
 
+def test_the_flat_rate_stays_for_half_of_the_steps_and_ends_at_a_twentieth():
+    schedule = Schedule(peak=2.0, steps=100, warmup=3, kind="flat")
+    rates = [schedule.at(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.5)
+    assert set(rates[3:51]) == {2.0}
+    assert rates[51:] == sorted(rates[51:], reverse=True)
+    assert rates[75] == pytest.approx(2.0 * (1 + 0.05) / 2)
+    assert rates[100] == schedule.at(1000) == pytest.approx(0.1)
+    late = Schedule(peak=2.0, steps=10, warmup=8, kind="flat")
+    assert late.at(8) == 2.0
+    assert late.at(10) == pytest.approx(0.1)
+
+
 def test_groups_hold_every_parameter_once_and_only_matrices_decay():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     groups = parameter_groups([net], net[2].parameters(), 0.1, 10.0)
@@ -331,3 +346,17 @@ def test_the_time_left_agrees_with_the_rate_beside_it(capsys):
     show.on_train_start(trainer, None)
     show.epoch(trainer, replace(_epoch(1), rate=473.0))
     assert "473 img/s  57 s left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "name"), [("labels", "classify"), ("tags", "tag"), ("boxes", "detect")])
+def test_the_kind_of_the_truths_chooses_the_task_and_it_is_said_why(kind, name):
+    asked = TrainSettings(data="somewhere")
+    task = choose_task(asked, kind)
+    nouns = KINDS.module(kind).NOUNS[1]
+    assert task.name == name
+    assert task_line(asked, task, kind) == f"Task: {name}, because the truths are {nouns}; --task names another."
+
+
+def test_a_task_that_was_named_is_said_to_be():
+    asked = TrainSettings(data="digits", task={"name": "vae"})
+    assert task_line(asked, choose_task(asked, "labels"), "labels") == "Task: vae, as --task says."

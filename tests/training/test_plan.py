@@ -15,6 +15,7 @@ from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import picture
 from sightsmith.inputs.parts.survey import Survey
+from sightsmith.training.augmenting import mixed_epochs
 from sightsmith.training.choice import Choice
 from sightsmith.training.fitted import beside
 from sightsmith.training.plan import choose, choose_within_reach, wanted_input
@@ -141,6 +142,12 @@ def test_a_warm_up_longer_than_the_training_is_refused():
         plan_for(PHOTOS, epochs=3, warmup_epochs=10.0)
 
 
+def test_the_warm_up_follows_the_schedule():
+    assert values(plan_for(PHOTOS, epochs=40), "schedule", "clip", "ema", "warmup_epochs") == ("cosine", 1.0, 0.999, 4)
+    asked = {"epochs": 100, "schedule": "flat", "clip": 10.0, "ema": 0.998, "head_scale": 2.0}
+    assert values(plan_for(PHOTOS, **asked), *asked, "warmup_epochs") == (*asked.values(), 3)
+
+
 def test_what_was_asked_for_is_never_replaced():
     asked = {
         "model": "smallcnn", "size": 40, "colour": "rgb", "batch_size": 12, "epochs": 7, "lr": 0.5, "weight_decay": 0.0,
@@ -222,6 +229,41 @@ def test_the_colour_of_grey_pictures_cannot_be_taken():
     with pytest.raises(SettingsError, match="decolour takes the colour from pictures, and the input is grey"):
         choose(settings, replace(DIGITS, grey=True), MACHINE)
     assert choose(settings, replace(DIGITS, grey=False), MACHINE).augment.value.decolour == 0.5
+
+
+CELLS = Survey(count=300, side=480, grey=False, in_memory=False, whole=True, placed=True)
+
+
+def test_pictures_with_objects_are_moved_with_them_and_put_together():
+    plan = plan_for(CELLS)
+    assert plan.resize.value == "letterbox"
+    usual = Augmentation(flip="horizontal", shift=0.1, zoom=0.5, jitter=0.4, hue=0.015, mosaic=0.5)
+    assert plan.augment.value == plan_for(CELLS, augment="light").augment.value == usual
+    assert "the last epochs without mosaic; --flip none if left and right differ" in str(plan.augment)
+    assert plan_for(replace(CELLS, side=32)).augment.value == usual, "small pictures are not turned"
+    assert plan_for(CELLS, colour="grey").augment.value == replace(usual, flip="none", hue=0.0)
+    assert plan_for(CELLS, augment="none").augment.value == Augmentation()
+    given = {"flip": "both", "zoom": 1.0, "crop_share": 0.3, "mosaic": 1.0, "mixup": 0.2, "erase": 0.1, "hue": 0.0}
+    assert plan_for(CELLS, **given).augment.value == replace(usual, **given)
+
+
+@pytest.mark.parametrize(
+    ("survey", "asked", "message"),
+    [
+        (CELLS, {"augment": "trivial"}, r"'trivial' turns and shears .* Give augment light"),
+        (CELLS, {"rotate": 5.0}, r"rotate must be 0 for objects, got 5"),
+        (PHOTOS, {"mosaic": 0.5}, r"mosaic puts pictures together .* these have none"),
+        (PHOTOS, {"mixup": 0.5}, r"mixup puts .* task\[.mixup.\] for labels"),
+        (DIGITS, {"hue": 0.1}, r"hue turns the colours of pictures, and the input is grey"),
+    ],
+)
+def test_a_variation_that_would_lose_places_or_needs_them_is_refused(survey, asked, message):
+    with pytest.raises(SettingsError, match=message):
+        plan_for(survey, **asked)
+
+
+def test_the_last_epochs_show_each_picture_by_itself():
+    assert [mixed_epochs(count) for count in (1, 2, 5, 20, 30, 100, 200)] == [1, 1, 3, 10, 20, 90, 180]
 
 
 def test_few_pictures_are_also_tried_with_a_fitted_net_unless_something_was_said():

@@ -1,8 +1,10 @@
-"""Small drawings under a picture: names with bars."""
+"""Drawings of an answer: names with bars under a picture, and rectangles with names over it."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 _PAPER, _INK, _BAR, _TRACK, _PALE = "#ffffff", "#212529", "#2f6fed", "#e9ecef", "#98a2b3"
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc", "DejaVuSans.ttf")
@@ -11,6 +13,70 @@ _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingF
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Row = tuple[str, str, float | None, float | None, bool]
 """Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
+_HUE, _TURN = 215.0, 137.508  # First hue, and the step to the next in degrees: the golden angle, which never comes near
+_WHITE_FROM = 0.36  # Luminance below which white letters are easier to read than black ones
+
+
+class Outline(NamedTuple):
+    """A rectangle over a picture."""
+
+    box: tuple[float, ...]  # (left, top, right, bottom) in pixels of the picture
+    text: str  # on a plate at its corner; empty for none
+    colour: str  # `rgb(…)`
+    bold: bool = True  # else a thin line
+
+
+def colour_of(index: int) -> str:
+    """Return the colour of a name by its number: neighbours differ most. The page computes the same in CSS."""
+    lightness = (46, 38, 56)[index % 3]
+    red, green, blue = ImageColor.getrgb(f"hsl({(_HUE + _TURN * index) % 360:.0f}, 85%, {lightness}%)")[:3]
+    return f"rgb({red},{green},{blue})"
+
+
+def outlined(image: Image.Image, outlines: Sequence[Outline]) -> Image.Image:
+    """Return a copy of an RGB picture with rectangles drawn over it; the first lies on top.
+
+    Line and letters grow with the picture. A white line around each keeps it visible on dark and busy places.
+    """
+    paper = image.copy()
+    draw = ImageDraw.Draw(paper)
+    line = max(1, round(max(image.size) / 320))
+    for one in reversed(outlines):
+        _draw_line(draw, one, line * (2 if one.bold else 1))
+    for one in reversed(outlines):
+        if one.text:
+            _draw_plate(draw, image.size, one, max(13, min(40, round(max(image.size) / 42))))
+    return paper
+
+
+def _draw_line(draw: ImageDraw.ImageDraw, one: Outline, width: int) -> None:
+    left, top, right, bottom = one.box
+    right, bottom = max(left, right - 1), max(top, bottom - 1)  # the edge of a box is the far side of its last pixel
+    halo = max(1, width // 3)
+    draw.rectangle((left - halo, top - halo, right + halo, bottom + halo), outline="#ffffff", width=width + 2 * halo)
+    draw.rectangle((left, top, right, bottom), outline=one.colour, width=width)
+
+
+def _draw_plate(draw: ImageDraw.ImageDraw, size: tuple[int, int], one: Outline, letters: int) -> None:
+    """Write the words above the rectangle, or inside it if there is no place above; never outside the picture."""
+    words = _fit(draw, one.text, _font(one.text.isascii(), letters), size[0] - letters)
+    font = _font(words.isascii(), letters)
+    wide, high = draw.textlength(words, font=font) + letters * 0.6, letters * 1.35
+    left = min(max(0.0, one.box[0]), max(0.0, size[0] - wide))
+    top = one.box[1] - high if one.box[1] >= high else min(max(0.0, one.box[1]), max(0.0, size[1] - high))
+    draw.rectangle((left, top, left + wide, top + high), fill=one.colour)
+    draw.text((left + letters * 0.3, top + high / 2), words, fill=_letters_on(one.colour), font=font, anchor="lm")
+
+
+def _letters_on(colour: str) -> str:
+    """Return white or black: which can be read on a colour, by its relative luminance (WCAG 2)."""
+    linear = [(part / 255 / 12.92) if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in _rgb(colour)]
+    luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#ffffff" if luminance < _WHITE_FROM else "#000000"
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return ImageColor.getrgb(colour)[:3]
 
 
 def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:

@@ -69,6 +69,7 @@ class Header:
     format: str = ""  # by Pillow's name, such as PNG; empty for an array
     frames: int = 1  # pictures or pages in the file, at most 1,000 of a TIFF; the first is the one decoded
     quantisation: int = 0  # sum of a JPEG's luma table, which falls as the quality rises; 0 for other formats
+    orientation: int = 1  # EXIF's, 1…8, by which decoding turns it upright; 1: as stored
 
 
 def decode(
@@ -226,9 +227,10 @@ def _source(picture: Path | str | bytes, name: str, seconds: float = math.inf) -
 
 
 def _header_of(image: Image.Image) -> Header:
-    width, height = image.size[::-1] if _stored_lying(image) else image.size
+    orientation = _stored_orientation(image)
+    width, height = image.size[::-1] if orientation >= 5 else image.size
     luma = sum(getattr(image, "quantization", {}).get(0, ()))
-    return Header(width, height, _stored_mode(image), image.format or "", _frames(image), luma)
+    return Header(width, height, _stored_mode(image), image.format or "", _frames(image), luma, orientation)
 
 
 def _stored_mode(image: Image.Image) -> str:
@@ -259,16 +261,16 @@ def _frames(image: Image.Image) -> int:
     return count
 
 
-def _stored_lying(image: Image.Image) -> bool:
-    """Tell whether turning the picture upright will swap its sides."""
+def _stored_orientation(image: Image.Image) -> int:
+    """Return the orientation by which the picture will be turned upright; from 5 on that swaps its sides."""
     if image.format == "TIFF":
-        return False  # Pillow gives the upright size and turns the pixels itself
+        return 1  # Pillow gives the upright size and turns the pixels itself
     if image.format == "PNG" and image.fp is not None and "exif" not in image.info:  # type: ignore[attr-defined]
         # Pillow would decode all pixels to search for EXIF data after them, which is rare.
         too_large = image.width * image.height > MAX_PIXELS
         if too_large or not says_more_behind(image.fp):  # type: ignore[attr-defined]
-            return False
-    return _orientation(image) >= 5
+            return 1
+    return _orientation(image)
 
 
 def _to_plain(image: Image.Image, name: str) -> Image.Image:

@@ -11,7 +11,7 @@ Shapes: B pictures, H height, W width, C channels (1 or 3); pixels are uint8.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,8 +23,10 @@ from torchvision.transforms import v2
 
 from sightsmith.core.placement import Box
 
+_IN_PLACE = ("jitter", "hue", "decolour", "erase")
 _ASPECTS = (3 / 4, 4 / 3)  # Least and greatest width : height of a random crop, relative to the input's own
 _TRIES = 10
+_CACHED_VALUES = 1_000_000  # Values of pixels that are computed at a time
 _ERASED_AREA = (0.02, 0.33)
 _ERASED_ASPECT = (0.3, 3.3)
 
@@ -47,10 +49,26 @@ class Augmentation:
     """Greatest change of scale: by a factor between 1 / (1 + zoom) and 1 + zoom."""
     jitter: float = 0.0
     """Greatest change of brightness, contrast, saturation: each by a factor between 1 / (1 + jitter) and 1 + jitter."""
+    hue: float = 0.0
+    """Greatest turn of the colours about the grey axis, either way, in turns: 1/3 makes red green."""
     decolour: float = 0.0
     """Probability of replacing each pixel's channels by their mean."""
     erase: float = 0.0
     """Probability of overwriting a random rectangle with noise."""
+    mosaic: float = 0.0
+    """Probability of a picture put together of parts of four, for targets that have places (`composition.py`)."""
+    mixup: float = 0.0
+    """Probability of blending two pictures, likewise."""
+
+    @property
+    def in_place(self) -> "Augmentation":
+        """The variations that move nothing: of light, colour and noise."""
+        return replace(Augmentation(), **{name: getattr(self, name) for name in _IN_PLACE})
+
+    @property
+    def moves(self) -> bool:
+        """Whether a variation moves what is in a picture."""
+        return self != self.in_place
 
     @property
     def per_picture(self) -> bool:
@@ -91,7 +109,7 @@ def apply_policy(name: str, pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray
 
 
 def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
-    """Shift, flip, rotate, zoom, jitter, decolour and erase pictures of a batch, at random; the argument stays.
+    """Shift, flip, rotate, zoom, jitter, turn hues, decolour and erase at random; the argument stays.
 
     Args:
         pixels_BHWC: uint8, on any device.
@@ -105,8 +123,8 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
         pixels_BHWC = _mirrored(pixels_BHWC, 1, generator)
     if plan.rotate > 0 or plan.zoom > 0:
         pixels_BHWC = _warped(pixels_BHWC, plan.rotate, plan.zoom, generator)
-    if plan.jitter > 0:
-        pixels_BHWC = _relit(pixels_BHWC, plan.jitter, generator)
+    if plan.jitter > 0 or plan.hue > 0:
+        pixels_BHWC = _relit(pixels_BHWC, plan.jitter, plan.hue, generator)
     if plan.decolour > 0:
         pixels_BHWC = _decoloured(pixels_BHWC, plan.decolour, generator)
     if plan.erase > 0:
@@ -152,17 +170,42 @@ def _warped(pixels_BHWC: Tensor, rotate: float, zoom: float, generator: torch.Ge
     return warped_BCHW.permute(0, 2, 3, 1).round().to(torch.uint8).contiguous()
 
 
-def _relit(pixels_BHWC: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
-    """Change saturation (about each pixel's grey), contrast (about each picture's mean) and brightness."""
-    factors_3B = torch.exp(math.log1p(jitter) * _either_way(3 * len(pixels_BHWC), generator)).view(3, -1)
-    saturation_B, contrast_B, brightness_B = factors_3B[..., None, None, None].to(pixels_BHWC.device)
-    values_BHWC = pixels_BHWC.float()
-    if values_BHWC.shape[-1] > 1:
-        grey_BHW1 = values_BHWC.mean(dim=3, keepdim=True)
-        values_BHWC = torch.lerp(grey_BHW1, values_BHWC, saturation_B)
-    mean_B111 = values_BHWC.mean(dim=(1, 2, 3), keepdim=True)
-    values_BHWC = torch.lerp(mean_B111, values_BHWC, contrast_B) * brightness_B
-    return values_BHWC.round_().clamp_(0, 255).to(torch.uint8)
+def _relit(pixels_BHWC: Tensor, jitter: float, hue: float, generator: torch.Generator) -> Tensor:
+    """Change hue and saturation (about each pixel's grey), contrast (about each picture's mean) and brightness.
+
+    Each is linear in the channels, so together they are one matrix and one offset for a picture. Parts of the batch
+    are computed one after another, so that their numbers stay in the processor's cache.
+    """
+    count, channels, device = len(pixels_BHWC), pixels_BHWC.shape[3], pixels_BHWC.device
+    factors_3B = torch.exp(math.log1p(jitter) * _either_way(3 * count, generator)).view(3, -1)
+    saturation_B, contrast_B, brightness_B = factors_3B[..., None, None]
+    grey_CC = torch.full((channels, channels), 1 / channels)
+    colour_BCC = saturation_B * (_turned_hues(hue, count, generator) - grey_CC) if channels > 1 else 0.0
+    matrix_BCC = brightness_B * contrast_B * (grey_CC + colour_BCC)
+    # Four pixels a row: products with matrices of 12 columns are three times as fast as with 3 columns
+    pixels = math.gcd(4, pixels_BHWC.shape[1] * pixels_BHWC.shape[2])
+    each_BpCpC = torch.einsum("pq,bdc->bpcqd", torch.eye(pixels), matrix_BCC)
+    matrix_BRR = each_BpCpC.reshape(count, pixels * channels, pixels * channels).to(device)
+    lift_B11 = (brightness_B * (1 - contrast_B)).to(device)
+    relit_BHWC = torch.empty_like(pixels_BHWC)
+    size = max(1, _CACHED_VALUES // pixels_BHWC[0].numel())
+    rows = pixels_BHWC[0].numel() // (pixels * channels)
+    for part in map(slice, range(0, count, size), range(size, count + size, size)):
+        values_bPR = pixels_BHWC[part].reshape(-1, rows, pixels * channels).float()
+        offset_b11 = values_bPR.mean(dim=(1, 2), keepdim=True) * lift_B11[part]
+        values_bPR = torch.baddbmm(offset_b11, values_bPR, matrix_BRR[part])
+        relit_BHWC[part] = values_bPR.round_().clamp_(0, 255).view_as(pixels_BHWC[part])
+    return relit_BHWC
+
+
+def _turned_hues(hue: float, count: int, generator: torch.Generator) -> Tensor:
+    """Return matrices (B, 3, 3) that turn colours about the grey axis; the mean of the channels stays."""
+    if hue == 0:
+        return torch.eye(3).expand(count, 3, 3)
+    angle_B1 = 2 * math.pi * hue * _either_way(count, generator)[:, None]
+    thirds_3 = 2 * math.pi / 3 * torch.arange(3)
+    first_B3 = (1 + 2 * torch.cos(angle_B1 + thirds_3)) / 3  # Rodrigues' rotation about (1, 1, 1), its first row
+    return torch.stack([first_B3.roll(turn, dims=1) for turn in range(3)], dim=1)
 
 
 def _decoloured(pixels_BHWC: Tensor, probability: float, generator: torch.Generator) -> Tensor:

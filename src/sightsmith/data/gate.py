@@ -18,13 +18,15 @@ from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.machine import usable_cores
+from sightsmith.data.changes import Fixed
 from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.rules import RULES
 from sightsmith.data.scan import scan_pictures
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Source
 from sightsmith.data.verdict import ByClass, Checked, Verdict
-from sightsmith.kinds import KINDS
+from sightsmith.kinds import KINDS, optional_part
+from sightsmith.kinds.parts.counted import Counted
 
 _DEFAULTS = GateSettings()
 
@@ -41,7 +43,7 @@ class GateReport:
         total: samples of the source.
         kept: positions of the samples that training may use, in order.
         problems: errors first.
-        skipped: (key, reason) of each sample that training leaves out.
+        skipped: (key, code and reason) of each sample that training leaves out.
         lost: pictures that never became samples (rows or files that are left out).
         bad: number of samples that are damaged, have contradictory labels, or were lost by an error; not copies.
         counts: (names, 4) kept pictures in train, val, test and no split of the source.
@@ -50,9 +52,11 @@ class GateReport:
         hashes: (total, 32) content hashes, for the fingerprint.
         spread: text on the distribution of the truths of a kind without names, else empty.
         ranges: (range, count) of such truths.
+        contents: counts of the things in the truths of kept pictures, such as objects; empty for most kinds.
         near_groups: positions that look nearly the same, for splits that keep them together.
         by_class: properties of the files, class by class; those that vary.
         seconds: the check took.
+        fixed: the repaired copy, if one was written.
     """
 
     location: str
@@ -71,9 +75,11 @@ class GateReport:
     hashes: NDArray[np.uint8]
     spread: str
     ranges: tuple[tuple[str, int], ...]
+    contents: tuple[Counted, ...]
     near_groups: tuple[tuple[int, ...], ...]
     by_class: tuple[ByClass, ...]
     seconds: float
+    fixed: Fixed | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -107,8 +113,10 @@ class GateReport:
         lines = [
             f"{self.location} ({self.format}): {pictures}{names}{self._balance_text()}.",
             f"Sizes: {self._sizes_text()}. Modes: {modes}.",
+            *(f"{each.title}: {each.text}" for each in self.contents),
             *(problem.to_text() for problem in self.problems),
             f"{self._found_text()}. {usable} Checked in {self.seconds:.1f} s.",
+            *([self.fixed.to_text()] if self.fixed else []),
         ]
         return "\n".join(lines)
 
@@ -126,11 +134,13 @@ class GateReport:
             "failed": self.failed(),
             "problems": [problem.to_json() for problem in self.problems],
             "skipped": dict(self.skipped),
-            self.nouns[1]: dict(zip(self.names, rows, strict=True)) | dict(self.ranges),
+            _key(self.nouns[1]): dict(zip(self.names, rows, strict=True)) | dict(self.ranges),
+            **{_key(each.title): dict(each.rows) for each in self.contents},
             "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
             "modes": self.modes,
             "by_class": {each.name: dict(zip(self.names, each.texts, strict=True)) for each in self.by_class},
             "seconds": round(self.seconds, 3),
+            **({"fixed": self.fixed.to_json()} if self.fixed else {}),
         }
 
     def _found_text(self) -> str:
@@ -142,13 +152,18 @@ class GateReport:
             return f" of {self.nouns[1]} {self.spread}" if self.spread else ""
         least, most = int(totals.argmin()), int(totals.argmax())
         if totals[least] == totals[most]:
-            return f", {totals[least]:,} usable in each"
-        return f", usable from {totals[least]:,} ({self.names[least]}) to {totals[most]:,} ({self.names[most]})"
+            return f", {totals[least]:,} usable {'pictures with' if self.contents else 'in'} each"
+        span = f"{totals[least]:,} ({self.names[least]}) to {totals[most]:,} ({self.names[most]})"
+        return f", each in {span} usable pictures" if self.contents else f", usable from {span}"
 
     def _sizes_text(self) -> str:
         shown = ", ".join(f"{width}×{height} ({count:,})" for width, height, count in self.sizes[:3])
         more = len(self.sizes) - 3
         return f"{shown}, and {more:,} other sizes" if more > 0 else shown or "none"
+
+
+def _key(title: str) -> str:
+    return title.lower().replace(" ", "_")
 
 
 def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = False) -> GateReport:
@@ -159,7 +174,9 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     data = Checked(source, scan, settings)
     verdict = _judge(data)
     kept, kind = verdict.usable, KINDS.module(source.kind)
-    spread, ranges = kind.spread([source.samples[place].target for place in kept.tolist()], source.details)
+    truths = [source.samples[place].target for place in kept.tolist()]
+    spread, ranges = kind.spread(truths, source.details)
+    contents = optional_part(source.kind, "contents")
     decoded = scan.decoded
     sizes = Counter(zip(scan.widths[decoded].tolist(), scan.heights[decoded].tolist(), strict=True))
     modes = Counter(scan.mode_names[mode] for mode in scan.modes[decoded].tolist())
@@ -181,6 +198,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
         hashes=scan.hashes,
         spread=spread,
         ranges=tuple(ranges),
+        contents=tuple(contents.counts(truths, source.names)) if contents else (),
         near_groups=verdict.near_groups,
         by_class=verdict.by_class,
         seconds=monotonic() - start,
@@ -188,13 +206,18 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
 
 
 def _judge(data: Checked) -> Verdict:
-    """Apply every rule for the source's kind of answer, in order."""
-    count, kind = len(data.source.samples), data.source.kind
+    """Apply every rule for the source's kind of answer."""
+    count = len(data.source.samples)
     verdict = Verdict(left_out=np.zeros(count, dtype=bool), bad=np.zeros(count, dtype=bool))
-    for rule in sorted(_rules(), key=lambda rule: int(rule.ORDER)):
-        if kind in getattr(rule, "KINDS", (kind,)):
-            rule.find(data, verdict)
+    for rule in rules_for(data.source.kind):
+        rule.find(data, verdict)
     return verdict
+
+
+def rules_for(kind: str) -> list[ModuleType]:
+    """Return the rules that hold for a kind of answer, in their order."""
+    rules = [rule for rule in _rules() if kind in getattr(rule, "KINDS", (kind,))]
+    return sorted(rules, key=lambda rule: int(rule.ORDER))
 
 
 def _rules() -> list[ModuleType]:

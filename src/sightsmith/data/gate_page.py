@@ -1,6 +1,6 @@
 """The gate's report as one self-contained HTML page: no script, no network, pictures inside."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,20 +8,25 @@ import numpy as np
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
-from sightsmith.core.images import decode
+from sightsmith.core.images import decode, picture_size
 from sightsmith.core.pages import data_uri, is_small, template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
-from sightsmith.data.problem import Problem
+from sightsmith.data.problem import Problem, Spot
+from sightsmith.data.scene_drawing import Scene, draw_scene
 from sightsmith.data.source import Source
+from sightsmith.kinds import KINDS, optional_part
 
 _PAGES = Path(__file__).with_name("pages")
 _SIDE = 96  # Longest side of a thumbnail in pixels
+_SCENE = 240  # The same if places are drawn in it
 _GROUPS = 12  # Groups shown of a problem
 _COPIES = 4  # Pictures shown of a group
 _NAMED = 24  # Names shown of a problem without pictures
 _CLASSES = 120  # Bars of classes shown
 _BINS = 16
+_SAMPLED = 12  # Names of which random pictures are shown
+_EACH = 4  # Such pictures of a name
 _SPLITS = ("train", "val", "test", "no split")
 
 
@@ -34,6 +39,7 @@ class Shown:
     split: str = ""  # of the source
     uri: str = ""  # its thumbnail, or empty if it cannot be shown
     small: bool = False  # it is shown larger than it is
+    scene: Scene | None = None  # it is drawn with the places in it instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,9 @@ def gate_html(report: GateReport, source: Source) -> str:
         report=report,
         problems=[(problem, *_groups(problem, by_key, source)) for problem in report.problems],
         tiles=_tiles(report),
+        gallery=_gallery(report, source),
+        more_sampled=max(0, len(report.names) - _SAMPLED),
+        contents=[(each, _bars(each.rows, each.unit)) for each in report.contents],
         balance=_balance(report) if report.names else _bars(report.ranges),
         more_classes=max(0, len(report.names) - _CLASSES),
         shown_classes=_CLASSES,
@@ -71,8 +80,10 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     """Return (name, value, explanation, colour) of each headline figure."""
     left_out = len(report.skipped) + report.lost
     named = many(len(report.names), *report.nouns) if report.names else ""
+    counted = [(each.title, f"{sum(count for _, count in each.rows):,}", "", "") for each in report.contents[:1]]
     return [
         ("Pictures", f"{report.total + report.lost:,}", named, ""),
+        *counted,
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
         ("Errors", f"{len(report.errors)}", "faults in the data", "error" if report.errors else "good"),
@@ -86,23 +97,51 @@ def _groups(
     """Return (pictures, how many more, note) of the first groups, and how many more groups there are."""
     most = _GROUPS if any(key in by_key for key in problem.keys[:_GROUPS]) else _NAMED
     notes = problem.notes or ("",) * len(problem.groups)
+    spots = problem.spots or ((),) * len(problem.groups)
     groups = [
-        ([_show(key, by_key.get(key), source) for key in keys[:_COPIES]], max(0, len(keys) - _COPIES), note)
-        for keys, note in zip(problem.groups[:most], notes[:most], strict=True)
+        ([_show(key, by_key.get(key), source, found) for key in keys[:_COPIES]], max(0, len(keys) - _COPIES), note)
+        for keys, note, found in zip(problem.groups[:most], notes[:most], spots[:most], strict=True)
     ]
     return groups, len(problem.groups) - len(groups)
 
 
-def _show(key: str, sample: Sample | None, source: Source) -> Shown:
+def _show(key: str, sample: Sample | None, source: Source, spots: Sequence[Spot] = ()) -> Shown:
     if sample is None:
         return Shown(key)
-    shown = Shown(key, source.truth_text(sample), sample.split or "")
+    shown = Shown(key, source.brief_text(sample), sample.split or "")
+    contents = optional_part(source.kind, "contents")
     try:
-        image = decode(sample.picture, near=_SIDE)
+        image = decode(sample.picture, near=_SCENE if contents else _SIDE)
+        if contents and sample.target is not None:
+            image.thumbnail((_SCENE, _SCENE))
+            shapes = contents.shapes(sample.target, source.names)
+            return replace(shown, scene=draw_scene(image, picture_size(sample.picture), shapes, spots))
     except PictureError:
         return shown
     image.thumbnail((_SIDE, _SIDE))
     return replace(shown, uri=data_uri(image), small=is_small(image))
+
+
+def _gallery(report: GateReport, source: Source) -> list[tuple[str, list[Shown]]]:
+    """Return random usable pictures of each name, whose places are bright, and of none; empty for most kinds."""
+    if not report.contents:
+        return []
+    samples = [source.samples[place] for place in report.kept.tolist()]
+    pictures_M, names_M = KINDS.module(source.kind).pairs([sample.target for sample in samples])
+    order = np.argsort(-np.bincount(names_M, minlength=len(source.names)), kind="stable").tolist()
+    rows = [(source.names[index], pictures_M[names_M == index]) for index in order[:_SAMPLED]]
+    rows.append(("", np.setdiff1d(np.arange(len(samples)), pictures_M)))
+    rng = np.random.default_rng(0)
+    return [
+        (name, [_sampled(samples[at], source, name) for at in sorted(rng.permutation(found_P)[:_EACH].tolist())])
+        for name, found_P in rows
+        if len(found_P)
+    ]
+
+
+def _sampled(sample: Sample, source: Source, name: str) -> Shown:
+    shown = _show(sample.key, sample, source)
+    return replace(shown, scene=shown.scene.emphasised(name)) if shown.scene else shown
 
 
 def _balance(report: GateReport) -> list[Bar]:
@@ -128,8 +167,8 @@ def _sizes(report: GateReport) -> list[Bar]:
     return _bars(zip(names, totals.astype(int).tolist(), strict=True))
 
 
-def _bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
+def _bars(counts: Iterable[tuple[str, int]], unit: str = "picture") -> list[Bar]:
     """Return a bar of each name, all of one colour."""
     counts = list(counts)
     most = max((count for _, count in counts), default=1)
-    return [Bar(name, (("no split", count / most),), count, many(count, "picture")) for name, count in counts]
+    return [Bar(name, (("no split", count / most),), count, many(count, unit)) for name, count in counts]

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from sightsmith.core.errors import DataError, PictureError
 from sightsmith.core.ports import Arrays
 from sightsmith.data.augment import Augmentation, vary_batch
-from sightsmith.data.pixels import Fetcher
+from sightsmith.data.pixels import TARGETS, Fetcher
 from sightsmith.inputs.picture import PIXELS
 
 _PREFETCH = 3  # Batches that each worker keeps ready
@@ -45,6 +45,7 @@ class Order:
     shuffle: bool = True
     strata_N: NDArray[np.int64] | None = None  # the stratum of each picture, when each is to be shown equally often
     share: float = 1.0  # of the pictures in an epoch, in (0, 1]
+    mixed_epochs: float = math.inf  # the first epochs, in which several pictures may be put together
     epoch: int = 0
 
     def __len__(self) -> int:
@@ -125,7 +126,9 @@ class Loader:
             if self.vary is not None and PIXELS in inputs:
                 self._generator.manual_seed(step_seed(self.seed, self.order.epoch, step))
                 inputs[PIXELS] = vary_batch(inputs[PIXELS], self.vary, self._generator)
-            targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)
+            targets_B = inputs.pop(TARGETS, None)  # moved with their pictures
+            if targets_B is None:
+                targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)
             self._given = step + 1
             yield inputs, targets_B
 
@@ -139,15 +142,20 @@ def step_seed(seed: int, epoch: int, step: int, stream: int = 0) -> int:
     return (int(words[0]) << 32 | int(words[1])) & (2**63 - 1)
 
 
+_Request = tuple[int, bool, NDArray[np.int64]]
+
+
 @dataclass(slots=True)
 class _Feed:
-    """The batches of an epoch as (epoch, positions)."""
+    """The batches of an epoch as (epoch, whether pictures may be put together, positions)."""
 
     order: Order
     start: int = 0
 
-    def __iter__(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        return ((self.order.epoch, positions) for positions in self.order.batches(self.start))
+    def __iter__(self) -> Iterator[_Request]:
+        epoch = self.order.epoch
+        mix = epoch < self.order.mixed_epochs
+        return ((epoch, mix, positions) for positions in self.order.batches(self.start))
 
 
 class _Fetching(Dataset[Any]):
@@ -160,10 +168,10 @@ class _Fetching(Dataset[Any]):
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def __getitems__(self, item: tuple[int, NDArray[np.int64]]) -> Arrays | str:
-        epoch, positions = item
+    def __getitems__(self, item: _Request) -> Arrays | str:
+        epoch, mix, positions = item
         try:
-            return self._fetcher.fetch(positions, epoch)
+            return self._fetcher.fetch(positions, epoch, mix=mix)
         except PictureError as error:
             return f"{error} It could be read when training started. Put it back, then go on with --resume."
 

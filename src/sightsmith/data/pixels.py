@@ -1,19 +1,21 @@
 """The origin of a batch's inputs: memory, a cache, or files decoded as they are needed.
 
-Each kind answers `fetch(positions, epoch)` with arrays by name, first axis B; its result is a function of (seed, epoch,
-position) alone, so it may run in this process or in workers, in any order, and again after a crash.
+Each kind answers `fetch(positions, epoch, mix=…)` with arrays by name, first axis B, and with `targets` if those move
+with the pictures (`scenes.py`); its result is a function of (seed, epoch, position, mix) alone, so it may run in this
+process or in workers, in any order, and again after a crash.
 
 Shapes: N pictures, B of them in a batch, H height, W width, C channels; pixels are uint8.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import picture_size
+from sightsmith.core.images import Picture, picture_size
 from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
@@ -23,6 +25,7 @@ from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import Reader
 from sightsmith.inputs.picture import PIXELS
 
+TARGETS = "targets"  # Name of the targets among the arrays of a fetcher that moves them with their pictures
 Pixels = NDArray[np.uint8]
 Positions = Sequence[int] | NDArray[np.int64]
 
@@ -40,7 +43,7 @@ class InMemory:
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
 
-    def fetch(self, positions: Positions, epoch: int) -> Arrays:  # noqa: ARG002
+    def fetch(self, positions: Positions, epoch: int, *, mix: bool = True) -> Arrays:  # noqa: ARG002
         """Return the inputs at these positions, the same in each epoch."""
         return {name: array[np.asarray(positions)] for name, array in self._arrays.items()}
 
@@ -53,7 +56,7 @@ class Decoding:
     def __init__(self, items: PictureIndex, read: Reader, vary: Augmentation, seed: int) -> None:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
 
-    def fetch(self, positions: Positions, epoch: int) -> Arrays:
+    def fetch(self, positions: Positions, epoch: int, *, mix: bool = True) -> Arrays:  # noqa: ARG002
         """Return the items at these positions, varied by draws of (seed, epoch, position).
 
         Raises PictureError: one cannot be decoded.
@@ -83,23 +86,46 @@ class Decoding:
 class RamCache(PictureIndex):
     """Decoded pictures, a little larger than the input, as arrays whose pixels forked workers share.
 
+    Attributes:
+        pixels: of each, (H, W, C) or (H, W) uint8, read-only by agreement.
+        sizes_N2: (width, height) of each upright original.
+
     Raises:
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
 
     def __init__(self, pictures: PictureIndex, preprocessing: Preprocessing, *, quiet: bool = False) -> None:
-        sizes = [_cached_size(picture_size(pictures[i]), preprocessing) for i in range(len(pictures))]
-        _check_room(sum(width * height for width, height in sizes) * preprocessing.channels, len(pictures))
-        cached = []
+        _check_room(_cache_bytes(pictures, preprocessing), len(pictures))
+        cached: list[Pixels] = []
+        sizes: list[tuple[int, int]] = []
         for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
-            image = preprocessing.open(pictures[position], share=1 / _CACHE_SPARE)
-            small = image.resize(sizes[position], Image.Resampling.BICUBIC, reducing_gap=3.0)
-            cached.append(np.asarray(small))
+            cached.append(reduced(pictures[position], preprocessing))
+            sizes.append(picture_size(pictures[position]))
         super().__init__(cached)
+        self.pixels = cached
+        self.sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
 
-Fetcher = InMemory | Decoding
+def reduced(picture: Picture, preprocessing: Preprocessing) -> Pixels:
+    """Decode a picture at the size that the cache keeps. Raises PictureError: it cannot be decoded."""
+    size = _cached_size(picture_size(picture), preprocessing)
+    image = preprocessing.open(picture, share=1 / _CACHE_SPARE)
+    return np.array(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))  # writable, as torch wants it
+
+
+def fits_in_cache(pictures: PictureIndex, preprocessing: Preprocessing) -> bool:
+    """Tell whether the decoded pictures may be kept in memory; their headers are read."""
+    return _cache_bytes(pictures, preprocessing) <= _room()
+
+
+class Fetcher(Protocol):
+    """An origin of batches."""
+
+    in_memory: bool  # Fetching is only copying, so workers would not make it faster
+
+    def fetch(self, positions: Positions, epoch: int, *, mix: bool = True) -> Arrays:
+        """Return the arrays of these items in an epoch; with `mix`, several may be put together in one picture."""
 
 
 def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Arrays:
@@ -128,6 +154,11 @@ def _room() -> int:
 
 def _bytes(count: int, read: Reader) -> int:
     return count * sum(port.bytes for port in read.ports().values())
+
+
+def _cache_bytes(pictures: PictureIndex, preprocessing: Preprocessing) -> int:
+    sizes = (_cached_size(picture_size(pictures[position]), preprocessing) for position in range(len(pictures)))
+    return sum(width * height for width, height in sizes) * preprocessing.channels
 
 
 def _cached_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:

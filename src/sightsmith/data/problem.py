@@ -8,6 +8,9 @@ from sightsmith.core.images import printable
 
 Severity = Literal["error", "warning", "info"]
 
+Spot = tuple[float, float, float, float]
+"""A place in a picture: left, top, right, bottom, in pixels of the upright picture; may reach outside it."""
+
 _LISTED = 5  # Pictures named in a problem's text; its JSON names all
 
 
@@ -20,6 +23,8 @@ class Problem:
     message: str  # the subject, the rule, the value and the remedy
     groups: tuple[tuple[str, ...], ...] = ()  # keys of the samples concerned; copies of one picture are in one group
     notes: tuple[str, ...] = ()  # a remark on each group, or empty
+    spots: tuple[tuple[Spot, ...], ...] = ()  # the places in the first picture of each group, or empty
+    repair: str = ""  # what reading did about it, such as "left out", if a repaired copy is without the fault
     lost: int = 0  # how many pictures never became samples because of this (a file or row that is left out)
 
     @property
@@ -45,12 +50,21 @@ class Problem:
             "keys": list(self.keys),
             "groups": [list(group) for group in self.groups],
             "notes": list(self.notes),
+            "spots": [[list(spot) for spot in spots] for spots in self.spots],
             "lost": self.lost,
         }
 
 
 def problem_of_each(
-    code: str, severity: Severity, message: str, keys: Sequence[str], notes: Sequence[str] = (), *, lost: bool = False
+    code: str,
+    severity: Severity,
+    message: str,
+    keys: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    spots: Sequence[tuple[Spot, ...]] = (),
+    repair: str = "",
+    lost: bool = False,
 ) -> tuple[Problem, ...]:
     """Return one problem that names each key, with its note if there are any, or none if there are no keys."""
     if not keys:
@@ -58,4 +72,14 @@ def problem_of_each(
     groups = tuple((printable(key),) for key in keys)
     notes = tuple(notes) or ("",) * len(keys)
     count = len(keys) if lost else 0
-    return (Problem(code=code, severity=severity, message=message, groups=groups, notes=notes, lost=count),)
+    told = Problem(
+        code=code,
+        severity=severity,
+        message=message,
+        groups=groups,
+        notes=notes,
+        spots=tuple(spots),
+        repair=repair,
+        lost=count,
+    )
+    return (told,)

@@ -47,15 +47,16 @@ class GateSettings:
     """Classes that the pictures must have at least; 1 for a task that tells none apart."""
     imbalance: float = 10.0
     """Classes are named if the largest has this many times the pictures of the smallest, or more; ≥ 1."""
+    input_size: int = 416
+    """Side of the net's input in pixels, at which objects that become too small to see are named, ≥ 1."""
     threads: int = 0
     """Files decoded at once; 0: one a core."""
 
     def __post_init__(self) -> None:
-        if self.max_pixels < 1 or self.imbalance < 1 or min(self.tiny_side, self.tiny_class, self.threads) < 0:
-            raise SettingsError(
-                "gate: max_pixels and imbalance must be at least 1, tiny_side, tiny_class and threads at least 0; got "
-                f"{self.max_pixels}, {self.imbalance}, {self.tiny_side}, {self.tiny_class}, {self.threads}"
-            )
+        least = {"max_pixels": 1, "imbalance": 1, "input_size": 1, "tiny_side": 0, "tiny_class": 0, "threads": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise SettingsError(f"gate.{name} must be at least {bound}, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

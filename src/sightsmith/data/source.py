@@ -25,7 +25,7 @@ from sightsmith.data.duplicates import content_hash
 from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.settings import SourceOptions as SourceOptions
 from sightsmith.data.sources.parts.names import name_classes, read_class_names
-from sightsmith.kinds import FIRST, KINDS
+from sightsmith.kinds import FIRST, KINDS, optional_part
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
 
@@ -73,6 +73,13 @@ class Source:
         if sample.target is None:
             return ""
         return str(KINDS.module(self.kind).truth_text(sample.target, self.names))
+
+    def brief_text(self, sample: Sample) -> str:
+        """Return the truth of a sample in few words, in which two truths may look alike; empty if it is unknown."""
+        contents = optional_part(self.kind, "contents")
+        if sample.target is None or contents is None:
+            return self.truth_text(sample)
+        return str(contents.brief(sample.target, self.names))
 
 
 def open_source(location: str | Path, options: SourceOptions = _DEFAULTS) -> Source:

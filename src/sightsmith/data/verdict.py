@@ -3,19 +3,22 @@
 Shapes: N samples, C classes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.data.problem import Problem, Severity
+from sightsmith.core.names import shortened
+from sightsmith.data.problem import Problem, Severity, Spot
 from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source
 from sightsmith.kinds import KINDS
 
 _COLUMNS = ("train", "val", "test", None)  # of the counts: the split that the source puts a sample in
+_MOST_WORDS = 120  # Characters of a truth in a message
 _PRECEDENCE = ("test", "val", "train", None)  # Taking a copy out of the test would change the measurement
 
 
@@ -31,6 +34,18 @@ class Checked:
         """Return the truths of samples in words, each once."""
         texts = (self.source.truth_text(self.source.samples[place]) for place in places)
         return list(dict.fromkeys(text or "no label" for text in texts))
+
+    def brief_truths(self, places: Sequence[int]) -> str:
+        """Return the different truths of samples in few words; those that these do not tell apart are counted."""
+        by_truth = {self.source.truth_text(self.source.samples[place]): place for place in reversed(places)}
+        texts = [self.source.brief_text(self.source.samples[place]) for place in sorted(by_truth.values())]
+        counts = Counter(shortened(text or "no label", _MOST_WORDS) for text in texts)
+        return " / ".join(text if count == 1 else f"{text} ({count} versions)" for text, count in counts.items())
+
+    @property
+    def has_places(self) -> bool:
+        """Whether truths have places in the picture, so that those of two views of one scene differ."""
+        return hasattr(KINDS.module(self.source.kind), "GEOMETRY")
 
     def splits(self, places: Iterable[int]) -> str:
         """Return the splits that the source puts samples in, in words."""
@@ -70,7 +85,9 @@ class Verdict:
     left_out: NDArray[np.bool_]  # (N,) training may not use it
     bad: NDArray[np.bool_]  # (N,) it is damaged or contradicts itself
     problems: list[Problem] = field(default_factory=list)  # found, in the order of the rules
-    reasons: dict[int, str] = field(default_factory=dict)  # why each sample is left out, by position
+    reasons: dict[int, str] = field(
+        default_factory=dict
+    )  # code and reason of each sample that is left out, by position
     near_groups: tuple[tuple[int, ...], ...] = ()  # positions that look nearly the same
     by_class: tuple[ByClass, ...] = ()  # properties of the files, class by class; those that vary
 
@@ -79,11 +96,11 @@ class Verdict:
         """Positions of the samples that training may use, in order."""
         return np.flatnonzero(~self.left_out)
 
-    def leave_out(self, places: Iterable[int], reason: str) -> None:
-        """Exclude samples from training; the first reason is kept."""
+    def leave_out(self, places: Iterable[int], code: str, reason: str) -> None:
+        """Exclude samples from training because of a problem; the first reason is kept."""
         for place in places:
             self.left_out[place] = True
-            self.reasons.setdefault(place, reason)
+            self.reasons.setdefault(place, f"{code}: {reason}")
 
     def add(
         self,
@@ -93,12 +110,26 @@ class Verdict:
         message: str,
         groups: Iterable[Sequence[int]],
         notes: Sequence[str] = (),
+        spots: Sequence[tuple[Spot, ...]] = (),
     ) -> None:
-        """Add a problem of samples, those that belong together in one group; none if there are no groups."""
+        """Add a problem of samples, those that belong together in one group; none if there are no groups.
+
+        Args:
+            notes: a remark on each group.
+            spots: the places in the first picture of each group.
+        """
         keys = tuple(tuple(data.source.samples[place].key for place in group) for group in groups)
         if keys:
-            problem = Problem(code=code, severity=severity, message=message, groups=keys, notes=tuple(notes))
-            self.problems.append(problem)
+            self.problems.append(
+                Problem(
+                    code=code,
+                    severity=severity,
+                    message=message,
+                    groups=keys,
+                    notes=tuple(notes),
+                    spots=tuple(spots),
+                )
+            )
 
     def add_each(self, data: Checked, code: str, severity: Severity, message: str, notes: Mapping[int, str]) -> None:
         """Add a problem of single samples, each position with a note on it; none if there are no notes."""
@@ -109,7 +140,7 @@ class Verdict:
         self.add_each(data, code, "error", message, notes)
         self.bad[list(notes)] = True
         for place, note in notes.items():
-            self.leave_out([place], f"{code}: {note}")
+            self.leave_out([place], code, note)
 
     def say(self, code: str, severity: Severity, message: str) -> None:
         """Add a problem of the data as a whole."""

@@ -1,4 +1,4 @@
-"""The pictures that a kind of answer selects: thumbnails and heat maps."""
+"""The pictures that a kind of answer selects: thumbnails and heat maps, or the truth and the answer drawn."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,14 +12,17 @@ from sightsmith.core.pages import data_uri, is_small
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.sections import Piece
+from sightsmith.kinds.parts.shapes import draw
 from sightsmith.runtime.predictor import Predictor
 
 _SIDE = 168  # Longest side of a thumbnail, in pixels
+_DRAWN = 400  # That of a picture with a drawing over it
 _EACH = 12  # Pictures a gallery
+_EACH_DRAWN = 6
 
 
 class Card(NamedTuple):
-    """One picture of a gallery, with its heat maps if the model gives them."""
+    """One picture of a gallery, with its heat maps or drawings if there are any."""
 
     key: str
     said: Sequence[Piece]
@@ -33,6 +36,7 @@ class Gallery(NamedTuple):
     title: str
     explains: str
     cards: Sequence[Card]
+    wide: bool = False  # whether its panels need space
 
 
 def build(evaluation: Evaluation, predictor: Predictor, pictures: Mapping[str, Picture]) -> list[Gallery]:
@@ -42,22 +46,46 @@ def build(evaluation: Evaluation, predictor: Predictor, pictures: Mapping[str, P
         predictor: answers the chosen pictures again, with every output.
         pictures: by the key of their sample.
     """
-    picks = part_of(evaluation.kind, "report").picks(evaluation, _EACH)
+    report = part_of(evaluation.kind, "report")
+    wide = hasattr(report, "drawn")
+    picks = report.picks(evaluation, _EACH_DRAWN if wide else _EACH)
     if not picks:
         return []
     order = np.unique(np.concatenate([pick.samples_N for pick in picks])).tolist()
-    chosen = [pictures[evaluation.keys[sample]] for sample in order]
-    outcomes = predictor.predict(chosen, outputs=predictor.outputs)
-    cards = {
-        sample: _card(evaluation, sample, picture, outcome.prediction, predictor.definition.input_settings)
-        for sample, picture, outcome in zip(order, chosen, outcomes, strict=True)
-        if outcome.prediction is not None
-    }
+    chosen = {sample: pictures[evaluation.keys[sample]] for sample in order}
+    cards = _drawn_cards(evaluation, chosen) if wide else _cards(evaluation, predictor, chosen)
     galleries = [
-        Gallery(pick.title, pick.explains, [cards[sample] for sample in pick.samples_N.tolist() if sample in cards])
+        Gallery(pick.title, pick.explains, [cards[at] for at in pick.samples_N.tolist() if at in cards], wide)
         for pick in picks
     ]
     return [gallery for gallery in galleries if gallery.cards]
+
+
+def _drawn_cards(evaluation: Evaluation, chosen: Mapping[int, Picture]) -> dict[int, Card]:
+    """Return the card of each chosen sample, with the truth and the answer, which are known, over its picture."""
+    report = part_of(evaluation.kind, "report")
+    return {
+        sample: Card(
+            evaluation.keys[sample],
+            report.said(evaluation, sample),
+            False,
+            [
+                (caption, data_uri(draw(picture, shapes, most=_DRAWN)))
+                for caption, shapes in report.drawn(evaluation, sample)
+            ],
+        )
+        for sample, picture in chosen.items()
+    }
+
+
+def _cards(evaluation: Evaluation, predictor: Predictor, chosen: Mapping[int, Picture]) -> dict[int, Card]:
+    """Return the card of each chosen sample that the model answers again."""
+    outcomes = predictor.predict([*chosen.values()], outputs=predictor.outputs)
+    return {
+        sample: _card(evaluation, sample, picture, outcome.prediction, predictor.definition.input_settings)
+        for (sample, picture), outcome in zip(chosen.items(), outcomes, strict=True)
+        if outcome.prediction is not None
+    }
 
 
 def _card(evaluation: Evaluation, sample: int, picture: Picture, answer: Any, input_settings: Any) -> Card:
@@ -68,6 +96,6 @@ def _card(evaluation: Evaluation, sample: int, picture: Picture, answer: Any, in
     # A heat map is smooth: drawn at 28×28 it would look like blocks.
     enlarged = thumbnail.resize((thumbnail.width * times, thumbnail.height * times), Image.Resampling.NEAREST)
     heats = report.heats(answer, evaluation, sample, input_settings, enlarged.size)
-    panels = [(caption, data_uri(overlay(enlarged, heat_HW))) for caption, heat_HW in heats]
+    panels = [(f"heat: {caption}", data_uri(overlay(enlarged, heat_HW))) for caption, heat_HW in heats]
     panels.insert(0, ("picture", data_uri(thumbnail)))
     return Card(evaluation.keys[sample], report.said(evaluation, sample), is_small(thumbnail), panels)

@@ -7,7 +7,7 @@ map.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 import torch
@@ -38,7 +38,11 @@ class TorchNet:
     @classmethod
     def of(cls, bundle: Bundle, nets: Mapping[str, nn.Module] | None = None) -> Self:
         manifest = bundle.manifest
-        net = cast("ClassifierNet", (nets or rebuild(bundle))["net"]).requires_grad_(False)
+        net = (nets or rebuild(bundle))["net"].requires_grad_(False)
+        if not isinstance(net, ClassifierNet):
+            raise SettingsError(
+                f"{manifest.net.name}: this method looks inside classifiers alone. Use drise or occlusion."
+            )
         normalise = Normalise(manifest.definition.input_settings)
         return cls(net, manifest.net.name, normalise, TASKS.module(manifest.task.name).score)
 

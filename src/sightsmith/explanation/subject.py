@@ -3,7 +3,7 @@
 Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.errors import BackendError
+from sightsmith.core.errors import BackendError, SettingsError
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.reason import Reason
@@ -20,6 +20,8 @@ from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.session import default_batch
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from sightsmith.explanation.gradients import TorchNet
 
 
@@ -31,8 +33,8 @@ class Subject:
         bundle: its bundle.
     """
 
-    def __init__(self, runner: Runner, bundle: Bundle, net: "TorchNet | None" = None) -> None:
-        self.runner, self.bundle, self._net = runner, bundle, net
+    def __init__(self, runner: Runner, bundle: Bundle, nets: "Mapping[str, nn.Module] | None" = None) -> None:
+        self.runner, self.bundle, self._nets = runner, bundle, nets
 
     def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
         """Return the score (N,) of an aspect for many inputs, a batch at a time."""
@@ -53,6 +55,11 @@ class Subject:
 
         Raises SettingsError: the model has no such output.
         """
+        if self.runner.kind.EVIDENCE is None:
+            raise SettingsError(
+                f"answers of the kind {self.runner.definition.kind} come without a map of their own. Use "
+                f"{self.runner.kind.METHOD} or occlusion."
+            )
         outputs = (self.runner.outputs[0], self.runner.kind.EVIDENCE)
         (answer,) = self.runner.decode(self.runner.run({PIXELS: pixels_HWC[None]}, outputs))
         evidence_hw: NDArray[np.float32] = answer.evidence(aspect.index)
@@ -62,16 +69,16 @@ class Subject:
     def net(self) -> "TorchNet":
         """The net in PyTorch, fp32, rebuilt from the bundle's weights.
 
-        Raises BackendError: PyTorch is not installed.
+        Raises:
+            BackendError: PyTorch is not installed.
+            SettingsError: the model is no classifier.
         """
-        if self._net is not None:
-            return self._net
         reason = torch_backend.missing()
         if reason is not None:
             raise BackendError(f"this method needs PyTorch: {reason}. class_map and occlusion work without it.")
         from sightsmith.explanation.gradients import TorchNet
 
-        return TorchNet.of(self.bundle)
+        return TorchNet.of(self.bundle, self._nets)
 
     def reason(self, pixels_HWC: NDArray[np.uint8]) -> Reason | None:
         """Return why one input got its answer; None for nets that cannot be read, or without PyTorch."""
@@ -81,7 +88,7 @@ class Subject:
 
     def randomised(self, seed: int) -> "Subject":
         """Return the same model in PyTorch with its weights drawn anew."""
-        from sightsmith.explanation.gradients import TorchNet, randomised_nets, runner_of
+        from sightsmith.explanation.gradients import randomised_nets, runner_of
 
         nets = randomised_nets(self.bundle, seed)
-        return Subject(runner_of(self.bundle, nets), self.bundle, TorchNet.of(self.bundle, nets))
+        return Subject(runner_of(self.bundle, nets), self.bundle, nets)

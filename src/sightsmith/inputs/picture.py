@@ -4,7 +4,7 @@ Shapes: H W C height, width and channels (1 grey, 3 RGB) of the input.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.images import Picture, decode, picture_size, sniff
-from sightsmith.core.placement import UNBOUNDED, Bounds, Placement
+from sightsmith.core.placement import UNBOUNDED, Bounds, Box, Placement
 from sightsmith.core.ports import Port
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.parts.survey import Survey, Wanted, spread
@@ -40,6 +40,14 @@ def placement(item: Item, settings: Settings) -> Placement:
     """Return which part of the upright original the input shows; reads the header alone."""
     size = picture_size(item)
     return Placement(size, settings.box(*size))
+
+
+def cut(item: Item, windows: Iterable[Box]) -> Iterator[Item]:
+    """Yield parts of the upright picture as items; it is decoded once."""
+    image = decode(item)
+    for window in windows:
+        left, top, right, bottom = map(round, window)
+        yield image if (left, top, right, bottom) == (0, 0, *image.size) else image.crop((left, top, right, bottom))
 
 
 def encode(item: Item) -> bytes:

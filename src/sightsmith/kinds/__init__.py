@@ -1,8 +1,9 @@
 """One kind of answer is one folder: truths and answers, from raw outputs to the report.
 
 `options.py` has `Options`, a frozen dataclass without slots: the options of an answer. A field is a flag of
-`predict`, a query parameter, and a control on the page; its docstring is their help. It imports the standard library
-and `core.errors` alone, because the command line reads it.
+`predict`, a query parameter, a field of the service's JSON, and a control on the page; its docstring is their help.
+With `json_schema_extra={"page": value}` in its metadata the page has no control for it, but asks for that value and
+filters the answer itself. It imports the standard library and `core.errors` alone, because the command line reads it.
 
 `value.py` has everything that running a model needs (NumPy and Pillow alone):
 
@@ -27,15 +28,29 @@ and `core.errors` alone, because the command line reads it.
 - `headline(answers, truths) -> float`: the headline metric;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
+- if answers have places, such as boxes: `GEOMETRY`, how the targets move with the picture ("corners": rows of left,
+  top, right, bottom, a label, and more), and `PADDING`, the label of rows that fill up; `to_input(targets, placement)
+  -> targets` and `to_original(answer, placement) -> answer`, between pixels of the upright original, in which truths
+  and answers are, and shares of the net's input, in which targets and the outputs of the graph are;
+- if a source can write the truths (`write` of `sightsmith.data.sources`): `to_truth(size, **options)` of an answer;
 - for explanations `METHOD`: the usual method; `EVIDENCE`: the output that shows where an aspect is seen, and
-  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. All four are None for a kind that cannot be explained: its answers
-  have none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
+  `EVIDENCE_UNIT`; `STRENGTH`: unit of `strength_of`. The
+  middle two are None for a kind without such an output; all four for one that cannot be explained: its answers have
+  none of the aspects above, its tasks no `score`, and its report neither `picks` nor `heats`, which are empty.
 
 `columns.py`, if a table may hold the truths (`parts/columns.py`): `REASONS` why a row cannot be used, by code;
 `claims(columns, rows, target) -> bool`, asked with no rows first; `read(columns, rows, target, details) -> Truths`.
 
+`contents.py`, if a truth holds several things with places, such as boxes, for the report on data:
+`brief(truth, names)`, the truth in few words; `shapes(truth, names) -> list[Shape]`, to draw over its picture;
+`written_at(truth, note, names)`, the thing in it that is written at the place with which a note begins, in words;
+`counts(truths, names) -> list[Counted]` (`parts/counted.py`).
+
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
+
+`tiles.py`, if answers have places: `merge(parts, size, shared, reduction) -> answer`, one answer from those to the
+overlapping tiles of a picture.
 
 `schema.py` has `ANSWER`, the type of an answer's JSON, for the service's documentation.
 
@@ -59,6 +74,7 @@ which says inside the file that it was generated, and `grid(pictures) -> (H, W, 
   records of `parts/sections.py`;
 - `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the caption
   of one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
+- `drawn(evaluated, sample)`, optional: the shapes to draw over the picture, by caption, instead of maps;
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 

@@ -96,6 +96,7 @@ def export(
     *,
     prove: Sequence[tuple[Item, Any]] = (),
     precision: str = "auto",
+    whole: bool = False,
     quiet: bool = False,
 ) -> ExportReport:
     """Export a bundle to backends and prove each; the bundle on the disk changes only when all are proved.
@@ -104,15 +105,18 @@ def export(
         prove: labelled pictures to compare the metric on, each (picture, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine supports, and leaves out those
             that do not answer as the trained model does.
+        whole: also write a graph for use elsewhere, which ends with what usually follows it (`whole_graph.py`).
 
     Raises:
         ProofError: an export does not answer as the trained model does; nothing was written.
         BackendError: a backend, or torch, is not installed, or cannot take the net.
-        SettingsError: there is no such backend or precision.
+        SettingsError: there is no such backend or precision, or the model has no whole graph.
     """
     modules = {name.replace("-", "_"): _checked(name, precision) for name in dict.fromkeys(to)}
     if not modules:
         raise SettingsError("export: name a backend, such as --to 'openvino'")
+    if whole:
+        _require_whole_graph(bundle)
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as top:
         graphs = _write_graphs(bundle, Path(top))
         folders = {name: Path(top, name) for name in modules}
@@ -129,7 +133,8 @@ def export(
             kept, why = _prove(bundle, name, runners, prove, required, quiet)
             proved += kept
             left_out += [(name, one, reason) for one, reason in why.items()]
-        return ExportReport(_add(bundle, folders, proved), tuple(proved), tuple(left_out))
+        further = _whole_graph(bundle, graphs[0], Path(top)) if whole else {}
+        return ExportReport(_add(bundle, folders, proved, further), tuple(proved), tuple(left_out))
 
 
 def _checked(name: str, precision: str) -> ModuleType:
@@ -145,16 +150,36 @@ def _checked(name: str, precision: str) -> ModuleType:
     return module
 
 
-def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
+def _require_torch() -> None:
     problem = BACKENDS.module("torch").missing()
     if problem:
         raise BackendError(f"export: the graph is made from the net itself. {problem}")
+
+
+def _write_graphs(bundle: Bundle, folder: Path) -> list[Path]:
+    _require_torch()
     from sightsmith.runtime.onnx_graph import to_onnx  # imports torch, which a base install lacks
 
     files = {name: folder / f"{name}.onnx" for name in bundle.manifest.definition.graphs}
     for name, file in files.items():
         to_onnx(bundle, name, file)
     return list(files.values())
+
+
+def _require_whole_graph(bundle: Bundle) -> None:
+    """Raise SettingsError, before anything is computed, if the model has no whole graph."""
+    _require_torch()
+    from sightsmith.runtime.whole_graph import part_of
+
+    part_of(bundle)
+
+
+def _whole_graph(bundle: Bundle, graph: Path, folder: Path) -> dict[str, Content]:
+    from sightsmith.runtime.whole_graph import FILE, write_whole_graph  # imports onnx, which a base install lacks
+
+    target = folder / "whole.onnx"
+    write_whole_graph(bundle, graph, target)
+    return {FILE: target}
 
 
 def _prove(
@@ -211,9 +236,9 @@ def _rate(runner: Runner, batch: Arrays, size: int) -> float:
     return rate
 
 
-def _add(bundle: Bundle, folders: Mapping[str, Path], proved: list[Proved]) -> Bundle:
+def _add(bundle: Bundle, folders: Mapping[str, Path], proved: list[Proved], further: Mapping[str, Content]) -> Bundle:
     entries = dict(bundle.manifest.backends)
-    files: dict[str, Content] = {}
+    files: dict[str, Content] = dict(further)
     for name, folder in folders.items():
         precisions = {one.precision: one.to_json() for one in proved if one.backend == name}
         entries[name] = {"processor": this_machine().processor, "precisions": precisions}

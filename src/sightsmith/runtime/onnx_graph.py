@@ -2,13 +2,15 @@
 
 import contextlib
 import io
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError
@@ -34,17 +36,18 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
     size = sum(tensor.nbytes for net in nets.values() for tensor in net.state_dict().values())
     try:
         with _quiet(), torch.no_grad():
-            torch.onnx.export(
+            program: Any = torch.onnx.export(
                 module,
                 examples,
-                path,
                 dynamo=True,
                 dynamic_shapes=tuple(map(_free_sides, record.inputs.values())),
                 input_names=list(record.inputs),
                 output_names=list(record.outputs),
-                external_data=size > _LARGEST,
                 verbose=False,
             )
+            _require_free_batch(program)
+            program.model.metadata_props.update(_facts(bundle, nets))
+            program.save(path, external_data=size > _LARGEST)
     except OSError as error:
         raise BackendError(f"the graph cannot be written to {path} ({error}). Make room on the disk.") from error
     except Exception as error:  # the exporter passes on whatever the net's own code raises
@@ -52,6 +55,30 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
         raise BackendError(
             f"{manifest.net.name} cannot be exported to a graph: {reason}. Serve it with --backend torch."
         ) from error
+
+
+def _require_free_batch(program: Any) -> None:
+    """Raise ValueError if the exporter had to trace the net, which fixes the number of items that it was shown."""
+    fixed = [one.name for one in program.model.graph.inputs if isinstance(one.shape[0], int)]
+    if fixed:
+        raise ValueError(
+            f"its graph takes {program.model.graph.inputs[0].shape[0]} items alone, at the input {fixed[0]}"
+        )
+
+
+def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Return the facts that a user of the graph elsewhere needs, as text: JSON, but for the task's name."""
+    definition = bundle.manifest.definition
+    facts: dict[str, Any] = {
+        "names": definition.names,
+        "inputs": {name: port.shape for name, port in definition.graph.inputs.items()},
+        "preprocessing": definition.input_settings.to_json(),
+    }
+    strides = [stride for net in nets.values() if isinstance(stride := getattr(net, "stride", None), int)]
+    if strides:
+        facts["stride"] = max(strides)
+    written = {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
+    return {"task": bundle.manifest.task.name, **written}
 
 
 def _free_sides(port: Port) -> dict[int, Any]:

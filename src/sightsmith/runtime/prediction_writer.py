@@ -10,22 +10,27 @@ from typing import Any, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import is_utf8, new_file, refuse_existing, told
+from sightsmith.core.images import Picture
+from sightsmith.core.names import did_you_mean
 from sightsmith.kinds import KINDS, options_of
+from sightsmith.runtime.annotation_writer import AnnotationWriter, forms_of, open_annotations
 from sightsmith.runtime.runner import Value
-from sightsmith.runtime.settings import Form, PredictSettings
+from sightsmith.runtime.settings import PredictSettings
+
+FORMS = ("jsonl", "csv", "text")  # Of every kind of answer
 
 
 class Writer:
     """Writes answers of one kind in one form; `asked` are options of the answers."""
 
-    def __init__(self, stream: TextIO, form: Form, kind: str, asked: Mapping[str, Any]) -> None:
+    def __init__(self, stream: TextIO, form: str, kind: str, asked: Mapping[str, Any]) -> None:
         self._stream, self._form, self._kind, self._options = stream, form, kind, options_of(kind, asked)
         self._csv = csv.writer(stream, lineterminator="\n")
         self._columns = KINDS.module(kind).COLUMNS
         if form == "csv":
             self._csv.writerow(["picture", *self._columns, "error"])
 
-    def write(self, name: str, prediction: Value | None, error: str | None = None) -> None:
+    def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:  # noqa: ARG002 -- other forms write it
         """Write the prediction of one picture, or why there is none."""
         if self._form == "csv":
             rows = [[""] * len(self._columns)] if prediction is None else prediction.to_rows(**self._options)
@@ -38,9 +43,23 @@ class Writer:
 
 
 @contextmanager
-def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
-    """Open a writer on the settings' file (whole or not at all) or on standard output."""
+def open_writer(
+    settings: PredictSettings, kind: str, names: tuple[str, ...] = ()
+) -> Iterator[Writer | AnnotationWriter]:
+    """Open a writer on the settings' file or folder (whole or not at all) or on standard output.
+
+    Raises:
+        SettingsError: the kind has no such form of answers, or an option is wrong.
+        OutputExistsError: the file or folder is there, and may not be replaced.
+    """
     out, form = settings.out, settings.form or _form_of(settings.out)
+    further = [] if form in FORMS else forms_of(kind)
+    if form not in (*FORMS, *further):
+        raise SettingsError(f"as: {form!r} is no form of these answers. {did_you_mean(form, (*FORMS, *further))}")
+    if form in further:
+        with open_annotations(out, form, kind, names, settings.options, overwrite=settings.overwrite) as annotations:
+            yield annotations
+        return
     if out is None:
         yield Writer(sys.stdout, form, kind, settings.options)
         sys.stdout.flush()
@@ -50,10 +69,10 @@ def open_writer(settings: PredictSettings, kind: str) -> Iterator[Writer]:
         yield Writer(stream, form, kind, settings.options)
 
 
-def _form_of(out: Path | None) -> Form:
+def _form_of(out: Path | None) -> str:
     if out is None:
         return "text" if sys.stdout.isatty() else "jsonl"
-    forms: dict[str, Form] = {".jsonl": "jsonl", ".csv": "csv", ".txt": "text"}
+    forms = {".jsonl": "jsonl", ".csv": "csv", ".txt": "text"}
     if out.suffix.lower() not in forms:
         raise SettingsError(f"{out}: name it .jsonl, .csv or .txt, or say which with --as.")
     return forms[out.suffix.lower()]

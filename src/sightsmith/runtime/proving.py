@@ -14,9 +14,6 @@ from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Item, Runner, Value
 from sightsmith.runtime.session import default_batch
 
-_MAX_DROP = 0.005  # How far the metric may get worse, in 0…1; a share of it if it has a unit
-_MIN_ALIKE = 0.99  # Share of the items that must have the same answer, near ties counting
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -43,11 +40,12 @@ class Comparison:
 
     def problem(self, metric: Metric) -> str:
         """Return why the export is worse than allowed, empty if it is not."""
-        if metric.drop(self.trained, self.exported) > _MAX_DROP:
+        if metric.drop(self.trained, self.exported) > metric.most_drop:
             worse = "fall" if metric.higher else "rise"
-            most = f"{_MAX_DROP:.1%} of it" if metric.relative else f"{_MAX_DROP:g}"
+            most = f"{metric.most_drop:.1%} of it" if metric.relative else f"{metric.most_drop:g}"
             return f"{self.metric} may {worse} by {most}, but: {self}"
-        return f"{_MIN_ALIKE:.1%} of the answers must stay, but: {self}" if self.alike < _MIN_ALIKE else ""
+        least = metric.least_alike
+        return f"{least:.1%} of the answers must stay, but: {self}" if self.alike < least else ""
 
 
 def compare_on_data(
@@ -94,8 +92,9 @@ def _answers(
     reader = next(iter(runners.values()))
     size = default_batch(reader.definition.graph.inputs)
     items = track([item for item, _ in samples], what, quiet=quiet)
-    while read := [reader.feeds(item) for item in islice(items, size)]:
-        feeds = stack(read)
+    while read := [reader.placed(item) for item in islice(items, size)]:
+        feeds, placements = stack([arrays for arrays, _ in read]), [placement for _, placement in read]
         for name, runner in runners.items():
-            gathered[name] += runner.decode(runner.run(feeds, runner.outputs[:1]))
+            answers = runner.decode(runner.run(feeds, runner.outputs[:1]))
+            gathered[name] += list(map(runner.to_original, answers, placements))
     return gathered

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,8 @@ class Outcome:
     error: PictureError | None = None  # why it could not be read
 
 
-_Read = tuple[Outcome, Future[Arrays]]
+Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
+_Read = tuple[Outcome, Future[Placed]]
 
 
 class Runner:
@@ -107,7 +108,8 @@ class Runner:
 
     def predict_one(self, item: Item, outputs: Sequence[str] = ()) -> Value:
         """Answer one item. Raises PictureError: it cannot be read."""
-        return self.decode(self.run(stack([self.feeds(item)]), self._with_first(outputs)))[0]
+        feeds, placement = self.placed(item)
+        return self.to_original(self.decode(self.run(stack([feeds]), self._with_first(outputs)))[0], placement)
 
     def run(self, feeds: Arrays, outputs: Sequence[str] = ()) -> Arrays:
         """Return the outputs for one batch of inputs, float32 by name, first axis N; all outputs if none is asked."""
@@ -121,20 +123,40 @@ class Runner:
         """Return the answers of a batch from its outputs."""
         return self.kind.decode(outputs, self.definition.names, self.definition.calibrated)
 
+    def placed(self, item: Item, bounds: Bounds = UNBOUNDED) -> Placed:
+        """Return the inputs of an item, as `feeds`, and its placement if the kind of answer has places, else None."""
+        return self.feeds(item, bounds), self.placement(item) if hasattr(self.kind, "to_original") else None
+
+    def to_original(self, answer: Value, placement: Placement | None) -> Value:
+        """Move an answer to the pixels of its upright original; one without places stays."""
+        return answer if placement is None else self.kind.to_original(answer, placement)
+
     def replay(self, witnesses: Witnesses, *, reread: bool = True) -> Proof:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
+
+        The first witness is a batch by itself, and the others are batches of several: a graph may answer otherwise, or
+        not at all, for another number of items than it was exported with.
 
         With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
         two results, figure by figure.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
         answers = [self._answers(witnesses, form) for form in dict.fromkeys((self.outputs, self.outputs[:1]))]
-        expected, limits = self.decode(witnesses.outputs), self.tolerance
-        return worst([compare_answers(expected, self.decode(one), limits, self.kind, pixels=pixels) for one in answers])
+        recorded, *replayed = (self._on_originals(outputs, witnesses) for outputs in (witnesses.outputs, *answers))
+        return worst([compare_answers(recorded, one, self.tolerance, self.kind, pixels=pixels) for one in replayed])
+
+    def _on_originals(self, outputs: Arrays, witnesses: Witnesses) -> list[Value]:
+        if not hasattr(self.kind, "to_original"):
+            return self.decode(outputs)
+        pairs = zip(self.decode(outputs), witnesses.items, strict=True)
+        return [self.to_original(answer, self.placement(item)) for answer, item in pairs]
 
     def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...]) -> Arrays:
-        starts = range(0, len(witnesses.items), _REPLAYED)
-        parts = [self.run(part(witnesses.inputs, start, start + _REPLAYED), outputs) for start in starts]
+        starts = [0, *range(1, len(witnesses.items), _REPLAYED)]
+        parts = [
+            self.run(part(witnesses.inputs, start, stop), outputs)
+            for start, stop in pairwise([*starts, len(witnesses.items)])
+        ]
         arrays = {name: np.concatenate([one[name] for one in parts]) for name in outputs}
         for name, array in arrays.items():
             recorded = witnesses.outputs[name].shape
@@ -146,18 +168,19 @@ class Runner:
         return self._first.chosen((self.outputs[0], *outputs))
 
     def _predict(self, items: Iterator[Item], batch: int, outputs: tuple[str, ...]) -> Iterator[Outcome]:
-        waiting: deque[Outcome] = deque()
+        waiting: deque[tuple[Outcome, Placement | None]] = deque()
         pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
         try:
             batches = _batches(self._read(items, pool, ahead=2 * batch), batch, waiting)
             for arrays in self.stream(batches, outputs):
                 for answer in self.decode(arrays):
-                    while waiting[0].error:
-                        yield waiting.popleft()
-                    yield replace(waiting.popleft(), prediction=answer)
+                    while waiting[0][0].error:
+                        yield waiting.popleft()[0]
+                    outcome, placement = waiting.popleft()
+                    yield replace(outcome, prediction=self.to_original(answer, placement))
         finally:
             pool.shutdown(cancel_futures=True)
-        yield from waiting
+        yield from (outcome for outcome, _ in waiting)
 
     def _read(self, items: Iterator[Item], pool: ThreadPoolExecutor, ahead: int) -> Iterator[_Read]:
         """Read items in the pool, in order, at most `ahead` of the consumer."""
@@ -165,13 +188,13 @@ class Runner:
         numbered = enumerate(items)
         while True:
             for index, item in islice(numbered, ahead - len(under_way)):
-                under_way.append((Outcome(index, describe(item)), pool.submit(self.feeds, item)))
+                under_way.append((Outcome(index, describe(item)), pool.submit(self.placed, item)))
             if not under_way:
                 return
             yield under_way.popleft()
 
 
-def _batches(read: Iterator[_Read], batch: int, waiting: deque[Outcome]) -> Iterator[Arrays]:
+def _batches(read: Iterator[_Read], batch: int, waiting: deque[tuple[Outcome, Placement | None]]) -> Iterator[Arrays]:
     """Yield the inputs of readable items by the batch; `waiting` gets every item, or the error of an unreadable one.
 
     Many unreadable items end a batch early: their number in memory is bounded too.
@@ -181,10 +204,11 @@ def _batches(read: Iterator[_Read], batch: int, waiting: deque[Outcome]) -> Iter
     for outcome, future in read:
         since += 1
         try:
-            feeds.append(future.result())
-            waiting.append(outcome)
+            arrays, placement = future.result()
+            feeds.append(arrays)
+            waiting.append((outcome, placement))
         except PictureError as error:
-            waiting.append(replace(outcome, error=error))
+            waiting.append((replace(outcome, error=error), None))
         if feeds and (len(feeds) == batch or since >= 4 * batch):
             yield stack(feeds)
             feeds, since = [], 0

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sightsmith.core.errors import SettingsError
-
-Form = Literal["jsonl", "csv", "text"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,14 +20,20 @@ class LoadSettings:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictSettings:
     out: Path | None = None
-    """Write to a file (.jsonl, .csv, .txt) instead of standard output."""
-    form: Form | None = None
-    """Form of the answers. By default that of the file's ending; on standard output text on a terminal, else JSON
-    lines."""
+    """Write to a file (.jsonl, .csv, .txt), or annotations to a folder, instead of standard output."""
+    form: str | None = None
+    """Form of the answers: jsonl, csv or text; of objects in pictures also coco, yolo or voc, data that labelling
+    tools read. By default that of the file's ending; on standard output text on a terminal, else JSON lines."""
+    draw: Path | None = None
+    """Also draw the answers, each on its picture, as PNG files in this new folder."""
     urls: bool = False
     """Fetch http and https addresses."""
     batch: int | None = None
     """Pictures a batch; by default chosen for the backend."""
+    tiles: int | None = None
+    """Cut larger pictures into overlapping tiles of this many pixels a side, 32…65,535, and merge the answers."""
+    tile_overlap: float = 0.2
+    """With tiles: least overlap of neighbours, a share of the side, 0…0.9."""
     overwrite: bool = False
     """Replace an existing output file."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -62,3 +66,6 @@ class ExportSettings:
     """Compare the accuracy too: on `test`, the model's own test split, or on other data, as --data of `evaluate`."""
     precision: str = "auto"
     """auto proves every precision the backend supports here; bf16 or fp32 that one, and fp32."""
+    with_nms: bool = False
+    """Of a detector, also write elsewhere/model.onnx into the bundle: a graph for use without Sightsmith that ends with
+    non-maximum suppression."""

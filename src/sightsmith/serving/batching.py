@@ -19,9 +19,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sightsmith.core.images import too_slow
-from sightsmith.core.ports import Arrays
 from sightsmith.inputs.seed import Seed
-from sightsmith.runtime.runner import Value
+from sightsmith.runtime.runner import Placed, Value
 from sightsmith.serving.schemas import Load
 
 THREADS = "model"  # Name prefix of the threads that run models
@@ -36,7 +35,7 @@ class _Waiting:
     item: bytes | Seed
     answer: "asyncio.Future[Value]"
     whole: bool
-    pixels: Arrays | None = None  # None: not decoded yet, or it could not be
+    placed: Placed | None = None  # None: not decoded yet, or it could not be
     pooled: bool = True  # A thread of the pool decodes it
     begun: float = math.inf  # When that thread took it up, in the event loop's time
     watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
@@ -57,8 +56,8 @@ class Batcher:
 
     def __init__(
         self,
-        decode: Callable[[Any], Arrays],
-        run: Callable[[list[Arrays], bool], list[Value]],
+        decode: Callable[[Any], Placed],
+        run: Callable[[list[Placed], bool], list[Value]],
         decoders: Executor,
         *,
         batch: int,
@@ -68,8 +67,8 @@ class Batcher:
         """Prepare; `start` begins.
 
         Args:
-            decode: from a picture's bytes, or a seed, to the model's input; called in `decoders` and in the model's
-                thread.
+            decode: from a picture's bytes, or a seed, to the model's input and its placement; called in `decoders` and
+                in the model's thread.
             run: from inputs, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
             wait: seconds that a picture waits for others that are being decoded.
@@ -139,7 +138,7 @@ class Batcher:
 
     def _watch(self, waiting: _Waiting) -> None:
         """Fail a picture whose decoding takes too long; else check again at its deadline."""
-        if waiting.pixels is not None or waiting.answer.done():
+        if waiting.placed is not None or waiting.answer.done():
             return
         now = self._loop.time()
         over = min(waiting.begun, now) + self._limit
@@ -159,7 +158,7 @@ class Batcher:
         if waiting.answer.done():
             return
         try:
-            waiting.pixels = self._decode(waiting.item)
+            waiting.placed = self._decode(waiting.item)
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits must hear of it
             self._tell(_fail, (waiting.answer,), error)
 
@@ -194,14 +193,14 @@ class Batcher:
             self._from_pool += news.pooled
             if not news.pooled:
                 self._decode_one(news)
-            if news.pixels is not None:
+            if news.placed is not None:
                 taken.append(news)
         return None
 
     def _run_batch(self, taken: list[_Waiting], whole: bool) -> None:
         futures = [waiting.answer for waiting in taken]
         try:
-            answers = self._run([waiting.pixels for waiting in taken if waiting.pixels is not None], whole)
+            answers = self._run([waiting.placed for waiting in taken if waiting.placed is not None], whole)
             if len(answers) != len(taken):
                 raise ValueError(f"the model gave {len(answers)} answers to {len(taken)} pictures")
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it

@@ -19,18 +19,6 @@ from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_field
 from sightsmith.serving.served import GENERATIONS, ServedModel, registry_of
 from sightsmith.serving.uploads import RAW, read_picture
 
-_FILE = {"type": "string", "format": "binary"}
-_BASE64 = {"type": "string", "format": "byte", "description": "The file in base64."}
-_FORMS = {
-    "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _FILE}},
-    **dict.fromkeys(RAW, _FILE),
-    "application/json": {"type": "object", "required": ["image"], "properties": {"image": _BASE64}},
-}
-_BODY = {
-    "required": True,
-    "description": "One picture: JPEG, PNG, WebP, BMP or TIFF.",
-    "content": {kind: {"schema": form} for kind, form in _FORMS.items()},
-}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "A parameter, field or form is wrong."},
     404: {"model": Failure, "description": "No such model; the message names the nearest."},
@@ -61,6 +49,19 @@ else:  # for FastAPI's documentation: the parameters of every kind
         __base__=PredictQuery,
         **{name: field for kind in QUERIES for name, field in option_fields(kind).items()},
     )
+_FILE = {"type": "string", "format": "binary"}
+_BASE64 = {"type": "string", "format": "byte", "description": "The file in base64."}
+_FIELDS = {"image": _BASE64, **AnyQuery.model_json_schema()["properties"]}
+_FORMS = {
+    "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _FILE}},
+    **dict.fromkeys(RAW, _FILE),
+    "application/json": {"type": "object", "required": ["image"], "properties": _FIELDS},
+}
+_BODY = {
+    "required": True,
+    "description": "One picture: JPEG, PNG, WebP, BMP or TIFF. Query parameters may also be fields of the JSON.",
+    "content": {kind: {"schema": form} for kind, form in _FORMS.items()},
+}
 _ADDRESS = re.compile(r"/v1/models/([^/]+)/predict")
 
 router = APIRouter(prefix="/v1/models", tags=["Prediction"])
@@ -68,22 +69,26 @@ router = APIRouter(prefix="/v1/models", tags=["Prediction"])
 
 @router.post(
     "/{name}/predict",
-    summary="Classify one picture",
+    summary="Answer one picture",
     response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
     responses=_REFUSALS,
     openapi_extra={"requestBody": _BODY},
 )
 async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query()]) -> JSONResponse:
-    """Answer as the model's kind does (a list of `{label, score}`), or with an object (Explained) if `explain=true`."""
+    """Answer as the model's kind does, or with an object (Explained) if `explain=true` or `shapes=true`."""
     registry = registry_of(request)
     model = registry.model(name)
-    _check(model, query.explain, query.label)
+    _check(model, query)
     model.refuse_busy()  # before the picture is sent, if that is known already
     with registry.held.share() as add:
-        picture = await read_picture(request, registry.settings, add, registry.decoders)
+        known = tuple(QUERIES[model.kind].model_fields)
+        sent = await read_picture(request, registry.settings, add, registry.decoders, known)
+        if sent.fields:
+            query = _with_fields(query, QUERIES[model.kind], sent.fields)
+            _check(model, query)
         # Only now: who is slow to send must not keep a place from those who have sent.
         with model.place():
-            prediction = await model.batcher.answer(picture, whole=query.explain)
+            prediction = await model.batcher.answer(sent.picture, whole=query.explain)
             options = {name: getattr(query, name) for name in option_fields(model.kind)}
             answer = prediction.to_json(**options)
             whole = {model.kind: answer}
@@ -92,7 +97,7 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
             if query.explain:
                 aspect = prediction.aspect(query.label)
                 whole |= await asyncio.get_running_loop().run_in_executor(
-                    registry.decoders, explanation, model.predictor, prediction, aspect, picture
+                    registry.decoders, explanation, model.predictor, prediction, aspect, sent.picture
                 )
             return JSONResponse(whole if query.explain or query.shapes else answer)
 
@@ -124,16 +129,38 @@ def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:
     try:
         return known.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise RequestValidationError([{**found, "loc": ("query", *found["loc"])} for found in error.errors()]) from None
+        raise _invalid(error, "query") from None
 
 
-def _check(model: ServedModel, explain: bool, label: str | None) -> None:
+def _with_fields(query: PredictQuery, known: type[PredictQuery], fields: dict[str, Any]) -> PredictQuery:
+    """Return the query with the fields of the request's JSON."""
+    if twice := query.model_fields_set & fields.keys():
+        raise RefusalError(400, f"{min(twice)!r} is given in the query and in the JSON. Give it once.")
+    try:
+        return known.model_validate({**query.model_dump(exclude_unset=True), **fields}, strict=True)
+    except ValidationError as error:
+        raise _invalid(error, "JSON") from None
+
+
+def _invalid(error: ValidationError, place: str) -> RequestValidationError:
+    return RequestValidationError([{**found, "loc": (place, *found["loc"])} for found in error.errors()])
+
+
+def _check(model: ServedModel, query: PredictQuery) -> None:
+    explain, label = query.explain, query.label
     if model.generates:
         raise RefusalError(400, f"model {model.name!r} makes pictures and takes none: POST a seed to {GENERATIONS}.")
     if explain and not model.explains:
-        raise RefusalError(400, f"model {model.name!r} gives no evidence, so it cannot explain. Leave explain out.")
+        raise RefusalError(400, f"model {model.name!r} gives no evidence, so it cannot explain. {_way_out(model)}")
     if label is not None and not explain:
         raise RefusalError(400, "query parameter 'label' says which class to explain; it needs explain=true.")
     names = model.manifest.definition.names
     if label is not None and label not in names:
         raise RefusalError(400, f"model {model.name!r} has no class {shortened(label)!r}. {did_you_mean(label, names)}")
+
+
+def _way_out(model: ServedModel) -> str:
+    """Return what to do instead; the verb has methods that need no evidence from the graph."""
+    if model.predictor.kind.METHOD is None:
+        return "Leave explain out."
+    return "Leave explain out, and ask `sightsmith explain`, which can do without."

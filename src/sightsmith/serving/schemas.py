@@ -40,14 +40,18 @@ class Evidence(BaseModel):
 
 
 class ShapeFields(BaseModel):
-    """One thing to draw beside the picture: a bar or words."""
+    """One thing to draw: a bar or words beside the picture, or a box over it."""
 
-    shape: str = Field(description="bar or text.")
+    shape: str = Field(description="bar, text or box.")
     name: str = Field(description="Label, tag or quantity.")
     text: str = Field(description="The number or the words.")
-    share: float | None = Field(description="Length of the bar, 0…1; null for text.")
+    share: float | None = Field(description="Length of the bar, or the score of a box, 0…1; null for text.")
     mark: float | None = Field(default=None, description="Place of a tick on the bar, 0…1, such as a threshold.")
     on: bool | None = Field(default=None, description="Whether it belongs to the answer; null if it always does.")
+    box: list[float] | None = Field(
+        default=None, description="[left, top, right, bottom] of a box, in pixels of the upright picture."
+    )
+    index: int = Field(default=0, description="Number of the name, which chooses the colour of a box.")
 
 
 class ExplainedAnswer(BaseModel):

@@ -18,10 +18,10 @@ from sightsmith.core.errors import ProofError, SightsmithError
 from sightsmith.core.images import EXTENSIONS, decode, printable, sniff
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
-from sightsmith.core.ports import Arrays, stack
+from sightsmith.core.ports import stack
 from sightsmith.inputs.seed import Seed
 from sightsmith.runtime.predictor import Predictor
-from sightsmith.runtime.runner import Value
+from sightsmith.runtime.runner import Placed, Value
 from sightsmith.serving.batching import Batcher
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.failures import RefusalError, busy
@@ -166,13 +166,17 @@ class ServedModel:
             await asyncio.sleep(self.settings.recheck)
             await self.check()
 
-    def _decode(self, item: bytes | Seed) -> Arrays:
-        return self.predictor.feeds(item, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
+    def _decode(self, item: bytes | Seed) -> Placed:
+        return self.predictor.placed(item, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
-    def _run(self, feeds: list[Arrays], whole: bool) -> list[Value]:
+    def _run(self, placed: list[Placed], whole: bool) -> list[Value]:
         # the evidence of some nets costs many times as much as their scores
         outputs = self.predictor.outputs if whole else self.predictor.outputs[:1]
-        return self.predictor.decode(self.predictor.run(stack(feeds), outputs))
+        answers = self.predictor.decode(self.predictor.run(stack([feeds for feeds, _ in placed]), outputs))
+        return [
+            self.predictor.to_original(answer, placement)
+            for answer, (_, placement) in zip(answers, placed, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,24 +61,33 @@ class Held:
             self.bytes -= mine
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a request carries."""
+
+    picture: bytes  # encoded
+    fields: dict[str, Any]  # those of its JSON beside the picture
+
+
 async def read_picture(
-    request: Request, settings: ServeSettings, add: Callable[[int], None], threads: Executor
-) -> bytes:
-    """Return the encoded bytes of the picture that a request carries.
+    request: Request, settings: ServeSettings, add: Callable[[int], None], threads: Executor, known: tuple[str, ...]
+) -> Sent:
+    """Return the picture that a request carries.
 
     Never holds more than `settings.max_upload` bytes of body (a third more for JSON's base64).
 
     Args:
         add: called with the size of each received piece of the body; see `Held`.
         threads: decode a large text.
+        known: names of the fields that JSON may have beside the picture.
 
     Raises RefusalError: 400, 408, 413, 415 or 503; the message says what to do instead.
     """
     async with _bounded(request, settings, "the picture's file"):
-        picture = await _read(_Body(request, settings.max_upload, add), threads)
-    if len(picture) > settings.max_upload:
+        sent = await _read(_Body(request, settings.max_upload, add), threads, known)
+    if len(sent.picture) > settings.max_upload:
         raise _too_large(settings.max_upload)
-    return picture
+    return sent
 
 
 async def read_fields(request: Request, settings: ServeSettings, add: Callable[[int], None]) -> dict[str, Any]:
@@ -144,18 +153,18 @@ class _Body:
         return b"".join([chunk async for chunk in self.pieces(most)])
 
 
-async def _read(body: _Body, threads: Executor) -> bytes:
+async def _read(body: _Body, threads: Executor, known: tuple[str, ...]) -> Sent:
     content_type, options = parse_options_header(body.request.headers.get("content-type", ""))
     kind = content_type.decode("latin-1").lower()
     if kind in {"", "application/octet-stream"} or kind.startswith("image/"):
-        return await body.whole(body.limit)
+        return Sent(await body.whole(body.limit), {})
     if kind == "multipart/form-data":
-        return await _from_form(body, options.get(b"charset", b"utf-8").decode("latin-1"))
+        return Sent(await _from_form(body, options.get(b"charset", b"utf-8").decode("latin-1")), {})
     if kind == "application/json":
         text = await body.whole(body.limit * 4 // 3 + _ENVELOPE)
         if len(text) <= _ENVELOPE:
-            return _from_json(text)
-        return await asyncio.get_running_loop().run_in_executor(threads, _from_json, text)
+            return _from_json(text, known)
+        return await asyncio.get_running_loop().run_in_executor(threads, _from_json, text, known)
     hint = ""
     if kind == "application/x-www-form-urlencoded":
         hint = " (curl says so by itself: use `curl -F file=@picture.jpg`, or add `-H 'Content-Type: image/jpeg'`)"
@@ -195,7 +204,7 @@ async def _from_form(body: _Body, charset: str) -> bytes:
         await form.close()
 
 
-def _from_json(body: bytes) -> bytes:
+def _from_json(body: bytes, known: tuple[str, ...]) -> Sent:
     rest, text = _cut_out(body)
     try:
         asked = json.loads(rest)
@@ -205,14 +214,14 @@ def _from_json(body: bytes) -> bytes:
         raise RefusalError(400, f"the body is not JSON: {error}") from None
     if not isinstance(asked, dict):
         raise RefusalError(400, 'the JSON must be an object: {"image": "<base64>"}')
-    refuse_unknown(asked, ("image",), "JSON field")
-    image = asked.get("image")
+    refuse_unknown(asked, ("image", *known), "JSON field")
+    image = asked.pop("image", None)
     if not isinstance(image, str):
         raise RefusalError(400, 'the JSON field "image" must be the picture\'s file in base64.')
     if image.startswith("data:"):
         image = image.partition(",")[2]
     try:
-        return base64.b64decode(image, validate=True)
+        return Sent(base64.b64decode(image, validate=True), asked)
     except (binascii.Error, ValueError):
         raise RefusalError(400, 'the JSON field "image" is not base64. `base64 -w0 picture.jpg` makes it.') from None
 

@@ -27,6 +27,8 @@ A task's file has:
 - `baselines(count)`, optional: nets to compare with (`train --baselines`), each with its settings, for `count` samples;
 - `ALSO_TRY`, optional: a net fitted in one step, which `train` tries too if it chooses the net itself;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
+- `WHOLE_GRAPH`, optional: a file of `parts/` that appends to the exported graph what follows it
+  (`export --with-nms`): `append(model, names, calibrated, size) -> model`, and `difference(…) -> str` from the answers;
 - `coder(nets, settings) -> Coder` (`parts/coding.py`), optional: pictures to latents and back, of the kept nets and the
   learner's `graph_settings`, for a task of `READS` whose nets have an encoder;
 - `example(rng) -> Example`: a tiny case for the contract tests, of what training reads.

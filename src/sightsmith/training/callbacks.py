@@ -41,7 +41,7 @@ class Steps(Callback):
     """Before each step: the seed of its random numbers, its learning rate, and which parameters learn."""
 
     def __init__(self, run: Run, order: Order, schedule: Schedule) -> None:
-        self._settings, self._order, self._schedule = run.settings, order, schedule
+        self._settings, self._order, self._schedule, self._clip = run.settings, order, schedule, run.plan.clip.value
         self._backbone = list(run.learner.backbone_parameters())
         self._frozen: bool | None = None
         self._batch = 0
@@ -86,9 +86,9 @@ class Steps(Callback):
             for parameter in pl_module.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(whole / batches)
-        if self._settings.clip:
+        if self._clip:
             own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(own, self._settings.clip)
+            nn.utils.clip_grad_norm_(own, self._clip)
 
 
 def _seed(seed: int, device: torch.device) -> None:

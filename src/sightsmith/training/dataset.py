@@ -94,7 +94,9 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     if settings.task or settings.balanced:
         _calibration_share(settings, source)  # report a wrong setting before all pictures are checked
     fewest = 1 if settings.task and _task(settings, source).reads_other_input else 2
-    gate = check(source, GateSettings(near_duplicates=settings.near_duplicates, fewest_names=fewest), quiet=quiet)
+    size = {"input_size": settings.size} if settings.size else {}
+    judged = GateSettings(near_duplicates=settings.near_duplicates, fewest_names=fewest, **size)
+    gate = check(source, judged, quiet=quiet)
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
     counts = splits.counts()

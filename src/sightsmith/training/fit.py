@@ -25,7 +25,7 @@ from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
-from sightsmith.training.augmenting import refuse_unfit
+from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
 from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
 from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.choice import SMALL, Choice, is_open
@@ -39,10 +39,10 @@ from sightsmith.training.mirror import Mirrored, compare_mirrored
 from sightsmith.training.module import Descent
 from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
 from sightsmith.training.pace import measure_pace
-from sightsmith.training.plan import Plan, Tell, choose_within_reach, paced, wanted_input
+from sightsmith.training.plan import NEW_HEAD, Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
-from sightsmith.training.task import TaskChoice, choose_task
+from sightsmith.training.task import TaskChoice, choose_task, task_line
 from sightsmith.training.threads import Threads, compute_threads
 from sightsmith.training.trainer import (
     Loaders,
@@ -72,6 +72,7 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
     task = choose_task(settings, dataset.source.kind)
+    tell(task_line(settings, task, dataset.source.kind))
     baselines = _baselines(settings, task, dataset)
     with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
         run, loaders = opened.enter_context(_ready(settings, work, task, dataset, quiet=quiet))
@@ -101,7 +102,8 @@ def _ready(
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
     read = _reader(task, plan, train, before)
-    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and plan.size.value <= SMALL:
+    small = plan.size.value <= SMALL and not hasattr(task.kind, "GEOMETRY")
+    if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and small:
         plan = _mirroring(plan, compare_mirrored(task, train, val, read))
     torch.manual_seed(settings.seed)
     net, weights, sizes = plan.model.value, plan.weights.value, task.file.sizes(names, read.settings)
@@ -121,8 +123,7 @@ def _ready(
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
-        if loaders.in_memory:
-            plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+        plan = _in_memory(plan, loaders)
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
         if settings.minutes and not before:
@@ -133,6 +134,7 @@ def _ready(
         tell(plan.to_text())
         if plan.epoch_share.value is not None:
             loaders.train.order.share = plan.epoch_share.value
+        loaders.train.order.mixed_epochs = mixed_epochs(plan.epochs.value)
         yield replace(run, plan=plan), loaders
 
 
@@ -250,7 +252,7 @@ def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
 
 _KEPT = (
     *("batch_size", "epochs", "epoch_share", "lr", "size", "colour", "model", "weights"),
-    *("warmup_epochs", "weight_decay"),
+    *("warmup_epochs", "weight_decay", "schedule", "clip", "ema"),
 )
 """Choices that the steps depend on: a resumed training keeps them, even if this machine would choose otherwise."""
 
@@ -267,11 +269,14 @@ def _chosen(plan: Plan, read: Reader, dataset: Dataset) -> dict[str, Any]:
 
 def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapping[str, Any], tell: Tell) -> Plan:
     asked = replace(settings, weights=before.get("weights", settings.weights))
-    survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE)
+    placed = hasattr(task.kind, "GEOMETRY")
+    survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE, placed=placed)
     if hasattr(task.file, "VARIED"):
         refuse_unfit(settings, task.file.VARIED, task.name)
     if hasattr(task.file, "defaults"):
         own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
+        if asked.minutes is not None:
+            own.pop("epochs", None)
         asked = replace(asked, **own)
     if not is_open(asked.model):
         for family in task.file.NETS.values():
@@ -291,6 +296,15 @@ def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
     return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
+def _in_memory(plan: Plan, loaders: Loaders) -> Plan:
+    """Return the plan with what follows from the pictures in memory."""
+    if loaders.in_memory:
+        plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+    if loaders.cached and plan.cache.value != "ram":
+        plan = replace(plan, cache=Choice("ram", "the decoded pictures fit in memory"))
+    return plan
+
+
 def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
     if before:
         return Reader(task.reads, task.input.Settings.from_json(before["input_settings"]))
@@ -306,7 +320,7 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
             tell(f"  {note}")
         if built.holds:
             tell(f"  the bundle will hold {built.holds}")
-        if built.weights.origin != "none" and not built.weights.new_head:
+        if built.weights.origin != "none" and not built.weights.new_head and plan.head_scale.why == NEW_HEAD:
             plan = replace(plan, head_scale=Choice(1.0, "the weights bring their head"))
     return plan
 
@@ -322,7 +336,7 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
             return learner.loss(batch, next(iter(learner.OPTIMISERS)))
 
     (optimiser,) = make_optimisers(run)
-    sweep = find_lr(learner, loss_of, loaders.train, optimiser, settings.seed, clip=settings.clip)
+    sweep = find_lr(learner, loss_of, loaders.train, optimiser, settings.seed, clip=run.plan.clip.value)
     run.work.write("lr_find.csv", sweep.to_csv())
     run.work.write("lr_find.svg", sweep.to_svg())
     return Choice(sweep.suggestion, "found by a sweep: report/lr_find.svg")
@@ -367,8 +381,8 @@ def _descend(run: Run, loaders: Loaders) -> None:
     epochs, batch_size = plan.epochs.value, plan.batch_size.value
     steps = math.ceil(len(loaders.train) / settings.accumulate)
     warmup = round(steps * plan.warmup_epochs.value)
-    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=settings.schedule)
-    average = RunningAverage(settings.ema) if settings.ema else None
+    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=plan.schedule.value)
+    average = RunningAverage(plan.ema.value) if plan.ema.value else None
     console = Console(epochs, batch_size, quiet=run.quiet)
     record = Record(run, schedule, average, console)
     threads = Threads(settings.threads, batch_size, run.tell, fixed=settings.deterministic)

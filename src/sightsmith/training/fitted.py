@@ -11,8 +11,9 @@ from sightsmith.training.settings import TrainSettings
 
 _NOT_FITTED = (
     *("epochs", "epoch_share", "minutes", "optimizer", "lr", "weight_decay", "momentum", "nesterov", "schedule"),
-    *("warmup_epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter", "decolour", "erase"),
-    *("ema", "clip", "accumulate", "freeze_epochs", "patience", "balanced"),
+    *("warmup_epochs", "augment", "flip", "shift", "crop_share", "rotate", "zoom", "jitter", "hue"),
+    *("decolour", "erase", "mosaic", "mixup"),
+    *("ema", "clip", "head_scale", "accumulate", "freeze_epochs", "patience", "balanced"),
 )
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainSettings)}
 

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from sightsmith.training.run import Run
 
+_FLAT, _LAST = 0.5, 0.05  # Of the flat schedule: the share of steps at the peak, and the last share of the peak
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -26,7 +28,7 @@ class Schedule:
     peak: float  # Learning rate after the warm-up
     steps: int  # Optimiser steps of the whole training
     warmup: int  # Optimiser steps of the warm-up
-    kind: Literal["cosine", "constant"] = "cosine"  # How it goes on after the warm-up
+    kind: Literal["cosine", "flat", "constant"] = "cosine"  # How it goes on after the warm-up
 
     def at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -34,8 +36,9 @@ class Schedule:
             return self.peak * (step + 1) / (self.warmup + 1)
         if self.kind == "constant":
             return self.peak
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        start, least = (max(self.warmup, self.steps * _FLAT), _LAST) if self.kind == "flat" else (self.warmup, 0.0)
+        done = min(1.0, max(0.0, step - start) / max(1, self.steps - start))
+        return self.peak * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def parameter_groups(

@@ -86,8 +86,8 @@ def _train(run: Run, batches: Iterable[Any], until: float) -> list[float]:
                     loss = learner.loss(batch, name)
                 loss.backward()  # type: ignore[no-untyped-call]
             if (number + 1) % run.settings.accumulate == 0:
-                if run.settings.clip:
-                    torch.nn.utils.clip_grad_norm_(learner.parameters(), run.settings.clip)
+                if run.plan.clip.value:
+                    torch.nn.utils.clip_grad_norm_(learner.parameters(), run.plan.clip.value)
                 optimiser.step()
                 optimiser.zero_grad()
             float(loss.detach())  # waits for an accelerator

@@ -57,6 +57,9 @@ class Plan:
     lr: Choice
     weight_decay: Choice
     warmup_epochs: Choice
+    schedule: Choice
+    clip: Choice
+    ema: Choice
     augment: Choice
     head_scale: Choice
 
@@ -122,7 +125,10 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     epochs = given(settings.epochs) or _epochs(
         survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
     )
-    whole = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
+    if survey.placed:
+        fitted_by = Choice("letterbox", "objects keep their shape")
+    else:
+        fitted_by = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
         also_try=also_try(settings, survey, fitted, pretrained=pretrained),
@@ -130,21 +136,24 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         size=size,
         colour=colour,
         contrast=given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
-        resize=given(settings.resize) or whole,
+        resize=given(settings.resize) or fitted_by,
         device=device,
         precision=given(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
         workers=given(settings.workers) or _workers(survey, machine, device.value),
-        cache=Choice(settings.cache, "asked for" if settings.cache != "off" else "ask for it with --cache ram"),
+        cache=Choice("ram", "asked for") if settings.cache == "ram" else Choice("off", "ask for it with --cache ram"),
         batch_size=batch,
         epochs=epochs,
         epoch_share=Choice(settings.epoch_share, "each picture once" if settings.epoch_share == 1 else "asked for"),
         lr=given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
-        warmup_epochs=given(settings.warmup_epochs) or Choice(0.0, _TENTH),
+        warmup_epochs=given(settings.warmup_epochs) or Choice(0.0, _SHARE_OF_EPOCHS),
+        schedule=given(settings.schedule) or Choice("cosine", ""),
+        clip=given(settings.clip) or Choice(1.0, ""),
+        ema=given(settings.ema) or Choice(0.999, ""),
         augment=choose_augmentation(settings, survey, grey=grey, small=small),
-        head_scale=Choice(10.0, "a new head on trained weights") if pretrained else Choice(1.0, ""),
+        head_scale=given(settings.head_scale) or (Choice(10.0, NEW_HEAD) if pretrained else Choice(1.0, "")),
     )
     if info.fitted:
         return replace(plan, **dict.fromkeys(_OF_DESCENT, Choice(None, "")))
@@ -157,8 +166,9 @@ def paced(plan: Plan, epochs: Choice) -> Plan:
     Raises SettingsError: the warm-up that was asked for is longer.
     """
     warmup = plan.warmup_epochs
-    if warmup.why == _TENTH:
-        warmup = Choice(min(5.0, epochs.value / 10), _TENTH)
+    if warmup.why == _SHARE_OF_EPOCHS:
+        share = _WARMUP["flat" if plan.schedule.value == "flat" else "cosine"]
+        warmup = Choice(min(_LONGEST_WARMUP, epochs.value * share), f"{share:.0%} of the epochs")
     if warmup.value > epochs.value:
         raise SettingsError(
             f"train: warmup_epochs must be at most the epochs ({epochs.value}), got {warmup.value!r}: the "
@@ -167,8 +177,12 @@ def paced(plan: Plan, epochs: Choice) -> Plan:
     return replace(plan, epochs=epochs, warmup_epochs=warmup)
 
 
-_TENTH = "a tenth of the epochs"
-_OF_DESCENT = ("epoch_share", "lr", "weight_decay", "warmup_epochs", "head_scale", "fused")
+NEW_HEAD = "a new head on trained weights"  # Why the head learns faster
+_SHARE_OF_EPOCHS = "a share of the epochs"
+_WARMUP, _LONGEST_WARMUP = {"cosine": 0.1, "flat": 0.03}, 5.0  # By schedule, and in epochs
+_OF_DESCENT = (
+    *("epoch_share", "lr", "weight_decay", "warmup_epochs", "schedule", "clip", "ema", "head_scale", "fused"),
+)
 
 
 def wanted_input(plan: Plan) -> Wanted:

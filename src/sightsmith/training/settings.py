@@ -39,10 +39,10 @@ class TrainSettings(SourceOptions, CardSettings):
     out: Path | None = None
     """Folder that the bundle is written to; default: runs/NAME from the data's name, or the next free runs/NAME-2 …."""
     model: str = "auto"
-    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones. Fewer than
-    10,000 pictures without published weights are also tried with hog_ridge, and the better one on validation is kept;
-    not if a setting is given that hog_ridge could not follow: of the net, the task or gradient descent, contrast, a
-    size above 64, bf16, a logger."""
+    """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones, yolo for
+    objects. Fewer than 10,000 pictures without published weights are also tried with hog_ridge, and the better one on
+    validation is kept; not if a setting is given that hog_ridge could not follow: of the net, the task or gradient
+    descent, contrast, a size above 64, bf16, a logger."""
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class TrainSettings(SourceOptions, CardSettings):
     pictures' own size up to 64, else 224."""
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
-    auto: crop for labels, squash for tags and numbers, which depend on the whole picture."""
+    auto: crop for labels, squash for tags and numbers, which depend on the whole picture, letterbox for objects."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
@@ -84,44 +84,62 @@ class TrainSettings(SourceOptions, CardSettings):
     """Optimiser."""
     lr: float | Literal["find"] | None = None
     """Peak learning rate, > 0; find: sweep for it first; auto: from the optimiser, batch and weights."""
+    head_scale: float | None = None
+    """How many times faster than the rest the head learns, in (0, 1000]; auto: as the task chooses, else 10 for a new
+    head on trained weights, and 1."""
     weight_decay: float | None = None
     """Weight decay of weights (biases and norms have none), ≥ 0; auto: 0.05 for adamw, 5e-4 for sgd."""
     momentum: float = 0.9
     """Momentum of sgd, in [0, 1)."""
     nesterov: bool = True
     """Nesterov's form of the momentum of sgd."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up: to 0 along a cosine, or not at all."""
+    schedule: Literal["auto", "cosine", "flat", "constant"] = "auto"
+    """How the learning rate falls after the warm-up. cosine: to 0 along a cosine; flat: not in the first half of the
+    training, then along a cosine to a twentieth; constant: not at all; auto: as the task chooses, else cosine."""
     warmup_epochs: float | None = None
-    """Epochs during which the learning rate rises from 0, at most `epochs`; auto: a tenth of them, at most 5."""
+    """Epochs during which the learning rate rises from 0, at most `epochs`; auto: a tenth of them, or 3% with the
+    schedule flat, and at most 5."""
     augment: Literal["auto", "none", "light", "trivial", "rand"] = "auto"
     """How training pictures are augmented. none: only by flip, shift and the others below; light: flip, and shift (up
     to 64 pixels) or random crop; trivial, rand: light and TrivialAugment or RandAugment; auto: light, and for fewer
-    than 10,000 small pictures rotate, zoom, jitter and decolour."""
+    than 10,000 small pictures rotate, zoom, jitter and decolour. Pictures with objects: auto and light are flip, shift,
+    zoom, jitter, hue and mosaic; there is no trivial, rand or rotate, which lose the objects' places."""
     flip: Literal["auto", "none", "horizontal", "both"] = "auto"
     """Mirror pictures at random. auto: none for grey pictures (letters, digits); horizontal for colour pictures, but
     of up to 64 pixels only if mirrored validation pictures are recognised as well as the others."""
     shift: float | None = None
-    """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels, else 0."""
+    """Move small pictures by up to this share of their side, in [0, 0.5]; auto: 0.1 up to 64 pixels and for objects,
+    else 0."""
     crop_share: float | None = None
     """Cut random parts of at least this share of the picture's area, in (0, 1]; auto: 1 (off) up to 64 pixels and
-    for tags and numbers, 0.25 for larger pictures with labels."""
+    for tags, numbers and objects, 0.25 for larger pictures with labels."""
     rotate: float | None = None
     """Turn pictures by up to this many degrees either way, in [0, 180]; auto: 10 for few small pictures, else 0."""
     zoom: float | None = None
-    """Scale pictures by a factor of up to 1 + this, up or down, in [0, 4]; auto: 0.2 for few small pictures, else 0."""
+    """Scale pictures by a factor of up to 1 + this, up or down, in [0, 4]; auto: 0.2 for few small pictures, 0.5 for
+    objects, else 0."""
     jitter: float | None = None
     """Change brightness, contrast and saturation, each by a factor of up to 1 + this, up or down, in [0, 4]; auto: 1
-    for few small pictures, else 0."""
+    for few small pictures, 0.4 for objects, else 0."""
+    hue: float | None = None
+    """Turn all colours of a picture about the grey axis by up to this part of a whole turn either way, in [0, 0.5];
+    auto: 0.015 for objects, else 0."""
     decolour: float | None = None
     """Probability of taking the colour from a training picture, in [0, 1]; auto: 0.5 for few small pictures with
     labels, else 0."""
     erase: float = 0.0
     """Probability of erasing a random rectangle of a training picture, in [0, 1]."""
-    ema: float = 0.999
-    """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off."""
-    clip: float = 1.0
-    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off."""
+    mosaic: float | None = None
+    """Probability of a training picture put together of parts of four, in [0, 1], for objects; the last epochs, ten or
+    a tenth of them, at most half, have none. auto: 0.5 for objects."""
+    mixup: float | None = None
+    """Probability of blending two training pictures, in [0, 1], for objects, in the same epochs as mosaic; of labels it
+    is a setting of the task. auto: 0."""
+    ema: float | None = None
+    """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off; auto: as the
+    task chooses, else 0.999."""
+    clip: float | None = None
+    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off; auto: as the task chooses, else 1."""
     accumulate: int = 1
     """Batches for each optimiser step, 1…10,000."""
     freeze_epochs: int = 0
@@ -144,8 +162,9 @@ class TrainSettings(SourceOptions, CardSettings):
     workers: int | None = None
     """Processes that decode pictures, 0…256; auto: half of the cores on a processor, all but one beside an
     accelerator, none if the pictures are in memory."""
-    cache: Literal["off", "ram"] = "off"
-    """ram: decode every training picture once, a little larger than needed, and keep it in memory if it fits."""
+    cache: Literal["auto", "off", "ram"] = "auto"
+    """ram: decode every training picture once, a little larger than needed, and keep it in memory; an error if it does
+    not fit. auto: ram for pictures with objects if it fits, else off."""
 
     # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
@@ -183,6 +202,7 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "epoch_share", "> 0", self.epoch_share == 0
         yield "epoch_share", "left out if minutes are given", self.epoch_share != 1 and self.minutes is not None
         yield "ema", "< 1", self.ema == 1
+        yield "head_scale", "> 0", self.head_scale == 0
         yield "momentum", "< 1", self.momentum == 1
         yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
         yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
@@ -198,14 +218,14 @@ def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
-    (0, 0.5): ("val_fraction", "test_fraction", "shift"),
-    (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "ema"),
+    (0, 0.5): ("val_fraction", "test_fraction", "shift", "hue"),
+    (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "mosaic", "mixup", "ema"),
     (0, 4): ("zoom", "jitter"),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),
     (0, 180): ("rotate",),
     (0, 256): ("workers",),
-    (0, 1000): ("warmup_epochs",),
+    (0, 1000): ("warmup_epochs", "head_scale"),
     (0, 100_000): ("freeze_epochs", "patience", "minutes"),
     (0, 1e6): ("clip",),
     (0, 2**32 - 1): ("seed",),

@@ -68,6 +68,13 @@ class TaskChoice:
         return Calibration() if asked is None else asked(self.settings, learner)
 
 
+def task_line(settings: TrainSettings, task: TaskChoice, kind: str) -> str:
+    """Return the line that says which task is trained, and why."""
+    if "name" in settings.task:
+        return f"Task: {task.name}, as --task says."
+    return f"Task: {task.name}, because the truths are {KINDS.module(kind).NOUNS[1]}; --task names another."
+
+
 def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
     """Return the task that is trained: the named one, or the usual one of the data's kind of answer.
 

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
-from sightsmith.data.pixels import Decoding, Fetcher, InMemory, RamCache, fits_in_memory, load_all
+from sightsmith.data.pixels import (
+    TARGETS,
+    Decoding,
+    Fetcher,
+    InMemory,
+    RamCache,
+    fits_in_cache,
+    fits_in_memory,
+    load_all,
+)
+from sightsmith.data.scenes import Placed, Scenes
 from sightsmith.training.checkpoints import SafeCheckpointIO
 from sightsmith.training.dataset import Subset
 from sightsmith.training.loggers import make_logger
@@ -33,6 +43,7 @@ class Loaders:
     calibration: Loader  # of the samples that calibrate: those of validation unless some were held out for it
     sample: Loader | None  # of training pictures in random order, not varied, by which a learner is prepared
     in_memory: bool  # All pictures are in memory, ready for the net, so no worker is needed
+    cached: bool  # The training pictures are in memory, decoded
 
     def close(self) -> None:
         self.train.close()
@@ -54,7 +65,8 @@ def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> L
     strata_N = train.strata_N if settings.balanced and vary else None
     order = Order(len(train), batch, settings.seed, strata_N=strata_N, shuffle=vary)
     fetch_train, fetch_val = _fetcher(run, train, variation), _fetcher(run, val, _UNVARIED)
-    train_loader = _loader(run, fetch_train, train, order, variation if vary else None)
+    in_batches = variation.in_place if hasattr(run.task.kind, "GEOMETRY") else variation
+    train_loader = _loader(run, fetch_train, train, order, in_batches if vary else None)
     val_loader = calibration_loader = _plain_loader(run, fetch_val, val)
     if len(calibration):
         calibration_loader = _plain_loader(run, _fetcher(run, calibration, _UNVARIED), calibration)
@@ -64,7 +76,8 @@ def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> L
         unchanging = Order(len(train), batch, settings.seed)
         sample = Loader(fetch, train.targets, unchanging, device=run.plan.device.value)
     in_memory = fetch_train.in_memory and fetch_val.in_memory
-    return Loaders(train_loader, val_loader, calibration_loader, sample, in_memory)
+    cached = isinstance(fetch_train, Scenes) and fetch_train.cached
+    return Loaders(train_loader, val_loader, calibration_loader, sample, in_memory, cached)
 
 
 def _plain_loader(run: Run, fetcher: Fetcher, part: Subset) -> Loader:
@@ -81,11 +94,27 @@ def _loader(run: Run, fetcher: Fetcher, part: Subset, order: Order, vary: Augmen
 def _fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
     """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
     read, quiet, cached = run.read, run.quiet, run.settings.cache == "ram"
+    if hasattr(run.task.kind, "GEOMETRY"):
+        return _placed_fetcher(run, part, vary)
     ready = part.pictures.all_arrays and fits_in_memory(len(part), read)
     if (cached or ready) and not vary.per_picture:
         return InMemory(load_all(part.pictures, read, quiet=quiet))
     items = RamCache(part.pictures, read.settings, quiet=quiet) if cached else part.pictures
     return Decoding(items, read, vary, run.settings.seed)
+
+
+def _placed_fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
+    """Make the fetcher of pictures that move together with their targets; decoded ones are kept if they fit."""
+    read, kind, quiet, wanted = run.read, run.task.kind, run.quiet, run.settings.cache
+    if vary.moves:
+        cached = wanted == "ram" or (wanted == "auto" and fits_in_cache(part.pictures, read.settings))
+        items = RamCache(part.pictures, read.settings, quiet=quiet) if cached else part.pictures
+        return Scenes(items, part.targets, read, kind, vary, run.settings.seed)
+    placed = Placed(part.pictures, part.targets, read, kind)
+    if wanted == "ram" or (wanted == "auto" and fits_in_memory(len(part), read)):
+        pixels = load_all(part.pictures, read, quiet=quiet)
+        return InMemory({**pixels, TARGETS: placed.targets(range(len(part)))})
+    return placed
 
 
 def make_trainer(run: Run, callbacks: list[Callback]) -> Trainer:

@@ -1,12 +1,10 @@
-"""Classes that cannot be learnt or measured, that are unbalanced, or have nearly equal names."""
+"""Classes that cannot be learnt or measured, or that are unbalanced."""
 
-from collections import defaultdict
 from operator import itemgetter
 
 import numpy as np
 
 from sightsmith.core.counts import first_few, many
-from sightsmith.core.names import folded, hidden_difference
 from sightsmith.data.verdict import Checked, Verdict
 
 _LISTED = 10  # Classes that a message names
@@ -30,7 +28,6 @@ def find(data: Checked, verdict: Verdict) -> None:
     if len(verdict.usable):
         _each_class(data, verdict)
     _balance(data, verdict)
-    _names(data, verdict)
 
 
 def _each_class(data: Checked, verdict: Verdict) -> None:
@@ -77,17 +74,3 @@ def _balance(data: Checked, verdict: Verdict) -> None:
             "balanced accuracy, not by accuracy, and train with class weights or balanced sampling."
         )
         verdict.say("imbalance", "warning", message)
-
-
-def _names(data: Checked, verdict: Verdict) -> None:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in data.source.names:
-        alike[folded(name)].append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            hidden = hidden_difference(*names[:2])
-            difference = f"{hidden} ({names[0]!a} and {names[1]!a})" if hidden else "case, spaces or dashes"
-            message = (
-                f"the classes {first_few(names, _LISTED)} differ only in {difference}. Merge them if they are one."
-            )
-            verdict.say("alike-names", "warning", message)

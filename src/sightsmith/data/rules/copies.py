@@ -11,20 +11,22 @@ BAD = frozenset({"contradiction"})
 def find(data: Checked, verdict: Verdict) -> None:
     groups = [(group, data.truths(group)) for group in same(data.scan.hashes, data.scan.decoded)]
     contradictions = [group for group, labels in groups if len(labels) > 1]
-    notes = [" / ".join(labels) for _, labels in groups if len(labels) > 1]
+    truth = "annotation" if data.has_places else "label"
     message = (
-        f"{many(len(contradictions), 'picture has', 'pictures have')} more than one label. "
-        "Training leaves out every copy: decide which label is right and delete the others."
+        f"{many(len(contradictions), 'picture has', 'pictures have')} more than one {truth}. "
+        f"Training leaves out every copy: decide which {truth} is right and delete the others."
     )
-    verdict.add(data, "contradiction", "error", message, contradictions, notes)
+    verdict.add(data, "contradiction", "error", message, contradictions, list(map(data.brief_truths, contradictions)))
     for group in contradictions:
         verdict.bad[group] = True
-        verdict.leave_out(group, "the same picture has another label elsewhere")
+        verdict.leave_out(group, "contradiction", f"the same picture has another {truth} elsewhere")
     agreeing = [group for group, labels in groups if len(labels) == 1]
     for group in agreeing:
         first = min(group, key=data.precedence)
         copies = (place for place in group if place != first)
-        verdict.leave_out(copies, f"a copy of {data.source.samples[first].key}")
+        verdict.leave_out(
+            copies, "leak" if data.straddles(group) else "duplicate", f"a copy of {data.source.samples[first].key}"
+        )
     leaks = [group for group in agreeing if data.straddles(group)]
     message = (
         f"{many(len(leaks), 'picture is', 'pictures are')} in more than one split, so the test would measure "

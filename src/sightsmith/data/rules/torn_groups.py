@@ -23,4 +23,4 @@ def find(data: Checked, verdict: Verdict) -> None:
     for group, places in torn.items():
         best = min(map(data.precedence, places))
         others = (place for place in places if data.precedence(place) > best)
-        verdict.leave_out(others, f"its group {group} is in another split")
+        verdict.leave_out(others, "group-leak", f"its group {group} is in another split")

@@ -16,6 +16,7 @@ class Survey:
     in_memory: bool  # Whether the items are arrays in memory already
     varied: bool = True  # Whether augmentation of pictures applies to the input
     whole: bool = False  # the edges matter, so nothing may be cropped; set by the kind of answer
+    placed: bool = False  # targets have places, which move with the picture; likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

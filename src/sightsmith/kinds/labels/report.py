@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from sightsmith.core.counts import first_few
 from sightsmith.core.pages import breakable
 from sightsmith.kinds.labels import selective
-from sightsmith.kinds.labels.charts import MAX_MATRIX, confusion_chart, coverage_chart, reliability_chart
+from sightsmith.kinds.labels.charts import coverage_chart, reliability_chart
 from sightsmith.kinds.labels.figures import GROUP_ACCURACY, Figures, Rows
 from sightsmith.kinds.labels.value import METRIC, NOUNS, Labels
 from sightsmith.kinds.parts import summary
+from sightsmith.kinds.parts.confusion import MAX_MATRIX, confusion_chart
 from sightsmith.kinds.parts.sections import (
     Cell,
     Chart,

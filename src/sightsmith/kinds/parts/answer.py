@@ -26,6 +26,7 @@ class Aspect:
     index: int  # its place among the names
     name: str
     score: float  # in the answer; higher is surer
+    box: tuple[float, ...] | None = None  # (left, top, right, bottom), if it has a place, in the answer's own unit
 
 
 class Answer(ABC):

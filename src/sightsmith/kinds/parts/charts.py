@@ -51,9 +51,19 @@ class Frame:
 
 
 def line_chart(
-    series: Sequence[Series], x_label: str, y_label: str, *, percent: bool = False, best: float | None = None
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    percent: bool = False,
+    best: float | None = None,
+    marked: str = "best",
 ) -> Markup:
-    """Draw lines over a common x axis, with a ring around the last one's point at `best`, if it has one there."""
+    """Draw lines over a common x axis, with a ring around the last one's point at `best`, if it has one there.
+
+    Args:
+        marked: the word for that point.
+    """
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points]
     frame = Frame(left=52, top=30, width=392, height=206, x=padded(xs, 0), y=padded(ys, 0.06))
@@ -63,7 +73,10 @@ def line_chart(
     if best is not None and (value := dict(series[-1].points).get(best)) is not None:
         across, down = frame.at(best, value)
         parts.append(tag("circle", cx=across, cy=down, r=6, class_=f"line {series[-1].css}"))
-        names[-1] = (f"{names[-1][0]}, best at {x_label} {best:g}: {_number(value, percent, exact=True)}", names[-1][1])
+        names[-1] = (
+            f"{names[-1][0]}, {marked} at {x_label} {best:.4g}: {_number(value, percent, exact=True)}",
+            names[-1][1],
+        )
     return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend(names, 52)])
 
 

@@ -13,6 +13,8 @@ class Metric:
     higher: bool = True  # whether higher values are better
     relative: bool = False  # whether a drop is relative to the earlier value, because the metric has a unit
     fewest: int = 1  # samples that it can be computed on
+    most_drop: float = 0.005  # by which it may be worse after an export, in 0…1; a share of it if it is relative
+    least_alike: float = 0.99  # share of the items that must have the same answer after an export
 
     @property
     def worst(self) -> float:

@@ -27,6 +27,7 @@ from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
+from sightsmith.nets.parts.downloads import from_url
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -129,7 +130,7 @@ def fetch(name: str) -> Path:
     if not config.has_weights:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
     try:
-        return _from_hub(config) if config.hf_hub_id else _from_url(str(config.url))
+        return _from_hub(config) if config.hf_hub_id else from_url(str(config.url))
     except (OSError, RuntimeError, ValueError, HTTPError) as error:
         where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
         raise DataError(
@@ -149,14 +150,6 @@ def _from_hub(config: PretrainedCfg) -> Path:
             get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
             return Path(hf_hub_download(repository, filename))
     raise FileNotFoundError("it has no weights")
-
-
-def _from_url(url: str) -> Path:
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=False)
-    return path
 
 
 def _bare(name: str) -> str:

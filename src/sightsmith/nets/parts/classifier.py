@@ -5,14 +5,14 @@ map, K classes.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from sightsmith.nets.parts.headed import HeadedNet
 from sightsmith.nets.parts.maps import by_position
 
 
-class ClassifierNet(nn.Module):
+class ClassifierNet(HeadedNet):
     """A classifier made of a backbone (`features`) and a head (`classify`); it knows no task.
 
     A net gives `features`, `classify` and `head_parts`; the rest follows. Inputs are normalised floats.
@@ -25,10 +25,6 @@ class ClassifierNet(nn.Module):
     @abstractmethod
     def classify(self, features_BDhw: Tensor) -> Tensor:
         """Return the logits (B, K) of the last features."""
-
-    @abstractmethod
-    def head_parts(self) -> tuple[str, ...]:
-        """Return the names of the sub-modules that depend on the classes, such as `("head",)`."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return the logits (B, K)."""
@@ -63,17 +59,3 @@ class ClassifierNet(nn.Module):
     def attention(self, images_BCHW: Tensor) -> Tensor | None:  # noqa: ARG002 -- nets that attend override this
         """Return the attention of each position, (B, h, w) ≥ 0, sum 1; None for a net without attention."""
         return None
-
-    def published(self) -> nn.Module:
-        """Return the module whose parameter names are those of the net's published weights."""
-        return self
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the head, which fine-tuning trains while the backbone is frozen."""
-        return (parameter for name, parameter in self.named_parameters() if self._in_head(name))
-
-    def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        return (parameter for name, parameter in self.named_parameters() if not self._in_head(name))
-
-    def _in_head(self, parameter: str) -> bool:
-        return parameter.startswith(tuple(f"{part}." for part in self.head_parts()))

@@ -10,6 +10,10 @@ from torch import nn
 from sightsmith.core.settings import field_docs
 
 CLASSIFIER = "classifier"  # Family of a net whose file names none
+_TASKS: dict[str, str | None] = {
+    CLASSIFIER: None,
+    "detector": "detect",
+}  # By family; others bear the name of their task
 ONLY_ROLE = "net"  # Role of a net whose file names none
 
 
@@ -56,8 +60,8 @@ class NetInfo:
 
     @property
     def own_task(self) -> str | None:
-        """The task that trains it, which bears the name of its family; None for a classifier, which many train."""
-        return None if self.family == CLASSIFIER else self.family
+        """The task that trains it, None for a classifier, which many train."""
+        return _TASKS.get(self.family, self.family)
 
 
 @dataclass(frozen=True, slots=True)

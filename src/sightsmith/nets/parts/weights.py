@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.files import sha256
-from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.headed import HeadedNet
 from sightsmith.nets.parts.records import WeightsRecord
 
 State = dict[str, Tensor]
@@ -25,14 +25,26 @@ Adapt = Callable[[State], tuple[State, tuple[str, ...]]]
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".ckpt", ".tar")
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
-_PREFIXES = ("", "module.", "model.", "net.", "net.net.", "_orig_mod.", "module.model.", "backbone.", "encoder.")
+_PREFIXES = (
+    "",
+    "module.",
+    "model.",
+    "net.",
+    "net.net.",
+    "_orig_mod.",
+    "module.model.",
+    "backbone.",
+    "encoder.",
+    "features.",
+)
 _SHOWN = 4
 
 
-def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
+def load_weights(module: HeadedNet, path: Path, *, net: str, adapt: Adapt | None = None) -> WeightsRecord:
     """Load a file's weights into a net; `adapt` changes a state that does not fit.
 
-    The head stays random if the file's head has another number of classes; the record says so.
+    The head stays random if the file's head has another number of classes, and all but the part that gives features
+    if the file is of a net of another family that has the same part; the record says so.
 
     Raises:
         SettingsError: there is no such file, or its suffix is unknown.
@@ -41,7 +53,10 @@ def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | 
     target = module.published()
     wanted, head_ids = target.state_dict(), {id(parameter) for parameter in module.head_parameters()}
     notes: tuple[str, ...] = ()
-    state = _renamed(read_state(path), wanted)
+    read = read_state(path)
+    state = _renamed(read, wanted)
+    if (features := module.feature_net()) is not None and not state.keys() & wanted.keys():
+        return _load_features(features, path, read, net)
     if adapt is not None and (state.keys() != wanted.keys() or _misshapen(state, wanted)):
         state, notes = adapt(state)
     head = {key for key, value in target.named_parameters(remove_duplicate=False) if id(value) in head_ids}
@@ -49,6 +64,24 @@ def load_weights(module: ClassifierNet, path: Path, *, net: str, adapt: Adapt | 
     _refuse_mismatch(path, net, state, wanted, head)
     target.load_state_dict(state, strict=False)
     return WeightsRecord(path.name, "not stated", sha256(path), notes + dropped, new_head=bool(dropped))
+
+
+def _load_features(features: nn.Module, path: Path, read: State, net: str) -> WeightsRecord:
+    """Load the tensors of the part that gives features, by name and shape. Raises DataError: less than half fit."""
+    wanted = features.state_dict()
+    state = _renamed(read, wanted)
+    fitting = {key: state[key] for key in state.keys() & wanted.keys() if state[key].shape == wanted[key].shape}
+    if 2 * len(fitting) < len(wanted):
+        raise DataError(
+            f"{path}: only {len(fitting)} of the {many(len(wanted), 'tensor')} that give features to {net} are in it, "
+            "by name and shape. Name as its backbone the net that the file was saved from, or use --weights none."
+        )
+    features.load_state_dict(fitting, strict=False)
+    note = (
+        f"{len(fitting)} of {many(len(wanted), 'tensor')} of the backbone are taken from {path.name}; the rest of the "
+        "net starts from random numbers"
+    )
+    return WeightsRecord(path.name, "not stated", sha256(path), (note,))
 
 
 def read_state(path: Path) -> State:
@@ -83,7 +116,7 @@ def _read_torch(path: Path) -> State:
             f"{path}: cannot be read as tensors alone, and code in a weights file is never run ({reason}). "
             "On the machine that made it, save `model.state_dict()` with safetensors."
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: not a whole torch file ({error}). Copy or download it again.") from None
     return _tensors_of(raw)
 

@@ -58,6 +58,15 @@ def load(bundle: Bundle, folder: Path, graph: str, precision: str, threads: int)
     return OnnxSession(loaded, bundle.manifest.definition.graphs[graph], precision)
 
 
+def outputs_of(content: bytes, feeds: Arrays) -> Arrays:
+    """Return the outputs of any graph by name. Raises BackendError: ONNX Runtime is not installed."""
+    if problem := missing():
+        raise BackendError(f"onnx: {problem}")
+    loaded = _onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
+    arrays = loaded.run(None, feeds)
+    return {one.name: array for one, array in zip(loaded.get_outputs(), arrays, strict=True)}
+
+
 class OnnxSession(Session):
     """A model in ONNX Runtime, whose sessions may be used from several threads."""
 

@@ -45,10 +45,16 @@ def precisions() -> tuple[str, ...]:
 
 
 def compile(onnx_file: Path, folder: Path) -> None:  # noqa: A001 -- the name every backend has
-    """Convert an exported graph; writes `GRAPH.xml` and `GRAPH.bin`, weights in fp32."""
+    """Convert an exported graph; writes `GRAPH.xml` and `GRAPH.bin`, weights in fp32.
+
+    The facts in the graph's metadata are written below `model_info`, where OpenVINO's own tools look for them.
+    """
     ov = _openvino()
     try:
-        ov.save_model(_core().read_model(onnx_file), folder / f"{onnx_file.stem}.xml", compress_to_fp16=False)
+        model = _core().read_model(onnx_file)
+        for name, fact in (model.get_rt_info("framework").value if model.has_rt_info("framework") else {}).items():
+            model.set_rt_info(fact, ["model_info", name])
+        ov.save_model(model, folder / f"{onnx_file.stem}.xml", compress_to_fp16=False)
     except RuntimeError as error:
         raise BackendError(f"openvino: cannot convert the graph: {_short(error)}") from error
 

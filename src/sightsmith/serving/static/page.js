@@ -2,6 +2,7 @@
 // Talks to the same routes as any other client; see /docs. A model that takes a seed has a view of its own.
 
 import { fail as failGenerator, generatorCommand, useGenerator } from "./generator.js";
+import { clearObjects, resetObjects, showObjects } from "./objects.js";
 import { $, call, modelPath, orFail, quoted, whole } from "./service.js";
 
 const percent = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -15,7 +16,8 @@ const state = {
   models: [],
   limits: { bytes: Infinity, pixels: Infinity },
   facts: null,
-  options: {}, // what is asked of the answers, by name, where a control was changed
+  asked: {}, // what is always asked of the answers, by name: the page itself leaves out what is not wanted
+  options: {}, // what is asked of the answers, by name, if a control was changed
   file: null, // what is shown now, a File or Blob
   heats: new Map(), // label -> address of its heat map, for the picture shown now
   chosen: null, // label whose heat map is shown
@@ -68,29 +70,35 @@ const makes = () => state.facts?.takes === "seed";
 function showOptions() {
   const options = makes() ? [] : Object.entries(state.facts.options);
   state.options = {};
-  $("options").hidden = options.length === 0;
-  $("options").replaceChildren(...options.map(([name, schema]) => optionControl(name, schema)));
-  const asked = [...options.map(([name, { default: value }]) => [name, value]), ...(state.facts.explains ? [["explain", true]] : [])];
+  state.asked = Object.fromEntries(options.filter(([, { page }]) => page !== undefined).map(([name, { page }]) => [name, page]));
+  resetObjects(state.asked.threshold ?? 0);
+  const controls = options.filter(([name]) => !(name in state.asked));
+  $("options").hidden = controls.length === 0;
+  $("options").replaceChildren(...controls.map(([name, schema]) => optionControl(name, schema)));
+  const asked = [...options.map(([name, { default: value }]) => [name, value ?? "…"]), ...(state.facts.explains ? [["explain", true]] : [])];
   $("call-options").hidden = asked.length === 0;
   $("call-options").textContent = `Options of a call: ${asked.map(([name, value]) => `?${name}=${value}`).join(", ")}.`;
 }
 
-function optionControl(name, { type, enum: values, default: value, description, minimum, maximum }) {
+function optionControl(name, schema) {
+  // An option that may be left open has two types, one of which is null.
+  const { type, enum: values, minimum, maximum } = schema.anyOf?.find((one) => one.type !== "null") ?? schema;
+  const { title, default: value, description } = schema;
   const control = document.createElement(values ? "select" : "input");
   if (values) control.replaceChildren(...values.map((one) => new Option(one, one, one === value, one === value)));
   else if (type === "boolean") Object.assign(control, { type: "checkbox", checked: value });
   else if (type === "integer" || type === "number") {
-    Object.assign(control, { type: "number", value, min: minimum ?? "", max: maximum ?? "", step: type === "integer" ? 1 : "any" });
+    Object.assign(control, { type: "number", value: value ?? "", min: minimum ?? "", max: maximum ?? "", step: type === "integer" ? 1 : "any" });
   } else control.value = value ?? "";
   control.id = `option-${name}`;
   control.addEventListener("change", () => {
     if (!control.reportValidity()) return;
-    state.options[name] = type === "boolean" ? control.checked : control.value;
+    if (control.value === "") delete state.options[name];
+    else state.options[name] = type === "boolean" ? control.checked : control.value;
     if (state.file) predict();
   });
   const label = Object.assign(document.createElement("label"), { className: "quiet small", title: description ?? "" });
-  const words = name.replaceAll("_", " ");
-  label.append(words[0].toUpperCase() + words.slice(1), control);
+  label.append(title, control);
   return label;
 }
 
@@ -154,6 +162,7 @@ function showPicture(file) {
   const picture = $("picture");
   URL.revokeObjectURL(picture.src);
   dropHeats();
+  clearObjects();
   $("drop").hidden = true;
   $("shown").hidden = false;
   $("tools").hidden = false;
@@ -209,9 +218,8 @@ async function predict() {
   const explain = wantsHeat();
   const start = performance.now();
   await orFail(async () => {
-    const answer = await ask({ shapes: true, ...state.options, ...(explain && { explain }) });
-    state.chosen = answer.shapes[0].name;
-    showShapes(answer.shapes);
+    const answer = await ask({ shapes: true, ...state.asked, ...state.options, ...(explain && { explain }) });
+    show(answer);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
     if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -252,10 +260,18 @@ function showHeat() {
   showChosen();
 }
 
-function showShapes(shapes) {
+function show(answer) {
   $("failure").hidden = true;
   $("empty").hidden = true;
   $("result").hidden = false;
+  const objects = "threshold" in state.asked;
+  $("summary").hidden = objects;
+  if (objects) showObjects(answer.shapes, answer[state.facts.kind], state.file);
+  else showShapes(answer.shapes);
+}
+
+function showShapes(shapes) {
+  state.chosen = shapes[0].name;
   const some = shapes.some(({ on }) => on !== null);
   const chips = shapes.filter(({ on }) => on === true);
   $("best").hidden = chips.length > 0;
@@ -270,7 +286,7 @@ function showShapes(shapes) {
 
 const shownText = ({ share, text }) => (share === null ? text : percent.format(share));
 
-// The one place that draws an answer: a bar, or words.
+// The one place that draws what stands beside the picture: a bar, or words.
 function row(shape) {
   const explained = state.facts.explains && shape.shape === "bar";
   const row = document.createElement(explained ? "button" : "div");

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sightsmith.core.errors import TrainingError
-from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.headed import HeadedNet
 
 Feeds = Mapping[str, Tensor]  # Inputs by name, as the ports of the task's input describe them, first axis B
 Batch = tuple[Feeds, Tensor]  # Inputs and their targets, first axis B
@@ -112,11 +112,11 @@ class Learner(nn.Module):
     def head_parameters(self, optimiser: str) -> Iterator[nn.Parameter]:
         """Yield the parameters of the heads, which fine-tuning trains while the rest is frozen."""
         for net in self.nets_of(optimiser):
-            if isinstance(net, ClassifierNet):
+            if isinstance(net, HeadedNet):
                 yield from net.head_parameters()
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters outside the head, of the nets that have a head."""
         for net in self.nets.values():
-            if isinstance(net, ClassifierNet):
+            if isinstance(net, HeadedNet):
                 yield from net.backbone_parameters()

@@ -1,0 +1,88 @@
+"""Classes of objects that are never, rarely or unevenly there, in all or in one split.
+
+Shapes: C classes.
+"""
+
+from dataclasses import replace
+from operator import itemgetter
+
+import numpy as np
+
+from sightsmith.core.counts import first_few, many
+from sightsmith.data.changes import Change
+from sightsmith.data.rules.parts.objects import objects
+from sightsmith.data.source import Source
+from sightsmith.data.verdict import Checked, Verdict
+from sightsmith.kinds.boxes.value import translate
+
+_LISTED = 10  # Classes that a message names
+ORDER = 66
+KINDS = ("boxes",)
+FATAL = frozenset({"no-object"})
+_FINDINGS = {  # What classes have, and the way out
+    "unused-class": ("no object in a usable picture", "Add objects, or remove the class, by hand or with --fix."),
+    "tiny-class": ("objects in fewer than {few} usable pictures", "Expect little of them; add pictures."),
+    "class-not-in-train": ("objects in val or test but none to learn from", "Add pictures of them to train."),
+    "not-in-val": ("no object in val, so nothing is measured of them", "Move some pictures there."),
+    "not-in-test": ("no object in test, so nothing is measured of them", "Move some pictures there."),
+}
+
+
+def find(data: Checked, verdict: Verdict) -> None:
+    found = objects(data, verdict)
+    if not len(verdict.usable):
+        return
+    if not len(found.labels_N):
+        message = (
+            f"no object in {many(len(verdict.usable), 'usable picture')}: all are negatives, so there is nothing to "
+            "learn. Check that the annotations are beside the pictures."
+        )
+        verdict.say("no-object", "error", message)
+        return
+    _each_class(data, verdict)
+    _balance(data, verdict, np.bincount(found.labels_N, minlength=len(data.source.names)).tolist())
+
+
+def _each_class(data: Checked, verdict: Verdict) -> None:
+    train, val, test, open_ = data.counts(verdict.usable).T
+    pool, few = train + open_, data.settings.tiny_class
+    totals = pool + val + test
+    found = {
+        "unused-class": totals == 0,
+        "tiny-class": (totals > 0) & (totals < few),
+        "class-not-in-train": pool.any() & (pool == 0) & (totals > 0),
+        "not-in-val": val.any() & (val == 0) & (pool > 0),
+        "not-in-test": test.any() & (test == 0) & (pool > 0),
+    }
+    for code, which in found.items():
+        names = [data.source.names[index] for index in np.flatnonzero(which)]
+        if names:
+            have, advice = _FINDINGS[code]
+            text = f"{many(len(names), 'class has', 'classes have')} {have.format(few=few)}"
+            text = f"{text}: {first_few(names, _LISTED)}. {advice}"
+            verdict.say(code, "error" if code == "class-not-in-train" else "warning", text)
+
+
+def _balance(data: Checked, verdict: Verdict, counts: list[int]) -> None:
+    present = [(count, name) for count, name in zip(counts, data.source.names, strict=True) if count]
+    most, largest = max(present, key=itemgetter(0))
+    fewest, smallest = min(present, key=itemgetter(0))
+    if most >= data.settings.imbalance * fewest:
+        message = (
+            f"{largest!r} has {many(most, 'object')} and {smallest!r} {fewest:,}, {most / fewest:.0f} times fewer. mAP "
+            "weighs all classes alike; look at the AP of each."
+        )
+        verdict.say("imbalance", "info", message)
+
+
+def mend(source: Source) -> tuple[Source, list[Change]]:
+    """Leave out classes without objects."""
+    used = {label for sample in source.samples for label in sample.target.labels_N.tolist()}
+    names = tuple(name for index, name in enumerate(source.names) if index in used)
+    changes = [
+        Change(code="unused-class", key="", before=name, why="no picture has an object of this class")
+        for index, name in enumerate(source.names)
+        if index not in used
+    ]
+    samples = [replace(sample, target=translate(sample.target, source.names, names)) for sample in source.samples]
+    return replace(source, names=names, samples=tuple(samples)), changes

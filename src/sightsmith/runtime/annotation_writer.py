@@ -1,0 +1,114 @@
+"""Answers beside their pictures in a new folder: as data that labelling tools read, or drawn."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any
+
+from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.files import new_file, told
+from sightsmith.core.images import Picture, picture_size, sniff
+from sightsmith.core.records import Sample
+from sightsmith.data.converting import check_output, formats, new_data, write
+from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
+from sightsmith.kinds import options_of
+from sightsmith.runtime.runner import Value
+
+
+class PictureNames:
+    """File names of pictures for one folder; no two differ in case or ending alone, as other files share the stem."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def add(self, name: str, ending: str) -> str:
+        """Return a free name for a picture that is called so in messages."""
+        plain = "".join(one if one.isprintable() and one not in '\\/:*?"<>|#%' else "_" for one in PurePath(name).name)
+        stem = plain.removesuffix(ending).strip(" .-") or "picture"
+        free, number = stem, 1
+        while free.lower() in self._taken:
+            number += 1
+            free = f"{stem}-{number}"
+        self._taken.add(free.lower())
+        return free + ending
+
+
+class AnnotationWriter:
+    """Collects answers as truths of pictures; pictures that are no files are written to `folder`."""
+
+    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+        self.samples: list[Sample] = []
+        self._folder, self._options, self._names = folder, options, PictureNames()
+
+    def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:
+        """Add a picture; one without an answer is left out, and `error` is printed by the caller."""
+        if prediction is None or error is not None:
+            return
+        key = self._names.add(name, ending_of(picture))
+        truth = prediction.to_truth(picture_size(picture), **self._options)
+        if isinstance(picture, bytes):
+            (self._folder / key).write_bytes(picture)
+            picture = self._folder / key
+        self.samples.append(Sample(key, picture, truth))
+
+
+@contextmanager
+def open_annotations(
+    out: Path | None, form: str, kind: str, names: tuple[str, ...], asked: Mapping[str, Any], *, overwrite: bool
+) -> Iterator[AnnotationWriter]:
+    """Open a writer of annotations on a folder, which appears whole or not at all.
+
+    Raises:
+        SettingsError: there is no folder, or an option is wrong.
+        OutputExistsError: the folder is there, and `overwrite` is false, or it holds something else.
+        DataError: no picture was answered.
+    """
+    if out is None:
+        raise SettingsError(f"--as {form} writes a folder with pictures: name it by --out.")
+    check_output(None, out, overwrite=overwrite)
+    options = options_of(kind, asked)
+    with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder, new_data(out) as fresh:
+        writer = AnnotationWriter(Path(folder), options)
+        yield writer
+        source = build_source(
+            format=form, location="predict", kind=kind, names=names, samples=writer.samples, options=SourceOptions()
+        )
+        write(source, fresh, form)
+
+
+def forms_of(kind: str) -> list[str]:
+    """Return the formats of data that can hold answers of a kind."""
+    return [name for name in formats() if kind == CATALOGUE.module(name).KIND]
+
+
+@contextmanager
+def open_drawings(
+    folder: Path | None, kind: str, asked: Mapping[str, Any]
+) -> Iterator[Callable[[str, Value | None, Picture], None]]:
+    """Yield a function that writes a picture with its answer drawn into a new folder; it does nothing without one.
+
+    Raises OutputExistsError: the folder is there, and has files.
+    """
+    if folder is None:
+        yield lambda name, prediction, picture: None  # noqa: ARG005 -- nothing to draw
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExistsError(f"{folder} exists already, and drawings go to a new folder. Give another name.")
+    options, names = options_of(kind, asked), PictureNames()
+
+    def draw(name: str, prediction: Value | None, picture: Picture) -> None:
+        if prediction is not None:
+            path = (folder / names.add(name, ending_of(picture))).with_suffix(".png")
+            with told(folder), new_file(path) as partial:
+                prediction.draw(picture, **options).save(partial, "PNG")
+
+    yield draw
+
+
+def ending_of(picture: Picture) -> str:
+    """Return the ending of a picture's file; of content without a file, that of its format."""
+    if isinstance(picture, (str, Path)):
+        return Path(picture).suffix
+    known = sniff(picture[:12]) if isinstance(picture, bytes) else None
+    return known[0] if known else ".png"
