@@ -8,8 +8,9 @@ from operator import itemgetter
 
 import numpy as np
 
-from sightsmith.core.counts import first_few, many
+from sightsmith.core.counts import many
 from sightsmith.data.changes import Change
+from sightsmith.data.rules.parts.names import say_of_classes
 from sightsmith.data.rules.parts.objects import objects
 from sightsmith.data.source import Source
 from sightsmith.data.verdict import Checked, Verdict
@@ -54,13 +55,7 @@ def _each_class(data: Checked, verdict: Verdict) -> None:
         "not-in-val": val.any() & (val == 0) & (pool > 0),
         "not-in-test": test.any() & (test == 0) & (pool > 0),
     }
-    for code, which in found.items():
-        names = [data.source.names[index] for index in np.flatnonzero(which)]
-        if names:
-            have, advice = _FINDINGS[code]
-            text = f"{many(len(names), 'class has', 'classes have')} {have.format(few=few)}"
-            text = f"{text}: {first_few(names, _LISTED)}. {advice}"
-            verdict.say(code, "error" if code == "class-not-in-train" else "warning", text)
+    say_of_classes(data, verdict, _FINDINGS, found, frozenset({"class-not-in-train"}))
 
 
 def _balance(data: Checked, verdict: Verdict, counts: list[int]) -> None:

@@ -271,14 +271,7 @@ def compare(
 
     cost = _COST * 10 * sum(len(one.matches.kept_D) for one in scorers) // max(1, len(first.rows))
     found, p_values = bootstrap.compared(gaps, len(first.rows), groups_N, cost=max(1, cost))
-    p_value = p_values.get(METRIC.name, 1.0)
-    return Paired(
-        metrics=found,
-        p_value=p_value,
-        test="bootstrap" if groups_N is None else "bootstrap of groups",
-        explains=_EXPLAINS,
-        verdict=summary.verdict(found[METRIC.name].value if METRIC.name in found else 0.0, p_value, METRIC),
-    )
+    return summary.paired(found, p_values, groups_N, METRIC, _EXPLAINS)
 
 
 def brief(evaluated: Evaluated) -> dict[str, float]:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.counts import first_few, many
-from sightsmith.kinds.parts.intervals import group_indices
+from sightsmith.kinds.parts.intervals import Interval, group_indices
 from sightsmith.kinds.parts.metric import Metric
-from sightsmith.kinds.parts.sections import Cell, Evaluated, Finding, Pick, Tile, in_turn, share
+from sightsmith.kinds.parts.sections import Cell, Evaluated, Finding, Paired, Pick, Tile, in_turn, share
 
 Worded = Callable[[str, float, str], str]  # A metric's value in words, from its name, the value and the unit
 _NAMED = 8  # Names that a finding lists, at most
@@ -94,6 +94,24 @@ def verdict(gap: float, p_value: float, metric: Metric) -> Literal["no differenc
     if p_value >= _SIGNIFICANT:
         return "no difference shown"
     return "better" if metric.better(gap, 0.0) else "worse"
+
+
+def paired(
+    found: Mapping[str, Interval],
+    p_values: Mapping[str, float],
+    groups_N: NDArray[np.integer] | None,
+    metric: Metric,
+    explains: str,
+) -> Paired:
+    """Return a comparison of two models from the intervals and p-values of `bootstrap.compared`."""
+    p_value, gap = p_values.get(metric.name, 1.0), found.get(metric.name)
+    return Paired(
+        metrics=found,
+        p_value=p_value,
+        test="bootstrap" if groups_N is None else "bootstrap of groups",
+        explains=explains,
+        verdict=verdict(gap.value if gap else 0.0, p_value, metric),
+    )
 
 
 def picks(evaluated: Evaluated, each: int, told: Iterable[tuple[str, str, NDArray[Any]]]) -> list[Pick]:

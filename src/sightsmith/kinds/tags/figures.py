@@ -208,14 +208,7 @@ def compare(
         return {name: other[name] - one[name] for name in ("map", "macro_f1", "micro_f1")}
 
     found, p_values = bootstrap.compared(gaps, len(first_NK), groups_N, cost=2 * _COST * len(first.names))
-    p_value = p_values.get(METRIC.name, 1.0)
-    return Paired(
-        metrics=found,
-        p_value=p_value,
-        test="bootstrap" if groups_N is None else "bootstrap of groups",
-        explains=_EXPLAINS,
-        verdict=summary.verdict(found[METRIC.name].value if METRIC.name in found else 0.0, p_value, METRIC),
-    )
+    return summary.paired(found, p_values, groups_N, METRIC, _EXPLAINS)
 
 
 def brief(evaluated: Evaluated) -> dict[str, float]:
