@@ -15,8 +15,8 @@ SOURCE = ROOT / "src" / "sightsmith"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BASE_ALONE = ("core", "inputs", "kinds", "bundle", "serving")
 """Packages that run in the base install."""
-USED_BY_OTHERS = {"uvloop", "onnx", "onnxscript", "tensorboard", "mlflow-skinny"}
-"""uvicorn takes the first where it is there, torch.onnx the next two, Lightning's loggers the last two."""
+USED_BY_OTHERS = {"uvloop", "onnx", "onnxscript", "tensorboard", "mlflow-skinny", "scipy"}
+"""uvicorn takes the first where it is there, torch.onnx the next two, Lightning's loggers two, transformers scipy."""
 DISTRIBUTIONS = packages_distributions()
 
 

@@ -33,7 +33,7 @@ LIBRARY = {
     "swin_s3_tiny_224": (64, 64),
     "crossvit_tiny_240": (240, 240),
 }
-LIBRARY_DETECTORS = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"]
+LIBRARY_DETECTORS = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "dfine_n"]
 LARGE = {"vgg11"}
 CASES = [
     pytest.param(

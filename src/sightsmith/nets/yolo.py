@@ -25,10 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 
-from sightsmith.core.errors import SettingsError
 from sightsmith.nets.parts.assignment import Objects, Positives, Seen, assign, objects_of
 from sightsmith.nets.parts.box_losses import complete_iou, distribution_loss
-from sightsmith.nets.parts.checks import at_least
+from sightsmith.nets.parts.checks import at_least, multiples
 from sightsmith.nets.parts.csp import Backbone, Neck, conv
 from sightsmith.nets.parts.detector import CANDIDATES, DETECTOR, DetectorNet
 from sightsmith.nets.parts.grid import Grid
@@ -233,11 +232,5 @@ def _boxes(distances: Tensor, points: Tensor, strides: Tensor) -> Tensor:
 
 def build(settings: Settings, *, channels: int, classes: int, height: int, width: int) -> Yolo:
     """Build the net. Raises SettingsError: a side is not a multiple of 32, or timm has no such backbone."""
-    coarsest = _STRIDES[-1]
-    if height % coarsest or width % coarsest or min(height, width) < coarsest:
-        near = max(coarsest, round(max(height, width) / coarsest) * coarsest)
-        raise SettingsError(
-            f"yolo takes pictures whose sides are multiples of {coarsest} pixels, not {width}×{height}. Choose such a "
-            f"side, as --size {near}."
-        )
+    multiples("yolo", _STRIDES[-1], height, width)
     return Yolo(settings, channels=channels, classes=classes, height=height, width=width)

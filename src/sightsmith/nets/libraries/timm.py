@@ -9,7 +9,6 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,8 +16,6 @@ from typing import Any
 
 import timm
 import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: ignore[attr-defined]
 from timm.models import PretrainedCfg, adapt_input_conv, get_pretrained_cfg, is_model, model_entrypoint
 
 from sightsmith.core.counts import many
@@ -27,7 +24,7 @@ from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
-from sightsmith.nets.parts.downloads import from_url
+from sightsmith.nets.parts.downloads import CANNOT_FETCH, from_hub, from_url, reason_of
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -41,7 +38,6 @@ from sightsmith.nets.parts.weights import State, load_weights
 
 LICENCE = "Apache-2.0"
 
-_PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
 _STEPS = (14, 16, 28, 32, 64, 96, 128, 224, 256)  # Multiples of these are tried as sizes to suggest
 
 
@@ -131,25 +127,18 @@ def fetch(name: str) -> Path:
         raise SettingsError(f"{name}: timm publishes no weights for it. Use --weights none or --weights FILE.")
     try:
         return _from_hub(config) if config.hf_hub_id else from_url(str(config.url))
-    except (OSError, RuntimeError, ValueError, HTTPError) as error:
+    except CANNOT_FETCH as error:
         where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
         raise DataError(
-            f"{name}: its published weights cannot be fetched from {where} ({_short(error)}). Connect to the network, "
-            "or fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
+            f"{name}: its published weights cannot be fetched from {where} ({reason_of(error)}). Connect to the "
+            "network, or fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights "
+            "none."
         ) from error
 
 
 def _from_hub(config: PretrainedCfg) -> Path:
-    repository, usual = str(config.hf_hub_id), ("model.safetensors", "pytorch_model.bin")
-    for filename in (config.hf_hub_filename,) if config.hf_hub_filename else usual:
-        cached = try_to_load_from_cache(repository, filename)
-        if isinstance(cached, str):
-            return Path(cached)
-        with suppress(RemoteEntryNotFoundError):
-            # Check first: without a network, the download retries six times in half a minute and prints each try.
-            get_hf_file_metadata(hf_hub_url(repository, filename), timeout=_PATIENCE)
-            return Path(hf_hub_download(repository, filename))
-    raise FileNotFoundError("it has no weights")
+    usual = ("model.safetensors", "pytorch_model.bin")
+    return from_hub(str(config.hf_hub_id), *((config.hf_hub_filename,) if config.hf_hub_filename else usual))
 
 
 def _bare(name: str) -> str:
@@ -222,12 +211,14 @@ def _build(
         if refused:
             raise SettingsError(f"{name}: the net takes no {refused[1]}; leave it out.") from None
         if channels == 1 and _can_take(name, 3, height, width):
-            raise SettingsError(f"{name}: takes colour pictures only ({_short(error)}). Use --colour rgb.") from error
+            raise SettingsError(
+                f"{name}: takes colour pictures only ({reason_of(error)}). Use --colour rgb."
+            ) from error
         sizes = _sizes_near(name, channels, height, width)
         if (height, width) in sizes:
             raise
         raise SettingsError(
-            f"{name}: cannot take pictures of {width}×{height} ({_short(error)}). "
+            f"{name}: cannot take pictures of {width}×{height} ({reason_of(error)}). "
             f"Sizes that work: {', '.join(f'{w}×{h}' for h, w in sizes)}."
         ) from error
 
@@ -249,11 +240,6 @@ def _can_take(name: str, channels: int, height: int, width: int) -> bool:
     except CANNOT:
         return False
     return True
-
-
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160].rstrip(".") if lines else type(error).__name__
 
 
 def _fetch(
@@ -286,7 +272,8 @@ def _adapted(state: State, module: TimmNet, channels: int) -> tuple[State, tuple
             state = convert(dict(state), net)
         except CANNOT as error:
             raise DataError(
-                f"the weights cannot be converted to timm's names ({_short(error)}). Name the net they were saved from."
+                f"the weights cannot be converted to timm's names ({reason_of(error)}). Name the net they were saved "
+                "from."
             ) from error
     wanted = net.state_dict()
     for key in (f"{name}.weight" for name in names_of(net.pretrained_cfg.get("first_conv"))):

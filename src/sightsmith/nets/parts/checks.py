@@ -22,3 +22,13 @@ def smallest_input(net: str, smallest: int, height: int, width: int) -> None:
             f"{net} needs inputs of at least {smallest}×{smallest} pixels, got {width}×{height}. "
             f"Ask for a larger input, such as --size {smallest}."
         )
+
+
+def multiples(net: str, step: int, height: int, width: int) -> None:
+    """Raise SettingsError if a side of the input is not a multiple of `step` pixels, ≥ 1 of them."""
+    if height % step or width % step or min(height, width) < step:
+        near = max(step, round(max(height, width) / step) * step)
+        raise SettingsError(
+            f"{net} takes pictures whose sides are multiples of {step} pixels, not {width}×{height}. Choose such a "
+            f"side, as --size {near}."
+        )

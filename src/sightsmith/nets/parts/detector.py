@@ -4,8 +4,9 @@ Shapes: B batch, C channels, H W height and width of the input, M objects of a p
 """
 
 from abc import abstractmethod
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sightsmith.nets.parts.headed import HeadedNet
 
@@ -45,3 +46,25 @@ class DetectorNet(HeadedNet):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.detect(images_BCHW)
+
+
+def in_colour(images_BCHW: Tensor) -> Tensor:
+    """Return pictures with three channels, for nets that take no grey ones."""
+    return images_BCHW if images_BCHW.shape[1] == 3 else images_BCHW.expand(-1, 3, -1, -1)
+
+
+def objects_to_learn(targets_M6: Tensor) -> Tensor:
+    """Return the objects of a picture without filling, ignored and empty ones."""
+    sides_M2 = targets_M6[:, 2:4] - targets_M6[:, :2]
+    return targets_M6[(targets_M6[:, 4] >= 0) & (targets_M6[:, 5] == 0) & (sides_M2 > 0).all(dim=1)]
+
+
+def answer_in_float32(layer: nn.Module) -> None:
+    """Let a layer give float32 in half precision too: the 8 bits of a bfloat16 are too few to compute boxes."""
+    layer.register_forward_hook(lambda module, inputs, found: _as_float32(found))  # noqa: ARG005 -- as torch calls it
+
+
+def _as_float32(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: one.float() for name, one in found.items()}
+    return tuple(map(_as_float32, found)) if isinstance(found, tuple | list) else found.float()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from sightsmith.nets.parts.boxes_in_graph import best_pairs, clip, decode, larger_than, unsuppressed
-from sightsmith.nets.parts.detector import DetectorNet
+from sightsmith.nets.parts.detector import DetectorNet, answer_in_float32, in_colour, objects_to_learn
 from sightsmith.nets.parts.region_pooling import pool_regions
 
 _FILLING = 1e4  # Less than any logit is minus this
@@ -32,18 +32,17 @@ class TorchvisionNet(DetectorNet):
         model.transform = _Ready()
         self.model = model
         for head in heads:
-            # What follows computes boxes, for which the eight bits of a bfloat16 are too few
-            head.register_forward_hook(_as_float32)
+            answer_in_float32(head)
 
     def losses(self, images_BCHW: Tensor, targets_BM6: Tensor, step: int) -> dict[str, Tensor]:  # noqa: ARG002 -- one rule for all steps
         if len(images_BCHW) == 1:
             # The last map can have a single position, and batch normalisation needs two values in training
             images_BCHW, targets_BM6 = images_BCHW.repeat(2, 1, 1, 1), targets_BM6.repeat(2, 1, 1)
-        losses: dict[str, Tensor] = self.model(_in_colour(images_BCHW), [_truth(one_M6) for one_M6 in targets_BM6])
+        losses: dict[str, Tensor] = self.model(in_colour(images_BCHW), [_truth(one_M6) for one_M6 in targets_BM6])
         return losses
 
     def detect(self, images_BCHW: Tensor) -> Tensor:
-        maps: dict[str, Tensor] = self.model.backbone(_in_colour(images_BCHW))
+        maps: dict[str, Tensor] = self.model.backbone(in_colour(images_BCHW))
         height, width = images_BCHW.shape[-2:]
         boxes_BNS4, scores_BNC = self._answers(maps, images_BCHW)
         boxes_BNS4 = clip(boxes_BNS4, height, width)
@@ -148,20 +147,7 @@ def _listed(images_BCHW: Tensor, count: int) -> ImageList:
     return ImageList(images_BCHW, [(height, width)] * count)
 
 
-def _in_colour(images_BCHW: Tensor) -> Tensor:
-    return images_BCHW if images_BCHW.shape[1] == 3 else images_BCHW.expand(-1, 3, -1, -1)
-
-
 def _truth(targets_M6: Tensor) -> dict[str, Tensor]:
-    """Return the truth of a picture as the library reads it: without filling, ignored and empty boxes."""
-    sides_M2 = targets_M6[:, 2:4] - targets_M6[:, :2]
-    used_M6 = targets_M6[(targets_M6[:, 4] >= 0) & (targets_M6[:, 5] == 0) & (sides_M2 > 0).all(dim=1)]
+    """Return the truth of a picture as the library reads it."""
+    used_M6 = objects_to_learn(targets_M6)
     return {"boxes": used_M6[:, :4].float(), "labels": used_M6[:, 4].long() + 1}
-
-
-def _as_float32(module: nn.Module, inputs: Any, found: Any) -> Any:
-    if isinstance(found, dict):
-        return {name: one.float() for name, one in found.items()}
-    return (
-        tuple(_as_float32(module, inputs, one) for one in found) if isinstance(found, tuple | list) else found.float()
-    )
