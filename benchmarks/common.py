@@ -7,9 +7,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 
 from sightsmith.core.machine import this_machine
 
@@ -73,6 +75,48 @@ def evaluated(bundle: Path, split: str = "test") -> dict[str, float]:
     told = sightsmith("evaluate", bundle, "--data", split, "--json", quiet=True)
     metrics: dict[str, float] = json.loads(told)["metrics"]
     return metrics
+
+
+def on_core(core: int, folder: Path, *command: str | Path, **environment: str) -> float:
+    """Run a command to its end, with one thread on one core.
+
+    Args:
+        folder: for `coreN.log`, to which its output is appended.
+
+    Returns:
+        Its processor seconds: less than those of the clock, as far as other work ran on the core.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    bound = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), **environment}
+    path = folder / f"core{core}.log"
+    with path.open("ab") as log:
+        placed = ["taskset", "-c", str(core), *map(str, command)]
+        process = subprocess.Popen(placed, stdout=log, stderr=log, env={**os.environ, **bound})
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command[:4]))} … failed; see {path}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def each_on_a_core(jobs: Sequence[Callable[[int], None]]) -> None:
+    """Run jobs side by side, each on a core of its own, of which it gets the number; in their order."""
+    usable = sorted(os.sched_getaffinity(0))
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in usable:
+        cores.put(core)
+
+    def run(job: Callable[[int], None]) -> None:
+        core = cores.get()
+        try:
+            job(core)
+        finally:
+            cores.put(core)
+
+    with ThreadPoolExecutor(len(usable)) as pool:
+        list(pool.map(run, jobs))
 
 
 def peak_memory(arguments: list[str], environment: Mapping[str, str] | None = None) -> int:

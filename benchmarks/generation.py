@@ -16,13 +16,10 @@ goes on with the next one; `curves-TASK.png` there shows FD over time, of 2,000 
 
 import csv
 import json
-import os
 import statistics
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import matplotlib as mpl
@@ -31,7 +28,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import sightsmith as ss
-from benchmarks.common import ROOT, alternate, claim, data, evaluated, machine, sightsmith
+from benchmarks.common import ROOT, alternate, claim, data, each_on_a_core, evaluated, machine, on_core, sightsmith
 from sightsmith.data.settings import SourceOptions
 from sightsmith.data.source import open_source
 from sightsmith.kinds.pictures.features import features_of
@@ -68,15 +65,6 @@ def distance(split: str, pictures_NHW: NDArray[np.uint8]) -> float:
     """Return FD beside the first pictures of a split, as many as there are."""
     real_NHW = np.load(archive())[f"{split}_images"][: len(pictures_NHW)]
     return fd(features_of(real_NHW[..., None]), features_of(pictures_NHW[..., None]))
-
-
-def on_core(core: int, *command: str | Path) -> subprocess.Popen[bytes]:
-    """Start a command that computes with one thread on one core."""
-    log = (FOLDER / f"core{core}.log").open("ab")
-    bound = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.Popen(
-        ["taskset", "-c", str(core), *map(str, command)], stdout=log, stderr=log, env={**os.environ, **bound}
-    )
 
 
 def ours(task: str, minutes: float, seed: int) -> list[str]:
@@ -126,23 +114,18 @@ def compared(task: str, python: str | Path, core: int, minutes: int, seed: int) 
     name = f"{task}-{minutes}-{seed}"
     kept = FOLDER / f"{name}.json"
     if not kept.exists():
-        finished(on_core(core, *ours(task, minutes, seed)), core)
+        on_core(core, FOLDER, *ours(task, minutes, seed))
         kept.write_text(json.dumps(measure_ours(task, minutes, seed)), encoding="utf-8")
     seconds = read(name)["seconds"]
     peer, out = FOLDER / f"peer-{name}.json", FOLDER / f"peer-{name}.npz"
     if not peer.exists():
         command = [python, PEERS / script, ARCHIVE, out, str(seconds), str(seed), *variants]
-        finished(on_core(core, *command), core)
+        on_core(core, FOLDER, *command)
         peer.write_text(json.dumps(measure_peer(out)), encoding="utf-8")
         out.unlink()
     for one in (name, f"peer-{name}"):
         told = read(one)
         print(f"{one}: FD {told['fd']:.2f}, {told['steps']:,} steps in {told['seconds']:.0f} s", flush=True)
-
-
-def finished(process: subprocess.Popen[bytes], core: int) -> None:
-    if process.wait():
-        raise RuntimeError(f"a training failed; see {FOLDER}/core{core}.log")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -153,21 +136,8 @@ def read(name: str) -> dict[str, Any]:
 
 def against_peers(pythons: dict[str, str | Path]) -> bool:
     """Compare tasks with their peers, each by its interpreter; two pairs at a time."""
-    cores: SimpleQueue[int] = SimpleQueue()
-    for core in range(2):
-        cores.put(core)
-
-    def run(task: str, minutes: int, seed: int) -> None:
-        core = cores.get()
-        try:
-            compared(task, pythons[task], core, minutes, seed)
-        finally:
-            cores.put(core)
-
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(run, task, *one) for one in TRAININGS for task in pythons]
-        for job in jobs:
-            job.result()
+    trainings = [(task, minutes, seed) for minutes, seed in TRAININGS for task in pythons]
+    each_on_a_core([lambda core, one=one: compared(one[0], pythons[one[0]], core, *one[1:]) for one in trainings])
     reached = [told(task) for task in pythons]  # each is told, also after a miss
     return all(reached)
 
