@@ -71,7 +71,7 @@ def _dfine(size: str, backbone: Mapping[str, Any], **options: Any) -> _Net:
         kind="d_fine",
         paper=paper,
         weights=f"ustc-community/dfine-{size}-coco",
-        options=usual | backbone | options,
+        options={**usual, **backbone, **options},
     )
 
 

@@ -50,6 +50,7 @@ class TransformersNet(DetectorNet):
         anchors_1A4, valid_1A1 = net.generate_anchors(tuple(self.shapes))
         self.register_buffer("anchors_1A4", anchors_1A4.clone(), persistent=False)  # the library keeps one for all
         self.register_buffer("valid_1A1", valid_1A1.float(), persistent=False)
+        self.valid_1A1: Tensor
         heads = [*net.decoder.class_embed, *net.decoder.bbox_embed, net.enc_score_head, net.enc_bbox_head]
         for head in [*heads, *([net.decoder.pre_bbox_head] if hasattr(net.decoder, "pre_bbox_head") else [])]:
             answer_in_float32(head)
