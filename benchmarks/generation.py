@@ -208,9 +208,9 @@ def consistency() -> bool:
         sightsmith("train", archive(), *flags, quiet=True)
     with ss.load(generator) as model, ss.load(classifier) as judge:
         made = list(model.generate(5_000, seed=1, quiet=True))
-        names = model.definition.names
+        names = model.names
         told = judge.predict([np.asarray(one.image) for one in made])
-        right = sum(answer.top.name == names[at % len(names)] for at, answer in enumerate(told))
+        right = sum(answer.label == names[at % len(names)] for at, answer in enumerate(told))
     to_image(grid([one.pixels_HWC for one in made[:100]], 10)).save(FOLDER / "gan-classes.png")
     print(f"the classifier's accuracy on real test pictures: {evaluated(classifier)['accuracy']:.3f}")
     return claim("gan with classes: pictures of the class asked for", right / len(made), 0.85, unit="")
@@ -219,7 +219,7 @@ def consistency() -> bool:
 def sampling() -> bool:
     """Compare the speed of `generate` by OpenVINO and by torch, fp32."""
     bundle = FOLDER / "gan-classes"
-    sightsmith("export", bundle, "--to", "openvino", "--overwrite", quiet=True)
+    sightsmith("export", bundle, "--to", "openvino", quiet=True)
     count = 2_000
     with (
         ss.load(bundle, backend="openvino", precision="fp32") as fast,

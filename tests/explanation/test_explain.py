@@ -176,7 +176,8 @@ def test_methods_fit_the_nets_of_timm(name: str, method: str) -> None:
 
     preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net(name, channels=3, classes=4, height=64, width=64)
-    subject = Subject(None, None, TorchNet(built.module.eval(), name, Normalise(preprocessing), classify.score))
+    subject = Subject(None, None)
+    subject.net = TorchNet(built.module.eval(), name, Normalise(preprocessing), classify.score)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     raw_hw = METHODS.module(method).explain(subject, pixels, Aspect(2, "blue", 0.0))
     assert raw_hw.ndim == 2
@@ -192,7 +193,8 @@ def test_a_net_that_reads_one_token_has_no_grad_cam() -> None:
 
     preprocessing = Preprocessing(height=patch_bundle.SIDE, width=patch_bundle.SIDE)
     built = build_net("vit_tiny_patch16_224", channels=3, classes=4, height=32, width=32)
-    subject = Subject(None, None, TorchNet(built.module.eval(), "vit", Normalise(preprocessing), classify.score))
+    subject = Subject(None, None)
+    subject.net = TorchNet(built.module.eval(), "vit", Normalise(preprocessing), classify.score)
     with pytest.raises(SettingsError, match="does not depend on the positions"):
         METHODS.module("gradcam").explain(subject, np.zeros((32, 32, 3), np.uint8), Aspect(0, "red", 0.0))
 

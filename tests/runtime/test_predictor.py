@@ -103,13 +103,13 @@ def test_unreadable_items_do_not_hold_back_the_readable_ones(exported_bundle):
 def test_an_error_of_reading_cancels_what_is_read_ahead(predictor, monkeypatch):
     read = []
 
-    def feeds(item):
+    def placed(item):
         if item == 0:
             raise RuntimeError("no memory")
         time.sleep(0.02)
         read.append(item)
 
-    monkeypatch.setattr(predictor, "feeds", feeds)
+    monkeypatch.setattr(predictor, "placed", placed)
     with pytest.raises(RuntimeError, match="no memory"):
         list(predictor.predict(range(512), batch=256))
     assert len(read) < 256

@@ -185,7 +185,7 @@ cli.main()
 
 @pytest.mark.parametrize(
     ("step", "condition"),
-    [("_decode", "given == b'hang'"), ("_run", "given[0]['pixels'].min() == 255")],
+    [("_decode", "given == b'hang'"), ("_run", "given[0][0]['pixels'].min() == 255")],
     ids=["decode", "run"],
 )
 def test_what_hangs_does_not_hold_up_the_end(serving, exported_bundle, tmp_path, monkeypatch, step, condition):

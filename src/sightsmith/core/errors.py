@@ -17,6 +17,7 @@ _SWITCHES = frozenset(
         "nesterov",
         "overwrite",
         "resume",
+        "with_nms",
     }
     | {"sanity", "strict", "urls"}
 )

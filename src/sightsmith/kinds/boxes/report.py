@@ -132,7 +132,7 @@ def _each_class(evaluated: Evaluated) -> Section:
         "AP 50:95 with its 95% interval. Precision, recall and F1 are at the threshold of the class, which was chosen "
         "on validation pictures, and at an overlap of 0.5."
     )
-    titles = ("Objects", "AP 50:95", "interval", "AP 50", "AP 75", "Threshold", "Precision", "Recall", "F1")
+    titles = ("Objects", "AP 50:95", "interval", "AP 50", "Threshold", "Precision", "Recall", "F1")
     rows = [
         [
             Cell(one.name, "name"),
@@ -140,7 +140,6 @@ def _each_class(evaluated: Evaluated) -> Section:
             meter(one.ap),
             Cell("–" if one.ap_low is None else f"{share(one.ap_low)} … {share(one.ap_high)}"),
             Cell(share(one.ap_50), value=one.ap_50 or 0),
-            Cell(share(one.ap_75), value=one.ap_75 or 0),
             Cell(f"{one.threshold:.3f}"),
             *(Cell(share(value), value=value or 0) for value in (one.precision, one.recall, one.f1)),
         ]
