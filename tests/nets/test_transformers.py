@@ -63,10 +63,9 @@ def test_it_learns_a_batch(learned):
     module, images, targets = learned
     with torch.inference_mode():
         found = module(images)
-    pairs = [(best, rows) for (best, *_), (rows, *_) in zip(found, targets, strict=True)]
-    near = [iou(best[None, :4].numpy(), rows[None, :4].numpy())[0, 0] for best, rows in pairs]
-    assert np.mean(near) > 0.3  # a net that has not learned finds nothing there
-    assert sum(bool(best[5] == rows[4]) for best, rows in pairs) >= 3
+    for (best, *_), (rows, *_) in zip(found, targets, strict=True):
+        assert best[5] == rows[4]
+        assert iou(best[None, :4].numpy(), rows[None, :4].numpy()) > 0.5
 
 
 def test_an_exported_net_finds_the_same_objects_in_any_batch(learned, tmp_path):
