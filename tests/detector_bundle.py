@@ -38,15 +38,12 @@ def scene(rng: np.random.Generator, width: int = SIDE, height: int = SIDE) -> tu
 
 
 @cache
-def trained(net: str = "yolo", steps: int = 60):
+def trained(net: str = "small_rcnn", steps: int = 60):
     """Return a built detector that has learned the rectangles."""
     torch.manual_seed(0)
     rng = np.random.default_rng(1)
-    built = build_net(net, {"cold_steps": 10}, channels=3, classes=2, height=SIDE, width=SIDE)
+    built = build_net(net, {}, channels=3, classes=2, height=SIDE, width=SIDE)
     learns = learner({"net": built.module}, Facts(names=NAMES, input_settings=SPEC), Settings()).train()
-    for layer in learns.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = 0.1  # so few steps are too few for the statistics of a long training
     optimiser = torch.optim.AdamW(learns.parameters(), lr=3e-3)
     for step in range(steps):
         pairs = [scene(rng) for _ in range(12)]

@@ -52,6 +52,16 @@ def test_answers_are_those_of_the_library(name):
             assert ours.scores_K[same_K][near_K.argmax()] == pytest.approx(float(score), abs=1e-4)
 
 
+def test_sure_regions_keep_their_order():
+    module = spread(build(RCNN, {"proposals": 10}).module)
+    images = torch.randn(2, 3, HEIGHT, WIDTH)
+    with torch.inference_mode():
+        before = module.detect(images)
+        module.model.rpn.head.cls_logits.bias += 30  # every sigmoid is 1 now, and runtimes order equal numbers anyhow
+        after = module.detect(images)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", [SSD, RCNN])
 def test_odd_objects_give_finite_losses(name):
     module = build(name).module.train()

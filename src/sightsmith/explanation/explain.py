@@ -69,7 +69,7 @@ def explain(
     method = method or str(kind.METHOD)
     file = _method(method)
     subject = Subject(model, model.bundle)
-    feeds = model.feeds(picture)
+    feeds, placement = model.placed(picture)
     pixels_HWC = feeds[PIXELS]
     answer = model.decode(model.run(stack([feeds]), model.outputs[:1]))[0]
     aspect = answer.aspect(label)
@@ -86,6 +86,7 @@ def explain(
         unit=file.UNIT.format(kind=kind),
         box=shown.box,
         picture=picture,
+        object_box=model.to_original(answer, placement).aspect(label).box,
         reasons=reasons,
         reason_picture=drawing,
         sanity=checks.judge(subject, file, pixels_HWC, aspect, raw_hw) if sanity else None,

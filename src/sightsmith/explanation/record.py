@@ -18,6 +18,7 @@ from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.placement import Box
 from sightsmith.explanation.drawing import Drawing
+from sightsmith.kinds.parts.shapes import Shape, draw
 
 REASON = ".reason.svg"  # Ending of the file with the drawn reason
 _SHOWN = 480  # Longest side of an overlay in a notebook, in pixels
@@ -63,6 +64,7 @@ class Explanation:
         raw_hw: float32, the method's own values over the model's input, positive for the class.
         unit: of those values.
         box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
+        object_box: the same of the object that is explained, if the answer has objects; else None.
         picture: the picture.
         sanity: the scores of the map, if asked for.
         reasons: why in words, for nets that can be read: a tree's path, a rule, the nearest training pictures.
@@ -78,6 +80,7 @@ class Explanation:
     unit: str
     box: Box
     picture: Picture
+    object_box: Box | None = None
     sanity: Sanity | None = None
     reasons: tuple[str, ...] = ()
     reason_picture: Drawing | None = None
@@ -93,8 +96,14 @@ class Explanation:
         return notebooks.picture(shown, self.to_text()) + drawn
 
     def overlay(self) -> Image.Image:
-        """Return the picture, upright, with the map laid over it."""
-        return overlay(self.picture, self.map_HW)
+        """Return the picture, upright, with the map laid over it, and the box of an explained object around that.
+
+        A picture with a box is enlarged to at least 320 pixels, so that the object's name can be read.
+        """
+        shown = overlay(self.picture, self.map_HW)
+        if self.object_box is None:
+            return shown
+        return draw(shown, [Shape(shape="box", name=self.label, text=f"{self.score:.0%}", box=self.object_box)])
 
     def save(self, target: Path, *, overwrite: bool = False) -> dict[str, Path]:
         """Write the overlay (PNG) and, beside it, the raw values (NPY) and the drawn reason (SVG), if there is one.
@@ -157,6 +166,7 @@ class Explanation:
             "raw_shape": list(self.raw_hw.shape),
             "unit": self.unit,
             "box": [round(side, 2) for side in self.box],
+            **({} if self.object_box is None else {"object_box": [round(edge, 2) for edge in self.object_box]}),
             "sanity": judged,
             **({"reasons": list(self.reasons)} if self.reasons else {}),
         }

@@ -45,7 +45,7 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
                 output_names=list(record.outputs),
                 verbose=False,
             )
-            _require_free_batch(program)
+            require_free_batch(_batches(program))
             program.model.metadata_props.update(_facts(bundle, nets))
             program.save(path, external_data=size > _LARGEST)
     except OSError as error:
@@ -57,13 +57,20 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
         ) from error
 
 
-def _require_free_batch(program: Any) -> None:
-    """Raise ValueError if the exporter had to trace the net, which fixes the number of items that it was shown."""
-    fixed = [one.name for one in program.model.graph.inputs if isinstance(one.shape[0], int)]
-    if fixed:
-        raise ValueError(
-            f"its graph takes {program.model.graph.inputs[0].shape[0]} items alone, at the input {fixed[0]}"
-        )
+def require_free_batch(batches: Mapping[str, int | None]) -> None:
+    """Raise ValueError if the exporter had to trace the net, which fixes the number of items that it was shown.
+
+    Args:
+        batches: the number of items that the graph takes at each input, None if any.
+    """
+    for name, count in batches.items():
+        if count is not None:
+            raise ValueError(f"its graph takes {count} items alone, at the input {name}")
+
+
+def _batches(program: Any) -> dict[str, int | None]:
+    sides = {one.name: one.shape[0] for one in program.model.graph.inputs}
+    return {name: side if isinstance(side, int) else None for name, side in sides.items()}
 
 
 def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
