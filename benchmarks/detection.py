@@ -2,7 +2,7 @@
 
 - `bccd`: 10 minutes with seeds 0, 1 and 2, and 30 minutes with seed 0, from random numbers on one core each: mAP 50:95
   on the test pictures of `bccd_voc` ≥ that of the peer (`detection_peer.py`), which trains after ours, on the same core
-  and for the seconds that ours took; `bccd-curves.png` shows mAP on the validation over time;
+  and for the seconds that ours took; `curves-bccd.png` shows mAP on the validation over time;
 - `bccd-two-cores`: mAP 50 ≥ 0.85 after 30 minutes;
 - `speed`: pictures a second in training, loading included, ≥ the peer's; short trainings in turn on one core;
 - `driving`: 20 minutes each on `coad_driving_coco`: the interval of mAP is above that of random boxes;
@@ -114,7 +114,7 @@ def draw() -> None:
     axes.set(xlabel="minutes of training, one core", ylabel="mAP 50:95, validation", ylim=(0, None))
     axes.set_title("bccd_voc, 205 pictures, from random numbers")
     axes.legend(frameon=False)
-    figure.savefig(FOLDER / "bccd-curves.png", dpi=110)
+    figure.savefig(FOLDER / "curves-bccd.png", dpi=110)
 
 
 def bccd_two_cores() -> bool:

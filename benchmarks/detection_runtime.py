@@ -105,5 +105,6 @@ def served() -> bool:
             found = alternate({"raw": lambda: list(predictor.stream(batches, predictor.outputs[:1]))}, 1, work=160)
             raw.append(found["raw"])
             rates.append(compute_metrics(_PORT, "/v1/models/bench/predict", path.read_bytes(), _CLIENTS)[0])
-    print(f"yolo n, {predictor.describe()}, {_CLIENTS} clients, {answer}: {rates} requests/s, raw {raw} pictures/s")
+    print(f"yolo n, {predictor.describe()}, {_CLIENTS} clients, {answer.prediction}")
+    print(f"served {rates} requests/s, raw {raw} pictures/s")
     return claim("served / raw backend", statistics.median(rates) / statistics.median(raw), 0.85)
