@@ -30,7 +30,7 @@ _SETTINGS = FOLDER / "peer-settings"
 _SAME = (f"imgsz={SIDE}", f"batch={BATCH}", "device=cpu", "workers=1", "plots=False", f"project={FOLDER}")
 _FIRST_ID = 1  # Its JSON counts classes from 1, its data.yaml from 0
 _OUT_OF_TIME = "NMS time limit"
-_CLOSE = 0.02  # Of its own mAP, which interpolates otherwise; another name for a class would be far off
+_CLOSE = 0.05  # Its rule of interpolation differs: 0.362 by its own metrics was 0.386 by ours, with equal mAP 50
 
 
 class Training(NamedTuple):
