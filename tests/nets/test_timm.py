@@ -173,10 +173,11 @@ def test_a_weights_file_that_the_configuration_names_is_the_one_fetched(monkeypa
     from timm.models import PretrainedCfg
 
     from sightsmith.nets.libraries import timm
+    from sightsmith.nets.parts import downloads
 
     config = PretrainedCfg(hf_hub_id="some/repository", hf_hub_filename="vision.bin")
     monkeypatch.setattr(timm, "_config", lambda name: config)
-    monkeypatch.setattr(timm, "try_to_load_from_cache", lambda repository, file: str(tmp_path / repository / file))
+    monkeypatch.setattr(downloads, "try_to_load_from_cache", lambda repository, file: str(tmp_path / repository / file))
     assert timm.fetch("resnet18") == tmp_path / "some/repository/vision.bin"
 
 
