@@ -63,7 +63,7 @@ def compared(core: int, minutes: int, seed: int) -> None:
         keep(other, {**peer.measure(core, other, folder), **training._asdict()})
     for one in (name, other):
         result = read(one)
-        epochs, last = len(result["curve"]), result["curve"][-1]["seconds"]
+        epochs, (last, _) = len(result["curve"]), result["curve"][-1]
         print(
             f"{one}: mAP {result['map']:.4f}, mAP 50 {result['map_50']:.4f}; {epochs} epochs, {last:.0f} s", flush=True
         )
