@@ -19,11 +19,12 @@ from torchvision.datasets import ImageFolder
 from benchmarks.common import alternate, claim, data, machine
 from sightsmith.core.placement import Box
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.data.augment import Augmentation, random_box
+from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import CROP_SPARE, Decoding
+from sightsmith.data.pixels import Decoding
 from sightsmith.inputs import Reader
+from sightsmith.inputs.parts.random_part import random_box
 
 _COUNT, _ROUNDS, _WORKERS, _BATCH = 64, 3, 2, 32
 _WIDTH, _HEIGHT, _SIDE = 4000, 3000, 224
@@ -74,7 +75,7 @@ def random_difference(paths: list[Path], preprocessing: Preprocessing, vary: Aug
     for number, path in enumerate(paths[:16]):
         rng = np.random.default_rng(number)
         area = rng.uniform(vary.crop_share, 1)
-        image = preprocessing.open(path, share=area**0.5, spare=CROP_SPARE)
+        image = preprocessing.open(path, share=area**0.5, spare=1.0)
         box = random_box(image.width, image.height, 1, area, rng)
         scale = _WIDTH / image.width
         in_full = (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)

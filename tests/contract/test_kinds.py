@@ -11,7 +11,7 @@ from sightsmith.kinds.parts.answer import Answer
 every_kind = pytest.mark.parametrize("name", KINDS.names())
 
 RUNNING = (
-    "PREDICTION NOUNS METRIC HUB_TASK TASK WHOLE METHOD COLUMNS TOLERANCES EVIDENCE decode differences "
+    "PREDICTION NOUNS METRIC HUB_TASKS TASKS WHOLE METHOD COLUMNS TOLERANCES EVIDENCE decode differences "
     "same_answers strata pairs truth_text targets translate spread unlike headline calibrate"
 )
 EXPLAINED = "aspect top score_of strength_of evidence raw_evidence heat"

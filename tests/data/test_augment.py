@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightsmith.data.augment import Augmentation, apply_policy, random_box, vary_batch
+from sightsmith.data.augment import Augmentation, apply_policy, vary_batch
+from sightsmith.inputs.parts.random_part import random_box
 
 
 def batch(count=64, height=9, width=12):
@@ -204,3 +205,40 @@ def test_nothing_to_vary_gives_the_batch_back():
     assert vary_batch(pixels, Augmentation(), seeded()) is pixels
     assert not Augmentation(flip="both", shift=0.1, erase=1).per_picture
     assert Augmentation(crop_share=0.5).per_picture
+
+
+MOVED = Augmentation(flip="both", shift=0.2, rotate=20, zoom=0.3)
+
+
+def test_the_frames_of_a_clip_move_as_its_pictures_would_by_the_same_draws():
+    pixels = torch.randint(0, 256, (8, 3, 9, 12, 3), generator=seeded(1), dtype=torch.uint8)
+    varied = vary_batch(pixels, MOVED, seeded())
+    assert varied.shape == pixels.shape
+    for frame in range(3):
+        torch.testing.assert_close(varied[:, frame], vary_batch(pixels[:, frame], MOVED, seeded()))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_light_falls_on_all_frames_of_a_clip(channels):
+    still = torch.randint(0, 256, (8, 1, 9, 12, channels), generator=seeded(1), dtype=torch.uint8)
+    colour = {"hue": 0.2, "decolour": 0.5} if channels == 3 else {}
+    varied = vary_batch(still.expand(-1, 4, -1, -1, -1), Augmentation(jitter=1, **colour), seeded())
+    assert (varied == varied[:, :1]).all()
+    assert (varied != still).any()
+
+
+def test_erase_covers_the_same_place_in_all_frames_of_a_clip():
+    pixels = torch.zeros((4, 5, 16, 16, 3), dtype=torch.uint8)
+    erased = vary_batch(pixels, Augmentation(erase=1), seeded()).amax(dim=4) > 0
+    often = erased.sum(dim=1)
+    assert set(often.unique().tolist()) <= {0, 4, 5}  # the noise of a pixel is rarely black
+    assert ((often > 0).float().mean(dim=(1, 2)) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["trivial", "rand"])
+def test_a_policy_varies_the_frames_of_a_clip_alike(name):
+    frame = np.random.default_rng(0).integers(0, 256, (1, 24, 20, 3), dtype=np.uint8)
+    for seed in range(6):
+        varied = apply_policy(name, np.repeat(frame, 3, axis=0), seed)
+        assert varied.shape == (3, 24, 20, 3)
+        assert (varied == apply_policy(name, frame[0], seed)).all()

@@ -354,9 +354,12 @@ def test_the_kind_of_the_truths_chooses_the_task_and_it_is_said_why(kind, name):
     task = choose_task(asked, kind)
     nouns = KINDS.module(kind).NOUNS[1]
     assert task.name == name
-    assert task_line(asked, task, kind) == f"Task: {name}, because the truths are {nouns}; --task names another."
+    assert (
+        task_line(asked, task, kind, "picture")
+        == f"Task: {name}, because the truths are {nouns} of pictures; --task names another."
+    )
 
 
 def test_a_task_that_was_named_is_said_to_be():
     asked = TrainSettings(data="digits", task={"name": "vae"})
-    assert task_line(asked, choose_task(asked, "labels"), "labels") == "Task: vae, as --task says."
+    assert task_line(asked, choose_task(asked, "labels"), "labels", "picture") == "Task: vae, as --task says."

@@ -61,15 +61,16 @@ def _front(manifest: Manifest, kind: Any) -> dict[str, Any]:
     measured = _flat(manifest.metrics.get("test"))
     figures = {name: round(float(value), 6) for name, value in measured.items() if name not in ("count", "skipped")}
     data = PurePath(str(manifest.data.get("location") or "unknown")).name
+    hub_task = kind.HUB_TASKS.get(manifest.definition.input, "")
     result = {
-        "task": {"type": kind.HUB_TASK or manifest.task.name},
+        "task": {"type": hub_task or manifest.task.name},
         "dataset": {"name": data, "type": data, "split": "test"},
         "metrics": [{"type": name, "value": value} for name, value in figures.items()],
     }
     fields = {
-        "pipeline_tag": kind.HUB_TASK,
+        "pipeline_tag": hub_task,
         "license": manifest.papers.get("licence", "").lower(),
-        "tags": [*filter(None, [kind.HUB_TASK]), "sightsmith", manifest.net.name],
+        "tags": [*filter(None, [hub_task]), "sightsmith", manifest.net.name],
         "metrics": [kind.METRIC.name],
         "model-index": [{"name": manifest.name, "results": [result]}] if kind.METRIC.name in measured else [],
     }

@@ -1,12 +1,11 @@
-"""Augmenting training pictures: one by one (crops, TrivialAugment, RandAugment) or per batch (the rest).
+"""Augmenting training pictures: one by one (TrivialAugment, RandAugment) or per batch (the rest).
 
 Every random choice is a function of a seed that the caller derives from (run, epoch, picture or step), so that a
 resumed training makes the same pictures.
 
 Papers: Müller and Hutter, "TrivialAugment", ICCV 2021, arXiv:2103.10158. Cubuk et al., "RandAugment", CVPRW 2020,
-arXiv:1909.13719. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, arXiv:1708.04896. Szegedy et al.,
-"Going Deeper with Convolutions", CVPR 2015, arXiv:1409.4842 (crops of random area and aspect).
-Shapes: B pictures, H height, W width, C channels (1 or 3); pixels are uint8.
+arXiv:1909.13719. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, arXiv:1708.04896.
+Shapes: B pictures or clips, T frames of a clip, H height, W width, C channels (1 or 3), X = T · C; pixels are uint8.
 """
 
 import math
@@ -21,11 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 from torchvision.transforms import v2
 
-from sightsmith.core.placement import Box
-
 _IN_PLACE = ("jitter", "hue", "decolour", "erase")
-_ASPECTS = (3 / 4, 4 / 3)  # Least and greatest width : height of a random crop, relative to the input's own
-_TRIES = 10
 _CACHED_VALUES = 1_000_000  # Values of pixels that are computed at a time
 _ERASED_AREA = (0.02, 0.33)
 _ERASED_ASPECT = (0.3, 3.3)
@@ -41,6 +36,8 @@ class Augmentation:
     """Mirror with probability ½: left-right, or also top-bottom."""
     shift: float = 0.0
     """Greatest move along each axis, as a share of the side; the edge is repeated into the gap."""
+    moments: bool = False
+    """Show random moments of a clip, by its sampling."""
     crop_share: float = 1.0
     """Least share of the picture's area in a random crop; 1 cuts as at prediction."""
     rotate: float = 0.0
@@ -73,48 +70,55 @@ class Augmentation:
     @property
     def per_picture(self) -> bool:
         """Tell whether a part needs pictures one by one."""
-        return self.policy != "none" or self.crop_share < 1
-
-
-def random_box(width: int, height: int, aspect: float, area: float, rng: np.random.Generator) -> Box:
-    """Choose a part of a picture to show: of a given area, random aspect, anywhere inside, at least a pixel each way.
-
-    Args:
-        aspect: width : height of the input that the part will be resized to.
-        area: of the part, as a share of the picture's, in (0, 1].
-    """
-    low, high = map(math.log, _ASPECTS)
-    aspects = aspect * np.exp(rng.uniform(low, high, _TRIES))
-    across, down = np.sqrt(area * width * height * aspects), np.sqrt(area * width * height / aspects)
-    fits = np.flatnonzero((across <= width) & (down <= height))
-    if fits.size:
-        box_width, box_height = float(across[fits[0]]), float(down[fits[0]])
-    else:  # a long thin picture: the largest part of the wanted aspect
-        box_width, box_height = min(width, height * aspect), min(height, width / aspect)
-    box_width, box_height = max(1.0, box_width), max(1.0, box_height)
-    left, top = rng.uniform(0, width - box_width), rng.uniform(0, height - box_height)
-    return left, top, left + box_width, top + box_height
+        return self.policy != "none" or self.crop_share < 1 or self.moments
 
 
 _POLICIES: dict[str, Callable[[Tensor], Tensor]] = {"trivial": v2.TrivialAugmentWide(), "rand": v2.RandAugment()}
 
 
-def apply_policy(name: str, pixels_HWC: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Apply a policy other than "none" to one picture; the draws depend on the seed alone."""
-    picture_CHW = torch.from_numpy(np.array(pixels_HWC)).permute(2, 0, 1)
+def apply_policy(name: str, pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Apply a policy other than "none" to a picture (H, W, C), or to the frames of a clip (T, H, W, C) alike.
+
+    The draws depend on the seed alone.
+    """
+    images = torch.from_numpy(np.array(pixels)).movedim(-1, -3)  # (…, C, H, W)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        varied_3HW = _POLICIES[name](picture_CHW.expand(3, -1, -1))
-    return np.ascontiguousarray(varied_3HW[: len(picture_CHW)].permute(1, 2, 0).numpy())
+        varied = _POLICIES[name](images.expand(*images.shape[:-3], 3, -1, -1))
+    return np.ascontiguousarray(varied[..., : images.shape[-3], :, :].movedim(-3, -1).numpy())
 
 
-def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
+def vary_batch(pixels: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
     """Shift, flip, rotate, zoom, jitter, turn hues, decolour and erase at random; the argument stays.
 
     Args:
-        pixels_BHWC: uint8, on any device.
+        pixels: uint8, on any device: pictures (B, H, W, C), or clips (B, T, H, W, C), whose frames are varied alike.
         generator: on the processor, seeded by the caller.
     """
+    if pixels.ndim == 4:
+        return _erased_some(_relit_some(_moved_some(pixels, plan, generator), plan, generator), plan, generator)
+    frames = pixels.shape[1]
+    moved_BHWX = _moved_some(_across(pixels), plan, generator)
+    relit_BTHWC = _relit_some(_down(_apart(moved_BHWX, frames)), plan, generator).view_as(pixels)
+    return _apart(_erased_some(_across(relit_BTHWC), plan, generator), frames)
+
+
+def _across(pixels_BTHWC: Tensor) -> Tensor:
+    """Return the frames as channels of one picture, (B, H, W, T · C), so that all of them move alike."""
+    return pixels_BTHWC.permute(0, 2, 3, 1, 4).flatten(3)
+
+
+def _apart(pixels_BHWX: Tensor, frames: int) -> Tensor:
+    """Return the frames that `_across` put together, (B, T, H, W, C)."""
+    return pixels_BHWX.reshape(*pixels_BHWX.shape[:3], frames, -1).permute(0, 3, 1, 2, 4).contiguous()
+
+
+def _down(pixels_BTHWC: Tensor) -> Tensor:
+    """Return the frames below each other in one picture, (B, T · H, W, C), so that one light falls on all of them."""
+    return pixels_BTHWC.flatten(1, 2)
+
+
+def _moved_some(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
     if plan.shift > 0:
         pixels_BHWC = _shifted(pixels_BHWC, plan.shift, generator)
     if plan.flip != "none":
@@ -123,13 +127,19 @@ def vary_batch(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generat
         pixels_BHWC = _mirrored(pixels_BHWC, 1, generator)
     if plan.rotate > 0 or plan.zoom > 0:
         pixels_BHWC = _warped(pixels_BHWC, plan.rotate, plan.zoom, generator)
+    return pixels_BHWC
+
+
+def _relit_some(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
     if plan.jitter > 0 or plan.hue > 0:
         pixels_BHWC = _relit(pixels_BHWC, plan.jitter, plan.hue, generator)
     if plan.decolour > 0:
         pixels_BHWC = _decoloured(pixels_BHWC, plan.decolour, generator)
-    if plan.erase > 0:
-        pixels_BHWC = _erased(pixels_BHWC, plan.erase, generator)
     return pixels_BHWC
+
+
+def _erased_some(pixels_BHWC: Tensor, plan: Augmentation, generator: torch.Generator) -> Tensor:
+    return _erased(pixels_BHWC, plan.erase, generator) if plan.erase > 0 else pixels_BHWC
 
 
 def _shifted(pixels_BHWC: Tensor, shift: float, generator: torch.Generator) -> Tensor:

@@ -89,6 +89,7 @@ class Loader:
     order: Order
     _: KW_ONLY
     vary: Augmentation | None = None  # augmentation of whole batches; None for evaluation
+    varied: str = PIXELS  # the array that it varies, of pictures or of clips
     seed: int = 0
     device: torch.device | str = "cpu"
     workers: int = 0  # processes that fetch; 0 fetches in this one
@@ -123,9 +124,9 @@ class Loader:
             inputs = {
                 name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()
             }
-            if self.vary is not None and PIXELS in inputs:
+            if self.vary is not None and self.varied in inputs:
                 self._generator.manual_seed(step_seed(self.seed, self.order.epoch, step))
-                inputs[PIXELS] = vary_batch(inputs[PIXELS], self.vary, self._generator)
+                inputs[self.varied] = vary_batch(inputs[self.varied], self.vary, self._generator)
             targets_B = inputs.pop(TARGETS, None)  # moved with their pictures
             if targets_B is None:
                 targets_B = torch.from_numpy(self.targets[positions]).to(self.device, non_blocking=True)

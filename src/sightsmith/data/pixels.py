@@ -20,10 +20,9 @@ from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import track
-from sightsmith.data.augment import Augmentation, apply_policy, random_box
+from sightsmith.data.augment import Augmentation, apply_policy
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import Reader
-from sightsmith.inputs.picture import PIXELS
 
 TARGETS = "targets"  # Name of the targets among the arrays of a fetcher that moves them with their pictures
 Pixels = NDArray[np.uint8]
@@ -31,7 +30,6 @@ Positions = Sequence[int] | NDArray[np.int64]
 
 _CACHE_SPARE = 1.25
 """Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
-CROP_SPARE = 1.0  # A random crop is decoded no larger than needed: the crop varies more than the resize filter does
 _MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
@@ -63,24 +61,15 @@ class Decoding:
         """
         if not self._vary.per_picture:
             return stack([self._read.feeds(self._items[int(position)]) for position in positions])
-        return {PIXELS: np.stack([self._varied(int(position), epoch) for position in positions])}
+        return stack([self._varied(int(position), epoch) for position in positions])
 
-    def _varied(self, position: int, epoch: int) -> Pixels:
-        rng = np.random.default_rng((self._seed, epoch, position))
-        if self._vary.crop_share < 1:
-            pixels_HWC = self._random_part(position, rng)
-        else:
-            pixels_HWC = self._read.settings.apply(self._items[position])
-        if self._vary.policy == "none":
-            return pixels_HWC
-        return apply_policy(self._vary.policy, pixels_HWC, int(rng.integers(2**63)))
-
-    def _random_part(self, position: int, rng: np.random.Generator) -> Pixels:
-        settings: Preprocessing = self._read.settings
-        area = rng.uniform(self._vary.crop_share, 1.0)
-        image = settings.open(self._items[position], share=area**0.5, spare=CROP_SPARE)
-        aspect = image.width / image.height if settings.resize == "squash" else settings.width / settings.height
-        return settings.cut(image, random_box(image.width, image.height, aspect, area, rng))
+    def _varied(self, position: int, epoch: int) -> Arrays:
+        rng, source = np.random.default_rng((self._seed, epoch, position)), self._read.file
+        arrays: Arrays = source.drawn(self._items[position], self._read.settings, rng, self._vary.crop_share)
+        if self._vary.policy != "none":
+            pixels, name = arrays[source.VARIED], self._vary.policy
+            arrays[source.VARIED] = apply_policy(name, pixels, int(rng.integers(2**63)))
+        return arrays
 
 
 class RamCache(PictureIndex):

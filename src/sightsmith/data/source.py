@@ -44,6 +44,7 @@ class Source:
     format: str  # name of the file in `data/sources/` that made it
     location: str  # the path or name it was opened by
     kind: str = FIRST  # kind of answer that its samples have truths of
+    input: str = "picture"  # that reads its samples' items, the name of a file in `inputs/`
     names: tuple[str, ...]  # of the classes or tags; the index of a sample's label is a position in it
     samples: Sequence[Sample]  # the index, in the order of the source
     problems: tuple[Problem, ...] = ()  # found while listing
@@ -113,6 +114,7 @@ def build_source(
     problems: Sequence[Problem] = (),
     licence: str | None = None,
     kind: str = FIRST,
+    input: str = "picture",  # noqa: A002 - as in Source
     details: Mapping[str, Any] = MappingProxyType({}),
 ) -> Source:
     """Make a source from the samples of a format: groups by pattern, keys made unique, none empty.
@@ -140,6 +142,7 @@ def build_source(
         format=format,
         location=printable(location),
         kind=kind,
+        input=input,
         names=tuple(names),
         samples=tuple(samples),
         problems=problems,

@@ -2,13 +2,19 @@
 
 An input's file has:
 
+- `ITEMS`, optional: the input whose items it reads too (its own name), as an input that computes something else of
+  pictures does; else `NOUNS`: an item, singular and plural, for messages;
 - `Settings`: the frozen settings that are hashed into the bundle's definition, with `to_json` and `from_json`;
 - `ports(settings) -> dict[str, Port]`: the arrays that a graph takes, by name;
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
+- `drawn(item, settings, rng, share) -> arrays`, if training can read it: as `feeds`, of a random part of the item with
+  at least this share of its area; a function of the item and of `rng` alone;
+- `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one picture that stands for the item;
 - `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
 - `cut(item, windows) -> items`, optional: parts of an item as items, for answers by tiles;
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
+- `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
   (`parts/survey.py`);
@@ -38,6 +44,11 @@ INPUTS = Catalogue("sightsmith.inputs", "input")
 def from_files(name: str) -> bool:
     """Tell whether the items of an input are files or their content; others are made, as seeds are."""
     return not hasattr(INPUTS.module(name), "asked")
+
+
+def items_of(name: str) -> str:
+    """Return the input that has the items of an input: itself, unless it reads those of another one."""
+    return getattr(INPUTS.module(name), "ITEMS", name)
 
 
 @dataclass(frozen=True, slots=True)

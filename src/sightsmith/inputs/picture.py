@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.images import Picture, decode, picture_size, sniff
-from sightsmith.core.placement import UNBOUNDED, Bounds, Box, Placement
+from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED, Bounds, Box, Placement
 from sightsmith.core.ports import Port
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.parts.random_part import random_box
 from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
 Item = Picture
 Settings = Preprocessing
-PIXELS = "pixels"  # Name of the one array, (H, W, C) uint8
+NOUNS = ("picture", "pictures")
+PIXELS = VARIED = "pixels"  # Name of the one array, (H, W, C) uint8
 
 _MAX_BYTES = 1_000_000
 _MAX_SIDE = 1024
@@ -34,6 +36,28 @@ def ports(settings: Settings) -> dict[str, Port]:
 def feeds(item: Item, settings: Settings, bounds: Bounds = UNBOUNDED) -> dict[str, NDArray[Any]]:
     """Return the pixels, (H, W, C) uint8. Raises PictureError: the picture cannot be decoded within the bounds."""
     return {PIXELS: settings.apply(item, max_pixels=bounds.max_pixels, seconds=bounds.seconds)}
+
+
+def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float) -> dict[str, NDArray[Any]]:
+    """Return the pixels, as `feeds`, of a random part of the picture.
+
+    Args:
+        share: least share of the picture's area in the part, in (0, 1]; with 1 it is the part that `feeds` shows.
+
+    Raises PictureError: the picture cannot be decoded.
+    """
+    if share == 1:
+        return feeds(item, settings)
+    area = rng.uniform(share, 1.0)
+    # Decoded no larger than needed: the crop varies more than the resize filter does
+    image = settings.open(item, share=area**0.5, spare=1.0)
+    aspect = image.width / image.height if settings.resize == "squash" else settings.width / settings.height
+    return {PIXELS: settings.cut(image, random_box(image.width, image.height, aspect, area, rng))}
+
+
+def face(item: Item, *, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the picture itself, as `core.images.decode`."""
+    return decode(item, near=near, max_pixels=max_pixels)
 
 
 def placement(item: Item, settings: Settings) -> Placement:

@@ -59,6 +59,7 @@ class Seed:
 
 
 Item = Seed | bytes
+NOUNS = ("seed", "seeds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

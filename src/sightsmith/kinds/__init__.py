@@ -12,8 +12,8 @@ filters the answer itself. It imports the standard library and `core.errors` alo
   explained also `aspect(name=None) -> Aspect`, `top(count)`: names and scores of the best aspects, `score_of(aspect)`
   and `strength_of(aspect)`: those of another answer's aspect, the second on the scale on which occlusion measures a
   fall; kinds with a score for each name inherit these from `parts/named.py`;
-- `NOUNS`: the named thing, singular and plural; `METRIC`: the headline (`parts/metric.py`); `TASK`: the task that
-  learns it unless another is named; `HUB_TASK`: its name on model hubs, empty if it has none;
+- `NOUNS`: the named thing, singular and plural; `METRIC`: the headline (`parts/metric.py`); by input, `TASKS`: the task
+  that learns it unless another is named, and `HUB_TASKS`: its name on model hubs, if they have one;
 - `WHOLE`: whether cropping the picture may change its label;
 - `TOLERANCES`: by precision, the largest `differences` of each part of an answer from the trained model's;
 - `decode(outputs, names, calibrated) -> list`: the answers to a batch;

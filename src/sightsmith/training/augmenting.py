@@ -46,11 +46,13 @@ def choose_augmentation(settings: TrainSettings, survey: Survey, *, grey: bool, 
         raise SettingsError(f"train: {name} {_OF_COLOUR[name]} pictures, and the input is grey. Leave it out.")
     _refuse_by_places(settings, placed=survey.placed)
     few = settings.augment == "auto" and small and survey.count < FEW and not survey.placed
-    flip = settings.flip if settings.flip != "auto" else ("none" if grey or _off(settings) else "horizontal")
+    still = grey or survey.moving or _off(settings)
+    flip = settings.flip if settings.flip != "auto" else ("none" if still else "horizontal")
     chosen = _of_things(settings, grey=grey) if survey.placed else _of_wholes(settings, survey, grey, small, few)
     given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
     policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
-    plan = Augmentation(policy=policy, flip=flip, **(chosen | given))
+    moments = survey.moving and settings.sampling != "uniform"
+    plan = Augmentation(policy=policy, flip=flip, moments=moments, **(chosen | given))
     return Choice(plan, "; ".join(_reasons(settings, survey, grey=grey, small=small, few=few)))
 
 
@@ -91,7 +93,7 @@ def _of_wholes(settings: TrainSettings, survey: Survey, grey: bool, small: bool,
     cut = not survey.whole and not _off(settings)
     return {
         "shift": 0.1 if small and cut else 0.0,
-        "crop_share": 0.25 if cut and not small else 1.0,
+        "crop_share": (0.5 if survey.moving else 0.25) if cut and not small else 1.0,
         "rotate": 10.0 if few else 0.0,
         "zoom": 0.2 if few and cut else 0.0,
         "jitter": 1.0 if few else 0.0,
@@ -109,7 +111,9 @@ def _reasons(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool
         yield "the last epochs without mosaic"
     if settings.flip != "auto" or _off(settings):
         return
-    if grey:
+    if survey.moving:
+        yield "a mirrored clip moves the other way: not mirrored"
+    elif grey:
         yield "grey pictures may be letters: not mirrored"
     elif not small or survey.placed:  # of small ones `mirror.py` measures it
         yield "--flip none if left and right differ"

@@ -117,7 +117,7 @@ def _calibration_share(settings: TrainSettings, source: Source) -> float:
 def _task(settings: TrainSettings, source: Source) -> "TaskChoice":
     from sightsmith.training.task import choose_task  # imports torch, which takes seconds
 
-    return choose_task(settings, source.kind)
+    return choose_task(settings, source.kind, source.input)
 
 
 def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:

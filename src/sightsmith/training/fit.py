@@ -71,8 +71,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     before = Curves(work.path).seconds() if work.checkpoint() else 0.0
     started = time.monotonic() - dataset.gate.seconds - before
     tell = _teller(quiet)
-    task = choose_task(settings, dataset.source.kind)
-    tell(task_line(settings, task, dataset.source.kind))
+    task = choose_task(settings, dataset.source.kind, dataset.source.input)
+    tell(task_line(settings, task, dataset.source.kind, dataset.source.input))
     baselines = _baselines(settings, task, dataset)
     with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
         run, loaders = opened.enter_context(_ready(settings, work, task, dataset, quiet=quiet))

@@ -22,12 +22,13 @@ from sightsmith.inputs.parts.survey import Survey, Wanted
 from sightsmith.nets.build import describe_net, fetch_weights
 from sightsmith.nets.parts.records import NativeInput, NetInfo
 from sightsmith.training.augmenting import choose_augmentation
-from sightsmith.training.choice import FEW, SMALL, Choice, given
+from sightsmith.training.choice import FEW, SMALL, Choice, given, is_open
 from sightsmith.training.fitted import also_try, as_fitted
 from sightsmith.training.settings import TrainSettings
 
 _COMPUTED = 40  # Largest side for computed features; more pixels cost time and gave no better answers
 _LARGE_SIDE = 224
+_CLIP_SIDE = 112  # Each clip has as many pixels as several pictures
 _STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
 
@@ -45,6 +46,9 @@ class Plan:
     colour: Choice
     contrast: Choice
     resize: Choice
+    frames: Choice  # of a clip; None for pictures, as the two below
+    sampling: Choice
+    spacing: Choice
     device: Choice
     precision: Choice
     channels_last: Choice
@@ -119,6 +123,8 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     small = size.value <= SMALL
     device = _device(settings.device)
     batch = given(settings.batch_size) or _batch(survey, size.value, device.value)
+    if survey.moving and is_open(settings.batch_size):
+        batch = Choice(min(batch.value, _CLIPS), "clips have many frames")
     fed = _fed_with(weights.value, info) if pretrained else None
     colour = given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
@@ -137,6 +143,7 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
         colour=colour,
         contrast=given(settings.contrast) or _contrast(survey, info, fed, random=not pretrained, small=small),
         resize=given(settings.resize) or fitted_by,
+        **_moments(settings, survey),
         device=device,
         precision=given(settings.precision) or Choice(*best_precision(device.value, machine)),
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
@@ -203,8 +210,29 @@ def wanted_input(plan: Plan) -> Wanted:
         colour=plan.colour.value,
         resize=plan.resize.value,
         contrast=plan.contrast.value,
+        **{name: choice.value for name in MOMENTS if (choice := getattr(plan, name)).value is not None},
         like=like,
     )
+
+
+MOMENTS = ("frames", "sampling", "spacing")  # Settings of clips alone
+_FRAMES, _SPACING, _CLIPS = 16, 0.1, 8  # Frames of a clip, seconds between them, clips of a batch
+
+
+def _moments(settings: TrainSettings, survey: Survey) -> dict[str, Choice]:
+    """Return which frames of a clip the net sees. Raises SettingsError: that is asked for, and the data is pictures."""
+    if not survey.moving:
+        if asked := [name for name in MOMENTS if not is_open(getattr(settings, name))]:
+            raise SettingsError(f"train: {asked[0]} is for clips, and the data is of pictures. Leave it out.")
+        return dict.fromkeys(MOMENTS, Choice(None, ""))
+    usual = Choice("segments", "random moments in training") if settings.spacing is None else Choice("dense", "")
+    sampling = given(settings.sampling) or usual
+    spaced = given(settings.spacing) or Choice(_SPACING, "seconds between frames")
+    return {
+        "frames": given(settings.frames) or Choice(_FRAMES, ""),
+        "sampling": sampling,
+        "spacing": spaced if sampling.value == "dense" else Choice(None, ""),
+    }
 
 
 def _weights(info: NetInfo) -> Choice:
@@ -215,6 +243,8 @@ def _weights(info: NetInfo) -> Choice:
 
 
 def _size(survey: Survey, info: NetInfo) -> Choice:
+    if survey.moving and survey.side > SMALL:
+        return Choice(_CLIP_SIDE, "the usual size for clips")
     computed = info.fitted and not info.pretrained  # such features, as histograms, need few pixels
     if info.native is not None and not computed:
         return Choice(info.native.height, f"native size of {info.name}")

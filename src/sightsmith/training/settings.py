@@ -60,6 +60,14 @@ class TrainSettings(SourceOptions, CardSettings):
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
     auto: crop for labels, squash for tags and numbers, which depend on the whole picture, letterbox for objects."""
+    frames: int | None = None
+    """Frames of a clip that the net sees, 1…256; auto: 16."""
+    sampling: Literal["auto", "uniform", "segments", "dense"] = "auto"
+    """How the frames of a clip are chosen. uniform: evenly over the clip; segments: likewise, but in training a random
+    one of each part; dense: at a fixed spacing from the middle of the clip, in training from a random place; auto:
+    dense if a spacing is given, else segments."""
+    spacing: float | None = None
+    """Seconds between the frames of a clip, in (0, 60], with dense sampling; auto: 0.1."""
     colour: Literal["auto", "rgb", "grey"] = "auto"
     """Channels of the input. auto: grey if all sampled pictures are grey and the weights are not pretrained."""
 
@@ -206,6 +214,8 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "momentum", "< 1", self.momentum == 1
         yield "nesterov", "off if momentum is 0", self.nesterov and self.momentum == 0
         yield "lr", "> 0, or find", isinstance(self.lr, (int, float)) and not 0 < self.lr < float("inf")
+        yield "spacing", "> 0", self.spacing == 0
+        yield "spacing", "left out unless sampling is dense", self.spacing is not None and self.sampling not in _SPACED
         yield "model", "a name; `models` lists them", not self.model
         yield "minutes", "> 0", self.minutes is not None and self.minutes <= 0
         yield "minutes", "left out if epochs are given", self.minutes is not None and self.epochs is not None
@@ -217,10 +227,12 @@ def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**raw, "task": {"name": raw["task"]}} if isinstance(raw.get("task"), str) else dict(raw)
 
 
+_SPACED = ("auto", "dense")
 _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 0.5): ("val_fraction", "test_fraction", "shift", "hue"),
     (0, 1): ("max_bad", "momentum", "crop_share", "epoch_share", "decolour", "erase", "mosaic", "mixup", "ema"),
     (0, 4): ("zoom", "jitter"),
+    (0, 60): ("spacing",),
     (0, 99): ("fold",),
     (0, 100): ("folds", "weight_decay"),
     (0, 180): ("rotate",),
@@ -230,6 +242,7 @@ _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 1e6): ("clip",),
     (0, 2**32 - 1): ("seed",),
     (1, 64): ("witnesses",),
+    (1, 256): ("frames",),
     (1, 4096): ("threads",),
     (1, 10_000): ("accumulate",),
     (1, 100_000): ("epochs",),

@@ -10,7 +10,7 @@ from torch import nn
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping
-from sightsmith.inputs import INPUTS, Reader
+from sightsmith.inputs import INPUTS, Reader, items_of
 from sightsmith.kinds import KINDS
 from sightsmith.tasks import TASKS
 from sightsmith.tasks.parts.learner import Calibration, Learner
@@ -68,22 +68,40 @@ class TaskChoice:
         return Calibration() if asked is None else asked(self.settings, learner)
 
 
-def task_line(settings: TrainSettings, task: TaskChoice, kind: str) -> str:
+def task_line(settings: TrainSettings, task: TaskChoice, kind: str, reads: str) -> str:
     """Return the line that says which task is trained, and why."""
     if "name" in settings.task:
         return f"Task: {task.name}, as --task says."
-    return f"Task: {task.name}, because the truths are {KINDS.module(kind).NOUNS[1]}; --task names another."
+    truths, items = KINDS.module(kind).NOUNS[1], INPUTS.module(reads).NOUNS[1]
+    return f"Task: {task.name}, because the truths are {truths} of {items}; --task names another."
 
 
-def choose_task(settings: TrainSettings, kind: str) -> TaskChoice:
-    """Return the task that is trained: the named one, or the usual one of the data's kind of answer.
+def choose_task(settings: TrainSettings, kind: str, reads: str = "picture") -> TaskChoice:
+    """Return the task that is trained: the named one, or the usual one of the data's kind of answer and input.
+
+    Args:
+        kind: of answer, of which the data has truths.
+        reads: the input that the data's items are.
 
     Raises SettingsError: the task or one of its settings is unknown or out of range, or contradicts the others; or it
-        learns another kind of answer than the data has.
+        learns another kind of answer than the data has, or from another input.
     """
     given = dict(settings.task)
-    name = str(given.pop("name", KINDS.module(kind).TASK))
+    usual = KINDS.module(kind).TASKS
+    if "name" not in given and reads not in usual:
+        raise SettingsError(
+            f"train: no task learns {KINDS.module(kind).NOUNS[1]} from {INPUTS.module(reads).NOUNS[1]}, only from "
+            f"{' and '.join(INPUTS.module(one).NOUNS[1] for one in usual)}. Name other data, or --task."
+        )
+    name = str(given.pop("name", usual.get(reads)))
     file = TASKS.module(name)
+    taken = items_of(getattr(file, "READS", file.INPUT))
+    if taken != reads:
+        wanted, known = (INPUTS.module(one).NOUNS[1] for one in (taken, reads))
+        raise SettingsError(
+            f"train: the task {name!r} learns from {wanted}, and the data is of {known}. Leave --task out, or "
+            f"name data of {wanted}."
+        )
     if kind != file.KIND and not hasattr(file, "READS"):
         learned, known = (KINDS.module(one).NOUNS[1] for one in (file.KIND, kind))
         raise SettingsError(

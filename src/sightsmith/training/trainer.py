@@ -88,7 +88,8 @@ def _plain_loader(run: Run, fetcher: Fetcher, part: Subset) -> Loader:
 def _loader(run: Run, fetcher: Fetcher, part: Subset, order: Order, vary: Augmentation | None) -> Loader:
     workers = 0 if fetcher.in_memory else run.plan.workers.value
     device, seed = run.plan.device.value, run.settings.seed
-    return Loader(fetcher, part.targets, order, vary=vary, seed=seed, workers=workers, device=device)
+    varied = getattr(run.read.file, "VARIED", "")  # inputs such as seeds have none
+    return Loader(fetcher, part.targets, order, vary=vary, varied=varied, seed=seed, workers=workers, device=device)
 
 
 def _fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:

@@ -14,6 +14,7 @@ class Survey:
     side: int  # Median of the items' shorter sides, in pixels
     grey: bool  # Whether all items of a sample are grey
     in_memory: bool  # Whether the items are arrays in memory already
+    moving: bool = False  # Whether an item has several frames, in time
     varied: bool = True  # Whether augmentation of pictures applies to the input
     whole: bool = False  # the edges matter, so nothing may be cropped; set by the kind of answer
     placed: bool = False  # targets have places, which move with the picture; likewise
@@ -25,6 +26,9 @@ class Wanted:
     colour: Literal["rgb", "grey"]
     resize: Literal["crop", "squash", "letterbox"]
     contrast: Literal["data", "picture"] = "data"
+    frames: int = 1  # of an item with several frames, that the net sees
+    sampling: Literal["uniform", "segments", "dense"] = "uniform"  # how they are chosen
+    spacing: float | None = None  # seconds between them, of dense sampling
     like: Any = None
     """The input settings that the first weights were trained with; None for random or undocumented weights."""
 

@@ -30,9 +30,9 @@ from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
 
 METRIC = Metric(name="map", title="mAP 50:95", most_drop=0.002, least_alike=0.9)
-TASK = "detect"
+TASKS = {"picture": "detect"}
 NOUNS = ("object class", "object classes")
-HUB_TASK = "object-detection"
+HUB_TASKS = {"picture": "object-detection"}
 COLUMNS = ("label", "score", "xmin", "ymin", "xmax", "ymax")
 WHOLE = True
 GEOMETRY = "corners"

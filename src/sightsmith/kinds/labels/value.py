@@ -19,9 +19,9 @@ from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
 
 METRIC = Metric(name="accuracy", title="accuracy")
-TASK = "classify"
+TASKS = {"picture": "classify", "clip": "classify_clips"}
 NOUNS = ("class", "classes")
-HUB_TASK = "image-classification"
+HUB_TASKS = {"picture": "image-classification", "clip": "video-classification"}
 WHOLE = False
 EVIDENCE = "class_map"
 EVIDENCE_UNIT = "logit of the class above the mean of all classes"

@@ -22,9 +22,9 @@ from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.shapes import Shape
 
 METRIC = Metric(name="mae", title="MAE", higher=False, relative=True)
-TASK = "regress"
+TASKS = {"picture": "regress"}
 NOUNS = ("number", "numbers")
-HUB_TASK = ""  # Hubs have no name for it
+HUB_TASKS: dict[str, str] = {}  # Hubs have no name for it
 COLUMNS = ("value", "low", "high", "unit")
 WHOLE = True
 EVIDENCE = "class_map"

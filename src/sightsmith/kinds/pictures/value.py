@@ -24,9 +24,9 @@ from sightsmith.kinds.pictures.frechet import fd
 from sightsmith.kinds.pictures.marks import to_image, to_png
 
 METRIC = Metric(name="fd", title="Fréchet distance", higher=False, relative=True, fewest=2)
-TASK = "vae"
+TASKS = {"picture": "vae"}
 NOUNS = ("class", "classes")  # What may be asked for
-HUB_TASK = "unconditional-image-generation"
+HUB_TASKS = {"seed": "unconditional-image-generation"}
 COLUMNS = ("width", "height")
 WHOLE = False
 METHOD = EVIDENCE = EVIDENCE_UNIT = STRENGTH = None

@@ -24,9 +24,9 @@ from sightsmith.kinds.tags.options import Options
 from sightsmith.kinds.tags.truth import Tagged
 
 METRIC = Metric(name="map", title="mAP")
-TASK = "tag"
+TASKS = {"picture": "tag"}
 NOUNS = ("tag", "tags")
-HUB_TASK = "image-classification"
+HUB_TASKS = {"picture": "image-classification"}
 COLUMNS = ("tag", "score", "threshold", "present")
 WHOLE = True
 EVIDENCE = "class_map"

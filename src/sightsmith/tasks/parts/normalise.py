@@ -6,7 +6,7 @@ change the input little. Source of the first term: Ulyanov et al., "Instance Nor
 Deviation: the second term keeps the level of the channel, weakly, for classes that differ by nothing else. With λ = 0.1
 dark and light pictures took 20 epochs to tell apart instead of 3.
 
-Shapes: B batch, C channels, H W height and width.
+Shapes: … any axes in front, such as the batch's and the time's; C channels, H W height and width.
 """
 
 from torch import Tensor, nn, tensor
@@ -30,12 +30,12 @@ class Normalise(nn.Module):
         self.shift: Tensor
         self.by_picture = preprocessing.contrast == "picture"
 
-    def forward(self, pixels_BHWC: Tensor) -> Tensor:
-        """Return (B, C, H, W) float32, laid out channels last, for pixels 0…255."""
-        images_BCHW = pixels_BHWC.permute(0, 3, 1, 2).float() * self.scale + self.shift
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return (…, C, H, W) float32, laid out channels last, for pixels (…, H, W, C) of 0…255."""
+        images = pixels.movedim(-1, -3).float() * self.scale + self.shift
         if not self.by_picture:
-            return images_BCHW
-        level_BC11 = images_BCHW.mean(dim=(2, 3), keepdim=True)
-        centred_BCHW = images_BCHW - level_BC11
-        variance_BC11 = centred_BCHW.square().mean(dim=(2, 3), keepdim=True)
-        return centred_BCHW / (variance_BC11 + _LEAST**2).sqrt() + _LEVEL * level_BC11
+            return images
+        level = images.mean(dim=(-2, -1), keepdim=True)
+        centred = images - level
+        variance = centred.square().mean(dim=(-2, -1), keepdim=True)
+        return centred / (variance + _LEAST**2).sqrt() + _LEVEL * level

@@ -1,4 +1,4 @@
-"""The shared parts of tasks whose one net, of the family `classifier`, sees pictures.
+"""The shared parts of tasks whose one net answers with K numbers for pictures, or for clips of them.
 
 Shapes: B batch, N pictures, K outputs of the net, h w height and width of the map.
 """
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs import clip
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.fitted import FittedNet
@@ -16,9 +17,16 @@ from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
 from sightsmith.tasks.parts.normalise import Normalise
 
 
-def picture_sizes(names: tuple[str, ...], input_settings: Preprocessing) -> dict[str, Any]:
+def seen(input_settings: Preprocessing | clip.Settings) -> tuple[str, Preprocessing]:
+    """Return the name of the array of pixels, and how each picture in it was made."""
+    if isinstance(input_settings, clip.Settings):
+        return clip.FRAMES, input_settings.picture
+    return PIXELS, input_settings
+
+
+def picture_sizes(names: tuple[str, ...], input_settings: Preprocessing | clip.Settings) -> dict[str, Any]:
     """Return the arguments of `build_net` for one output a name, or a single output without names."""
-    height, width, channels = input_settings.shape
+    height, width, channels = seen(input_settings)[1].shape
     return {"channels": channels, "classes": max(1, len(names)), "height": height, "width": width}
 
 
@@ -27,11 +35,18 @@ class PictureLearner(Learner):
 
     def __init__(self, nets: Mapping[str, nn.Module], facts: Facts, settings: Any) -> None:
         super().__init__(nets)
-        self.settings, self.normalise, self.classes = settings, Normalise(facts.input_settings), facts.names
+        self.settings, self.classes = settings, facts.names
+        self._array, preprocessing = seen(facts.input_settings)
+        self.normalise = Normalise(preprocessing)
+
+    def images(self, feeds: Feeds) -> Tensor:
+        """Return the normalised pictures, (B, C, H, W), or clips (B, T, C, H, W)."""
+        images: Tensor = self.normalise(feeds[self._array])
+        return images
 
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the net's outputs, (B, K) float32."""
-        answers_BK: Tensor = self.nets["net"](self.normalise(feeds[PIXELS]))
+        answers_BK: Tensor = self.nets["net"](self.images(feeds))
         return answers_BK.float()
 
 
@@ -44,7 +59,7 @@ class FittedPictureLearner(PictureLearner):
         self._net.require_memory(count)
 
     def fit(self, feeds: Feeds, targets: Tensor) -> None:
-        self._net.fit(self.normalise(feeds[PIXELS]), targets, self.classes)
+        self._net.fit(self.images(feeds), targets, self.classes)
 
     def sentences(self) -> list[str]:
         return self._net.sentences(self.classes)
@@ -58,7 +73,7 @@ class FittedPictureLearner(PictureLearner):
 
 
 class PictureGraph(nn.Module):
-    """Maps uint8 pictures from `Preprocessing.apply` to the answers and, if `outputs` names it, the class map.
+    """Maps uint8 pictures, or clips of them, to the answers and, if `outputs` names it, the class map.
 
     It is in evaluation mode and shares the net's weights.
 
@@ -69,14 +84,14 @@ class PictureGraph(nn.Module):
     def __init__(
         self,
         nets: Mapping[str, ClassifierNet],
-        input_settings: Preprocessing,
+        input_settings: Preprocessing | clip.Settings,
         name: str,  # noqa: ARG002 -- there is one graph
         outputs: Sequence[str],
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.net, self.outputs, self.settings = nets["net"], outputs, settings
-        self.normalise = Normalise(input_settings)
+        self.normalise = Normalise(seen(input_settings)[1])
         self.eval()
 
     def finish(self, answers_NK: Tensor) -> Tensor:
@@ -87,10 +102,10 @@ class PictureGraph(nn.Module):
         """Return the map in the unit of the answers."""
         return map_NKhw
 
-    def forward(self, pixels_NHWC: Tensor) -> tuple[Tensor, ...]:
-        """Return the answers (N, K) and the map (N, K, h, w), float32."""
-        images_NCHW = self.normalise(pixels_NHWC)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return the answers (N, K) and the map (N, K, h, w), float32, of pixels (N, …, H, W, C)."""
+        images = self.normalise(pixels)
         if "class_map" not in self.outputs:
-            return (self.finish(self.net(images_NCHW).float()),)
-        answers_NK, map_NKhw = self.net.with_map(images_NCHW)
+            return (self.finish(self.net(images).float()),)
+        answers_NK, map_NKhw = self.net.with_map(images)
         return self.finish(answers_NK.float()), self.finish_map(map_NKhw.float())

@@ -1,0 +1,48 @@
+"""Classification of clips: which of K classes a part of a video shows.
+
+Shapes: T frames, H W height and width, K classes.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs import clip
+from sightsmith.nets.build import build_net
+from sightsmith.tasks.parts import classes
+from sightsmith.tasks.parts.example import Example
+from sightsmith.tasks.parts.learner import Facts
+from sightsmith.tasks.parts.pictures import picture_sizes
+
+INPUT, KIND, PROGRAMS = "clip", "labels", ("once",)
+NETS = {"net": "clip_classifier"}
+OUTPUTS = ("logits",)
+
+Settings, check, validation, score = classes.Settings, classes.check, classes.validation, classes.score
+learner, graph, sizes = classes.ClassifyLearner, classes.ClassifyGraph, picture_sizes
+
+
+def defaults(survey: Any) -> dict[str, Any]:
+    return {"model": "lstm"}
+
+
+def baselines(count: int) -> dict[str, dict[str, Any]]:
+    """Return the net that ignores the order of the frames."""
+    return {"frames": {}}
+
+
+def example(rng: np.random.Generator) -> Example:
+    """Return a small net, and clips of a bar that moves to the left or to the right."""
+    times_T, columns_W = np.arange(5), np.arange(12)
+    right_TW = np.abs(columns_W - 2 * times_T[:, None] - 2) < 2
+    bars_NTW = np.stack([right_TW, right_TW[::-1]] * 3)
+    pixels_NTHWC = np.broadcast_to(bars_NTW[:, :, None, :, None] * np.uint8(180), (6, 5, 12, 12, 3))
+    frames_NTHWC = pixels_NTHWC + rng.integers(0, 70, pixels_NTHWC.shape, dtype=np.uint8)
+    targets_B = torch.tensor([0, 1] * 3)
+    settings = clip.Settings(frames=5, picture=Preprocessing(height=12, width=12))
+    facts = Facts(names=("right", "left"), input_settings=settings, targets=targets_B.numpy())
+    built = build_net("lstm", {"backbone": "smallresnet"}, **picture_sizes(facts.names, settings))
+    batch = ({clip.FRAMES: torch.from_numpy(frames_NTHWC)}, targets_B)
+    return Example({"net": built.module}, facts, Settings(label_smoothing=0.0), batch)
