@@ -1,0 +1,213 @@
+"""Claims about clips, each a part: `python -m benchmarks.video [PART …]`.
+
+- `order`: whether the frames of a sign's track run forwards or backwards. Both directions have the same frames, so the
+  mean of the frames' answers is right half of the time; an LSTM ≥ 0.9, over 4 folds of whole tracks;
+- `moving`: digits that move to the left, right, up or down, around the edges; an LSTM ≥ 0.98;
+- `signs`: the class of a track of signs, at 16 × 16 pixels, over 4 folds: here the order says nothing, and the net that
+  `train` keeps by itself is not worse than the mean of the frames' answers;
+- `fights`: `fight_clips`, over 4 folds, beside the mean of the frames' answers;
+- `rows`: the LSTM over the rows of a digit ≥ 0.97.
+
+The test clips are read once; settings were chosen on validation clips. Each net has the same splits; intervals are of
+the difference between paired answers, by groups. Finished trainings are kept in `runs/video`.
+"""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from benchmarks.common import ROOT, claim, data, machine, sightsmith
+
+FOLDER = ROOT / "runs" / "video"
+_FOLDS = 4
+_STEPS = {"left": (0, -3), "right": (0, 3), "up": (-3, 0), "down": (3, 0)}
+_SIDE, _FRAMES, _CLIPS = 24, 8, 1200  # of the moving digits
+
+
+class Clip(NamedTuple):
+    path: str  # of a video or of a folder of frames
+    label: str
+    group: str  # clips of one group are in one split
+
+
+def order(folder: Path) -> bool:
+    """Train on the tracks of signs, forwards and backwards."""
+    tracks = {name: frames for name, _, frames in _tracks()}
+    clips = [
+        Clip(str(_frame_folder(folder / way / name, frames[::step])), way, name)
+        for name, frames in tracks.items()
+        for way, step in (("forwards", 1), ("backwards", -1))
+    ]
+    flags = ("--size", "32", "--frames", "10", "--sampling", "uniform", "--epochs", "40")
+    right = _folds(folder, clips, flags, ("lstm", "frames"))
+    print(f"order of {len(clips)} tracks: {_told(right)}")
+    return claim("order of frames: accuracy of lstm, 4 folds", _mean(right["lstm"]), 0.9, unit="")
+
+
+def moving(folder: Path) -> bool:
+    """Train on digits that move."""
+    table = folder / "moving.csv"
+    if not table.exists():
+        _write(table, _moving_digits(folder / "clips"))
+    flags = ("--size", str(_SIDE), "--frames", str(_FRAMES), "--sampling", "uniform", "--epochs", "12")
+    right = {net: _right(folder / f"moving-{net}", table, flags, net) for net in ("lstm", "frames")}
+    print(f"moving digits: {_told(right)}")
+    return claim("digits that move: accuracy of lstm", _mean(right["lstm"]), 0.98, unit="")
+
+
+def signs(folder: Path) -> bool:
+    """Train on the classes of signs; the net is the one that training keeps."""
+    clips = [Clip(str(_frame_folder(folder / name, frames)), label, name) for name, label, frames in _tracks()]
+    flags = ("--size", "16", "--frames", "10", "--sampling", "uniform")
+    right = _folds(folder, clips, flags, ("auto", "lstm", "frames"))
+    print(f"class of {len(clips)} tracks: {_told(right)}")
+    low, high = _interval(right["auto"], right["frames"])
+    print(f"signs: kept by train above frames {_gain(right):+.3f} (95 %: {low:+.3f}…{high:+.3f})")
+    return claim("signs: upper end of the net kept above frames", high, 0.0, unit="")
+
+
+def fights(folder: Path) -> bool:
+    """Train on clips with and without fights."""
+    clips = [Clip(str(path), path.parent.name, path.stem) for path in sorted(data("fight_clips").glob("*/*.mp4"))]
+    right = _folds(folder, clips, (), ("auto", "lstm", "frames"))
+    low, high = _interval(right["auto"], right["frames"])
+    print(f"fights: {_told(right)}; kept above frames {_gain(right):+.3f} (95 %: {low:+.3f}…{high:+.3f})")
+    return True
+
+
+def rows(folder: Path) -> bool:
+    """Train the LSTM over rows on the built-in digits."""
+    bundle = folder / "rows"
+    if not bundle.exists():
+        sightsmith("train", "digits", "--model", "rowlstm", "--out", bundle, quiet=True)
+    metrics = json.loads(sightsmith("evaluate", bundle, "--json", quiet=True))["metrics"]
+    return claim("digits by rows: accuracy of rowlstm", metrics["accuracy"], 0.97, unit="")
+
+
+def _folds(folder: Path, clips: list[Clip], flags: Iterable[str], nets: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """Train each net on each fold and return by net which test clips it answered right, by their paths."""
+    right: dict[str, dict[str, bool]] = defaultdict(dict)
+    for fold in range(_FOLDS):
+        table = folder / f"fold-{fold}.csv"
+        if not table.exists():
+            _write(table, clips, fold)
+        for net in nets:
+            right[net] |= _right(folder / f"fold-{fold}-{net}", table, flags, net)
+    return right
+
+
+def _write(table: Path, clips: Iterable[Clip], fold: int = 0) -> None:
+    """Write a table that tests on one fold of the groups, balanced by label, and validates on a part of the others."""
+    clips, by_label = list(clips), defaultdict(list)
+    for group, label in dict.fromkeys((clip.group, clip.label) for clip in clips):
+        by_label[label].append(group)
+    rng, split_of = np.random.default_rng(0), {}
+    for groups in by_label.values():
+        for number, at in enumerate(rng.permutation(len(groups))):
+            turn = (number + fold) % _FOLDS
+            split_of.setdefault(groups[at], "test" if turn == 0 else "val" if turn == 1 and number % 8 < 4 else "train")
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "split", "group"))
+        writer.writerows((clip.path, clip.label, split_of[clip.group], clip.group) for clip in clips)
+
+
+def _right(bundle: Path, table: Path, flags: Iterable[str], net: str) -> dict[str, bool]:
+    """Train a net unless it is there, and return which test clips it answers right."""
+    if not bundle.exists():
+        chosen = () if net == "auto" else ("--model", net)
+        same = ("--no-near-duplicates", "--threads", "2", "--overwrite")
+        sightsmith("train", table, *chosen, *flags, *same, "--out", bundle, quiet=True)
+    sightsmith("evaluate", bundle, "--out", bundle.with_suffix(".evaluation"), "--overwrite", quiet=True)
+    with (bundle.with_suffix(".evaluation") / "predictions.csv").open(newline="") as file:
+        return {f"{table.stem}/{row['key']}": row["target"] == row["answer"] for row in csv.DictReader(file)}
+
+
+def _tracks() -> Iterator[tuple[str, str, list[Path]]]:
+    """Yield name, class and frames of each track of signs."""
+    for folder in sorted(path for path in data("gtsrb_tracks").iterdir() if path.is_dir()):
+        by_track: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(folder.glob("*.ppm")):
+            by_track[path.stem.partition("_")[0]].append(path)
+        for track, frames in by_track.items():
+            yield f"{folder.name}-{track}", folder.name, frames
+
+
+def _frame_folder(folder: Path, frames: list[Path]) -> Path:
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            (folder / f"{number:02}{frame.suffix}").symlink_to(frame)
+    return folder
+
+
+def _moving_digits(folder: Path) -> Iterator[Clip]:
+    """Write clips of digits that start anywhere and move around the edges, so that one frame tells no direction."""
+    digits_NHW, rng = (load_digits().images * 16).clip(0, 255).astype(np.uint8), np.random.default_rng(0)
+    for number in range(_CLIPS):
+        label = list(_STEPS)[number % len(_STEPS)]
+        at = int(rng.integers(len(digits_NHW)))
+        canvas_HW = np.zeros((_SIDE, _SIDE), dtype=np.uint8)
+        canvas_HW[:8, :8] = digits_NHW[at]
+        start_2 = rng.integers(_SIDE, size=2)
+        clip = folder / f"{number:05}"
+        clip.mkdir(parents=True)
+        for frame in range(_FRAMES):
+            moved_HW = np.roll(canvas_HW, start_2 + frame * np.array(_STEPS[label]), axis=(0, 1))
+            Image.fromarray(moved_HW).save(clip / f"{frame}.png")
+        yield Clip(str(clip), label, f"digit {at}")
+
+
+def _mean(right: dict[str, bool]) -> float:
+    return float(np.mean(list(right.values())))
+
+
+def _gain(right: dict[str, dict[str, bool]]) -> float:
+    return _mean(right["auto"]) - _mean(right["frames"])
+
+
+def _interval(first: dict[str, bool], second: dict[str, bool]) -> tuple[float, float]:
+    """Return the 95 % interval of the difference in accuracy between paired answers, by the bootstrap."""
+    gains_N = np.array([float(first[key]) - float(second[key]) for key in first])
+    drawn_RN = np.random.default_rng(0).integers(len(gains_N), size=(5000, len(gains_N)))
+    low, high = np.quantile(gains_N[drawn_RN].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _told(right: dict[str, dict[str, bool]]) -> str:
+    return ", ".join(f"{net} {_mean(found):.3f}" for net, found in right.items())
+
+
+PARTS: dict[str, Callable[[Path], Any]] = {
+    "rows": rows,
+    "moving": moving,
+    "order": order,
+    "signs": signs,
+    "fights": fights,
+}
+
+
+def main() -> None:
+    print(machine(), flush=True)
+    asked = sys.argv[1:] or list(PARTS)
+    unknown = sorted(set(asked) - set(PARTS))
+    if unknown:
+        sys.exit(f"{unknown[0]!r} is no part; there are {', '.join(PARTS)}")
+    reached = []
+    for name in asked:
+        folder = FOLDER / name
+        folder.mkdir(parents=True, exist_ok=True)
+        reached.append(PARTS[name](folder))
+    sys.exit(not all(reached))
+
+
+if __name__ == "__main__":
+    main()
