@@ -114,6 +114,34 @@ def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc"])
+def test_pictures_whose_files_have_no_ending_of_pictures_are_read_back(model, tmp_path, form):
+    for name in ("in/scan", "in/scan.001"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png(scene(BLUE)))
+    settings = from_mapping(PredictSettings, {"form": form, "out": tmp_path / "out"}, where="predict")
+    assert model.predict_to([str(tmp_path / "in/scan"), str(tmp_path / "in/scan.001")], settings) == []
+    source = open_source(str(tmp_path / "out"), SourceOptions())
+    keys = [sample.key.rpartition("/")[2] for sample in source.samples]
+    assert sorted(keys) == ["scan.001.png", "scan.png"]
+
+
+def test_annotations_do_not_replace_the_pictures_that_are_answered(model, pictures, tmp_path):
+    data = tmp_path / "data"
+    predict(model, pictures, form="yolo", out=data)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    with pytest.raises(SettingsError, match="data' would be replaced, and this picture is in it"):
+        predict(model, data / "images", form="yolo", out=data, overwrite=True)
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("out", "draw"), [("new", "new"), ("new", "new/drawn"), ("new/coco", "new")])
+def test_drawings_and_annotations_are_apart(model, pictures, tmp_path, out, draw):
+    with pytest.raises(SettingsError, match=r"draw: .* and the output .* must be apart"):
+        predict(model, pictures, form="coco", out=tmp_path / out, draw=tmp_path / draw)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_form_that_the_answers_do_not_have(model, pictures, tmp_path, exported_bundle):
     with pytest.raises(SettingsError, match="'coko' is no form of these answers. Did you mean 'coco'"):
         predict(model, pictures, form="coko", out=tmp_path / "out")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sightsmith.core.errors import OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
-from sightsmith.core.images import Picture, picture_size, sniff
+from sightsmith.core.images import EXTENSIONS, Picture, picture_size, sniff
 from sightsmith.core.records import Sample
 from sightsmith.data.converting import check_output, formats, new_data, write
 from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
@@ -35,16 +35,23 @@ class PictureNames:
 
 
 class AnnotationWriter:
-    """Collects answers as truths of pictures; pictures that are no files are written to `folder`."""
+    """Collects answers as truths of pictures for `out`; pictures that are no files are written to `folder`."""
 
-    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, folder: Path, options: Mapping[str, Any]) -> None:
         self.samples: list[Sample] = []
-        self._folder, self._options, self._names = folder, options, PictureNames()
+        self._out, self._folder, self._options, self._names = out.resolve(), folder, options, PictureNames()
 
     def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:
-        """Add a picture; one without an answer is left out, and `error` is printed by the caller."""
+        """Add a picture; one without an answer is left out, and `error` is printed by the caller.
+
+        Raises SettingsError: it is in the folder that is to be replaced.
+        """
         if prediction is None or error is not None:
             return
+        if isinstance(picture, (str, Path)) and Path(picture).resolve().is_relative_to(self._out):
+            raise SettingsError(
+                f"{name}: --out {self._out} would be replaced, and this picture is in it. Give another folder."
+            )
         key = self._names.add(name, ending_of(picture))
         truth = prediction.to_truth(picture_size(picture), **self._options)
         if isinstance(picture, bytes):
@@ -69,7 +76,7 @@ def open_annotations(
     check_output(None, out, overwrite=overwrite)
     options = options_of(kind, asked)
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder, new_data(out) as fresh:
-        writer = AnnotationWriter(Path(folder), options)
+        writer = AnnotationWriter(out, Path(folder), options)
         yield writer
         source = build_source(
             format=form, location="predict", kind=kind, names=names, samples=writer.samples, options=SourceOptions()
@@ -107,8 +114,13 @@ def open_drawings(
 
 
 def ending_of(picture: Picture) -> str:
-    """Return the ending of a picture's file; of content without a file, that of its format."""
+    """Return the ending of a picture's file if it is one of pictures, by which data is searched; else of its format."""
+    start = picture[:12] if isinstance(picture, bytes) else b""
     if isinstance(picture, (str, Path)):
-        return Path(picture).suffix
-    known = sniff(picture[:12]) if isinstance(picture, bytes) else None
+        path = Path(picture)
+        if path.suffix.lower() in EXTENSIONS:
+            return path.suffix
+        with path.open("rb") as file:
+            start = file.read(12)
+    known = sniff(start)
     return known[0] if known else ".png"
