@@ -6,7 +6,8 @@ An input's file has:
 - `ports(settings) -> dict[str, Port]`: the arrays that a graph takes, by name;
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
 - `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
-- `cut(item, windows) -> items`, optional: parts of an item as items, for answers by tiles;
+- `read(item, bounds) -> item` and `crop(item, window) -> item`, optional, for answers by tiles: an item that is read
+  once and held in memory, and a part of such an item;
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
