@@ -8,7 +8,7 @@ import yaml
 from pycocotools.coco import COCO
 
 from coloured_boxes import png, scene
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.core.images import decode, picture_size
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.source import SourceOptions, open_source
@@ -96,7 +96,7 @@ def test_the_numbers_of_yolo_are_those_of_the_names(model, pictures, tmp_path):
 
 
 def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp_path):
-    with pytest.raises(SettingsError, match="coco writes a folder with pictures: name it by"):
+    with pytest.raises(SettingsError, match="form='coco' writes a folder with pictures: name it by"):
         predict(model, pictures, form="coco")
     out = tmp_path / "out"
     predict(model, pictures, form="coco", out=out)
@@ -133,6 +133,12 @@ def test_annotations_do_not_replace_the_pictures_that_are_answered(model, pictur
     with pytest.raises(SettingsError, match="data' would be replaced, and this picture is in it"):
         predict(model, data / "images", form="yolo", out=data, overwrite=True)
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_why_no_picture_was_answered(model, pictures, tmp_path):
+    with pytest.raises(DataError, match=r"form='coco': no picture could be answered, .*c.png: not a picture in"):
+        predict(model, pictures / "c.png", form="coco", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("out", "draw"), [("new", "new"), ("new", "new/drawn"), ("new/coco", "new")])

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
 from sightsmith.core.images import EXTENSIONS, Picture, picture_size, sniff
 from sightsmith.core.records import Sample
@@ -14,6 +14,8 @@ from sightsmith.data.converting import check_output, formats, new_data, write
 from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
 from sightsmith.kinds import options_of
 from sightsmith.runtime.runner import Value
+
+_REASONS = 3  # Why pictures are left out, in an error
 
 
 class PictureNames:
@@ -39,14 +41,16 @@ class AnnotationWriter:
 
     def __init__(self, out: Path, folder: Path, options: Mapping[str, Any]) -> None:
         self.samples: list[Sample] = []
+        self.skipped: list[str] = []  # why pictures are left out
         self._out, self._folder, self._options, self._names = out.resolve(), folder, options, PictureNames()
 
     def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:
-        """Add a picture; one without an answer is left out, and `error` is printed by the caller.
+        """Add a picture; one without an answer is left out, because of `error`.
 
         Raises SettingsError: it is in the folder that is to be replaced.
         """
         if prediction is None or error is not None:
+            self.skipped.append(error or f"{name}: no answer.")
             return
         if isinstance(picture, (str, Path)) and Path(picture).resolve().is_relative_to(self._out):
             raise SettingsError(
@@ -72,12 +76,15 @@ def open_annotations(
         DataError: no picture was answered.
     """
     if out is None:
-        raise SettingsError(f"--as {form} writes a folder with pictures: name it by --out.")
+        raise SettingsError(f"--as '{form}' writes a folder with pictures: name it by --out.")
     check_output(None, out, overwrite=overwrite)
     options = options_of(kind, asked)
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder, new_data(out) as fresh:
         writer = AnnotationWriter(out, Path(folder), options)
         yield writer
+        if not writer.samples:
+            why = " ".join(writer.skipped[:_REASONS]) or "No picture was given."
+            raise DataError(f"--as '{form}': no picture could be answered, so nothing was written. {why}")
         source = build_source(
             format=form, location="predict", kind=kind, names=names, samples=writer.samples, options=SourceOptions()
         )
