@@ -126,6 +126,16 @@ def test_pictures_whose_files_have_no_ending_of_pictures_are_read_back(model, tm
     assert sorted(keys) == ["scan.001.png", "scan.png"]
 
 
+@pytest.mark.parametrize("name", [f"{'图' * 82}.png", f"{'a' * 251}.png"])
+def test_long_names_are_cut(model, tmp_path, name):
+    (tmp_path / name).write_bytes(png(scene(BLUE)))
+    settings = {"form": "yolo", "out": tmp_path / "out", "draw": tmp_path / "drawn"}
+    assert model.predict_to([str(tmp_path / name)] * 2, from_mapping(PredictSettings, settings, where="predict")) == []
+    drawn = sorted(path.stem for path in (tmp_path / "drawn").iterdir())
+    assert [stem.removeprefix(name[:66]).lstrip(name[0]) for stem in drawn] == ["", "-2"]
+    assert sorted(path.stem for path in (tmp_path / "out/labels").iterdir()) == drawn
+
+
 def test_annotations_do_not_replace_the_pictures_that_are_answered(model, pictures, tmp_path):
     data = tmp_path / "data"
     predict(model, pictures, form="yolo", out=data)

@@ -15,6 +15,7 @@ from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
 from sightsmith.kinds import options_of
 from sightsmith.runtime.runner import Value
 
+_LONGEST = 200  # Bytes of a name without its ending: a file system allows 255, and others are made of it
 _REASONS = 3  # Why pictures are left out, in an error
 
 
@@ -27,7 +28,8 @@ class PictureNames:
     def add(self, name: str, ending: str) -> str:
         """Return a free name for a picture that is called so in messages."""
         plain = "".join(one if one.isprintable() and one not in '\\/:*?"<>|#%' else "_" for one in PurePath(name).name)
-        stem = plain.removesuffix(ending).strip(" .-") or "picture"
+        short = plain.removesuffix(ending).encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
+        stem = short.strip(" .-") or "picture"
         free, number = stem, 1
         while free.lower() in self._taken:
             number += 1
