@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import socket
+import time
 
 import numpy as np
 import pytest
@@ -169,6 +171,45 @@ def test_a_picture_that_cannot_be_cut_is_refused_and_the_next_is_answered(colour
     refused = colours.predict(picture, model="colours", tiles=64)
     assert (refused.status_code, said in refused.json()["error"]) == (422, True), refused.text
     assert ask(colours, LARGE, tiles=100)
+
+
+HELD_UP = """
+import sys
+from sightsmith import cli
+from sightsmith.serving.served import ServedModel
+
+plain, held_up = ServedModel._decode, iter(["once"])
+
+def wait(self, item):
+    if callable(item) and next(held_up, None):
+        print("decodes", flush=True)
+        sys.stdin.readline()
+    return plain(self, item)
+
+ServedModel._decode = wait
+sys.argv[1:1] = ["serve"]
+cli.main()
+"""
+
+
+def test_a_closed_connection_stops_its_tiles_and_frees_their_places(serving, coloured_bundle):
+    small = png(scene(RED))
+    with serving(coloured_bundle, "--queue", "1", script=HELD_UP) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            head = f"POST {PREDICT}?tiles=64 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+            connection.sendall(f"{head}Content-Length: {len(LARGE)}\r\n\r\n".encode() + LARGE)
+            assert service._lines.get(timeout=30) == "decodes\n"
+            assert service.predict(small, model="colours").status_code == 503
+        deadline = time.monotonic() + 30
+        while (answer := service.predict(small, model="colours")).status_code == 503:
+            assert time.monotonic() < deadline
+        assert answer.status_code == 200
+        service.process.stdin.write("go on\n")
+        service.process.stdin.flush()
+        assert ask(service, LARGE, tiles=64)
+        # One small picture, the large one and its 4 × 3 tiles: none of the request that was closed.
+        assert service.client.get("/v1/models/colours").json()["load"]["pictures"] == 14
 
 
 def test_the_shapes_are_boxes_with_the_thresholds_of_their_names(colours):
