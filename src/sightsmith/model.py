@@ -33,7 +33,7 @@ from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Outcome
 from sightsmith.runtime.runner import Value as Prediction
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
-from sightsmith.runtime.tiles import Tiling, predict_tiled
+from sightsmith.runtime.tiles import predict_tiled, tiling_of
 from sightsmith.serving.settings import ServeSettings
 
 
@@ -90,7 +90,7 @@ class Model:
             PictureError: one cannot be decoded. `predict_each` goes on after it.
             SettingsError: tiles were asked for, and the answers have no places.
         """
-        if tiles is None and not isinstance(pictures, (list, tuple)):
+        if tiling_of(tiles, tile_overlap) is None and not isinstance(pictures, (list, tuple)):
             return self.predictor.predict_one(pictures)
         several: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         predictions = []
@@ -109,9 +109,10 @@ class Model:
         tile_overlap: float = 0.2,
     ) -> Iterator[Outcome]:
         """Yield an outcome a picture, in order: its prediction, or the error that kept it from one; as `predict`."""
-        if tiles is None:
+        tiling = tiling_of(tiles, tile_overlap)
+        if tiling is None:
             return self.predictor.predict(pictures, batch=batch)
-        return predict_tiled(self.predictor, pictures, Tiling(side=tiles, overlap=tile_overlap), batch)
+        return predict_tiled(self.predictor, pictures, tiling, batch)
 
     def predict_to(self, inputs: Sequence[str], settings: PredictSettings) -> list[str]:
         """Predict files, folders, patterns, `-` and addresses, and write a line each as it comes.

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import check_feeds, stack
 from sightsmith.core.records import Sample
@@ -67,6 +67,23 @@ def test_the_placement_lies_on_the_item(name):
         assert left < right
         assert top < bottom
         assert min(shown.size) > 0
+
+
+@every_input
+def test_parts_of_an_item_that_is_read_once_are_items(name):
+    read = reader_of(name)
+    if not hasattr(read.file, "crop"):
+        assert not hasattr(read.file, "read")
+        return
+    for item in items_of(name):
+        width, height = read.file.placement(item, read.settings).size
+        held = read.file.read(item, Bounds(max_pixels=1_000_000, seconds=60))
+        whole, part = (read.file.crop(held, (0, 0, right, height)) for right in (width, width // 2))
+        for port, array in read.feeds(item).items():
+            np.testing.assert_array_equal(read.feeds(whole)[port], array)
+        assert read.file.placement(part, read.settings).size == (width // 2, height)
+        with pytest.raises(PictureError, match="may have 1e-06 million pixels"):
+            read.file.read(read.file.encode(item), Bounds(max_pixels=1))
 
 
 @every_input

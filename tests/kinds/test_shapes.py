@@ -43,6 +43,15 @@ def test_a_name_stays_inside_the_picture(edges):
     assert len(named) > len(bare) + 300  # the whole plate, about 60 × 19 pixels
 
 
+def test_small_objects_in_a_large_picture_are_not_buried():
+    tops = range(100, 1400, 100)
+    drawn = draw(np.full((1440, 2560, 3), 128, np.uint8), [box(100, top, 140, top + 40) for top in tops])
+    pixels_HWC = np.asarray(drawn)
+    for top in tops:
+        assert (pixels_HWC[top + 5 : top + 35, 105:135] == 128).all(), "all but the edge of an object is seen"
+    assert len(pixels_of(drawn, 0)) > 300 * len(tops), "and its name"
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_it_is_seen_on_dark_and_on_bright_pictures(level):
     drawn = np.asarray(draw(np.full((400, 600, 3), level, np.uint8), [box(100, 100, 200, 200, on=False)])).astype(int)

@@ -8,7 +8,7 @@ import yaml
 from pycocotools.coco import COCO
 
 from coloured_boxes import png, scene
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.core.images import decode, picture_size
 from sightsmith.core.settings import from_mapping
 from sightsmith.data.source import SourceOptions, open_source
@@ -96,7 +96,7 @@ def test_the_numbers_of_yolo_are_those_of_the_names(model, pictures, tmp_path):
 
 
 def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp_path):
-    with pytest.raises(SettingsError, match="coco writes a folder with pictures: name it by"):
+    with pytest.raises(SettingsError, match="form='coco' writes a folder with pictures: name it by"):
         predict(model, pictures, form="coco")
     out = tmp_path / "out"
     predict(model, pictures, form="coco", out=out)
@@ -112,6 +112,50 @@ def test_annotations_go_to_a_new_folder_whole_or_not_at_all(model, pictures, tmp
     with pytest.raises(SettingsError, match="threshold must be 0…1, got 7"):
         predict(model, pictures, form="coco", out=tmp_path / "other", options={"threshold": 7})
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc"])
+def test_pictures_whose_files_have_no_ending_of_pictures_are_read_back(model, tmp_path, form):
+    for name in ("in/scan", "in/scan.001"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png(scene(BLUE)))
+    settings = from_mapping(PredictSettings, {"form": form, "out": tmp_path / "out"}, where="predict")
+    assert model.predict_to([str(tmp_path / "in/scan"), str(tmp_path / "in/scan.001")], settings) == []
+    source = open_source(str(tmp_path / "out"), SourceOptions())
+    keys = [sample.key.rpartition("/")[2] for sample in source.samples]
+    assert sorted(keys) == ["scan.001.png", "scan.png"]
+
+
+@pytest.mark.parametrize("name", [f"{'图' * 82}.png", f"{'a' * 251}.png"])
+def test_long_names_are_cut(model, tmp_path, name):
+    (tmp_path / name).write_bytes(png(scene(BLUE)))
+    settings = {"form": "yolo", "out": tmp_path / "out", "draw": tmp_path / "drawn"}
+    assert model.predict_to([str(tmp_path / name)] * 2, from_mapping(PredictSettings, settings, where="predict")) == []
+    drawn = sorted(path.stem for path in (tmp_path / "drawn").iterdir())
+    assert [stem.removeprefix(name[:66]).lstrip(name[0]) for stem in drawn] == ["", "-2"]
+    assert sorted(path.stem for path in (tmp_path / "out/labels").iterdir()) == drawn
+
+
+def test_annotations_do_not_replace_the_pictures_that_are_answered(model, pictures, tmp_path):
+    data = tmp_path / "data"
+    predict(model, pictures, form="yolo", out=data)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    with pytest.raises(SettingsError, match="data' would be replaced, and this picture is in it"):
+        predict(model, data / "images", form="yolo", out=data, overwrite=True)
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_why_no_picture_was_answered(model, pictures, tmp_path):
+    with pytest.raises(DataError, match=r"form='coco': no picture could be answered, .*c.png: not a picture in"):
+        predict(model, pictures / "c.png", form="coco", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("out", "draw"), [("new", "new"), ("new", "new/drawn"), ("new/coco", "new")])
+def test_drawings_and_annotations_are_apart(model, pictures, tmp_path, out, draw):
+    with pytest.raises(SettingsError, match=r"draw: .* and the output .* must be apart"):
+        predict(model, pictures, form="coco", out=tmp_path / out, draw=tmp_path / draw)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_form_that_the_answers_do_not_have(model, pictures, tmp_path, exported_bundle):

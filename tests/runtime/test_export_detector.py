@@ -39,18 +39,20 @@ def write_coco(folder):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(made_once):
     """Return the path of a detector's bundle, exported by the command line to both backends."""
-    folder = tmp_path_factory.mktemp("detector")
-    write_coco(folder / "scenes")
-    with pytest.MonkeyPatch.context() as patch:
-        added = str(Path(__file__).parent / "added_nets")
-        patch.setattr(sightsmith.nets, "__path__", [*sightsmith.nets.__path__, added])
+
+    def make(folder: Path) -> None:
+        write_coco(folder / "scenes")
         write_detector_bundle(folder / "rectangles")
         how = ["--to", "openvino", "--to", "onnx", "--with-nms", "--precision", "fp32"]
         words = ["export", str(folder / "rectangles"), *how, "--prove", str(folder / "scenes")]
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
-        yield folder / "rectangles"
+
+    with pytest.MonkeyPatch.context() as patch:
+        added = str(Path(__file__).parent / "added_nets")
+        patch.setattr(sightsmith.nets, "__path__", [*sightsmith.nets.__path__, added])
+        yield made_once("exported_detector", make) / "rectangles"
 
 
 def test_it_is_proved_by_sets_of_objects_and_by_the_metric(exported):

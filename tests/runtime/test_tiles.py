@@ -82,6 +82,8 @@ def test_tiles_cover_a_picture_evenly_and_overlap():
         assert steps.max() - steps.min() <= 1
     assert TILING.windows((SIDE, 20)) == [(0, 0, SIDE, 20)]
     assert len(TILING.windows((SIDE + 1, 20))) == 2
+    for width in range(SIDE, WIDTH):
+        assert TILING.count((width, HEIGHT)) == len(TILING.windows((width, HEIGHT)))
 
 
 EDGES = st.tuples(st.integers(0, WIDTH - 5), st.integers(0, HEIGHT - 5), st.integers(5, WIDTH), st.integers(5, HEIGHT))
@@ -138,6 +140,16 @@ def test_options_still_count_and_an_unreadable_picture_does_not_stop_the_rest():
 def test_settings_out_of_range(side, overlap, said):
     with pytest.raises(SettingsError, match=said):
         Tiling(side=side, overlap=overlap)
+
+
+def test_an_overlap_without_tiles_is_refused(coloured_bundle):
+    from sightsmith.model import load
+
+    with (
+        load(coloured_bundle) as model,
+        pytest.raises(SettingsError, match="tile_overlap=0.3 is for tiles, and none are asked for"),
+    ):
+        model.predict(page(), tile_overlap=0.3)
 
 
 def test_answers_without_places_are_refused(exported_bundle):

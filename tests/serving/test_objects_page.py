@@ -28,7 +28,7 @@ FRAMES = "() => ['picture', 'boxes'].map((id) => document.getElementById(id).get
 
 @pytest.fixture(scope="module")
 def colours(serving, coloured_bundle):
-    with serving(coloured_bundle) as running:
+    with serving(coloured_bundle, "--max-tiles", "12") as running:
         yield running
 
 
@@ -81,6 +81,36 @@ def test_the_sliders_and_boxes_show_the_services_answer_and_ask_nothing(opened, 
             page.get_by_label("Largest IoU").press("Tab")
         page.locator("#count-shown", has_text="1 object").wait_for()
         assert listed(page) == [("green", "47%")], "the filter stays"
+
+
+def test_an_option_that_the_service_refuses_can_be_changed(opened, colours):
+    with opened(colours.url, expected="status of 400") as page:
+        send(page)
+        tiles = page.get_by_label("Tiles")
+        tiles.fill("32")
+        tiles.press("Tab")
+        page.locator("#failure", has_text="at most 12 tiles").wait_for()
+        assert page.locator("#object-list button").count() == 0
+        assert page.locator("#boxes").is_hidden()
+        with page.expect_request("**/predict*tiles=200*"):
+            tiles.fill("200")
+            tiles.press("Tab")
+        page.locator("#objects").wait_for()
+        assert page.locator("#failure").is_hidden()
+        assert listed(page) == rows_of(answer(colours, tiles=200))
+
+
+def test_a_picture_that_the_browser_cannot_show_is_answered(opened, colours):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(PICTURE)).save(file, "TIFF")
+    with opened(colours.url) as page:
+        send(page, file.getvalue())
+        page.locator("#no-preview").wait_for()
+        assert listed(page) == rows_of(answer(colours))
+        assert page.locator("#save-json").is_visible()
+        assert page.locator("#save-picture").is_hidden()
+        send(page)
+        page.locator("#save-picture").wait_for()
 
 
 def test_boxes_are_drawn_in_their_colours_where_they_are(opened, colours):

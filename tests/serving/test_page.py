@@ -95,7 +95,7 @@ def test_what_goes_wrong_is_shown_and_the_next_picture_works(opened, service, di
         failure = page.locator("#failure")
         failure.wait_for(state="visible")
         assert "not a picture in a known format" in failure.inner_text()
-        assert page.locator("#result").is_hidden()
+        assert page.locator("#summary").is_hidden()
         page.evaluate(DROP, as_argument(bytes(300_001), "large.png"))
         page.locator("#failure", has_text="300,001").wait_for()
         page.evaluate(DROP, as_argument(digit))

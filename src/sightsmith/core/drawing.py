@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from statistics import median
 from typing import NamedTuple
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
@@ -36,16 +37,20 @@ def colour_of(index: int) -> str:
 def outlined(image: Image.Image, outlines: Sequence[Outline]) -> Image.Image:
     """Return a copy of an RGB picture with rectangles drawn over it; the first lies on top.
 
-    Line and letters grow with the picture. A white line around each keeps it visible on dark and busy places.
+    Line and letters grow with the picture, but many small rectangles in a large one stay visible. A white line around
+    each keeps it visible on dark and busy places.
     """
     paper = image.copy()
     draw = ImageDraw.Draw(paper)
-    line = max(1, round(max(image.size) / 320))
+    shorter = [min(right - left, bottom - top) for left, top, right, bottom in (one.box for one in outlines)]
+    usual = median(shorter) if shorter else 0
+    line = max(1, round(min(max(image.size) / 320, usual / 40)))
+    letters = max(13, round(min(40, max(image.size) / 42, usual / 6)))
     for one in reversed(outlines):
         _draw_line(draw, one, line * (2 if one.bold else 1))
     for one in reversed(outlines):
         if one.text:
-            _draw_plate(draw, image.size, one, max(13, min(40, round(max(image.size) / 42))))
+            _draw_plate(draw, image.size, one, letters)
     return paper
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from PIL import Image, JpegImagePlugin
+from PIL import JpegImagePlugin
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
@@ -30,9 +30,9 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the colour type of the header
 _PIECE = 1 << 16  # Bytes that are read or unpacked at once
 
 
-def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
     """Refuse a picture with too many pixels, or with a side so long that few pixels take much memory."""
-    width, height = image.size
+    width, height = size
     if width * height > max_pixels:
         raise TooManyPixelsError(
             f"{name}: a picture may have {max_pixels / 1e6:g} million pixels, this one has "

@@ -180,7 +180,7 @@ def printable(name: str) -> str:
 
 def _decode_file(source: Path | io.BytesIO, name: str, near: int | None, max_pixels: int) -> Image.Image:
     with Image.open(source, formats=FORMATS) as image:
-        check_size(image, name, max_pixels)
+        check_size(image.size, name, max_pixels)
         if isinstance(image, TiffImageFile):
             check_tiles(image, name, max_pixels)
             _check_planes(image, name)

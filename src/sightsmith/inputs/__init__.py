@@ -11,7 +11,8 @@ An input's file has:
   at least this share of its area; a function of the item and of `rng` alone;
 - `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one picture that stands for the item;
 - `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
-- `cut(item, windows) -> items`, optional: parts of an item as items, for answers by tiles;
+- `read(item, bounds) -> item` and `crop(item, window) -> item`, optional, for answers by tiles: an item that is read
+  once and held in memory, and a part of such an item;
 - `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;

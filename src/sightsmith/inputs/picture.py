@@ -4,7 +4,7 @@ Shapes: H W C height, width and channels (1 grey, 3 RGB) of the input.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,15 @@ def placement(item: Item, settings: Settings) -> Placement:
     return Placement(size, settings.box(*size))
 
 
-def cut(item: Item, windows: Iterable[Box]) -> Iterator[Item]:
-    """Yield parts of the upright picture as items; it is decoded once."""
-    image = decode(item)
-    for window in windows:
-        left, top, right, bottom = map(round, window)
-        yield image if (left, top, right, bottom) == (0, 0, *image.size) else image.crop((left, top, right, bottom))
+def read(item: Item, bounds: Bounds = UNBOUNDED) -> Image.Image:
+    """Return the upright picture, decoded, for `crop`. Raises PictureError: it cannot be decoded within the bounds."""
+    return decode(item, max_pixels=bounds.max_pixels, seconds=bounds.seconds)
+
+
+def crop(image: Image.Image, window: Box) -> Image.Image:
+    """Return the part of a decoded picture between whole pixels."""
+    left, top, right, bottom = map(round, window)
+    return image.crop((left, top, right, bottom))
 
 
 def encode(item: Item) -> bytes:

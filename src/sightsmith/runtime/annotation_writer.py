@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.errors import DataError, OutputExistsError, SettingsError
 from sightsmith.core.files import new_file, told
-from sightsmith.core.images import Picture, picture_size, sniff
+from sightsmith.core.images import EXTENSIONS, Picture, picture_size, sniff
 from sightsmith.core.records import Sample
 from sightsmith.data.converting import check_output, formats, new_data, write
 from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
 from sightsmith.kinds import options_of
 from sightsmith.runtime.runner import Value
+
+_LONGEST = 200  # Bytes of a name without its ending: a file system allows 255, and others are made of it
+_REASONS = 3  # Why pictures are left out, in an error
 
 
 class PictureNames:
@@ -25,7 +28,8 @@ class PictureNames:
     def add(self, name: str, ending: str) -> str:
         """Return a free name for a picture that is called so in messages."""
         plain = "".join(one if one.isprintable() and one not in '\\/:*?"<>|#%' else "_" for one in PurePath(name).name)
-        stem = plain.removesuffix(ending).strip(" .-") or "picture"
+        short = plain.removesuffix(ending).encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
+        stem = short.strip(" .-") or "picture"
         free, number = stem, 1
         while free.lower() in self._taken:
             number += 1
@@ -35,16 +39,25 @@ class PictureNames:
 
 
 class AnnotationWriter:
-    """Collects answers as truths of pictures; pictures that are no files are written to `folder`."""
+    """Collects answers as truths of pictures for `out`; pictures that are no files are written to `folder`."""
 
-    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, folder: Path, options: Mapping[str, Any]) -> None:
         self.samples: list[Sample] = []
-        self._folder, self._options, self._names = folder, options, PictureNames()
+        self.skipped: list[str] = []  # why pictures are left out
+        self._out, self._folder, self._options, self._names = out.resolve(), folder, options, PictureNames()
 
     def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:
-        """Add a picture; one without an answer is left out, and `error` is printed by the caller."""
+        """Add a picture; one without an answer is left out, because of `error`.
+
+        Raises SettingsError: it is in the folder that is to be replaced.
+        """
         if prediction is None or error is not None:
+            self.skipped.append(error or f"{name}: no answer.")
             return
+        if isinstance(picture, (str, Path)) and Path(picture).resolve().is_relative_to(self._out):
+            raise SettingsError(
+                f"{name}: --out {self._out} would be replaced, and this picture is in it. Give another folder."
+            )
         key = self._names.add(name, ending_of(picture))
         truth = prediction.to_truth(picture_size(picture), **self._options)
         if isinstance(picture, bytes):
@@ -65,12 +78,15 @@ def open_annotations(
         DataError: no picture was answered.
     """
     if out is None:
-        raise SettingsError(f"--as {form} writes a folder with pictures: name it by --out.")
+        raise SettingsError(f"--as '{form}' writes a folder with pictures: name it by --out.")
     check_output(None, out, overwrite=overwrite)
     options = options_of(kind, asked)
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder, new_data(out) as fresh:
-        writer = AnnotationWriter(Path(folder), options)
+        writer = AnnotationWriter(out, Path(folder), options)
         yield writer
+        if not writer.samples:
+            why = " ".join(writer.skipped[:_REASONS]) or "No picture was given."
+            raise DataError(f"--as '{form}': no picture could be answered, so nothing was written. {why}")
         source = build_source(
             format=form, location="predict", kind=kind, names=names, samples=writer.samples, options=SourceOptions()
         )
@@ -107,8 +123,13 @@ def open_drawings(
 
 
 def ending_of(picture: Picture) -> str:
-    """Return the ending of a picture's file; of content without a file, that of its format."""
+    """Return the ending of a picture's file if it is one of pictures, by which data is searched; else of its format."""
+    start = picture[:12] if isinstance(picture, bytes) else b""
     if isinstance(picture, (str, Path)):
-        return Path(picture).suffix
-    known = sniff(picture[:12]) if isinstance(picture, bytes) else None
+        path = Path(picture)
+        if path.suffix.lower() in EXTENSIONS:
+            return path.suffix
+        with path.open("rb") as file:
+            start = file.read(12)
+    known = sniff(start)
     return known[0] if known else ".png"

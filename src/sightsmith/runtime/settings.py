@@ -39,6 +39,13 @@ class PredictSettings:
     options: dict[str, Any] = field(default_factory=dict)
     """Options of the model's kind of answer, by name."""
 
+    def __post_init__(self) -> None:
+        if self.out is None or self.draw is None:
+            return
+        out, draw = self.out.resolve(), self.draw.resolve()
+        if out.is_relative_to(draw) or draw.is_relative_to(out):
+            raise SettingsError(f"draw: {self.draw} and the output {self.out} must be apart. Give another folder.")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateSettings:

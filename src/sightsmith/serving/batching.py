@@ -27,12 +27,15 @@ THREADS = "model"  # Name prefix of the threads that run models
 _TINY_PIXELS = 65_536
 _TINY_BYTES = 16_384
 
+Item = bytes | Seed | Callable[[], Any]
+"""An encoded picture, a seed, or a function that returns a decoded picture, called in the thread that decodes."""
+
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    item: bytes | Seed
+    item: Item
     answer: "asyncio.Future[Value]"
     whole: bool
     placed: Placed | None = None  # None: not decoded yet, or it could not be
@@ -41,10 +44,10 @@ class _Waiting:
     watch: asyncio.TimerHandle | None = None  # Checks for the decoding timeout
 
 
-def _is_tiny(picture: bytes | Seed) -> bool:
+def _is_tiny(picture: Item) -> bool:
     """Tell whether decoding costs less than handing over: a seed, or a PNG of few bytes and few pixels."""
-    if isinstance(picture, Seed):
-        return True
+    if not isinstance(picture, bytes):
+        return isinstance(picture, Seed)
     if not 24 <= len(picture) <= _TINY_BYTES or not picture.startswith(b"\x89PNG\r\n\x1a\n"):
         return False
     width, height = struct.unpack_from(">II", picture, 16)
@@ -67,8 +70,7 @@ class Batcher:
         """Prepare; `start` begins.
 
         Args:
-            decode: from a picture's bytes, or a seed, to the model's input and its placement; called in `decoders` and
-                in the model's thread.
+            decode: from an item to the model's input and its placement; called in `decoders` and in the model's thread.
             run: from inputs, and whether whole answers are wanted, to the answers, in order; called in
                 one thread, never twice at once.
             wait: seconds that a picture waits for others that are being decoded.
@@ -97,7 +99,7 @@ class Batcher:
         for answer in tuple(self._under_way):
             answer.cancel()
 
-    async def answer(self, picture: bytes | Seed, *, whole: bool = False) -> Value:
+    async def answer(self, picture: Item, *, whole: bool = False) -> Value:
         """Decode one picture or seed, run it with those that arrive with it, and return its answer.
 
         Args:

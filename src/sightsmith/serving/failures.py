@@ -98,7 +98,7 @@ def _refusal(request: Request, error: Exception) -> RefusalError:
     if isinstance(error, SightsmithError):
         if error.status >= 500:
             log.error("a request failed by no fault of its own: %s", error)
-        return RefusalError(error.status, f"{error}")
+        return RefusalError(error.status, str(error))  # `str` names settings like parameters, not like flags
     if isinstance(error, ClientDisconnect):  # not an error of the service
         return RefusalError(400, "the connection was closed before the request was whole.")
     if isinstance(error, HTTPException):

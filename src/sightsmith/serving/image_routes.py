@@ -7,25 +7,23 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect
 
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.inputs.seed import MOST, Seed
 from sightsmith.runtime.generation import label_of, marked_png
 from sightsmith.runtime.runner import Value
+from sightsmith.serving.closing import unless_closed
 from sightsmith.serving.failures import RefusalError, no_query, refuse_unknown
 from sightsmith.serving.served import GENERATIONS, Registry, ServedModel, registry_of
 from sightsmith.serving.uploads import read_fields
 
 _RANDOM = 2**32  # Seeds that are drawn: short enough to retype, and exact in JavaScript
-
-T = TypeVar("T")
 
 
 class GenerationRequest(BaseModel):
@@ -142,7 +140,7 @@ async def generations(request: Request) -> JSONResponse:
     model = _generator(registry, asked.model)
     drawn = secrets.randbelow(_RANDOM) if asked.seed is None else asked.seed
     seeds = _seeds(registry, model, asked, drawn)
-    pictures = await _unless_closed(request, _made(registry, model, seeds))
+    pictures = await unless_closed(request, _made(registry, model, seeds))
     answer = Generation(
         created=int(time.time()),
         data=pictures,
@@ -265,26 +263,3 @@ def _encoded(model: ServedModel, seeds: Sequence[Seed], answers: Sequence[Value]
         )
         for seed, answer in zip(seeds, answers, strict=True)
     ]
-
-
-async def _unless_closed(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`, which is cancelled as soon as the client closes the connection.
-
-    Raises ClientDisconnect: it has.
-    """
-    working, closing = asyncio.create_task(work), asyncio.create_task(_closed(request))
-    try:
-        await asyncio.wait((working, closing), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        closing.cancel()
-        await asyncio.gather(working, closing, return_exceptions=True)
-
-
-async def _closed(request: Request) -> None:
-    """Return once the client has closed the connection; the body has been read."""
-    while (await request.receive())["type"] != "http.disconnect":
-        continue

@@ -37,7 +37,10 @@ async def models(request: Request) -> schemas.ModelList:
     ]
     settings = registry.settings
     limits = schemas.Limits(
-        bytes=settings.max_upload, pixels=settings.max_pixels, generated_pictures=settings.max_pictures
+        bytes=settings.max_upload,
+        pixels=settings.max_pixels,
+        generated_pictures=settings.max_pictures,
+        tiles=settings.max_tiles,
     )
     return schemas.ModelList(models=lines, limits=limits)
 
@@ -60,7 +63,7 @@ async def model(request: Request, name: str) -> schemas.ModelFacts:
         input=source.facts(shown),
         sees=source.describe(shown),
         explains=model.explains,
-        options=create_model("Options", **schemas.option_fields(model.kind)).model_json_schema()["properties"],
+        options=create_model("Options", **schemas.query_fields(model.kind)).model_json_schema()["properties"],
         backend=model.predictor.why,
         created=manifest.created,
         definition=manifest.definition_digest,

@@ -13,10 +13,14 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
+from sightsmith.runtime.runner import Value
+from sightsmith.runtime.tiles import Tiling, tiling_of
+from sightsmith.serving.closing import unless_closed
 from sightsmith.serving.failures import RefusalError, answer_to, refuse_query
 from sightsmith.serving.heat import explanation
-from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields
+from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields, query_fields
 from sightsmith.serving.served import GENERATIONS, ServedModel, registry_of
+from sightsmith.serving.tiled import answer_by_tiles
 from sightsmith.serving.uploads import RAW, read_picture
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -39,7 +43,7 @@ class PredictQuery(BaseModel):
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
 
-QUERIES = {kind: create_model(f"Query{kind.title()}", __base__=PredictQuery, **option_fields(kind)) for kind in ANSWERS}
+QUERIES = {kind: create_model(f"Query{kind.title()}", __base__=PredictQuery, **query_fields(kind)) for kind in ANSWERS}
 """The query parameters of a prediction, by kind of answer."""
 if TYPE_CHECKING:
     AnyQuery = PredictQuery
@@ -47,7 +51,7 @@ else:  # for FastAPI's documentation: the parameters of every kind
     AnyQuery = create_model(
         "PredictQuery",
         __base__=PredictQuery,
-        **{name: field for kind in QUERIES for name, field in option_fields(kind).items()},
+        **{name: field for kind in QUERIES for name, field in query_fields(kind).items()},
     )
 _FILE = {"type": "string", "format": "binary"}
 _BASE64 = {"type": "string", "format": "byte", "description": "The file in base64."}
@@ -87,19 +91,33 @@ async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query(
             query = _with_fields(query, QUERIES[model.kind], sent.fields)
             _check(model, query)
         # Only now: who is slow to send must not keep a place from those who have sent.
+        if tiling := _tiling(query):
+            work = answer_by_tiles(registry, model, sent.picture, tiling)
+            return JSONResponse(_told(model, query, await unless_closed(request, work)))
         with model.place():
             prediction = await model.batcher.answer(sent.picture, whole=query.explain)
-            options = {name: getattr(query, name) for name in option_fields(model.kind)}
-            answer = prediction.to_json(**options)
-            whole = {model.kind: answer}
-            if query.shapes:
-                whole["shapes"] = [shape.to_json() for shape in prediction.shapes(**options)]
+            told = _told(model, query, prediction)
             if query.explain:
                 aspect = prediction.aspect(query.label)
-                whole |= await asyncio.get_running_loop().run_in_executor(
+                told |= await asyncio.get_running_loop().run_in_executor(
                     registry.decoders, explanation, model.predictor, prediction, aspect, sent.picture
                 )
-            return JSONResponse(whole if query.explain or query.shapes else answer)
+            return JSONResponse(told)
+
+
+def _tiling(query: PredictQuery) -> Tiling | None:
+    asked = query.model_dump(include={"tiles", "tile_overlap"})  # of some kinds alone
+    return tiling_of(**asked) if asked else None
+
+
+def _told(model: ServedModel, query: PredictQuery, prediction: Value) -> Any:
+    """Return the JSON of an answer: as its kind has it, or with what else was asked for, in an object."""
+    options = {name: getattr(query, name) for name in option_fields(model.kind)}
+    answer = prediction.to_json(**options)
+    if not (query.explain or query.shapes):
+        return answer
+    shapes = {"shapes": [shape.to_json() for shape in prediction.shapes(**options)]} if query.shapes else {}
+    return {model.kind: answer, **shapes}
 
 
 def direct(app: FastAPI) -> ASGIApp:

@@ -7,7 +7,8 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, Field, create_model
 
 from sightsmith.core.settings import field_docs
-from sightsmith.kinds import FIRST, KINDS, part_of
+from sightsmith.kinds import FIRST, KINDS, optional_part, part_of
+from sightsmith.runtime.tiles import MOST_OVERLAP, OVERLAP, SIDES
 
 
 @cache
@@ -19,6 +20,31 @@ def option_fields(kind: str) -> dict[str, Any]:
         one.name: (hints[one.name], Field(default=one.default, description=docs.get(one.name), **one.metadata))
         for one in fields(options)
     }
+
+
+class _TilingFields(BaseModel):
+    """How a picture is cut; the page has a control for the first alone."""
+
+    tiles: int | None = Field(
+        default=None,
+        ge=SIDES[0],
+        le=SIDES[1],
+        description="Cut a larger picture into overlapping tiles of this many pixels a side and merge their answers, "
+        f"{SIDES[0]}…{SIDES[1]:,}.",
+    )
+    tile_overlap: float = Field(
+        default=OVERLAP,
+        ge=0,
+        le=MOST_OVERLAP,
+        json_schema_extra={"page": OVERLAP},
+        description=f"With tiles: least overlap of neighbours, a share of the side, 0…{MOST_OVERLAP}.",
+    )
+
+
+def query_fields(kind: str) -> dict[str, Any]:
+    """Return the fields of a request, as `option_fields`: the options, and tiles if answers to them can be merged."""
+    tiling = _TilingFields.model_fields if optional_part(kind, "tiles") else {}
+    return option_fields(kind) | {name: (field.annotation, field) for name, field in tiling.items()}
 
 
 class Failure(BaseModel):
@@ -96,6 +122,7 @@ class Limits(BaseModel):
     bytes: int = Field(description="Of one request's picture.")
     pixels: int = Field(description="Width × height of one picture; of all pictures of a request to a generator.")
     generated_pictures: int = Field(description="Pictures of a request to a generator.")
+    tiles: int = Field(description="Tiles that a request may have its picture cut into.")
 
 
 class ModelList(BaseModel):

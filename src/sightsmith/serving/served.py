@@ -19,10 +19,9 @@ from sightsmith.core.images import EXTENSIONS, decode, printable, sniff
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import stack
-from sightsmith.inputs.seed import Seed
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Placed, Value
-from sightsmith.serving.batching import Batcher
+from sightsmith.serving.batching import Batcher, Item
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.failures import RefusalError, busy
 from sightsmith.serving.schemas import ReadyLine
@@ -48,6 +47,7 @@ class ServedModel:
         self._health = ReadyLine(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
+        self.tiling = asyncio.Lock()
         self._decoders = decoders
         self.batcher = Batcher(
             self._decode,
@@ -166,7 +166,8 @@ class ServedModel:
             await asyncio.sleep(self.settings.recheck)
             await self.check()
 
-    def _decode(self, item: bytes | Seed) -> Placed:
+    def _decode(self, item: Item) -> Placed:
+        item = item() if callable(item) else item
         return self.predictor.placed(item, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
 
     def _run(self, placed: list[Placed], whole: bool) -> list[Value]:

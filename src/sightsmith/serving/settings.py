@@ -14,6 +14,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "decode_seconds": (0.01, 3600, "seconds"),
     "queue": (1, 100_000, "pictures"),
     "max_pictures": (1, 10_000, "pictures"),
+    "max_tiles": (1, 100_000, "tiles"),
     "batch": (1, 1024, "pictures"),
     "batch_wait": (0, 1000, "milliseconds"),
     "recheck": (0.1, 86_400, "seconds"),
@@ -43,6 +44,8 @@ class ServeSettings:
     one request asks of a generator."""
     max_pictures: int = 64
     """Bound on the pictures that one request may ask of a generator."""
+    max_tiles: int = 256
+    """Bound on the tiles that one request may have its picture cut into."""
     upload_seconds: float = 60.0
     """Bound on the time that one request may take to arrive, in seconds."""
     decode_seconds: float = 10.0

@@ -81,6 +81,13 @@ def test_a_box_never_leaves_its_picture():
     assert moved.boxes_K4.tolist() == [[0, 10, 200, 90]]
 
 
+def test_what_lies_in_the_padding_of_a_letterbox_is_no_object():
+    rows_K6 = np.array([[0.1, 0.0, 0.4, 0.2, 0.9, 0], [0.1, 0.2, 0.4, 0.5, 0.8, 1], [0.5, 0.5, 0.5, 0.7, 0.7, 0]])
+    (one,) = value.decode({"detections": rows_K6[None]}, NAMES, {})
+    moved = value.to_original(one, Placement(size=(200, 100), box=(0, -50, 200, 150)))
+    assert moved.objects(threshold=0) == [("dog", pytest.approx(0.8), [20, 0, 80, 50])]
+
+
 def test_differences_compare_sets_of_boxes():
     mixed = [TWO[2], TWO[3], TWO[1], TWO[0]]
     assert value.differences([answer()], [answer(mixed)]) == {"scores": 0, "boxes": 0}

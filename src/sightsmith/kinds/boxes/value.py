@@ -51,6 +51,7 @@ _THRESHOLD = 0.25  # Likewise
 _MEASURED = 0.001  # Candidates with lower scores are not measured
 _MOST_MEASURED = 300  # Candidates of a picture
 _COMPARED = 0.05  # Objects with lower scores are not compared between backends
+_LEAST_SIDE = 0.01  # Of a box in pixels: answers give hundredths
 _SAME_OBJECT = 0.5  # IoU from which two boxes of a label are one object
 
 
@@ -223,12 +224,21 @@ def decode(outputs: Mapping[str, NDArray[Any]], names: Sequence[str], calibrated
 
 
 def to_original(answer: Boxes, placement: Placement) -> Boxes:
-    """Move an answer from shares of the net's input to pixels of the upright picture, which bounds its boxes."""
+    """Move an answer from shares of the net's input to pixels of the upright picture, which bounds its boxes.
+
+    Candidates of which nothing is left are left out, such as those in the padding of a letterbox.
+    """
     left, top, right, bottom = placement.box
     corner, scale = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
     boxes_K4 = answer.boxes_K4.astype(np.float64) * scale + corner
     boxes_K4 = boxes_K4.clip(0, np.array([*placement.size] * 2, dtype=np.float64))
-    return replace(answer, boxes_K4=boxes_K4.astype(np.float32))
+    seen_K = (boxes_K4[:, 2:] - boxes_K4[:, :2] >= _LEAST_SIDE).all(axis=1)
+    return replace(
+        answer,
+        boxes_K4=boxes_K4[seen_K].astype(np.float32),
+        scores_K=answer.scores_K[seen_K],
+        labels_K=answer.labels_K[seen_K],
+    )
 
 
 def to_input(targets_M6: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:

@@ -47,7 +47,8 @@ export function showObjects(shapes, json, file) {
 const namesOf = (objects) => [...new Map(objects.map(({ name, index }) => [name, index]))].sort(([, a], [, b]) => a - b);
 
 function update() {
-  const sure = state.objects.filter(({ share, mark }) => share >= (state.threshold ?? mark));
+  // In the service scores and thresholds have 32 bits.
+  const sure = state.objects.filter(({ share, mark }) => share >= (state.threshold === null ? mark : Math.fround(state.threshold)));
   state.shown = sure.filter(({ name }) => !state.off.has(name)).slice(0, MOST);
   state.active = null;
   showThreshold();
@@ -253,7 +254,13 @@ for (const event of ["pointermove", "pointerdown"]) {
   });
 }
 $("boxes").addEventListener("pointerleave", () => activate(null));
-$("picture").addEventListener("load", redraw);
+$("picture").addEventListener("load", () => {
+  $("save-picture").hidden = false;
+  redraw();
+});
+$("picture").addEventListener("error", () => {
+  $("save-picture").hidden = true; // this browser cannot draw it
+});
 new ResizeObserver(redraw).observe($("picture"));
 
 $("save-json").addEventListener("click", () => {
@@ -265,6 +272,9 @@ $("save-picture").addEventListener("click", () => {
   const canvas = Object.assign(document.createElement("canvas"), { width: picture.naturalWidth, height: picture.naturalHeight });
   const context = canvas.getContext("2d");
   context.drawImage(picture, 0, 0);
-  draw(context, state.shown, null, 1, Math.max(10, Math.min(40, Math.max(canvas.width, canvas.height) / 42)));
+  // Letters grow with the picture, but do not bury many small objects in a large one; as in the package's drawing.
+  const sides = state.shown.map(({ box: [left, top, right, bottom] }) => Math.min(right - left, bottom - top)).sort((a, b) => a - b);
+  const usual = sides[Math.floor(sides.length / 2)] ?? 0;
+  draw(context, state.shown, null, 1, Math.max(10, Math.min(40, Math.max(canvas.width, canvas.height) / 42, usual / 6)));
   canvas.toBlob((content) => save(content, `${state.stem}-drawn.png`), "image/png");
 });

@@ -234,7 +234,7 @@ async function explain(label) {
       await keepHeat(await ask({ explain: true, label }));
       // An earlier failure may have taken the classes' place.
       $("failure").hidden = true;
-      $("result").hidden = false;
+      $("summary").hidden = false;
     }, fail);
   }
   showHeat();
@@ -334,8 +334,12 @@ function fail(message) {
   }
   $("failure").textContent = message;
   $("failure").hidden = false;
-  $("result").hidden = true;
   $("empty").hidden = true;
+  // The options stay in reach: one of them may be what the service refused.
+  $("result").hidden = !state.file;
+  $("summary").hidden = true;
+  $("timing").textContent = "";
+  clearObjects();
 }
 
 // --- the command ------------------------------------------------------------------------------------------------
