@@ -121,8 +121,9 @@ class Model:
             Why pictures were skipped, one line each.
         """
         failed: list[str] = []
-        drawing = open_drawings(settings.draw, self.predictor.definition.kind, settings.options)
-        with open_writer(settings, self.predictor.definition.kind, self.names) as writer, drawing as draw:
+        definition = self.predictor.definition
+        drawing = open_drawings(settings.draw, definition.kind, settings.options, definition.input)
+        with open_writer(settings, definition.kind, self.names) as writer, drawing as draw:
             asked: deque[Item] = deque()
             outcomes = self.predict_each(
                 _pictures(inputs, settings.urls, asked),

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.images import Picture, decode
+from sightsmith.bundle.definition import Definition
+from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.pages import data_uri, is_small
 from sightsmith.evaluation.record import Evaluation
+from sightsmith.inputs import INPUTS, items_of
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.sections import Piece
 from sightsmith.kinds.parts.shapes import draw
@@ -82,20 +84,21 @@ def _cards(evaluation: Evaluation, predictor: Predictor, chosen: Mapping[int, Pi
     """Return the card of each chosen sample that the model answers again."""
     outcomes = predictor.predict([*chosen.values()], outputs=predictor.outputs)
     return {
-        sample: _card(evaluation, sample, picture, outcome.prediction, predictor.definition.input_settings)
+        sample: _card(evaluation, sample, picture, outcome.prediction, predictor.definition)
         for (sample, picture), outcome in zip(chosen.items(), outcomes, strict=True)
         if outcome.prediction is not None
     }
 
 
-def _card(evaluation: Evaluation, sample: int, picture: Picture, answer: Any, input_settings: Any) -> Card:
+def _card(evaluation: Evaluation, sample: int, picture: Picture, answer: Any, definition: Definition) -> Card:
     report = part_of(evaluation.kind, "report")
-    thumbnail = decode(picture, near=_SIDE)
+    source = INPUTS.module(items_of(definition.input))
+    thumbnail = source.face(picture, near=_SIDE)
     thumbnail.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     times = max(1, _SIDE // max(thumbnail.size))
     # A heat map is smooth: drawn at 28×28 it would look like blocks.
     enlarged = thumbnail.resize((thumbnail.width * times, thumbnail.height * times), Image.Resampling.NEAREST)
-    heats = report.heats(answer, evaluation, sample, input_settings, enlarged.size)
+    heats = report.heats(answer, evaluation, sample, definition.input_settings, enlarged.size)
     panels = [(f"heat: {caption}", data_uri(overlay(enlarged, heat_HW))) for caption, heat_HW in heats]
-    panels.insert(0, ("picture", data_uri(thumbnail)))
+    panels.insert(0, (source.NOUNS[0], data_uri(thumbnail)))
     return Card(evaluation.keys[sample], report.said(evaluation, sample), is_small(thumbnail), panels)

@@ -12,6 +12,7 @@ from sightsmith.core.images import EXTENSIONS, Picture, picture_size, sniff
 from sightsmith.core.records import Sample
 from sightsmith.data.converting import check_output, formats, new_data, write
 from sightsmith.data.source import CATALOGUE, SourceOptions, build_source
+from sightsmith.inputs import INPUTS, items_of
 from sightsmith.kinds import options_of
 from sightsmith.runtime.runner import Value
 
@@ -100,9 +101,12 @@ def forms_of(kind: str) -> list[str]:
 
 @contextmanager
 def open_drawings(
-    folder: Path | None, kind: str, asked: Mapping[str, Any]
+    folder: Path | None, kind: str, asked: Mapping[str, Any], source: str
 ) -> Iterator[Callable[[str, Value | None, Picture], None]]:
     """Yield a function that writes a picture with its answer drawn into a new folder; it does nothing without one.
+
+    Args:
+        source: the input of the model; an item of it that is no picture is drawn by its face.
 
     Raises OutputExistsError: the folder is there, and has files.
     """
@@ -111,13 +115,13 @@ def open_drawings(
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputExistsError(f"{folder} exists already, and drawings go to a new folder. Give another name.")
-    options, names = options_of(kind, asked), PictureNames()
+    options, names, face = options_of(kind, asked), PictureNames(), INPUTS.module(items_of(source)).face
 
     def draw(name: str, prediction: Value | None, picture: Picture) -> None:
         if prediction is not None:
             path = (folder / names.add(name, ending_of(picture))).with_suffix(".png")
             with told(folder), new_file(path) as partial:
-                prediction.draw(picture, **options).save(partial, "PNG")
+                prediction.draw(face(picture), **options).save(partial, "PNG")
 
     yield draw
 
