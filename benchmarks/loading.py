@@ -24,7 +24,7 @@ from sightsmith.data.loading import Loader, Order
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.pixels import Decoding
 from sightsmith.inputs import Reader
-from sightsmith.inputs.parts.random_part import random_box
+from sightsmith.inputs.parts.pixels import random_box
 
 _COUNT, _ROUNDS, _WORKERS, _BATCH = 64, 3, 2, 32
 _WIDTH, _HEIGHT, _SIDE = 4000, 3000, 224

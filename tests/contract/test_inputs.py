@@ -51,9 +51,9 @@ def test_settings_survive_json_and_refuse_what_they_do_not_know(name):
 def test_a_stored_item_is_read_as_the_item_itself(name):
     read = reader_of(name)
     for item in items_of(name):
-        encoded = read.file.encode(item)
+        encoded = read.file.encode(item, read.settings)
         assert read.file.suffix(encoded).startswith(".")
-        assert read.file.encode(encoded) == encoded
+        assert read.file.encode(encoded, read.settings) == encoded
         for port, array in read.feeds(item).items():
             np.testing.assert_array_equal(read.feeds(encoded)[port], array)
 
@@ -100,7 +100,7 @@ def test_as_many_items_are_made_as_there_are_samples_and_others_are_refused(name
     samples = [Sample(key=f"{at}", picture=b"", target=at % 2) for at in range(5)]
     made = read.file.asked(samples, read.settings)
     check_feeds(read.ports(), stack([read.feeds(item) for item in made]))
-    assert len({read.file.encode(item) for item in made}) == 5
+    assert len({read.file.encode(item, read.settings) for item in made}) == 5
     for wrong in ("pic.png", b"", b"\x89PNG", b"[1]", np.zeros((8, 8), np.uint8), None):
         with pytest.raises(SettingsError, match=r"reads none: `sightsmith \w+"):
             read.feeds(wrong)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightsmith.data.augment import Augmentation, apply_policy, vary_batch
-from sightsmith.inputs.parts.random_part import random_box
+from sightsmith.inputs.parts.pixels import random_box
 
 
 def batch(count=64, height=9, width=12):

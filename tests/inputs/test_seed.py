@@ -9,9 +9,11 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.inputs import seed
 from sightsmith.inputs.seed import Seed, between, noise
 
+SETTINGS = seed.Settings(numbers=64, conditions=0, shape=(8, 8, 1))
+
 
 def read(item) -> np.ndarray:
-    return seed.feeds(item, seed.Settings(numbers=64, conditions=0, shape=(8, 8, 1)))[seed.NOISE]
+    return seed.feeds(item, SETTINGS)[seed.NOISE]
 
 
 def test_the_ends_are_the_two_seeds_and_the_way_leads_from_one_to_the_other():
@@ -40,10 +42,10 @@ def test_noises_on_one_line_are_mixed_along_it(factor):
 
 
 def test_a_seed_is_stored_as_before_and_a_pair_of_them_whole():
-    assert json.loads(seed.encode(Seed(seed=7, index=2, label=1))) == {"seed": 7, "index": 2, "label": 1}
+    assert json.loads(seed.encode(Seed(seed=7, index=2, label=1), SETTINGS)) == {"seed": 7, "index": 2, "label": 1}
     pair = Seed(seed=7, other_seed=8, share=0.25)
-    assert json.loads(seed.encode(pair))["share"] == 0.25
-    np.testing.assert_array_equal(read(seed.encode(pair)), read(pair))
+    assert json.loads(seed.encode(pair, SETTINGS))["share"] == 0.25
+    np.testing.assert_array_equal(read(seed.encode(pair, SETTINGS)), read(pair))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
 from sightsmith.inputs import picture
+from sightsmith.inputs.parts.pixels import mean_and_std
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.training.augmenting import mixed_epochs
 from sightsmith.training.choice import Choice
@@ -218,10 +219,10 @@ def test_the_survey_measures_sizes_colour_and_brightness(tmp_path):
     assert (seen.side, seen.grey, seen.in_memory) == (40, False, False)
     assert picture.survey(PictureIndex(paths[:2])).grey
     plain = Preprocessing(height=8, width=8, colour="grey", mean=(0.5,), std=(0.5,))
-    mean, std = picture.mean_and_std(PictureIndex(grey), plain)
+    mean, std = mean_and_std(PictureIndex(grey), plain)
     assert mean == pytest.approx((0.5,), abs=1e-4)
     assert std == pytest.approx((np.std([n / 5 for n in range(6)]),), abs=1e-3)
-    assert picture.mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)
+    assert mean_and_std(PictureIndex(grey[:1]), plain)[1] == (0.02,)
 
 
 def test_the_colour_of_grey_pictures_cannot_be_taken():

@@ -136,7 +136,7 @@ def _gap(before: NDArray[Any], after: NDArray[Any]) -> float:
 def encode_items(items: Sequence[Any], definition: Definition) -> tuple[tuple[bytes, ...], Arrays]:
     """Return (encoded items, their inputs), on which a trained model is run to make witnesses."""
     source = INPUTS.module(definition.input)
-    encoded = tuple(source.encode(item) for item in items)
+    encoded = tuple(source.encode(item, definition.input_settings) for item in items)
     return encoded, stack([source.feeds(item, definition.input_settings) for item in encoded])
 
 

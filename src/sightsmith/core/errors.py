@@ -75,13 +75,13 @@ class DataError(SightsmithError):
 
 
 class PictureError(DataError):
-    """One picture cannot be decoded, or is outside the bounds."""
+    """One picture or clip cannot be decoded, or is outside the bounds."""
 
     status = 422
 
 
 class TooManyPixelsError(PictureError):
-    """One picture has more pixels than allowed."""
+    """One picture, or a frame of a clip, has more pixels than allowed."""
 
 
 class BundleError(SightsmithError):

@@ -90,10 +90,14 @@ class Preprocessing:
 
         The scale is sufficient for a crop of `share` of the picture's shorter side.
         """
-        near = round(max(self.height, self.width) * spare / (self.crop_fraction * share))
+        near = self.near(share=share, spare=spare)
         image = decode(picture, near=near, max_pixels=max_pixels, seconds=seconds)
         wanted = "L" if self.colour == "grey" else "RGB"
         return image if image.mode == wanted else image.convert(wanted)
+
+    def near(self, *, share: float = 1.0, spare: float = SPARE) -> int:
+        """Return the side in pixels that `open` decodes a picture to, at least."""
+        return round(max(self.height, self.width) * spare / (self.crop_fraction * share))
 
     def box(self, width: int, height: int) -> Box:
         """Return the part of a picture of this size that the input shows, in the picture's pixels."""

@@ -24,7 +24,7 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 -- the field
 from sightsmith.core.placement import Box
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
-from sightsmith.inputs.parts.random_part import random_box
+from sightsmith.inputs.parts.pixels import random_box
 
 _LEAST_SIDE = 2.0  # Pixels of the input; a thing with less on a side is left out
 _LEAST_SHARE = 0.1  # Of a thing's area; one with less inside is left out

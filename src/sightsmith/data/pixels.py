@@ -64,11 +64,10 @@ class Decoding:
         return stack([self._varied(int(position), epoch) for position in positions])
 
     def _varied(self, position: int, epoch: int) -> Arrays:
-        rng, source = np.random.default_rng((self._seed, epoch, position)), self._read.file
-        arrays: Arrays = source.drawn(self._items[position], self._read.settings, rng, self._vary.crop_share)
+        rng, varied = np.random.default_rng((self._seed, epoch, position)), self._read.file.VARIED
+        arrays = self._read.drawn(self._items[position], rng, self._vary.crop_share)
         if self._vary.policy != "none":
-            pixels, name = arrays[source.VARIED], self._vary.policy
-            arrays[source.VARIED] = apply_policy(name, pixels, int(rng.integers(2**63)))
+            arrays[varied] = apply_policy(self._vary.policy, arrays[varied], int(rng.integers(2**63)))
         return arrays
 
 

@@ -9,11 +9,13 @@ An input's file has:
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
 - `drawn(item, settings, rng, share) -> arrays`, if training can read it: as `feeds`, of a random part of the item with
   at least this share of its area; a function of the item and of `rng` alone;
-- `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one picture that stands for the item;
+- `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one upright picture that stands for the item, RGB or
+  grey, reduced to no less than `near` pixels a side;
 - `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
 - `read(item, bounds) -> item` and `crop(item, window) -> item`, optional, for answers by tiles: an item that is read
   once and held in memory, and a part of such an item;
-- `encode(item) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness; encoded bytes are also an item;
+- `encode(item, settings) -> bytes` and `suffix(bytes) -> str`: the stored form of a witness, of which `feeds` makes the
+  same arrays; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
@@ -32,6 +34,8 @@ from importlib import import_module
 from pkgutil import extend_path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from sightsmith.core.catalogue import Catalogue
 from sightsmith.core.placement import UNBOUNDED, Bounds
@@ -68,3 +72,6 @@ class Reader:
 
     def feeds(self, item: Any, bounds: Bounds = UNBOUNDED) -> Arrays:
         return self.file.feeds(item, self.settings, bounds)
+
+    def drawn(self, item: Any, rng: np.random.Generator, share: float) -> Arrays:
+        return self.file.drawn(item, self.settings, rng, share)

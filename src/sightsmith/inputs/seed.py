@@ -143,8 +143,8 @@ def placement(item: Item, settings: Settings) -> Placement:  # noqa: ARG001 -- a
     return Placement((width, height), (0.0, 0.0, float(width), float(height)))
 
 
-def encode(item: Item) -> bytes:
-    return item if isinstance(item, bytes) else json.dumps(item.to_json()).encode()
+def encode(item: Item, settings: Settings) -> bytes:  # noqa: ARG001 -- as every input
+    return item if isinstance(item, bytes) else _encoded(item)
 
 
 def suffix(encoded: bytes) -> str:  # noqa: ARG001 -- as every input
@@ -170,11 +170,15 @@ def facts(settings: Settings) -> dict[str, Any]:
 def example(rng: np.random.Generator) -> list[Item]:
     """Return seeds, one of them encoded."""
     seeds: list[Item] = [Seed(seed=int(number), index=at) for at, number in enumerate(rng.integers(0, 1000, 3))]
-    return [*seeds, encode(Seed(seed=7, index=2))]
+    return [*seeds, _encoded(Seed(seed=7, index=2))]
 
 
 def example_settings() -> Settings:
     return Settings(numbers=5, conditions=2, shape=(8, 8, 1))
+
+
+def _encoded(item: Seed) -> bytes:
+    return json.dumps(item.to_json()).encode()
 
 
 def _noise_of(asked: Seed, count: int) -> NDArray[np.float32]:

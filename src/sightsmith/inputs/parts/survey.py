@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sightsmith.inputs.parts.moments import Sampling
+
 _SEEN = 256
 
 
@@ -26,9 +28,9 @@ class Wanted:
     colour: Literal["rgb", "grey"]
     resize: Literal["crop", "squash", "letterbox"]
     contrast: Literal["data", "picture"] = "data"
-    frames: int = 1  # of an item with several frames, that the net sees
-    sampling: Literal["uniform", "segments", "dense"] = "uniform"  # how they are chosen
-    spacing: float | None = None  # seconds between them, of dense sampling
+    frames: int = 1  # of each clip, for an input of clips
+    sampling: Sampling = "uniform"  # how they are chosen, likewise
+    spacing: float | None = None  # seconds between them if at fixed gaps, likewise
     like: Any = None
     """The input settings that the first weights were trained with; None for random or undocumented weights."""
 

@@ -1,0 +1,322 @@
+"""Clips: which frames, at which times, how upright; bad files are named, and nothing but the file is opened."""
+
+import io
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsError
+from sightsmith.core.placement import Bounds
+from sightsmith.core.video import Clip, frames, open_clip, pick, read_header
+from video_files import frames_THWC, numbers, write_sound, write_video
+
+pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
+
+COUNT = 28
+FORMATS = {
+    "h264.mp4": {},
+    "h264.mov": {},
+    "h264.mkv": {},
+    "h264.ts": {},
+    "h264.avi": {},  # AVI has no times of presentation, and this one has frames out of order
+    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
+    "vp8.webm": {"codec": "libvpx"},
+    "vp9.webm": {"codec": "libvpx-vp9"},
+    "mpeg4.avi": {"codec": "mpeg4"},
+    "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
+    "ffv1.mkv": {"codec": "ffv1", "pixels": "bgr0"},
+    "deep.mp4": {"pixels": "yuv420p10le"},
+    "grey.mkv": {"codec": "ffv1", "pixels": "gray"},
+    "deep_grey.mkv": {"codec": "ffv1", "pixels": "gray16le"},
+    "clear.mkv": {"codec": "ffv1", "pixels": "bgra"},
+}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """Return a video of 28 frames, 1.12 s, whose keyframes are 8 frames apart."""
+    return write_video(tmp_path_factory.mktemp("video") / "a.mp4", frames_THWC(COUNT), options={"g": "8"})
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_frame_comes_once_and_in_order(name, tmp_path):
+    path = write_video(tmp_path / name, frames_THWC(COUNT), **FORMATS[name])
+    header = read_header(Clip(path))
+    assert (header.width, header.height, header.rate, header.variable) == (64, 48, 25, False)
+    assert header.seconds == pytest.approx(COUNT / 25, abs=0.002)
+    assert header.frames in (0, COUNT)
+    times, images = zip(*frames(Clip(path)), strict=True)
+    assert times == pytest.approx(np.arange(COUNT) / 25, abs=0.002)
+    assert numbers(images) == list(range(COUNT))
+    assert {image.mode for image in images} == {"L" if "grey" in name else "RGB"}
+    assert numbers(pick(Clip(path), [0, 0.5, 0.5, 1.1, 9])) == [0, 12, 12, 27, 27]
+    assert numbers(pick(Clip(path.read_bytes()), [0.5])) == [12]
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts"])
+def test_times_of_a_variable_rate_are_those_of_the_frames(name, tmp_path):
+    times = [0, 0.04, 0.08, 0.5, 0.54, 2, 2.04, 5]
+    path = write_video(tmp_path / name, frames_THWC(8), times=times)
+    assert read_header(Clip(path)).variable
+    assert read_header(Clip(path)).seconds == pytest.approx(5.04, abs=0.03)
+    assert [time for time, _ in frames(Clip(path))] == pytest.approx(times, abs=0.002)
+    assert numbers(pick(Clip(path), [0.02, 0.3, 0.5, 1.9, 2.0, 4.9, 5.0])) == [0, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_first_frame_is_at_zero_whatever_the_file_counts_from(tmp_path):
+    late = write_video(tmp_path / "late.mkv", frames_THWC(5), times=[7, 7.04, 7.08, 7.12, 7.16])
+    assert [time for time, _ in frames(Clip(late))] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.002)
+    # an MP4 with frames out of order starts before 0 and has an edit list that says so
+    edited = write_video(
+        tmp_path / "edited.mp4", frames_THWC(5), options={"bf": "3"}, container_options={"use_editlist": "1"}
+    )
+    assert [time for time, _ in frames(Clip(edited))] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.002)
+
+
+def test_a_clip_is_the_part_from_its_start_to_before_its_end(video):
+    assert numbers(image for _, image in frames(Clip(video, start=0.4, end=0.6))) == [10, 11, 12, 13, 14]
+    with open_clip(Clip(video, start=0.4, end=99)) as reading:
+        assert (reading.start, reading.end) == (0.4, pytest.approx(1.12))
+    with pytest.raises(PictureError, match=r"starts at 2 s, and the video ends at 1\.12 s"):
+        read_header_of_part = open_clip(Clip(video, start=2.0))
+        with read_header_of_part:
+            pass
+
+
+def test_far_moments_are_sought_and_give_the_same_frames(tmp_path):
+    """Keyframes are 2 s apart, moments up to 24 s."""
+    levels = frames_THWC(28).repeat(2, axis=0)  # a frame a second, a brightness every two
+    for name in ("long.mp4", "long.mkv", "long.ts", "long.avi"):
+        path = write_video(tmp_path / name, levels, rate=1, options={"g": "4", "bf": "2"})
+        moments = [0.1, 1.0, 25.3, 25.9, 47.1, 53.9]
+        assert numbers(pick(Clip(path), moments)) == [int(moment / 2) for moment in moments], name
+        assert numbers(image for _, image in frames(Clip(path, start=31.0, end=34.0))) == [15, 16, 16], name
+
+
+def test_a_video_with_one_keyframe_is_not_decoded_again_for_each_moment(tmp_path, monkeypatch):
+    from sightsmith.core.video_files import OpenVideo
+
+    path = write_video(tmp_path / "one_key.mp4", frames_THWC(28).repeat(2, axis=0), rate=1, options={"g": "999"})
+    decoded = []
+    decode = OpenVideo.decode
+    monkeypatch.setattr(OpenVideo, "decode", lambda self, packet: decoded.append(1) or decode(self, packet))
+    assert numbers(pick(Clip(path), [1, 13, 26, 38, 50, 55])) == [0, 6, 13, 19, 25, 27]
+    assert len(decoded) < 3 * 56
+
+
+@pytest.mark.parametrize(("degrees", "corner"), [(0, (0, 0)), (90, (0, 1)), (180, (1, 1)), (270, (1, 0))])
+@pytest.mark.parametrize("flip", [False, True])
+def test_rotation_tags_turn_frames_upright(degrees, corner, flip, tmp_path):
+    stored = np.zeros((3, 32, 64, 3), np.uint8)
+    stored[:, :16, :32] = 255  # the upper left quarter
+    path = write_video(tmp_path / "turned.mp4", stored, rotation=degrees, flip=flip)
+    header = read_header(Clip(path))
+    _, image = next(frames(Clip(path)))
+    assert image.size == (header.width, header.height) == ((64, 32) if degrees % 180 == 0 else (32, 64))
+    assert header.ignored_rotation == 0
+    quarters = np.asarray(image.convert("L").resize((2, 2), Image.Resampling.BOX))
+    expected = np.zeros((2, 2))
+    expected[corner[0], 1 - corner[1] if flip else corner[1]] = 255
+    np.testing.assert_allclose(quarters, expected, atol=12)
+
+
+def test_a_rotation_tag_of_another_angle_is_ignored_and_told(tmp_path):
+    path = write_video(tmp_path / "odd.mp4", frames_THWC(3), rotation=45)
+    header = read_header(Clip(path))
+    assert (header.width, header.height, header.rotation, header.ignored_rotation) == (64, 48, 0, 45)
+
+
+def test_pixels_that_are_not_square_and_odd_sizes(tmp_path):
+    import av
+
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 33, 17, "yuv444p"
+        stream.codec_context.sample_aspect_ratio = 2
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(frames_THWC(1, (33, 17))[0], format="rgb24")))
+        out.mux(stream.encode(None))
+    header = read_header(Clip(path))
+    assert (header.width, header.height) == (66, 17)
+    (image,) = pick(Clip(path), [0.0])
+    assert image.size == (66, 17)
+    assert header.seconds == pytest.approx(0.04)
+
+
+def test_frames_are_reduced_to_no_less_than_what_is_near(tmp_path):
+    path = write_video(tmp_path / "large.mp4", frames_THWC(2, (640, 480)))
+    assert pick(Clip(path), [0.0], near=100)[0].size == (160, 120)
+    assert pick(Clip(path), [0.0], near=300)[0].size == (640, 480)
+
+
+def test_pictures_and_arrays_are_clips_at_their_rate(tmp_path):
+    thwc = frames_THWC(6)
+    paths = []
+    for at, frame in enumerate(thwc):
+        paths.append(tmp_path / f"{at}.png")
+        Image.fromarray(frame).save(paths[-1])
+    for clip in (Clip(thwc, rate=10), Clip(thwc[..., 0], rate=10), Clip(tuple(paths), rate=10)):
+        assert read_header(clip).seconds == pytest.approx(0.6)
+        times, images = zip(*frames(clip), strict=True)
+        assert times == pytest.approx(np.arange(6) / 10)
+        assert numbers(images) == list(range(6))
+        assert numbers(pick(clip, [0.0, 0.3, 0.35, 5.0])) == [0, 3, 3, 5]
+
+
+def test_parts_of_a_file_that_are_damaged_are_counted(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
+    path = write_video(tmp_path / "torn.mkv", noise, options={"g": "5"})
+    data = bytearray(path.read_bytes())
+    for at in range(len(data) // 3, len(data) // 2, 97):
+        data[at] ^= 0xFF
+    with open_clip(Clip(bytes(data))) as reading:
+        times = [time for time, _ in reading.all()]
+        assert reading.damaged > 0
+    assert times == sorted(set(times))
+    assert 10 <= len(times) <= 30
+
+
+def mp4_with_the_index_first(tmp_path):
+    return write_video(
+        tmp_path / "fast.mp4", frames_THWC(COUNT), container_options={"movflags": "faststart"}
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda tmp: b"", "an empty file"),
+        (lambda tmp: b"\0" * 600, "not a video in a known container"),
+        (lambda tmp: b"hello, no video " * 40, "not a video in a known container"),
+        (lambda tmp: write_sound(tmp / "song.mp4"), r"no video in it \(audio alone\)"),
+        (lambda tmp: write_video(tmp / "whole.mp4", frames_THWC(9)).read_bytes()[:900], "truncated or damaged"),
+        (lambda tmp: mp4_with_the_index_first(tmp)[:1500], r"none of its frames can be decoded|truncated or damaged"),
+        (lambda tmp: tmp, "a folder, not a video"),
+        (lambda tmp: tmp / "none.mp4", "no such file. Correct"),
+        (lambda tmp: "rtsp://10.0.0.1/camera", "no such file. Addresses are not read"),
+        (lambda tmp: np.zeros((0, 4, 4), np.uint8), "without a frame"),
+        (lambda tmp: np.zeros((4, 4, 4), np.float32), "uint8"),
+        (lambda tmp: (), "without a frame"),
+        (lambda tmp: 7, "value of type int"),
+    ],
+)  # fmt: skip
+def test_what_is_no_clip_is_named(make, message, tmp_path):
+    with pytest.raises(PictureError, match=message):
+        read_header(Clip(make(tmp_path)))
+
+
+def test_a_picture_and_other_codecs_are_named(tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(picture, "JPEG")
+    with pytest.raises(PictureError, match="a picture, not a video"):
+        read_header(Clip(picture.getvalue()))
+    path = write_video(tmp_path / "old.mkv", frames_THWC(3), codec="mpeg1video")
+    with pytest.raises(PictureError, match="the codec mpeg1video is not read here"):
+        read_header(Clip(path))
+
+
+PLAYLISTS = {
+    "hls": b"#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:10,\n{0}\n#EXT-X-ENDLIST\n",
+    "concat": b"ffconcat version 1.0\nfile '{0}'\n",
+    "dash": b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{0}</BaseURL></MPD>',
+    "sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+    "pls": b"[playlist]\nFile1={0}\n",
+}
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.ts", "list.m3u8", "frame%03d.png"])
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_is_refused_by_its_content_and_opens_nothing(kind, name, video, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        for target in (url, str(video)):
+            path = tmp_path / name
+            path.write_bytes(PLAYLISTS[kind].replace(b"{0}", target.encode()))
+            for source in (path, path.read_bytes()):
+                with pytest.raises(PictureError, match="a playlist, which names other files"):
+                    read_header(Clip(source))
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_movie_that_refers_to_another_file_is_read_without_it(tmp_path):
+    """The media of this QuickTime file lie, by its own words, in another file: none of them is opened."""
+    path = write_video(tmp_path / "refers.mov", frames_THWC(3))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"dref") + 12  # after version, flags and the number of entries: the size of the first
+    data[at + 4 : at + 8] = b"alis"
+    data[at + 8 : at + 12] = bytes(4)  # flags: not in this file
+    assert numbers(image for _, image in frames(Clip(bytes(data)))) == [0, 1, 2]
+
+
+def test_frames_over_the_bound_are_refused_before_they_are_decoded(tmp_path):
+    path = write_video(tmp_path / "large.avi", frames_THWC(1, (7680, 4320)), codec="mjpeg", pixels="yuvj420p")
+    with pytest.raises(TooManyPixelsError, match=r"7680×4320 is over the bound of 20,000,000 pixels"):
+        read_header(Clip(path), Bounds(max_pixels=20_000_000))
+    with pytest.raises(TooManyPixelsError, match="over the bound"):
+        read_header(Clip(np.zeros((1, 50, 50), np.uint8)), Bounds(max_pixels=2_000))
+
+
+def test_a_frame_that_grows_in_the_middle_is_refused_too(tmp_path):
+    """Two streams of MPEG-TS one after the other: the size is another from the second on."""
+    small = write_video(tmp_path / "a.ts", frames_THWC(5)).read_bytes()
+    large = write_video(tmp_path / "b.ts", frames_THWC(5, (640, 480))).read_bytes()
+    with pytest.raises(TooManyPixelsError, match="640×480 is over the bound"):
+        list(frames(Clip(small + large), bounds=Bounds(max_pixels=200_000)))
+    assert {image.size for _, image in frames(Clip(small + large))} == {(64, 48)}
+    with open_clip(Clip(small + large), Bounds(max_pixels=10_000)) as reading:  # so large that no decoder starts on it
+        assert numbers(image for _, image in reading.all()) == [0, 1, 2, 3, 4]
+        assert reading.damaged > 0
+
+
+def test_decoding_stops_at_its_deadline(video):
+    with pytest.raises(PictureError, match=r"may take 0 s to decode"):
+        list(frames(Clip(video), bounds=Bounds(seconds=0)))
+    with pytest.raises(PictureError, match=r"may take 0 s to decode"):
+        list(frames(Clip(frames_THWC(3)), bounds=Bounds(seconds=0)))
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("needs /proc, which tells the memory of a process")
+    path = write_video(
+        tmp_path / "long.avi", frames_THWC(28, (640, 480)).repeat(4, axis=0), codec="mjpeg", pixels="yuvj420p"
+    )
+    taken = [int(statm.read_text().split()[1]) * 4096 for _ in frames(Clip(path))]
+    assert len(taken) == 112
+    assert max(taken[5:]) - taken[5] < 40e6, "all frames together take 103 MB"
+
+
+def test_clips_are_read_in_several_threads(video):
+    found = [None] * 4
+
+    def read(at):
+        found[at] = numbers(pick(Clip(video), [0.2, 0.9]))
+
+    threads = [threading.Thread(target=read, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[5, 22]] * 4
+
+
+@pytest.mark.parametrize("wrong", [{"start": -1.0}, {"start": 3.0, "end": 3.0}, {"rate": 0.0}, {"start": float("nan")}])
+def test_a_part_that_cannot_be_is_refused(wrong):
+    with pytest.raises(SettingsError, match=r"clip\.(start|end|rate) must be"):
+        Clip("a.mp4", **wrong)
+
+
+def test_real_clips_are_read_whole(shared_data):
+    for path in sorted(shared_data("fight_clips").glob("*/*.mp4"))[::9]:
+        header = read_header(Clip(path))
+        times, images = zip(*frames(Clip(path), near=64), strict=True)
+        assert len(images) == header.frames
+        assert times[-1] + 1 / header.rate == pytest.approx(header.seconds, abs=0.05)
+        assert min(images[0].size) >= 64
