@@ -1,5 +1,6 @@
 """The report of a detector: what it finds worth saying, which pictures it shows, and what is drawn on them."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,6 +81,18 @@ def test_mistakes_are_drawn_thick_and_first(scenes):
     assert objects[0].box == tuple(PLACES[0])
     assert "".join(piece.text for piece in report.said(scenes, 3)) == "1 found, 1 missed, 1 wrong answer"
     assert "".join(piece.text for piece in report.said(scenes, 0)) == "2 found"
+
+
+def test_curves_of_shares_have_axes_from_0_to_1_and_points_all_along(scenes):
+    sections = {section.title: section for section in report.sections(scenes, kept=True)}
+    for chart in sections["Precision, recall and F1"].columns[0].blocks:
+        told = re.findall(r">([\d.]+%?)</text>", chart.svg)
+        assert told == ["0%", "20%", "40%", "60%", "80%", "100%", "0", "0.2", "0.4", "0.6", "0.8", "1"]
+    recall_S = np.concatenate([np.linspace(0, 0.9, 100), np.full(9900, 0.9)])  # most candidates find nothing
+    precision_S = np.concatenate([np.full(100, 1.0), np.linspace(1.0, 0.1, 9900)])
+    points = np.array(report._thinned(recall_S, precision_S))
+    assert np.abs(np.diff(points, axis=0)).sum(axis=1).max() < 0.05
+    assert (len(points), report._thinned(recall_S[:0], recall_S[:0])) == (80, [])
 
 
 def test_findings_say_what_is_confused_and_never_found():
