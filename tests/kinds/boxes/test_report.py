@@ -8,6 +8,7 @@ import pytest
 
 from detections import CELLS, answers_like, cells
 from sightsmith.evaluation import gallery
+from sightsmith.evaluation.compare import Entry, side_by_side
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.report import page
 from sightsmith.kinds.boxes import figures, report
@@ -29,10 +30,10 @@ def evaluated(candidates, truths, names, keys=None):
     measured = figures.measure(answers, truths, names, None)
     return Evaluation(
         kind="boxes",
-        model={"name": "cells", "net": "none"},
-        data={"location": "here", "split": "test"},
+        model={"name": "cells", "net": "none", "backend": "torch", "precision": "fp32"},
+        data={"location": "here", "split": "test", "digest": "d"},
         names=tuple(names),
-        counts={"evaluated": len(truths)},
+        counts={"asked": len(truths), "evaluated": len(truths)},
         skipped=(),
         overall=measured.overall,
         intervals=measured.intervals,
@@ -135,6 +136,25 @@ def test_the_page_has_every_part_and_draws_on_the_pictures(shared_data):
     assert [title for title in titles if f">{title}</h2>" not in html] == []
     assert "random boxes would have" in html
     assert report.side_by_side(one)["mAP 50:95"].startswith(f"{one.overall['map']:.4f}")
+
+
+def test_a_comparison_calls_the_figures_by_one_name(scenes):
+    models = [
+        Entry(
+            name=name,
+            net="none",
+            parameters=None,
+            weights_bytes=1,
+            input="400×400 rgb",
+            training_seconds=None,
+            evaluation=scenes,
+        )
+        for name in ("first", "second")
+    ]
+    values, differences = side_by_side(models).to_text().split("against first")
+    for title in figures.TITLES.values():
+        assert re.search(rf"^{title}  +[\d.]+", values, re.MULTILINE)
+        assert re.search(rf"^{title}  +\+0\.0000", differences, re.MULTILINE)
 
 
 @pytest.mark.parametrize("candidates", [[], [[*FREE, 0.9, 0]]])

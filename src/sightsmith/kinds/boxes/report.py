@@ -277,9 +277,7 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
         _largest(matches.pictures_D, matches.scores_D, chosen_D, count)
         for chosen_D in (background_D & ~surer_D, background_D & surer_D, class_D)
     ]
-    look = (
-        "Left the truth, right the answer. Thick: missed objects, and wrong answers with their scores; thin: the rest."
-    )
+    look = "The truth, then the answer. Thick: missed objects, and wrong answers with their scores; thin: the rest."
     usual = "the model is surer than of half of its right answers of the class"
     told = (
         ("Worst pictures", f"Most missed objects and wrong answers. {look}", worst_N),
