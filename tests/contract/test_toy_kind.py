@@ -1,4 +1,4 @@
-"""The input, kind, net, task and source of docs/extend-kind.md go through every verb, HTTP and the page.
+"""The input, kinds, net, tasks and sources of docs/extend-kind.md go through every verb, HTTP and the page.
 
 No other file knows them.
 """
@@ -192,7 +192,7 @@ def test_it_is_served_and_drawn_on_the_page(model, place, browser):
 
 def test_the_contract_suites_take_it_in():
     files = [f"tests/contract/test_{suite}.py" for suite in ("inputs", "kinds", "tasks", "sources", "rules")]
-    chosen = ("-k", "level or bands or interface", "-vv", "-n", "0", "-p", "no:cacheprovider")
+    chosen = ("-k", "level or bands or spot or interface", "-vv", "-n", "0", "-p", "no:cacheprovider")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *files, *chosen],
         cwd=Path(__file__).parents[2],

@@ -38,6 +38,10 @@ def test_the_commands_of_the_page_of_a_kind_use_its_files(room):
     assert "lamps (levels): 120 pictures of levels from 0." in told
     assert "openvino fp32: 8 witnesses, level within" in told
     assert '"level": {"level": 0.' in told
+    assert "openvino fp32: 8 witnesses, place within" in told
+    truth = (room / "skies/spots.txt").read_text().split()[1:3]
+    told_place = re.search(r'"spot": {"x": ([\d.]+), "y": ([\d.]+)}', told).groups()
+    assert [abs(float(one) - float(other)) < 12 for one, other in zip(truth, told_place, strict=True)] == [True] * 2
 
 
 def test_the_page_shows_one_file_of_each_kind():

@@ -1,6 +1,7 @@
 """An exported Faster R-CNN answers as the trained one does, for any number of pictures, and can be explained."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from sightsmith.cli import app
 from sightsmith.core.errors import SettingsError
 from sightsmith.explanation.explain import explain
 from sightsmith.kinds.boxes.geometry import iou
+from sightsmith.kinds.boxes.truth import boxed
+from sightsmith.kinds.boxes.value import METRIC
 from sightsmith.runtime.export import export
 from sightsmith.runtime.onnx_graph import require_free_axes
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.proving import compare_on_data
 
 
 def write_coco(folder):
@@ -64,6 +68,21 @@ def test_it_is_proved_by_sets_of_objects_and_by_the_metric(exported):
         assert one["data"]["count"] == 12
         assert one["data"]["trained"] > 0.3  # it has learned, so the comparison says something
         assert one["data"]["exported"] == pytest.approx(one["data"]["trained"], abs=0.002)
+
+
+def test_pictures_without_objects_prove_that_the_answers_stay(exported):
+    rng = np.random.default_rng(6)
+    samples = []
+    for _ in range(3):
+        pixels, truth = scene(rng)
+        samples.append((pixels, boxed(truth.boxes_N4[:0], truth.labels_N[:0], truth.size)))
+    bundle = Bundle.open(exported)
+    with Predictor.open(bundle, backend="openvino", precision="fp32") as model:
+        (found,) = compare_on_data(bundle, "openvino", {"fp32": model}, samples, quiet=True).values()
+    assert str(found) == "mAP 50:95 undefined against undefined on 3 pictures, 100.00% the same answers"
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["trained"] is None
+    assert found.problem(METRIC) == ""
+    assert "may fall by 0.002" in replace(found, trained=0.5).problem(METRIC)
 
 
 def test_objects_are_in_pixels_of_the_original_in_any_batch(exported):

@@ -126,10 +126,14 @@ class Comparison:
         if not self.differences:
             return []
         paired = [one.paired for one in self.differences]
-        metric = KINDS.module(self.entries[0].evaluation.kind).METRIC.title
+        kind = self.entries[0].evaluation.kind
+        metric, titles = KINDS.module(kind).METRIC.title, getattr(part_of(kind, "figures"), "TITLES", {})
         names = dict.fromkeys(name for one in paired for name in one.metrics)
         return [
-            *([name.replace("_", " "), *(_signed(one.metrics.get(name)) for one in paired)] for name in names),
+            *(
+                [titles.get(name, name.replace("_", " ")), *(_signed(one.metrics.get(name)) for one in paired)]
+                for name in names
+            ),
             [f"p of equal {metric}", *(f"{one.p_value:.2g}" for one in paired)],
             ["by", *(one.test for one in paired)],
             [f"{metric} is", *(one.verdict for one in paired)],

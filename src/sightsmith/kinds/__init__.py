@@ -25,7 +25,7 @@ filters the answer itself. It imports the standard library and `core.errors` alo
   cannot be compared with a model's answers, empty if they can. `parts/named.py` and `parts/unnamed.py` have those
   that say nothing for a kind with or without names;
 - `truth_of(sample, input_settings)`, optional: the truth of a sample, if it is not its target; raises PictureError;
-- `headline(answers, truths) -> float`: the headline metric;
+- `headline(answers, truths) -> float`: the headline metric, NaN if the truths do not define it;
 - `calibrate(outputs, targets, **options) -> (values, figures)`: values fitted after training, and the figures that they
   lead to; the options are those of the task's `calibration`;
 - if answers have places, such as boxes: `GEOMETRY`, how the targets move with the picture ("corners": rows of left,
@@ -64,6 +64,7 @@ overlapping tiles of a picture.
   group; `from_table(header, cells, names) -> rows` reads them back;
 - `compare(first, second, order_N, groups_N) -> Paired`: two models on the same samples; `order_N` is the position of
   each of the first's samples in the second;
+- `TITLES`, optional: what a comparison calls the metrics of `Paired`, by name;
 - `brief(evaluated) -> dict`: further figures for the bundle's metrics, and with which nets they are measured;
 - `incomparable(first, second) -> str`, optional: why the figures of two models must not stand side by side;
 - `text(evaluated)` and `further_text(evaluated)`: lines for a terminal; a data warning may be printed between them.

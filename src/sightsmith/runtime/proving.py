@@ -1,5 +1,6 @@
 """Comparing an export with the trained model on labelled items."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -9,6 +10,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.ports import stack
 from sightsmith.core.progress import track
+from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Item, Runner, Value
@@ -21,8 +23,8 @@ class Comparison:
 
     metric: str  # name of the metric
     count: int  # how many pictures
-    trained: float  # the metric of the trained model in fp32, 0…1
-    exported: float  # the metric of the export, 0…1
+    trained: float | None  # the metric of the trained model in fp32, 0…1; None if the pictures do not define it
+    exported: float | None  # the metric of the export, 0…1
     agreement: float  # share of the pictures with the same answer, 0…1
     alike: float  # the same, with near ties of the trained model (`tie`) as equal; compared with the limit
     tie: float  # largest difference of answers that count as a near tie, in the unit of the output
@@ -33,19 +35,23 @@ class Comparison:
 
     def __str__(self) -> str:
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
+        exported, trained = ("undefined" if one is None else f"{one:.4f}" for one in (self.exported, self.trained))
         return (
-            f"{self.metric} {self.exported:.4f} against {self.trained:.4f} on {many(self.count, 'picture')}, "
+            f"{self.metric} {exported} against {trained} on {many(self.count, 'picture')}, "
             f"{self.agreement:.2%} the same answers{ties}"
         )
 
     def problem(self, metric: Metric) -> str:
         """Return why the export is worse than allowed, empty if it is not."""
-        if metric.drop(self.trained, self.exported) > metric.most_drop:
+        if self.trained is not None and not self._drop(metric, self.trained) <= metric.most_drop:
             worse = "fall" if metric.higher else "rise"
             most = f"{metric.most_drop:.1%} of it" if metric.relative else f"{metric.most_drop:g}"
             return f"{self.metric} may {worse} by {most}, but: {self}"
         least = metric.least_alike
         return f"{least:.1%} of the answers must stay, but: {self}" if self.alike < least else ""
+
+    def _drop(self, metric: Metric, trained: float) -> float:
+        return math.inf if self.exported is None else metric.drop(trained, self.exported)
 
 
 def compare_on_data(
@@ -75,8 +81,8 @@ def compare_on_data(
         made[precision] = Comparison(
             metric=kind.METRIC.title,
             count=len(samples),
-            trained=kind.headline(expected, truths),
-            exported=kind.headline(got, truths),
+            trained=known(kind.headline(expected, truths)),
+            exported=known(kind.headline(got, truths)),
             agreement=kind.same_answers(expected, got),
             alike=kind.same_answers(expected, got, tie),
             tie=tie,

@@ -105,6 +105,13 @@ def test_the_confusion_has_the_background():
     assert one.figures.answered == 3
 
 
+def test_answers_to_ignored_objects_are_not_counted_as_answers():
+    candidates = found([0, 0, 100, 100, 0.9, 0], [200, 0, 300, 100, 0.8, 0], [300, 300, 390, 390, 0.7, 0])
+    one = evaluated([candidates], [truth(0, 0, ignored_N=np.array([False, True]))], names=("a",))
+    assert one.figures.answered == 2
+    assert one.overall["precision"] == 0.5
+
+
 def test_every_object_and_answer_is_in_the_confusion(blood):
     table = np.array(blood.figures.confusion)
     assert table[:-1].sum() == blood.figures.objects

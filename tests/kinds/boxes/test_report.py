@@ -1,5 +1,6 @@
 """The report of a detector: what it finds worth saying, which pictures it shows, and what is drawn on them."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from detections import CELLS, answers_like, cells
 from sightsmith.evaluation import gallery
+from sightsmith.evaluation.compare import Entry, side_by_side
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.report import page
 from sightsmith.kinds.boxes import figures, report
@@ -28,10 +30,10 @@ def evaluated(candidates, truths, names, keys=None):
     measured = figures.measure(answers, truths, names, None)
     return Evaluation(
         kind="boxes",
-        model={"name": "cells", "net": "none"},
-        data={"location": "here", "split": "test"},
+        model={"name": "cells", "net": "none", "backend": "torch", "precision": "fp32"},
+        data={"location": "here", "split": "test", "digest": "d"},
         names=tuple(names),
-        counts={"evaluated": len(truths)},
+        counts={"asked": len(truths), "evaluated": len(truths)},
         skipped=(),
         overall=measured.overall,
         intervals=measured.intervals,
@@ -82,6 +84,18 @@ def test_mistakes_are_drawn_thick_and_first(scenes):
     assert "".join(piece.text for piece in report.said(scenes, 0)) == "2 found"
 
 
+def test_curves_of_shares_have_axes_from_0_to_1_and_points_all_along(scenes):
+    sections = {section.title: section for section in report.sections(scenes, kept=True)}
+    for chart in sections["Precision, recall and F1"].columns[0].blocks:
+        told = re.findall(r">([\d.]+%?)</text>", chart.svg)
+        assert told == ["0%", "20%", "40%", "60%", "80%", "100%", "0", "0.2", "0.4", "0.6", "0.8", "1"]
+    recall_S = np.concatenate([np.linspace(0, 0.9, 100), np.full(9900, 0.9)])  # most candidates find nothing
+    precision_S = np.concatenate([np.full(100, 1.0), np.linspace(1.0, 0.1, 9900)])
+    points = np.array(report._thinned(recall_S, precision_S))
+    assert np.abs(np.diff(points, axis=0)).sum(axis=1).max() < 0.05
+    assert (len(points), report._thinned(recall_S[:0], recall_S[:0])) == (80, [])
+
+
 def test_findings_say_what_is_confused_and_never_found():
     wrong = evaluated([[[*PLACES[0], 0.9, 1]]] * 20, [truth(0)] * 20, ("cat", "dog", "cow"))
     told = " ".join(one.text for one in report.findings(wrong))
@@ -122,6 +136,25 @@ def test_the_page_has_every_part_and_draws_on_the_pictures(shared_data):
     assert [title for title in titles if f">{title}</h2>" not in html] == []
     assert "random boxes would have" in html
     assert report.side_by_side(one)["mAP 50:95"].startswith(f"{one.overall['map']:.4f}")
+
+
+def test_a_comparison_calls_the_figures_by_one_name(scenes):
+    models = [
+        Entry(
+            name=name,
+            net="none",
+            parameters=None,
+            weights_bytes=1,
+            input="400×400 rgb",
+            training_seconds=None,
+            evaluation=scenes,
+        )
+        for name in ("first", "second")
+    ]
+    values, differences = side_by_side(models).to_text().split("against first")
+    for title in figures.TITLES.values():
+        assert re.search(rf"^{title}  +[\d.]+", values, re.MULTILINE)
+        assert re.search(rf"^{title}  +\+0\.0000", differences, re.MULTILINE)
 
 
 @pytest.mark.parametrize("candidates", [[], [[*FREE, 0.9, 0]]])

@@ -102,6 +102,38 @@ def test_differences_compare_sets_of_boxes():
     assert value.differences([answer([])], [answer([])]) == {"scores": 0, "boxes": 0}
 
 
+@pytest.fixture
+def unsure():
+    """Return two answers of a model that has learned little, with scores below 0.05."""
+    rows = np.array([[10, 10, 50, 50, 0.02, 0], [60, 60, 90, 90, 0.019, 1]])
+    return [answer(rows), answer(rows * [1, 1, 1, 1, 0.5, 1])]
+
+
+def test_a_model_that_is_sure_of_nothing_is_compared_by_its_surest_objects(unsure):
+    assert value.differences(unsure, unsure) == {"scores": 0, "boxes": 0}
+    moved = [answer([[10, 10, 50, 48, 0.021, 0]]), unsure[1]]
+    gaps = value.differences(unsure, moved)
+    assert gaps["boxes"] == pytest.approx(0.05, abs=1e-3)
+    assert gaps["scores"] == pytest.approx(0.001, abs=1e-4)
+    elsewhere = [answer([[10, 60, 50, 90, 0.02, 0]]), unsure[1]]
+    assert value.differences(unsure, elsewhere)["boxes"] == 1
+    assert value.differences(unsure, [answer([]), unsure[1]])["boxes"] == 1
+    assert value.differences([answer([])], [answer([])]) == {"scores": 0, "boxes": 0}
+
+
+def test_noise_among_scores_near_0_is_no_difference(unsure):
+    swapped = np.array([[60, 60, 90, 90, 0.0201, 0], [10, 10, 50, 50, 0.02, 1], [0, 90, 9, 99, 0.002, 1]])
+    assert value.differences(unsure[:1], [answer(swapped)])["boxes"] == pytest.approx(0, abs=1e-6)
+    sure = [answer(), unsure[0]]  # of which the surest objects count
+    assert value.differences(sure, [answer(), answer([])])["boxes"] == 0
+
+
+def test_what_is_no_number_or_has_swapped_edges_is_no_object():
+    beside = answer([[np.nan, 10, 50, 50, 0.8, 0], [50, 50, 10, 10, 0.7, 0], TWO[1]])
+    assert [one["label"] for one in beside.to_json()] == ["dog"]
+    assert len(value.measured(beside)[0]) == 1
+
+
 def test_a_number_that_is_none_is_never_equal():
     spoilt = answer([[*TWO[0][:4], np.nan, 0]])
     assert value.differences([answer()], [spoilt])["scores"] > 0.5

@@ -89,7 +89,7 @@ class Figures:
     objects: int  # to find
     ignored: int
     negatives: int  # pictures without an object to find
-    answered: int  # objects that are answered at the thresholds
+    answered: int  # objects that are answered at the thresholds, but for answers to ignored ones
     map_of_prior: float  # mAP of random boxes
 
 
@@ -178,7 +178,7 @@ def _figures(
         objects=int(counted_G.sum()),
         ignored=int((~counted_G).sum()),
         negatives=len(rows) - len(np.unique(rows.pictures_G[counted_G])),
-        answered=int(sure_D.sum()),
+        answered=int((sure_D & (matches.states_DAT[:, 0, 0] >= 0)).sum()),
         map_of_prior=map_of_prior(rows),
     )
 

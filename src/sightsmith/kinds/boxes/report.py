@@ -208,13 +208,16 @@ def _class_curves(matches: Matches, label: int, support: int, threshold: float) 
     points[threshold] = float(reached[-1]) if len(reached) else 0.0
     curve = Series(name="F1", points=sorted(points.items()))
     return [
-        Chart(svg=line_chart(lines, "recall", "precision", percent=True)),
-        Chart(svg=line_chart([curve], "threshold", "F1", percent=True, best=threshold, marked="model")),
+        Chart(svg=line_chart(lines, "recall", "precision", shares=True)),
+        Chart(svg=line_chart([curve], "threshold", "F1", shares=True, best=threshold, marked="model")),
     ]
 
 
 def _thinned(x_S: NDArray[np.float64], y_S: NDArray[np.float64]) -> list[tuple[float, float]]:
-    kept = np.unique(np.linspace(0, len(x_S) - 1, _POINTS).astype(int)) if len(x_S) else np.zeros(0, int)
+    """Return some points of a curve, evenly along it: most candidates are unsure, so most points lie at one end."""
+    along_S = np.cumsum(np.hypot(np.diff(x_S, prepend=x_S[:1]), np.diff(y_S, prepend=y_S[:1])))
+    steps = np.linspace(0, along_S[-1], _POINTS) if len(along_S) else along_S
+    kept = np.unique(np.searchsorted(along_S, steps).clip(max=len(along_S) - 1))
     return list(zip(x_S[kept].tolist(), y_S[kept].tolist(), strict=True))
 
 
@@ -229,13 +232,13 @@ def _sizes(evaluated: Evaluated) -> Section:
         ]
         for name, text in within.items()
     ]
-    header = [Cell("Objects", ""), Cell("How many"), Cell("mAP 50:95"), Cell("Recall")]
+    header = [Cell("Objects", ""), Cell("How many"), Cell("mAP 50:95"), Cell("Average recall")]
     told = ", ".join(f"{share(evaluated.overall[f'ar_{most}'])} of {most}" for most in (1, 10, 100))
     notes = [
         Note(f"Average recall over the overlaps 0.50 to 0.95 of the surest answers a picture and class: {told}."),
         Note(
-            f"By the rules of Pascal VOC mAP 50 is {share(evaluated.overall['voc_area'])}, of 11 points "
-            f"{share(evaluated.overall['voc_11'])}."
+            f"By the rules of Pascal VOC mAP 50 is {share(evaluated.overall['voc_area'])} as the area below the curves "
+            f"and {share(evaluated.overall['voc_11'])} as the mean of 11 points."
         ),
     ]
     return Section(title="By size", blocks=[Table(header=header, rows=rows), *notes])
@@ -274,14 +277,16 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
         _largest(matches.pictures_D, matches.scores_D, chosen_D, count)
         for chosen_D in (background_D & ~surer_D, background_D & surer_D, class_D)
     ]
-    look = (
-        "Left the truth, right the answer. Thick: missed objects, and wrong answers with their scores; thin: the rest."
-    )
+    look = "The truth, then the answer. Thick: missed objects, and wrong answers with their scores; thin: the rest."
     usual = "the model is surer than of half of its right answers of the class"
     told = (
         ("Worst pictures", f"Most missed objects and wrong answers. {look}", worst_N),
         ("Missed objects", "Largest first.", large_N),
-        ("Invented objects", "Answers far from any object, surest first.", scored[0]),
+        (
+            "Invented objects",
+            "Answers far from any object, surest first, but for those that are probably missing in the truth.",
+            scored[0],
+        ),
         (
             "Probably missing in the truth",
             f"Answers far from any object of which {usual}: look at the truth.",

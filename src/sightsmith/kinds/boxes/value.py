@@ -50,7 +50,7 @@ _OVERLAP = 0.65  # Of non-maximum suppression if the model says nothing
 _THRESHOLD = 0.25  # Likewise
 _MEASURED = 0.001  # Candidates with lower scores are not measured
 _MOST_MEASURED = 300  # Candidates of a picture
-_COMPARED = 0.05  # Objects with lower scores are not compared between backends
+_COMPARED = 0.05  # Objects with lower scores are not compared between backends if there are surer ones
 _LEAST_SIDE = 0.01  # Of a box in pixels: answers give hundredths
 _SAME_OBJECT = 0.5  # IoU from which two boxes of a label are one object
 
@@ -311,21 +311,29 @@ def differences(expected: Sequence[Boxes], got: Sequence[Boxes]) -> dict[str, fl
     """Return the largest difference of `scores`, 0…1, and of `boxes` (1 - IoU), over objects with a score ≥ 0.05.
 
     An object is compared with the candidate of its label that is nearest in both, whatever the order of the candidates.
+    If no picture has such an object, because the model has learned little, the surest of each picture is compared,
+    whatever its label: among scores near 0 the label is chance. It must then have a counterpart, else `boxes` is 1.
     """
-    gaps = [_gap(*pair) for one, other in zip(expected, got, strict=True) for pair in ((one, other), (other, one))]
+    unsure = max((one.scores_K.max(initial=0) for one in (*expected, *got)), default=0) < _COMPARED
+    both_ways = [pair for one, other in zip(expected, got, strict=True) for pair in ((one, other), (other, one))]
+    gaps = [_gap(*pair, unsure=unsure) for pair in both_ways]
     scores, boxes = np.max(gaps, axis=0)
     return {"scores": float(np.nan_to_num(scores, nan=np.inf)), "boxes": float(np.nan_to_num(boxes, nan=np.inf))}
 
 
-def _gap(one: Boxes, other: Boxes) -> tuple[float, float]:
-    """Return the largest differences of scores and of boxes, from the objects of one to the candidates of the other."""
+def _gap(one: Boxes, other: Boxes, *, unsure: bool) -> tuple[float, float]:
+    """Return the largest differences of scores and of boxes, from the objects of one to the candidates of the other.
+
+    Args:
+        unsure: compare the surest object alone, and with candidates of any label.
+    """
     score, box = 0.0, 0.0
-    for at in one.kept(threshold=_COMPARED):
-        same_K = np.flatnonzero(other.labels_K == one.labels_K[at])
+    for at in one.kept(threshold=0, most=1) if unsure else one.kept(threshold=_COMPARED):
+        same_K = np.flatnonzero((other.labels_K == one.labels_K[at]) | unsure)
         near_K = iou(one.boxes_K4[at][None], other.boxes_K4[same_K])[0]
         like_K = np.flatnonzero(near_K >= _SAME_OBJECT)
         if not len(like_K):
-            score = max(score, float(one.scores_K[at]))
+            score, box = max(score, float(one.scores_K[at])), 1.0 if unsure else box
             continue
         apart_K = np.abs(other.scores_K[same_K[like_K]] - one.scores_K[at])
         best = like_K[(apart_K - near_K[like_K]).argmin()]  # not by overlap alone: neighbours hardly differ in it

@@ -55,26 +55,29 @@ def line_chart(
     x_label: str,
     y_label: str,
     *,
-    percent: bool = False,
+    shares: bool = False,
     best: float | None = None,
     marked: str = "best",
 ) -> Markup:
     """Draw lines over a common x axis, with a ring around the last one's point at `best`, if it has one there.
 
     Args:
+        shares: whether both axes are shares: then each is drawn from 0 to 1, so that charts can be compared, and y is
+            told in percent.
         marked: the word for that point.
     """
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points]
-    frame = Frame(left=52, top=30, width=392, height=206, x=padded(xs, 0), y=padded(ys, 0.06))
-    parts = [grid(frame, x_label, percent_y=percent, whole_x=all(x == round(x) for x in xs))]
-    parts += [_line(frame, one, percent) for one in series]
+    x, y = ((0.0, 1.0), (0.0, 1.0)) if shares else (padded(xs, 0), padded(ys, 0.06))
+    frame = Frame(left=52, top=30, width=392, height=206, x=x, y=y)
+    parts = [grid(frame, x_label, percent_y=shares, whole_x=not shares and all(x == round(x) for x in xs))]
+    parts += [_line(frame, one, shares) for one in series]
     names = [(one.name, one.css) for one in series]
     if best is not None and (value := dict(series[-1].points).get(best)) is not None:
         across, down = frame.at(best, value)
         parts.append(tag("circle", cx=across, cy=down, r=6, class_=f"line {series[-1].css}"))
         names[-1] = (
-            f"{names[-1][0]}, {marked} at {x_label} {best:.4g}: {_number(value, percent, exact=True)}",
+            f"{names[-1][0]}, {marked} at {x_label} {best:.4g}: {_number(value, shares, exact=True)}",
             names[-1][1],
         )
     return svg(460, 280, f"{y_label} over {x_label}", [*parts, legend(names, 52)])

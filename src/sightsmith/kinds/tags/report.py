@@ -131,7 +131,7 @@ def _curves(evaluated: Evaluated) -> Section:
     for at in frequent:
         points = _curve(rows.scores_NK[:, at], rows.targets_NK[:, at])
         if points:
-            chart = line_chart([Series(name="precision", points=points)], "recall", "precision", percent=True)
+            chart = line_chart([Series(name="precision", points=points)], "recall", "precision", shares=True)
             columns.append(Column(title=evaluated.names[at], blocks=[Chart(svg=chart)]))
     note = "Each point is a threshold: how many of a tag's pictures are found, and how many of those found are right."
     return Section(title="Precision over recall", note=note, columns=columns)
