@@ -134,7 +134,7 @@ def test_a_net_chooses_before_its_task():
     assert plan_of_objects(model="dfine_n", weights="none", lr=3e-4).lr == Choice(3e-4, "")
 
 
-def test_trained_weights_learn_less_and_see_things_at_their_size():
+def test_trained_weights_learn_less_and_are_shown_no_larger_pictures_than_they_were_made_for():
     rcnn = "fasterrcnn_mobilenet_v3_large_320_fpn"
     plan = plan_of_objects(model=rcnn)
     assert values(plan, *USUAL)[:2] == (rcnn, 320)
@@ -142,6 +142,7 @@ def test_trained_weights_learn_less_and_see_things_at_their_size():
     assert (plan.lr, plan.clip.value) == (Choice(1e-4, f"usual for trained {rcnn}"), 10.0)
     assert plan_of_objects(model=rcnn, weights="none").lr.value == 1e-3
     assert plan_of_objects(model=rcnn, weights="mine.pth").lr.value == 1e-4
+    assert plan_of_objects(model="retinanet_resnet50_fpn").size.value == 416  # made for 800
 
 
 def test_photographs_get_a_pretrained_resnet_and_random_crops():

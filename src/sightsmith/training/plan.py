@@ -183,8 +183,10 @@ def choose(
 def _recipe(usual: Mapping[str, Any], info: NetInfo, weights: str) -> dict[str, Choice]:
     """Return what a task (`usual`) and a net choose for open settings, each with its reason."""
     recipe = {name: Choice(value, "usual for the task") for name, value in usual.items()}
-    if weights == "pretrained":  # a task's choice is for random weights
-        recipe = {name: one for name, one in recipe.items() if name not in ("size", "epochs")}
+    if weights == "pretrained":  # a task's choices are for random weights
+        recipe.pop("epochs", None)
+        if info.native is not None and info.native.height < usual.get("size", 0):
+            del recipe["size"]
     recipe |= {name: Choice(value, f"usual for {info.name}") for name, value in info.recipe.items()}
     if weights != "none":
         recipe |= {name: Choice(one, f"usual for trained {info.name}") for name, one in info.fine_tuning.items()}

@@ -56,7 +56,8 @@ class TrainSettings(SourceOptions, CardSettings):
     can be fetched."""
     size: int | None = None
     """Side of the net's input in pixels, 4…4096; auto: the native size of the net; for a net without one, the
-    pictures' own size up to 64, else 224. Objects, unless the weights are published: 416, less for small pictures."""
+    pictures' own size up to 64, else 224. Objects: 416, less for small pictures and for published weights that were
+    made for less."""
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
     auto: crop for labels, squash for tags and numbers, which depend on the whole picture, letterbox for objects."""

@@ -75,7 +75,8 @@ def _load_features(features: nn.Module, path: Path, read: State, net: str) -> We
     if 2 * len(fitting) < len(wanted):
         raise DataError(
             f"{path}: only {len(fitting)} of the {many(len(wanted), 'tensor')} that give features to {net} are in it, "
-            "by name and shape. Name as its backbone the net that the file was saved from, or use --weights none."
+            "by name and shape. Name the net that the file was saved from, as the net or, for a classifier, as its "
+            "backbone, or use --weights none."
         )
     features.load_state_dict(fitting, strict=False)
     note = (
