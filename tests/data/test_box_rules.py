@@ -13,7 +13,9 @@ from sightsmith.data.gate import GateSettings, check, require_usable
 from sightsmith.data.rules import shifted_boxes
 from sightsmith.data.source import SourceOptions, build_source, open_source
 from sightsmith.data.verdict import Checked, Verdict
+from sightsmith.inputs.parts.survey import Survey
 from sightsmith.kinds.boxes.truth import boxed
+from sightsmith.tasks.detect import defaults
 
 NAMES = ("cell", "plate")
 CELL, PLATE = (4, 5, 20, 25), (22, 8, 38, 30)
@@ -101,6 +103,16 @@ def test_what_is_tiny_depends_on_the_size_of_the_input():
     assert problem(checked(samples, input_size=800), "small-box").message.startswith("1 of 42 objects (2%)")
 
 
+@pytest.mark.parametrize(("size", "side"), [((40, 40), 64), ((200, 150), 160), ((900, 700), 416)])
+def test_the_size_of_the_input_is_that_of_a_training_that_is_asked_for_none(size, side):
+    least = max(size) / side
+    samples = [
+        sample(number, (0, 1, 1, 9, 1 + 1.9 * least), picture=stripes(number, 0).resize(size)) for number in range(9)
+    ]
+    assert f"once the picture is resized to {side}:" in problem(checked(samples), "tiny-box").message
+    assert defaults(Survey(side=min(size), grey=False, count=9, in_memory=True))["size"] == side
+
+
 NAMED = {
     ("cell", "Cell "): ("alike-names", "warning", "case, spaces or dashes"),
     ("platelet", "platelets"): ("similar-names", "warning", "singular and plural"),
@@ -148,6 +160,25 @@ def test_classes_that_are_not_where_they_should_be(code):
     assert problem(report, code).severity == severity
     assert "plate" in problem(report, code).message
     assert [each.code for each in report.errors + report.warnings] == [code]
+
+
+def ignoring(samples, label, splits=("train", "val", "test")):
+    """Return the samples with the objects of a class marked as ignored in some splits."""
+    return [
+        replace(each, target=replace(each.target, ignored_N=each.target.labels_N == label))
+        if each.split in splits
+        else each
+        for each in samples
+    ]
+
+
+def test_ignored_objects_teach_and_measure_nothing():
+    whole = in_splits([0, 1], [0, 1], [0, 1])
+    report = checked(ignoring(whole, 1))
+    assert [each.code for each in report.errors + report.warnings] == ["ignored-class"]
+    assert "only objects that are ignored (difficult, crowds)" in problem(report, "ignored-class").message
+    report = checked(ignoring(whole, 1, ("train",)))
+    assert [each.code for each in report.errors] == ["class-not-in-train"]
 
 
 def test_negatives_are_counted_and_alone_are_nothing_to_learn():
