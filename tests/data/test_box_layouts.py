@@ -177,8 +177,20 @@ def test_a_picture_whose_labels_are_elsewhere_is_no_negative(tmp_path):
     assert [sample.key for sample in source.samples] == ["images/b.png", "images/train/c.png"]
 
 
+def test_labels_of_a_picture_that_is_not_listed_are_those_of_no_other(tmp_path):
+    write_yolo(tmp_path, names="names: [car, person]\ntrain: images/train\n")
+    write_pictures(tmp_path / "images" / "train", ["a"])
+    write_pictures(tmp_path / "images" / "val", ["a"])
+    (tmp_path / "labels" / "val").mkdir()
+    (tmp_path / "labels" / "a.txt").rename(tmp_path / "labels" / "val" / "a.txt")
+    source = open_source(tmp_path)
+    assert codes(source) & {"misplaced-label", "orphan-label", "negative"} == {"negative"}
+    assert [sample.key for sample in source.samples] == ["images/train/a.png"]
+
+
 def test_pictures_of_masks_are_counted(tmp_path):
     write_voc(tmp_path)
+    (tmp_path / "JPEGImages").rename(tmp_path / "shots")
     write_pictures(tmp_path / "SegmentationClass", ["a"])
     source = open_source(tmp_path)
     assert problem(source, "mask").keys == ("SegmentationClass/a.png",)
@@ -193,7 +205,12 @@ def test_a_link_to_nothing_is_named(tmp_path):
     write_yolo(tmp_path / "yolo")
     (tmp_path / "yolo" / "labels" / "c.txt").unlink()
     (tmp_path / "yolo" / "labels" / "c.txt").symlink_to(tmp_path / "nothing")
-    assert problem(open_source(tmp_path / "yolo"), "unreadable-object").keys == ("images/c.png",)
+    (tmp_path / "yolo" / "labels" / "b.txt").write_bytes("0 .5 .5 .1 .1".encode("utf-16"))
+    source = open_source(tmp_path / "yolo")
+    found = problem(source, "unreadable-annotation")
+    assert (found.keys, found.lost) == (("labels/b.txt", "labels/c.txt"), 2)
+    assert "not UTF-8 text" in found.notes[0]
+    assert [sample.key for sample in source.samples] == ["images/a.png"]  # the others are no negatives
 
 
 def test_folders_for_pictures_alone_are_written_as_each_format_has_them(tmp_path):
@@ -229,11 +246,15 @@ def test_a_licence_that_a_format_has_no_place_for_is_said(tmp_path):
     assert open_source(tmp_path / "coco").licence == "CC BY 4.0"
 
 
-def test_the_size_of_another_picture_in_xml_is_not_taken(tmp_path):
-    """The picture of an annotation has its name; the file name inside is that before a renaming."""
+def test_the_picture_of_an_annotation_is_that_of_its_name_and_of_several_the_one_named_inside(tmp_path):
+    """A file name inside that is another is that before a renaming."""
     write_voc(tmp_path)
+    write_pictures(tmp_path / "JPEGImages", ["c"], suffix=".bmp")
     (tmp_path / "Annotations" / "a.xml").write_text(voc_xml("b", TRUTH["a"]))
-    assert objects_of(open_source(tmp_path))["a"] == sorted((name, tuple(map(float, box))) for name, box in TRUTH["a"])
+    (tmp_path / "Annotations" / "b.xml").unlink()
+    assert [sample.key for sample in open_source(tmp_path).samples] == ["JPEGImages/a.png", "JPEGImages/c.png"]
+    (tmp_path / "Annotations" / "c.xml").write_text(voc_xml("c", [], suffix=".bmp"))
+    assert [sample.key for sample in open_source(tmp_path).samples] == ["JPEGImages/a.png", "JPEGImages/c.bmp"]
 
 
 def test_a_name_with_half_of_a_character_is_refused(tmp_path):

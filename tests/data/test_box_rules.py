@@ -1,16 +1,19 @@
 """The rules for boxes: each fault planted among clean truths, found, with its code, picture and place."""
 
+import io
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photos import stripes
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateSettings, check, require_usable
-from sightsmith.data.rules import shifted_boxes
+from sightsmith.data.rules import same_boxes, shifted_boxes
 from sightsmith.data.source import SourceOptions, build_source, open_source
 from sightsmith.data.verdict import Checked, Verdict
 from sightsmith.inputs.parts.survey import Survey
@@ -111,6 +114,30 @@ def test_the_size_of_the_input_is_that_of_a_training_that_is_asked_for_none(size
     ]
     assert f"once the picture is resized to {side}:" in problem(checked(samples), "tiny-box").message
     assert defaults(Survey(side=min(size), grey=False, count=9, in_memory=True))["size"] == side
+
+
+def test_a_box_that_is_like_a_repetition_alone_stays():
+    chain = [(0, 4, 5, 20 + step, 25) for step in (0, 0.6, 1.2)]
+    samples = [*clean(), sample(20, *chain, (1, *PLATE))]
+    assert len(problem(checked(samples), "same-box").groups) == 1
+    source = build_source(
+        format="voc", location="cells", names=NAMES, samples=samples, options=SourceOptions(), kind="boxes"
+    )
+    mended, changes = same_boxes.mend(source)
+    assert [len(each.target) for each in mended.samples[-2:]] == [2, 3]
+    assert [change.before for change in changes] == ["20.xml:11: cell 4 5 20.6 25"]
+
+
+def test_thousands_of_objects_in_a_picture_take_little_memory():
+    corners = np.array([(x, y) for y in range(60) for x in range(50)]) * 12.0
+    objects = [(0, x, y, x + 9, y + 9) for x, y in corners.tolist()]
+    crowded = sample(20, *objects, (0, 0, 0, 9, 9.1), picture=stripes(20, 0).resize((600, 720)))
+    tracemalloc.start()
+    report = checked([*clean(), crowded])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert problem(report, "same-box").notes == ("20.xml:10: cell 0 0 9 9 = 20.xml:3010: cell 0 0 9 9.1",)
+    assert most < 100e6  # one matrix of all pairs has 72 MB, and IoU takes several
 
 
 NAMED = {
@@ -251,11 +278,11 @@ def cells(shared_data):
     return replace(source, samples=source.samples[:60])
 
 
-def shift_of(source):
+def shift_of(source, **settings):
     """Return the messages of the rule alone."""
     count = len(source.samples)
     verdict = Verdict(left_out=np.zeros(count, bool), bad=np.zeros(count, bool))
-    shifted_boxes.find(Checked(source, None, GateSettings()), verdict)
+    shifted_boxes.find(Checked(source, None, GateSettings(**settings)), verdict)
     return [each.message for each in verdict.problems]
 
 
@@ -273,3 +300,12 @@ def test_a_shift_is_not_told_of_few_or_loose_boxes(cells):
     rng = np.random.default_rng(0)
     loose = [moved(replace(shifted, samples=(each,)), *rng.normal(0, 40, 2)).samples[0] for each in shifted.samples]
     assert not shift_of(replace(shifted, samples=tuple(loose)))
+
+
+def test_a_picture_beyond_the_usual_bound_of_pixels_is_measured_if_the_bound_is_raised(cells):
+    file = io.BytesIO()
+    Image.new("1", (8000, 6300)).save(file, "PNG")
+    large = replace(
+        cells.samples[0], picture=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300))
+    )
+    assert not shift_of(replace(cells, samples=(large,)), max_pixels=60_000_000)

@@ -136,7 +136,9 @@ def _read(root: Path, file: str, pictures: PictureFiles, splits: _Splits, faults
     if written and leads_outside(written, near):
         faults.add("outside-folder", file, f"{file}: {written[:80]}")
         return None
-    key = pictures.with_stem(stem_of(file), near) or (pictures.find(written, near) if written else None)
+    key = pictures.find(written, near) if written else None
+    if key is None or stem_of(key) != stem_of(file):  # pictures are renamed, and the names inside stay
+        key = pictures.with_stem(stem_of(file), near) or key
     if key is None:
         faults.add("missing-file", written or file, file)
         return None

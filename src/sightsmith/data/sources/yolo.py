@@ -76,10 +76,14 @@ def open_source(location: str, options: SourceOptions) -> Source:
     for key, split in split_of.items():
         file = next((one for one in _label_files(key) if one in labels), None)
         one = Annotation(key=key, path=str(root / key), place=file or key, split=split)
-        found.append(one)
         if file is not None:
             used.add(file)
-            lines += _lines(root, file, one, faults)
+            try:
+                lines += _lines(read_text(root / file), file, one, faults)
+            except (DataError, OSError) as error:
+                faults.add("unreadable-annotation", file, f"{error}")
+                continue
+        found.append(one)
     misplaced = _tell_strays(labels - used, used, pictures, {one.key for one in found if one.place == one.key}, faults)
     found = [one for one in found if one.key not in misplaced]
     pictures.name_unlisted(set(split_of), faults)
@@ -262,13 +266,8 @@ def _label_files(key: str) -> list[str]:
     return [posixpath.join(*parts[:last], word, *parts[last + 1 :], f"{stem}.txt") for word in words] + beside
 
 
-def _lines(root: Path, file: str, one: Annotation, faults: Faults) -> list[_Line]:
+def _lines(text: str, file: str, one: Annotation, faults: Faults) -> list[_Line]:
     """Return the objects of a file of labels; a line that is none is named."""
-    try:
-        text = read_text(root / file)
-    except (DataError, OSError) as error:
-        faults.add("unreadable-object", one.key, f"{error}")
-        return []
     found = []
     for row, line in enumerate(text.splitlines(), 1):
         cells, place = line.split(), f"{file}:{row}"
@@ -299,8 +298,9 @@ def _tell_strays(
 ) -> set[str]:
     """Name files of labels without a picture, and pictures whose labels are elsewhere, which are returned."""
     folders = {posixpath.dirname(file) for file in used}
+    of_others = {file for key in pictures.keys for file in _label_files(key)}  # of pictures that are not used
     misplaced: set[str] = set()
-    for file in sorted(files, key=natural):
+    for file in sorted(files - of_others, key=natural):
         folder, stem = posixpath.dirname(file), stem_of(file)
         among = folder in folders or "labels" in folder.lower().split("/")
         if not among or stem.lower() in _NOT_LABELS:

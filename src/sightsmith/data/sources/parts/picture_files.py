@@ -47,7 +47,7 @@ class PictureFiles:
         """Name the pictures that were not used, those of masks (Pascal VOC's SegmentationClass) apart."""
         for key in self.keys:
             if key not in used:
-                faults.add("mask" if "/segmentation" in f"/{key}".lower() else "unlisted-picture", key)
+                faults.add("mask" if _is_mask(key) else "unlisted-picture", key)
 
 
 def leads_outside(name: str, near: str) -> bool:
@@ -62,12 +62,17 @@ def stem_of(key: str) -> str:
     return os.path.splitext(os.path.basename(key))[0]  # noqa: PTH119, PTH122 - for every file
 
 
-def _nearest(keys: list[str], near: str, split_folder: str) -> str | None:
-    """Return the key that shares most folders with `near`, and of several the one in fewest folders."""
+def _is_mask(key: str) -> bool:
+    """Tell whether a picture is in a folder for masks, as Pascal VOC's SegmentationClass and SegmentationObject."""
+    return "/segmentation" in f"/{key}".lower()
 
-    def distance(key: str) -> tuple[bool, int, int]:
+
+def _nearest(keys: list[str], near: str, split_folder: str) -> str | None:
+    """Return the key that shares most folders with `near`, and of several the one in fewest folders; masks are last."""
+
+    def distance(key: str) -> tuple[bool, bool, int, int]:
         folders = key.split("/")
         common = posixpath.commonprefix([folders, near.split("/")])
-        return split_folder not in folders, -len(common), len(folders)
+        return _is_mask(key), split_folder not in folders, -len(common), len(folders)
 
     return min(keys, key=distance, default=None)
