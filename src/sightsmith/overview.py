@@ -79,6 +79,11 @@ def net(name: str) -> Overview:
         known.append(("trained by", f"--task {info.own_task}{parts}"))
     if info.native and (info.pretrained or not info.fitted):  # computed features take any size
         known.append(("made for", f"{info.native.width}×{info.native.height} pixels"))
+    known += [
+        (what, " ".join(f"--{key.replace('_', '-')} {value:g}" for key, value in recipe.items()))
+        for what, recipe in (("trained with", info.recipe), ("trained weights with", info.fine_tuning))
+        if recipe
+    ]
     sections = {
         f"{info.name} ({info.library})": known,
         "Published weights (--weights pretrained takes the first)": info.pretrained,

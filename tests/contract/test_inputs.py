@@ -83,7 +83,7 @@ def test_parts_of_an_item_that_is_read_once_are_items(name):
             np.testing.assert_array_equal(read.feeds(whole)[port], array)
         assert read.file.placement(part, read.settings).size == (width // 2, height)
         with pytest.raises(PictureError, match="may have 1e-06 million pixels"):
-            read.file.read(read.file.encode(item), Bounds(max_pixels=1))
+            read.file.read(read.file.encode(item, read.settings), Bounds(max_pixels=1))
 
 
 @every_input

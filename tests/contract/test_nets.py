@@ -204,8 +204,11 @@ def test_a_detector_gives_the_same_for_each_item_of_any_batch(name):
     assert (half[:, 0, 4].float() - whole[:, 0, 4]).abs().max() < 0.1
 
 
-@every_detector
-@pytest.mark.parametrize("step", [0, 10_000])
+# The nets of the libraries learn by one rule in all steps
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [*((one, step) for one in DETECTORS for step in (0, 10_000)), *((one, 0) for one in LIBRARY_DETECTORS)],
+)
 def test_a_gradient_of_the_losses_reaches_every_parameter(name, step):
     built, images, targets = detector(name)
     parts = built.module.train().losses(images, targets, step)

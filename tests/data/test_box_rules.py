@@ -1,19 +1,24 @@
 """The rules for boxes: each fault planted among clean truths, found, with its code, picture and place."""
 
+import io
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photos import stripes
 from sightsmith.core.errors import DataError
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateSettings, check, require_usable
-from sightsmith.data.rules import shifted_boxes
+from sightsmith.data.rules import same_boxes, shifted_boxes
 from sightsmith.data.source import SourceOptions, build_source, open_source
 from sightsmith.data.verdict import Checked, Verdict
+from sightsmith.inputs.parts.survey import Survey
 from sightsmith.kinds.boxes.truth import boxed
+from sightsmith.tasks.detect import defaults
 
 NAMES = ("cell", "plate")
 CELL, PLATE = (4, 5, 20, 25), (22, 8, 38, 30)
@@ -101,6 +106,40 @@ def test_what_is_tiny_depends_on_the_size_of_the_input():
     assert problem(checked(samples, input_size=800), "small-box").message.startswith("1 of 42 objects (2%)")
 
 
+@pytest.mark.parametrize(("size", "side"), [((40, 40), 64), ((200, 150), 160), ((900, 700), 416)])
+def test_the_size_of_the_input_is_that_of_a_training_that_is_asked_for_none(size, side):
+    least = max(size) / side
+    samples = [
+        sample(number, (0, 1, 1, 9, 1 + 1.9 * least), picture=stripes(number, 0).resize(size)) for number in range(9)
+    ]
+    assert f"once the picture is resized to {side}:" in problem(checked(samples), "tiny-box").message
+    assert defaults(Survey(side=min(size), grey=False, count=9, in_memory=True))["size"] == side
+
+
+def test_a_box_that_is_like_a_repetition_alone_stays():
+    chain = [(0, 4, 5, 20 + step, 25) for step in (0, 0.6, 1.2)]
+    samples = [*clean(), sample(20, *chain, (1, *PLATE))]
+    assert len(problem(checked(samples), "same-box").groups) == 1
+    source = build_source(
+        format="voc", location="cells", names=NAMES, samples=samples, options=SourceOptions(), kind="boxes"
+    )
+    mended, changes = same_boxes.mend(source)
+    assert [len(each.target) for each in mended.samples[-2:]] == [2, 3]
+    assert [change.before for change in changes] == ["20.xml:11: cell 4 5 20.6 25"]
+
+
+def test_thousands_of_objects_in_a_picture_take_little_memory():
+    corners = np.array([(x, y) for y in range(60) for x in range(50)]) * 12.0
+    objects = [(0, x, y, x + 9, y + 9) for x, y in corners.tolist()]
+    crowded = sample(20, *objects, (0, 0, 0, 9, 9.1), picture=stripes(20, 0).resize((600, 720)))
+    tracemalloc.start()
+    report = checked([*clean(), crowded])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert problem(report, "same-box").notes == ("20.xml:10: cell 0 0 9 9 = 20.xml:3010: cell 0 0 9 9.1",)
+    assert most < 100e6  # one matrix of all pairs has 72 MB, and IoU takes several
+
+
 NAMED = {
     ("cell", "Cell "): ("alike-names", "warning", "case, spaces or dashes"),
     ("platelet", "platelets"): ("similar-names", "warning", "singular and plural"),
@@ -148,6 +187,25 @@ def test_classes_that_are_not_where_they_should_be(code):
     assert problem(report, code).severity == severity
     assert "plate" in problem(report, code).message
     assert [each.code for each in report.errors + report.warnings] == [code]
+
+
+def ignoring(samples, label, splits=("train", "val", "test")):
+    """Return the samples with the objects of a class marked as ignored in some splits."""
+    return [
+        replace(each, target=replace(each.target, ignored_N=each.target.labels_N == label))
+        if each.split in splits
+        else each
+        for each in samples
+    ]
+
+
+def test_ignored_objects_teach_and_measure_nothing():
+    whole = in_splits([0, 1], [0, 1], [0, 1])
+    report = checked(ignoring(whole, 1))
+    assert [each.code for each in report.errors + report.warnings] == ["ignored-class"]
+    assert "only objects that are ignored (difficult, crowds)" in problem(report, "ignored-class").message
+    report = checked(ignoring(whole, 1, ("train",)))
+    assert [each.code for each in report.errors] == ["class-not-in-train"]
 
 
 def test_negatives_are_counted_and_alone_are_nothing_to_learn():
@@ -220,11 +278,11 @@ def cells(shared_data):
     return replace(source, samples=source.samples[:60])
 
 
-def shift_of(source):
+def shift_of(source, **settings):
     """Return the messages of the rule alone."""
     count = len(source.samples)
     verdict = Verdict(left_out=np.zeros(count, bool), bad=np.zeros(count, bool))
-    shifted_boxes.find(Checked(source, None, GateSettings()), verdict)
+    shifted_boxes.find(Checked(source, None, GateSettings(**settings)), verdict)
     return [each.message for each in verdict.problems]
 
 
@@ -242,3 +300,12 @@ def test_a_shift_is_not_told_of_few_or_loose_boxes(cells):
     rng = np.random.default_rng(0)
     loose = [moved(replace(shifted, samples=(each,)), *rng.normal(0, 40, 2)).samples[0] for each in shifted.samples]
     assert not shift_of(replace(shifted, samples=tuple(loose)))
+
+
+def test_a_picture_beyond_the_usual_bound_of_pixels_is_measured_if_the_bound_is_raised(cells):
+    file = io.BytesIO()
+    Image.new("1", (8000, 6300)).save(file, "PNG")
+    large = replace(
+        cells.samples[0], picture=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300))
+    )
+    assert not shift_of(replace(cells, samples=(large,)), max_pixels=60_000_000)

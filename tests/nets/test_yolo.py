@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from nets.exporting import largest_difference
 from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.nets import yolo
 from sightsmith.nets.build import build_net
 
 NONE = (0.0, 0.0, 0.0, 0.0, -1.0, 0.0)
@@ -97,7 +98,9 @@ def test_losses_are_in_fp32_under_autocast():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_it_is_exported_with_a_free_batch(tmp_path):
+def test_it_is_exported_with_a_free_batch(tmp_path, monkeypatch):
+    # As narrow and shallow as it goes: the time of an export grows with the layers, and each kind of them is left
+    monkeypatch.setitem(yolo._SIZES, "n", ((8, 8, 16, 16, 16), (1, 1, 1, 1)))
     net, images = net_of(one_to_one=True).module, torch.randn(3, 3, 64, 64)
     for layer in net.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
@@ -150,13 +153,23 @@ def test_a_whole_detector_starts_another_of_other_classes(tmp_path):
     assert {key for key in theirs if key.startswith(("backbone.", "neck.", "head.boxes."))} <= taken
 
 
-def test_a_classifier_starts_a_backbone(tmp_path):
+# timm takes the maps of the second from inside a sequence, and joins parts of their names
+@pytest.mark.parametrize("name", ["resnet10t", "test_convnext"])
+def test_a_classifier_starts_a_backbone(name, tmp_path):
     torch.manual_seed(2)
+    classifier = build_net(name, channels=3, classes=7, height=64, width=64).module
+    save_file(classifier.state_dict(), tmp_path / "classifier.safetensors")
+    built = net_of(backbone=name, weights=str(tmp_path / "classifier.safetensors"))
+    ours, theirs = built.module.backbone.net.state_dict(), classifier.net.state_dict()
+    parts = {key: key.partition(".") for key in ours}
+    assert all(
+        torch.equal(ours[key], theirs[f"{one.replace('_', '.')}.{rest}"]) for key, (one, _, rest) in parts.items()
+    )
+    assert f"{len(ours)} of {len(ours)} tensors of the backbone are taken from classifier" in built.weights.notes[0]
+
+
+def test_another_classifier_starts_no_backbone(tmp_path):
     classifier = build_net("resnet10t", channels=3, classes=7, height=64, width=64).module
     save_file(classifier.state_dict(), tmp_path / "classifier.safetensors")
-    built = net_of(backbone="resnet10t", weights=str(tmp_path / "classifier.safetensors"))
-    ours, theirs = built.module.backbone.net.state_dict(), classifier.net.state_dict()
-    assert all(torch.equal(one, theirs[key]) for key, one in ours.items())
-    assert f"{len(ours)} of {len(ours)} tensors of the backbone are taken from classifier" in built.weights.notes[0]
     with pytest.raises(DataError, match="only 1 of the .* tensors that give features"):
         net_of(backbone="mobilenetv3_small_050", weights=str(tmp_path / "classifier.safetensors"))

@@ -153,9 +153,10 @@ def test_a_large_json_is_a_picture_and_little_else(service, body):
 
 @pytest.mark.parametrize("written", [b"%s", b"data:image/bmp;base64,%s"])
 @pytest.mark.parametrize("slash", [b"/", b"\\/"])
-def test_a_large_picture_in_json(service, written, slash):
+@pytest.mark.parametrize("side", [100, 300])  # 40 kB of JSON are read by the event loop, 360 kB in a thread
+def test_a_large_picture_in_json(service, side, written, slash):
     file = io.BytesIO()
-    pixels_HWC = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    pixels_HWC = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     Image.fromarray(pixels_HWC).save(file, "BMP")
     text = (written % base64.b64encode(file.getvalue())).replace(b"/", slash)
     response = service.client.post(

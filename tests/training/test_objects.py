@@ -12,6 +12,7 @@ import tomli_w
 from PIL import Image
 
 from box_data import voc_xml
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping
 from sightsmith.model import load
 from sightsmith.training.settings import TrainSettings
@@ -70,6 +71,13 @@ def test_a_validation_without_objects_is_measured_as_0(tmp_path):
     (sets / "val.txt").write_text("006\n007\n")
     bundle = train_here(data, tmp_path / "out", epochs=1)
     assert bundle.manifest.metrics["val"]["map"] == 0
+
+
+def test_there_are_no_baselines_for_objects(tmp_path):
+    data = write_scenes(tmp_path / "scenes", 8)
+    with pytest.raises(SettingsError, match="the task 'detect' has no baselines. Leave"):
+        train_here(data, tmp_path / "out", baselines=True)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

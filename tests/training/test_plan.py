@@ -110,6 +110,42 @@ def test_published_weights_that_nobody_asked_for_are_left_out_if_they_cannot_be_
     assert len(told) == 1
 
 
+USUAL = {"model": "yolo", "size": 416, "epochs": 300, "lr": 1e-3, "clip": 10.0}
+
+
+def plan_of_objects(**changes):
+    settings = TrainSettings(data="x", out="y", device="cpu", **changes)
+    return choose(settings, replace(PHOTOS, placed=True), MACHINE, usual=USUAL)
+
+
+def test_a_task_chooses_open_settings_and_says_so():
+    plan = plan_of_objects()
+    assert values(plan, *USUAL) == tuple(USUAL.values())
+    assert {getattr(plan, name).why for name in USUAL} == {"usual for the task"}
+    given = plan_of_objects(lr=0.02, size=320)
+    assert (given.lr, given.size, given.clip.value) == (Choice(0.02, ""), Choice(320, ""), 10.0)
+    assert plan_of_objects(optimizer="sgd").lr.value > 1e-3  # the task's is for AdamW
+    assert plan_of_objects(minutes=5).epochs.value != 300
+
+
+def test_a_net_chooses_before_its_task():
+    plan = plan_of_objects(model="dfine_n", weights="none")
+    assert values(plan, *USUAL, "weight_decay") == ("dfine_n", 416, 300, 1e-4, 0.1, 1e-4)
+    assert (plan.lr.why, plan.size.why) == ("usual for dfine_n", "usual for the task")
+    assert plan_of_objects(model="dfine_n", weights="none", lr=3e-4).lr == Choice(3e-4, "")
+
+
+def test_trained_weights_learn_less_and_are_shown_no_larger_pictures_than_they_were_made_for():
+    rcnn = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    plan = plan_of_objects(model=rcnn)
+    assert values(plan, *USUAL)[:2] == (rcnn, 320)
+    assert plan.epochs.value <= 30
+    assert (plan.lr, plan.clip.value) == (Choice(1e-4, f"usual for trained {rcnn}"), 10.0)
+    assert plan_of_objects(model=rcnn, weights="none").lr.value == 1e-3
+    assert plan_of_objects(model=rcnn, weights="mine.pth").lr.value == 1e-4
+    assert plan_of_objects(model="retinanet_resnet50_fpn").size.value == 416  # made for 800
+
+
 def test_photographs_get_a_pretrained_resnet_and_random_crops():
     plan = plan_for(PHOTOS)
     assert values(plan, "model", "colour", "weights", "head_scale") == ("resnet18", "rgb", "pretrained", 10.0)

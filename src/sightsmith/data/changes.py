@@ -45,11 +45,17 @@ class Fixed:
     lost: tuple[str, ...] = ()
 
     def to_text(self) -> str:
-        lines = [f"lost: {one.rstrip('.')}." for one in self.lost]
+        lines = [f"lost: {one}." for one in self.lost]
         lines += [f"Left for you to decide: {first_few(self.left, _LISTED)}."] if self.left else []
         pictures, changes = many(self.pictures, "picture"), many(len(self.changes), "change")
         return "\n".join([f"Repaired copy: {self.out}, {pictures}; {changes}, listed in {CHANGES}.", *lines])
 
     def to_json(self) -> dict[str, Any]:
         rows = [dict(zip(COLUMNS, change.to_row(), strict=True)) for change in self.changes]
-        return {"out": str(self.out), "pictures": self.pictures, "changes": rows, "left": list(self.left)}
+        return {
+            "out": str(self.out),
+            "pictures": self.pictures,
+            "changes": rows,
+            "left": list(self.left),
+            "lost": list(self.lost),
+        }

@@ -17,6 +17,7 @@ from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
 from sightsmith.data.problem import Problem
 from sightsmith.data.source import CATALOGUE, Source, SourceOptions, open_source
+from sightsmith.data.sources.parts.box_files import data_folder
 from sightsmith.kinds import KINDS
 
 _DEFAULTS = SourceOptions()
@@ -31,7 +32,7 @@ class Converted:
         form: its format.
         pictures: how many it has.
         problems: found while reading the original.
-        lost: what the format cannot hold, with counts; empty if nothing.
+        lost: what is not read or what the format cannot hold, with counts; empty if nothing.
     """
 
     out: Path
@@ -73,7 +74,14 @@ def convert(
     source = open_source(data, options)
     with new_data(out) as fresh:
         lost = write(source, fresh, form, quiet=quiet)
-    return Converted(out=out, form=form, pictures=len(source.samples), problems=source.problems, lost=lost)
+    whole = (*unread(source), *lost)
+    return Converted(out=out, form=form, pictures=len(source.samples), problems=source.problems, lost=whole)
+
+
+def unread(source: Source) -> list[str]:
+    """Return what is no fault and is not read, so that no copy has it."""
+    problems = [problem for problem in source.problems if problem.repair and problem.severity == "info"]
+    return [problem.message.rstrip(".") for problem in problems]
 
 
 def check_output(data: str | Path | None, out: Path, *, overwrite: bool) -> None:
@@ -148,17 +156,17 @@ def _refuse_other(out: Path) -> None:
 
 def _refuse_overlap(data: Path, out: Path) -> None:
     """Refuse to write into the folder that is read, or over it: the next reading would find both, or nothing."""
-    whole, inner = data.resolve(), out.resolve()
-    if whole.is_dir() and (whole == inner or whole in inner.parents or inner in whole.parents):
+    whole, inner = data_folder(data).resolve(), out.resolve()
+    if data.exists() and (whole == inner or whole in inner.parents or inner in whole.parents):
         raise SettingsError(
             f"out: {printable(str(out))} and the data {printable(str(data))} overlap. Name a folder outside of it."
         )
 
 
 def _plain(sample: Sample) -> str:
-    """Return a picture's key without a folder for pictures alone, which each format has its own of."""
-    top, _, rest = sample.key.partition("/")
-    return rest if rest and top.lower() in ("images", "jpegimages") else sample.key
+    """Return a picture's key without folders for pictures alone, which each format has its own of."""
+    *folders, name = sample.key.split("/")
+    return "/".join([*(folder for folder in folders if folder.lower() not in ("images", "jpegimages")), name])
 
 
 def _unique(paths: list[str]) -> list[str]:

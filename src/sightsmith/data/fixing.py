@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.data.changes import CHANGES, COLUMNS, Change, Fixed
-from sightsmith.data.converting import check_output, formats, new_data, write
+from sightsmith.data.converting import check_output, formats, new_data, unread, write
 from sightsmith.data.gate import GateReport, rules_for
 from sightsmith.data.source import Source
 from sightsmith.kinds import optional_part
@@ -53,14 +53,13 @@ def fix(source: Source, report: GateReport, out: Path, *, quiet: bool = False) -
         lost = write(mended, fresh, source.format, quiet=quiet)
         _write_list(changes, fresh / CHANGES)
     done = {change.code for change in changes}
-    dropped = (problem.message for problem in source.problems if problem.repair and problem.severity == "info")
     left = (problem.code for problem in (*report.errors, *report.warnings) if problem.code not in done)
     return Fixed(
         out=out,
         pictures=len(mended.samples),
         changes=tuple(changes),
         left=tuple(dict.fromkeys(left)),
-        lost=(*dropped, *lost),
+        lost=(*unread(source), *lost),
     )
 
 

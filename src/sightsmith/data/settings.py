@@ -47,13 +47,14 @@ class GateSettings:
     """Classes that the pictures must have at least; 1 for a task that tells none apart."""
     imbalance: float = 10.0
     """Classes are named if the largest has this many times the pictures of the smallest, or more; ≥ 1."""
-    input_size: int = 416
-    """Side of the net's input in pixels, at which objects that become too small to see are named, ≥ 1."""
+    input_size: int = 0
+    """Side of the net's input in pixels, at which objects that become too small to see are named; 0: as `train` chooses
+    it for such pictures."""
     threads: int = 0
     """Files decoded at once; 0: one a core."""
 
     def __post_init__(self) -> None:
-        least = {"max_pixels": 1, "imbalance": 1, "input_size": 1, "tiny_side": 0, "tiny_class": 0, "threads": 0}
+        least = {"max_pixels": 1, "imbalance": 1, "input_size": 0, "tiny_side": 0, "tiny_class": 0, "threads": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise SettingsError(f"gate.{name} must be at least {bound}, got {getattr(self, name)!r}")

@@ -281,6 +281,11 @@ def _check_names(location: str, names: Sequence[str], nouns: tuple[str, str]) ->
     for index, name in enumerate(names):
         if not name.strip():
             raise DataError(f"{location}: {one} {index} has no name. Give it one in the list of {several}.")
+        if name != printable(name):
+            raise DataError(
+                f"{location}: {one} {index} is called {printable(name)!r}, in which half of a character is missing. "
+                "Rename it."
+            )
         if seen.setdefault(name, index) != index:
             raise DataError(
                 f"{location}: the {several} {seen[name]} and {index} are both called {name!r}; a name is for only one "

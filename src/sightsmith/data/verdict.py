@@ -61,11 +61,16 @@ class Checked:
 
     def counts(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (C, 4): samples of each name in train, val, test and no split; no rows for a kind without names."""
-        samples = [self.source.samples[place] for place in places.tolist()]
+        truths = [self.source.samples[place].target for place in places.tolist()]
+        at_M, names_M = KINDS.module(self.source.kind).pairs(truths)
+        return self.counts_of(places[at_M], names_M)
+
+    def counts_of(self, places_M: NDArray[np.int64], names_M: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the same counts for pairs of a sample and a name, each once."""
         counts = np.zeros((len(self.source.names), len(_COLUMNS)), dtype=np.int64)
-        samples_M, names_M = KINDS.module(self.source.kind).pairs([sample.target for sample in samples])
-        columns = np.array([_COLUMNS.index(sample.split) for sample in samples], dtype=np.int64)
-        np.add.at(counts, (names_M, columns[samples_M]), 1)
+        splits = (self.source.samples[place].split for place in places_M.tolist())
+        columns_M = np.array([_COLUMNS.index(split) for split in splits], dtype=np.int64)
+        np.add.at(counts, (names_M, columns_M), 1)
         return counts
 
 

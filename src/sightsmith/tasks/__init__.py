@@ -12,7 +12,8 @@ A task's file has:
 - `Settings`: a frozen dataclass;
 - `check(settings, balanced)`, optional: raises if the settings contradict each other or `--balanced`;
 - `sizes(names, input_settings)`: arguments of `build_net` for the sizes of a net;
-- `defaults(survey) -> dict`, optional: its own choice for settings of training that are open, by name;
+- `defaults(survey) -> dict`, optional: its own choice for settings of training that are open, by name; a net's `recipe`
+  comes before it;
 - `VALIDATED`, optional: how many validation pictures an epoch measures, at most (all);
 - `VARIED`, optional: the augmentations that fit it, by the names of their settings (all);
 - `learner(nets, facts, settings) -> Learner` (`parts/learner.py`);

@@ -22,6 +22,7 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.boxes import value as kind
+from sightsmith.kinds.boxes.input_side import input_side
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.build import build_net
 from sightsmith.nets.parts.detector import DETECTOR, DetectorNet
@@ -37,7 +38,6 @@ VALIDATED = 5_000
 WHOLE_GRAPH = "suppression_graph"
 
 _MOST = 300  # Objects of a picture that validation measures
-_STEP, _SMALLEST, _USUAL = 32, 64, 416  # Sides of the input, in pixels
 _BATCH = 16
 _PICTURES, _FEWEST_EPOCHS, _MOST_EPOCHS = 40_000, 30, 300  # Pictures shown in a training, and its epochs
 
@@ -138,10 +138,9 @@ class DetectGraph(nn.Module):
 
 def defaults(survey: Survey) -> dict[str, Any]:
     """Return what is chosen for open settings, as for a training from random numbers."""
-    size = min(_USUAL, max(_SMALLEST, -(-survey.side // _STEP) * _STEP))
     return {
         "model": "yolo",
-        "size": size,
+        "size": input_side(survey.side),
         "resize": "letterbox",
         "contrast": "data",
         "batch_size": _BATCH,

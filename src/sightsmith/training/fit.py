@@ -273,15 +273,11 @@ def _plan(task: TaskChoice, settings: TrainSettings, train: Subset, before: Mapp
     survey = replace(task.input.survey(train.pictures), whole=task.kind.WHOLE, placed=placed)
     if hasattr(task.file, "VARIED"):
         refuse_unfit(settings, task.file.VARIED, task.name)
-    if hasattr(task.file, "defaults"):
-        own = {name: value for name, value in task.file.defaults(survey).items() if is_open(getattr(asked, name))}
-        if asked.minutes is not None:
-            own.pop("epochs", None)
-        asked = replace(asked, **own)
+    usual = task.file.defaults(survey) if hasattr(task.file, "defaults") else {}
     if not is_open(asked.model):
         for family in task.file.NETS.values():
             require_family(asked.model, family, task.name)
-    plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None))
+    plan = choose_within_reach(asked, survey, this_machine(), tell, getattr(task.file, "ALSO_TRY", None), usual)
     names = [name for name in _KEPT if name in before and not (name == "lr" and isinstance(settings.lr, float))]
     return replace(plan, **{name: replace(getattr(plan, name), value=before[name]) for name in names})
 

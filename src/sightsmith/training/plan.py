@@ -3,7 +3,7 @@
 A given setting is never replaced: an absent GPU is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ _STEP = 4  # Sizes of small inputs are multiples of this
 _LEAST = 16
 
 Tell = Callable[[str], None]  # Prints a line for people; does nothing if training is quiet
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,36 +90,54 @@ class Plan:
 
 
 def choose_within_reach(
-    settings: TrainSettings, survey: Survey, machine: Machine, tell: Tell, fitted: str | None = None
+    settings: TrainSettings,
+    survey: Survey,
+    machine: Machine,
+    tell: Tell,
+    fitted: str | None = None,
+    usual: Mapping[str, Any] = _NOTHING,
 ) -> Plan:
     """As `choose`, but with random weights, and a warning, if the default published ones cannot be fetched."""
-    plan = choose(settings, survey, machine, fitted)
+    plan = choose(settings, survey, machine, fitted, usual)
     if settings.weights != "auto" or plan.weights.value == "none":
         return plan
     try:
         fetch_weights(plan.model.value)
     except DataError as error:
         tell(f"warning: {error} They were not asked for, so this training starts from random weights.")
-        plan = choose(replace(settings, weights="none"), survey, machine, fitted)
+        plan = choose(replace(settings, weights="none"), survey, machine, fitted, usual)
         return replace(plan, weights=Choice("none", "the published ones cannot be fetched"))
     return plan
 
 
-def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: str | None = None) -> Plan:
+def choose(
+    settings: TrainSettings,
+    survey: Survey,
+    machine: Machine,
+    fitted: str | None = None,
+    usual: Mapping[str, Any] = _NOTHING,
+) -> Plan:
     """Resolve open settings.
 
     Args:
         fitted: the net that the task also tries if the pictures are few, None for none.
+        usual: what the task chooses for open settings, by name; what the net chooses comes before it.
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
-    usual = "smallresnet" if survey.side <= SMALL else "resnet18"
-    model = given(settings.model) or Choice(usual, f"the median shorter side is {survey.side} pixels")
+    by_size = "smallresnet" if survey.side <= SMALL else "resnet18"
+    model = (
+        given(settings.model)
+        or given(usual.get("model"))
+        or Choice(by_size, f"the median shorter side is {survey.side} pixels")
+    )
     info = describe_net(model.value)
     if info.fitted:
         settings = as_fitted(settings, info.name)
     weights = given(settings.weights) or _weights(info)
     pretrained = weights.value != "none"
+    recipe = {name: one for name, one in _recipe(usual, info, weights.value).items() if _wanted(settings, name)}
+    settings = replace(settings, **{name: one.value for name, one in recipe.items()})
     size = given(settings.size) or _size(survey, info)
     small = size.value <= SMALL
     device = _device(settings.device)
@@ -164,7 +183,27 @@ def choose(settings: TrainSettings, survey: Survey, machine: Machine, fitted: st
     )
     if info.fitted:
         return replace(plan, **dict.fromkeys(_OF_DESCENT, Choice(None, "")))
-    return plan if settings.minutes else paced(plan, epochs)
+    plan = replace(plan, **{name: one for name, one in recipe.items() if getattr(plan, name, None) == given(one.value)})
+    return plan if settings.minutes else paced(plan, plan.epochs)
+
+
+def _recipe(usual: Mapping[str, Any], info: NetInfo, weights: str) -> dict[str, Choice]:
+    """Return what a task (`usual`) and a net choose for open settings, each with its reason."""
+    recipe = {name: Choice(value, "usual for the task") for name, value in usual.items()}
+    if weights == "pretrained":  # a task's choices are for random weights
+        recipe.pop("epochs", None)
+        if info.native is not None and info.native.height < usual.get("size", 0):
+            del recipe["size"]
+    recipe |= {name: Choice(value, f"usual for {info.name}") for name, value in info.recipe.items()}
+    if weights != "none":
+        recipe |= {name: Choice(one, f"usual for trained {info.name}") for name, one in info.fine_tuning.items()}
+    return recipe
+
+
+def _wanted(settings: TrainSettings, name: str) -> bool:
+    """Tell whether a setting is left to be chosen by its value in a recipe, whose learning rate is that of AdamW."""
+    elsewhere = {"epochs": settings.minutes is not None, "lr": settings.optimizer != "adamw"}
+    return is_open(getattr(settings, name)) and not elsewhere.get(name, False)
 
 
 def paced(plan: Plan, epochs: Choice) -> Plan:

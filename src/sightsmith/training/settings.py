@@ -56,7 +56,8 @@ class TrainSettings(SourceOptions, CardSettings):
     can be fetched."""
     size: int | None = None
     """Side of the net's input in pixels, 4…4096; auto: the native size of the net; for a net without one, the
-    pictures' own size up to 64, else 224."""
+    pictures' own size up to 64, else 224. Objects: 416, less for small pictures and for published weights that were
+    made for less."""
     resize: Literal["auto", "crop", "squash", "letterbox"] = "auto"
     """How a picture is fitted to the input. crop: fill and cut; squash: ignore the aspect; letterbox: fit and pad;
     auto: crop for labels, squash for tags and numbers, which depend on the whole picture, letterbox for objects."""
@@ -91,12 +92,14 @@ class TrainSettings(SourceOptions, CardSettings):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """Optimiser."""
     lr: float | Literal["find"] | None = None
-    """Peak learning rate, > 0; find: sweep for it first; auto: from the optimiser, batch and weights."""
+    """Peak learning rate, > 0; find: sweep for it first; auto: as the net or the task chooses, else from the
+    optimiser, batch and weights."""
     head_scale: float | None = None
     """How many times faster than the rest the head learns, in (0, 1000]; auto: as the task chooses, else 10 for a new
     head on trained weights, and 1."""
     weight_decay: float | None = None
-    """Weight decay of weights (biases and norms have none), ≥ 0; auto: 0.05 for adamw, 5e-4 for sgd."""
+    """Weight decay of weights (biases and norms have none), ≥ 0; auto: as the net or the task chooses, else 0.05
+    for adamw, 5e-4 for sgd."""
     momentum: float = 0.9
     """Momentum of sgd, in [0, 1)."""
     nesterov: bool = True
@@ -147,7 +150,8 @@ class TrainSettings(SourceOptions, CardSettings):
     """Decay of the running average of the weights that is validated and kept, in [0, 1); 0 turns it off; auto: as the
     task chooses, else 0.999."""
     clip: float | None = None
-    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off; auto: as the task chooses, else 1."""
+    """Largest norm of the gradient; larger ones are scaled down; 0 turns it off; auto: as the net or the task
+    chooses, else 1."""
     accumulate: int = 1
     """Batches for each optimiser step, 1…10,000."""
     freeze_epochs: int = 0

@@ -7,19 +7,21 @@ import numpy as np
 from sightsmith.core.counts import many
 from sightsmith.data.rules.parts.objects import objects
 from sightsmith.data.verdict import Checked, Verdict
+from sightsmith.kinds.boxes.input_side import STEP, input_side
 
 ORDER = 64
 KINDS = ("boxes",)
 _TINY = 2.0  # Pixels of the shorter side below which nothing of an object is left to see
 _SMALL = 8.0  # The stride of the finest level of common detectors: objects below it share cells with their surroundings
-_STEP = 32  # Input sizes are multiples of this
 _LARGEST = 4096  # Input size
 
 
 def find(data: Checked, verdict: Verdict) -> None:
-    found, size = objects(data, verdict), data.settings.input_size
+    found = objects(data, verdict)
     if not len(found.labels_N):
         return
+    usual = input_side(int(np.median(np.minimum(data.scan.widths, data.scan.heights)[verdict.usable])))
+    size = data.settings.input_size or usual
     # the picture's longer side becomes the input's side
     scales_N = size / found.sizes_N2.max(axis=1)
     sides_N2 = (found.boxes_N4[:, 2:] - found.boxes_N4[:, :2]) * scales_N[:, None]
@@ -44,7 +46,7 @@ def find(data: Checked, verdict: Verdict) -> None:
 
 def _way_out(size: int, smallest: float) -> str:
     """Return the input size at which the smallest side reaches the bound, if there is one."""
-    needed = math.ceil(size * _TINY / max(smallest, 1e-6) / _STEP) * _STEP
+    needed = math.ceil(size * _TINY / max(smallest, 1e-6) / STEP) * STEP
     if needed <= _LARGEST:
         return f"A --size of {needed} would show all; or delete those that nobody can see."
     return "Delete those that nobody can see, or cut the pictures into parts."

@@ -7,7 +7,6 @@ import numpy as np
 from sightsmith.data.rules.parts.names import say_of_classes
 from sightsmith.data.verdict import Checked, Verdict
 
-_LISTED = 10  # Classes that a message names
 ORDER = 60
 KINDS = ("labels",)
 FATAL = frozenset({"one-class", "empty-class", "single-picture", "not-in-train"})

@@ -11,17 +11,20 @@ import numpy as np
 from sightsmith.core.counts import many
 from sightsmith.data.changes import Change
 from sightsmith.data.rules.parts.names import say_of_classes
-from sightsmith.data.rules.parts.objects import objects
+from sightsmith.data.rules.parts.objects import Objects, objects
 from sightsmith.data.source import Source
 from sightsmith.data.verdict import Checked, Verdict
 from sightsmith.kinds.boxes.value import translate
 
-_LISTED = 10  # Classes that a message names
 ORDER = 66
 KINDS = ("boxes",)
 FATAL = frozenset({"no-object"})
 _FINDINGS = {  # What classes have, and the way out
     "unused-class": ("no object in a usable picture", "Add objects, or remove the class, by hand or with --fix."),
+    "ignored-class": (
+        "only objects that are ignored (difficult, crowds), so nothing is learnt of them",
+        "Unmark some, or remove the class.",
+    ),
     "tiny-class": ("objects in fewer than {few} usable pictures", "Expect little of them; add pictures."),
     "class-not-in-train": ("objects in val or test but none to learn from", "Add pictures of them to train."),
     "not-in-val": ("no object in val, so nothing is measured of them", "Move some pictures there."),
@@ -40,16 +43,19 @@ def find(data: Checked, verdict: Verdict) -> None:
         )
         verdict.say("no-object", "error", message)
         return
-    _each_class(data, verdict)
+    _each_class(data, verdict, found)
     _balance(data, verdict, np.bincount(found.labels_N, minlength=len(data.source.names)).tolist())
 
 
-def _each_class(data: Checked, verdict: Verdict) -> None:
-    train, val, test, open_ = data.counts(verdict.usable).T
+def _each_class(data: Checked, verdict: Verdict, counted: Objects) -> None:
+    all_C = data.counts(verdict.usable).sum(axis=1)
+    places_M, labels_M = np.unique(np.stack([counted.pictures_N, counted.labels_N]), axis=1)
+    train, val, test, open_ = data.counts_of(places_M, labels_M).T
     pool, few = train + open_, data.settings.tiny_class
     totals = pool + val + test
     found = {
-        "unused-class": totals == 0,
+        "unused-class": all_C == 0,
+        "ignored-class": (all_C > 0) & (totals == 0),
         "tiny-class": (totals > 0) & (totals < few),
         "class-not-in-train": pool.any() & (pool == 0) & (totals > 0),
         "not-in-val": val.any() & (val == 0) & (pool > 0),

@@ -18,8 +18,8 @@ def find(data: Checked, verdict: Verdict) -> None:
     shares_N = sides_N2.prod(axis=1) / found.sizes_N2.prod(axis=1)
     whole = np.flatnonzero(shares_N > _WHOLE).tolist()
     message = (
-        f"{many(len(whole), 'box is', 'boxes are')} around {_WHOLE:.0%} of the picture or more. If it stands for the "
-        "picture and not for an object in it, such as a default of the labelling tool, delete it."
+        f"{many(len(whole), 'box is', 'boxes are')} around {_WHOLE:.0%} of the picture or more. If one stands for "
+        "the picture and not for an object in it, such as a default of the labelling tool, delete it."
     )
     groups = [(at,) for at in whole]
     found.report(verdict, "whole-picture", "warning", message, groups, [f"{shares_N[at]:.0%}" for at in whole])

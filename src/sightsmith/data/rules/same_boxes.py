@@ -1,6 +1,6 @@
 """One object that is annotated twice: under one class, or under two.
 
-Shapes: N objects of all pictures, M of one; 4 = (left, top, right, bottom) in pixels.
+Shapes: N objects of all pictures, M of one, P pairs of them; 4 = (left, top, right, bottom) in pixels.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ _SAME = 0.95
 """IoU from which two boxes of one class are one object; two objects side by side overlap less."""
 _TWO_NAMES = 0.9
 """The same for two classes, whose boxes were drawn by two people or in two passes."""
+_BLOCK = 256  # Boxes compared with all others at a time
 
 
 def find(data: Checked, verdict: Verdict) -> None:
@@ -73,12 +74,26 @@ def _pictures(found: Objects) -> Iterator[tuple[int, int]]:
 
 
 def _same(boxes_M4: NDArray[np.float64], labels_M: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return each box that repeats an earlier one of its class, with the first such one before it."""
-    alike_MM = (labels_M[:, None] == labels_M[None]) & (iou(boxes_M4, boxes_M4) >= _SAME)
-    again = np.flatnonzero(np.triu(alike_MM, 1).any(axis=0)).tolist()
-    return [(int(np.argmax(alike_MM[:, second])), second) for second in again]
+    """Return each box that repeats an earlier one of its class, after that one, which repeats none itself."""
+    pairs_P2 = _alike(boxes_M4, _SAME)
+    repeats: dict[int, int] = {}
+    for first, second in pairs_P2[labels_M[pairs_P2[:, 0]] == labels_M[pairs_P2[:, 1]]].tolist():
+        if first not in repeats:
+            repeats.setdefault(second, first)
+    return [(first, second) for second, first in repeats.items()]
 
 
 def _named_twice(boxes_M4: NDArray[np.float64], labels_M: NDArray[np.int64]) -> list[tuple[int, int]]:
-    two_MM = (labels_M[:, None] != labels_M[None]) & (iou(boxes_M4, boxes_M4) >= _TWO_NAMES)
-    return [(int(first), int(second)) for first, second in np.argwhere(np.triu(two_MM, 1))]
+    pairs_P2 = _alike(boxes_M4, _TWO_NAMES)
+    two_P2 = pairs_P2[labels_M[pairs_P2[:, 0]] != labels_M[pairs_P2[:, 1]]]
+    return [(first, second) for first, second in two_P2.tolist()]
+
+
+def _alike(boxes_M4: NDArray[np.float64], least: float) -> NDArray[np.int64]:
+    """Return the pairs of boxes with at least this IoU, (P, 2), the earlier first; in the order of the later."""
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for start in range(0, len(boxes_M4), _BLOCK):  # thousands of boxes at once would take gigabytes
+        seconds_B, firsts_B = np.nonzero(iou(boxes_M4[start : start + _BLOCK], boxes_M4) >= least)
+        pairs_B2 = np.stack([firsts_B, seconds_B + start], axis=1)
+        found.append(pairs_B2[pairs_B2[:, 0] < pairs_B2[:, 1]])
+    return np.concatenate(found)

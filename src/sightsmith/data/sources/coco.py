@@ -33,6 +33,7 @@ KIND = "boxes"
 SPLITS_ALL = False  # a file without a split is read as such
 
 _INSTANCES = "instances"
+_READ = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "segmentation"})
 _LARGEST = 2**53  # Whole numbers up to this are floats
 _WORD = re.compile(r"[a-z]+|\d+")
 _LONGEST = 80  # Characters of a value that a message shows
@@ -52,8 +53,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     pictures, reading = PictureFiles(listing), _Reading()
     for file in files:
         reading.read(root, file, pictures)
-    for key in pictures.unlisted(reading.listed):
-        reading.faults.add("unlisted-picture", key)
+    pictures.name_unlisted(reading.listed, reading.faults)
     samples = read_samples(reading.found, list(reading.names), reading.faults, "corner and size")
     reading.tell_unused()
     listing.others = [other for other in listing.others if other not in files]
@@ -96,7 +96,8 @@ class _Reading:
         by_number = self._images(images, root, file, pictures)
         for entry in objects:
             self._add(entry, file, names, by_number)
-        for licence in raw.get("licenses") or []:
+        licences = raw.get("licenses")
+        for licence in licences if isinstance(licences, list) else ():
             if isinstance(licence, dict) and licence.get("name"):
                 self.licences[str(licence["name"])] = None
 
@@ -134,14 +135,22 @@ class _Reading:
     def _images(
         self, images: list[dict[str, Any]], root: Path, file: str, pictures: PictureFiles
     ) -> dict[Any, Annotation | None]:
-        """Return the annotation by the number of its picture; None for one that cannot be used."""
+        """Return the annotation by the number of its picture; None for one that cannot be used.
+
+        Raises DataError: a picture has no number or no name, or two have one number, so that objects would go astray.
+        """
         near, split = file.rpartition("/")[0], _split_of(file)
         by_number: dict[Any, Annotation | None] = {}
+        numbered: dict[Any, str] = {}
         inner = stem_of(file).removeprefix(_INSTANCES).lstrip("_-")
         for entry in images:
             number, name = _number(entry, "id"), entry.get("file_name")
             if number is None or not isinstance(name, str) or not name:
                 raise DataError(f"{file}: a picture needs an id and a file_name, this is {_shown(entry)}. Correct it.")
+            if (first := numbered.setdefault(number, name)) != name:
+                raise DataError(f"{file}: {_shown(first)} and {_shown(name)} are both image {number}. Renumber one.")
+            if number in by_number:
+                continue  # one entry twice
             place = f"{file}: image {number}"
             by_number[number] = None
             if leads_outside(name, near):
@@ -174,6 +183,7 @@ class _Reading:
         else:
             crowd, ignored = entry.get("iscrowd") in (1, True), entry.get("ignore") in (1, True)
             self.faults.outlines += bool(entry.get("segmentation"))
+            self.faults.unread.update(name for name, value in entry.items() if value and name not in _READ)
             own = float(area) if _is_number(area) else math.nan
             one.add(list(map(float, box)), names[category], place, ignored=ignored, crowd=crowd, area=own)
 
@@ -182,9 +192,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     text = read_text(path)
     try:
         raw = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = f":{error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ": nested too deep"
-        raise DataError(f"{path}{where}. This is no whole JSON file: export it again.") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: {error.msg}. This is no whole JSON file: export it again.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        reason = "nested too deep" if isinstance(error, RecursionError) else "a number of too many digits"
+        raise DataError(f"{path}: {reason}. Correct it, or export it again.") from error
     if not isinstance(raw, dict):
         raise DataError(f"{path}: an object with images, annotations and categories is due, this is a list.")
     return raw

@@ -31,9 +31,13 @@ from sightsmith.data.sources.parts.xml_file import Element, read_xml
 KIND = "boxes"
 SPLITS_ALL = True  # what no list names is not used
 
+_READ = frozenset({"name", "difficult", "bndbox"})
+_UNSAID = frozenset({"", "0", "Unspecified"})  # Of a property that an object does not have
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LIST = re.compile(r"(?:(?P<base>.*)/)?ImageSets/Main/(?P<name>train|val|test|trainval)\.txt")
+_MARK = re.compile(r"\s+-?[01]$")  # Behind the names in lists of one class; names may have spaces too
 _EVIDENCE = 50  # Boxes from which a count from 1 is told
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def detect(path: Path) -> bool:
@@ -47,12 +51,11 @@ def open_source(location: str, options: SourceOptions) -> Source:
     files = sorted((other for other in listing.others if other.lower().endswith(".xml")), key=natural)
     if not files:
         raise DataError(f"{location}: the format 'voc' needs .xml files of annotations, and there is none below it.")
-    splits = _Splits(root, listing.others, faults)
+    splits = _Splits(root, listing.others, files, faults)
     read = (_read(root, file, pictures, splits, faults) for file in files)
     found = [one for one in read if one is not None]
-    splits.tell_missing(files)
-    for key in pictures.unlisted({one.key for one in found} | {key for key, _ in faults.of("unlisted-picture")}):
-        faults.add("unlisted-picture", key)
+    splits.tell_missing()
+    pictures.name_unlisted({one.key for one in found} | {key for key, _ in faults.of("unlisted-picture")}, faults)
     names = sorted({name for one in found for name in one.names}, key=natural)
     samples = read_samples(found, names, faults, "corners")
     _tell_count(samples, faults)
@@ -71,9 +74,10 @@ def open_source(location: str, options: SourceOptions) -> Source:
 class _Splits:
     """The splits that the lists name, or else the folders."""
 
-    def __init__(self, root: Path, files: list[str], faults: Faults) -> None:
-        self.lists = [file for file in files if _LIST.fullmatch(file)]
+    def __init__(self, root: Path, others: list[str], files: list[str], faults: Faults) -> None:
+        self.lists = [other for other in others if _LIST.fullmatch(other)]
         self._faults = faults
+        self._annotated = {key for file in files for key in self._keys(file.rpartition(".")[0])}
         self._of: dict[tuple[str, str], tuple[Split, str]] = {}  # by the folder above ImageSets and the name listed
         order = ("test", "val", "train", "trainval")
         for file in sorted(self.lists, key=lambda file: order.index(stem_of(file))):
@@ -83,9 +87,11 @@ class _Splits:
         match = _LIST.fullmatch(file)
         base = (match and match["base"]) or ""
         for number, line in enumerate(read_text(root / file).splitlines(), 1):
-            name = line.split()[0] if line.strip() else ""
-            if not name:
+            if not line.strip():
                 continue
+            name = line.strip()
+            if (base, name) not in self._annotated:
+                name = _MARK.sub("", name)
             first, place = self._of.setdefault((base, name), (split, f"{file}:{number}"))
             if first != split and stem_of(file) != "trainval":
                 self._faults.add("two-splits", name, f"{place} and {file}:{number}")
@@ -100,11 +106,10 @@ class _Splits:
                 return self._of[base, listed][0]
         raise KeyError(file)
 
-    def tell_missing(self, files: list[str]) -> None:
+    def tell_missing(self) -> None:
         """Name what is listed and has no annotation."""
-        there = {key for file in files for key in self._keys(file.rpartition(".")[0])}
         for (base, name), (_, place) in self._of.items():
-            if (base, name) not in there:
+            if (base, name) not in self._annotated:
                 self._faults.add("missing-annotation", name, place)
 
     @staticmethod
@@ -124,11 +129,16 @@ def _read(root: Path, file: str, pictures: PictureFiles, splits: _Splits, faults
     except DataError as error:
         faults.add("unreadable-annotation", file, f"{file}:{error}")
         return None
+    except OSError as error:
+        faults.add("unreadable-annotation", file, f"{file}: {error.strerror}")
+        return None
     written = tree.value("filename")
     if written and leads_outside(written, near):
         faults.add("outside-folder", file, f"{file}: {written[:80]}")
         return None
-    key = pictures.with_stem(stem_of(file), near) or (pictures.find(written, near) if written else None)
+    key = pictures.find(written, near) if written else None
+    if key is None or stem_of(key) != stem_of(file):  # pictures are renamed, and the names inside stay
+        key = pictures.with_stem(stem_of(file), near) or key
     if key is None:
         faults.add("missing-file", written or file, file)
         return None
@@ -162,6 +172,11 @@ def _add_object(one: Annotation, file: str, element: Element, faults: Faults) ->
     if not name:
         faults.add("unreadable-object", one.key, f"{place}: it has no name")
         return
+    faults.unread.update(
+        inner.name
+        for inner in element.inner
+        if inner.name not in _READ and (inner.inner or inner.value() not in _UNSAID)
+    )
     one.add(numbers, name, place, ignored=element.value("difficult") == "1")
 
 
@@ -185,7 +200,10 @@ def picture_path(key: str, split: Split | None) -> str:  # noqa: ARG001 - of the
 
 
 def write(source: Source, folder: Path, paths: list[str]) -> list[str]:
-    """Write the annotations of pictures that are at these paths below a folder; return what is lost."""
+    """Write the annotations of pictures that are at these paths below a folder; return what is lost.
+
+    Raises DataError: a name has a character that XML cannot hold.
+    """
     for inner in ("Annotations", "ImageSets/Main"):
         (folder / inner).mkdir(parents=True)
     lists: dict[str, list[str]] = {}
@@ -199,14 +217,15 @@ def write(source: Source, folder: Path, paths: list[str]) -> list[str]:
     used = {label for truth in truths for label in truth.labels_N.tolist()}
     unused = [name for at, name in enumerate(source.names) if at not in used]
     nameless = [f"{many(len(unused), 'name')} without objects: {', '.join(unused)}"] if unused else []
-    return [*lost_of(truths, crowds="written as difficult"), *nameless]
+    return [*lost_of(truths, source.licence, crowds="written as difficult"), *nameless]
 
 
 def _xml(sample: Sample, names: tuple[str, ...], path: str) -> str:
     truth = sample.target
     width, height = truth.size
     objects = [
-        f"  <object>\n    <name>{escape(names[label])}</name>\n    <difficult>{int(ignored)}</difficult>\n    <bndbox>"
+        f"  <object>\n    <name>{_escaped(names[label])}</name>\n    <difficult>{int(ignored)}</difficult>\n"
+        "    <bndbox>"
         + "".join(f"<{edge}>{number:.15g}</{edge}>" for edge, number in zip(_CORNERS, box, strict=True))
         + "</bndbox>\n  </object>\n"
         for box, label, ignored in zip(
@@ -214,6 +233,17 @@ def _xml(sample: Sample, names: tuple[str, ...], path: str) -> str:
         )
     ]
     return (
-        f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{escape(path.rpartition('/')[2])}</filename>\n"
+        f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{_escaped(path.rpartition('/')[2])}</filename>\n"
         f"  <size><width>{width}</width><height>{height}</height></size>\n{''.join(objects)}</annotation>\n"
     )
+
+
+def _escaped(text: str) -> str:
+    """Return a text for XML, from which it is read as it was. Raises DataError: XML cannot hold a character of it."""
+    wrong = _NOT_XML.search(text)
+    if wrong:
+        raise DataError(
+            f"to: Pascal VOC is XML, which cannot hold the character {wrong[0]!a} of {text!a}. Rename it, or write "
+            "coco or yolo."
+        )
+    return escape(text, {"\r": "&#13;"})

@@ -9,6 +9,7 @@ an outline, around which the box is. `data.yaml` has `names` (a list, or names b
 """
 
 import posixpath
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ SPLITS_ALL = True  # what no entry names is not used
 _NAME_LISTS = ("classes.txt", "obj.names")
 _NOT_LABELS = frozenset({"classes", "train", "val", "test", "readme", "notes"})  # Texts beside labels, in lower case
 _MOST_BYTES = 1 << 20  # Of data.yaml
+_NUMBER = re.compile(r"\d{1,9}")
 _SURE = 10  # Objects from which a shift of the numbers is told
 
 
@@ -74,13 +76,17 @@ def open_source(location: str, options: SourceOptions) -> Source:
     for key, split in split_of.items():
         file = next((one for one in _label_files(key) if one in labels), None)
         one = Annotation(key=key, path=str(root / key), place=file or key, split=split)
-        found.append(one)
         if file is not None:
             used.add(file)
-            lines += _lines(root, file, one, faults)
-    _tell_orphans(labels - used, used, pictures, faults)
-    for key in pictures.unlisted(set(split_of)):
-        faults.add("unlisted-picture", key)
+            try:
+                lines += _lines(read_text(root / file), file, one, faults)
+            except (DataError, OSError) as error:
+                faults.add("unreadable-annotation", file, f"{error}")
+                continue
+        found.append(one)
+    misplaced = _tell_strays(labels - used, used, pictures, {one.key for one in found if one.place == one.key}, faults)
+    found = [one for one in found if one.key not in misplaced]
+    pictures.name_unlisted(set(split_of), faults)
     names = _resolved(location, config, lines, options, faults)
     samples = read_samples(found, list(names.values()), faults, "centre and size", shares=True)
     read = {*used, *lists, config.file or "", *_NAME_LISTS}
@@ -101,7 +107,8 @@ def _read_config(root: Path, location: Path, others: list[str], faults: Faults) 
 
     Raises DataError: it cannot be read, or has tags, which would make it run code.
     """
-    files = sorted((one for one in others if one.lower().endswith((".yaml", ".yml"))), key=lambda one: one.count("/"))
+    files = [one for one in others if one.lower().endswith((".yaml", ".yml"))]
+    files.sort(key=lambda one: (one.count("/"), stem_of(one).lower() != "data", natural(one)))
     if location.is_file():
         files = [location.relative_to(root).as_posix()]
     for file in files:
@@ -109,10 +116,28 @@ def _read_config(root: Path, location: Path, others: list[str], faults: Faults) 
         if isinstance(raw, dict) and "names" in raw:
             return _config_of(raw, file, faults)
     for name in _NAME_LISTS:
-        listed = next((other for other in others if posixpath.basename(other) == name), None)
+        listed = min((other for other in others if posixpath.basename(other) == name), key=natural, default=None)
         if listed is not None:
             return _Config(file=listed, names=dict(enumerate(read_names(root / listed) or [])))
     return _Config()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose words are texts: names such as `off`, `1.10` or `2020-01-01` are no truth value, number or date.
+
+    Aliases are refused: a small text can grow without bounds with them.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - of the base
+        first: [one for one in resolvers if one[0] == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f"the alias *{event.anchor}, write it out", event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def _parsed(path: Path) -> Any:
@@ -120,7 +145,7 @@ def _parsed(path: Path) -> Any:
     if size > _MOST_BYTES:
         raise DataError(f"{path}: a list of names may have {_MOST_BYTES:,} bytes, this one has {size:,}.")
     try:
-        return yaml.safe_load(read_text(path))
+        return yaml.load(read_text(path), _Loader)  # noqa: S506 - a safe one
     except yaml.constructor.ConstructorError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(
@@ -147,16 +172,19 @@ def _config_of(raw: dict[Any, Any], file: str, faults: Faults) -> _Config:
 
 
 def _names_of(names: Any, file: str) -> dict[int, str]:
-    by_number = dict(enumerate(names)) if isinstance(names, list) else names
-    wrong = None if isinstance(by_number, dict) else names
-    for number, name in by_number.items() if isinstance(by_number, dict) else ():
-        if not isinstance(number, int) or number < 0 or not isinstance(name, (str, int, float)):
+    entries = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
+    by_number: dict[int, str] = {}
+    wrong = None if entries else names
+    for number, name in entries:
+        if isinstance(name, str) and _NUMBER.fullmatch(str(number)) and int(number) not in by_number:
+            by_number[int(number)] = name.strip()
+        else:
             wrong = {number: name}
     if wrong is not None or not by_number:
         raise DataError(
             f"{file}: names must be a list, or names by numbers from 0, got {str(wrong)[:80]}. Write: names: [cat, dog]"
         )
-    return {number: str(by_number[number]).strip() for number in sorted(by_number)}
+    return dict(sorted(by_number.items()))
 
 
 def _splits(
@@ -226,23 +254,20 @@ def _listed(root: Path, file: str, pictures: PictureFiles, faults: Faults) -> li
 
 
 def _label_files(key: str) -> list[str]:
-    """Return where the labels of a picture may be: in `labels` for its `images`, or beside it."""
+    """Return where the labels of a picture may be: in `labels` (or `Labels`) for its `images`, or beside it."""
     folder, stem = posixpath.dirname(key), stem_of(key)
     parts = folder.split("/")
     places = [at for at, part in enumerate(parts) if part.lower() == "images"]
     beside = [posixpath.join(folder, f"{stem}.txt")]
     if not places:
         return beside
-    return [posixpath.join(*parts[: places[-1]], "labels", *parts[places[-1] + 1 :], f"{stem}.txt"), *beside]
+    last = places[-1]
+    words = ("labels", "LABELS" if parts[last].isupper() else "Labels")
+    return [posixpath.join(*parts[:last], word, *parts[last + 1 :], f"{stem}.txt") for word in words] + beside
 
 
-def _lines(root: Path, file: str, one: Annotation, faults: Faults) -> list[_Line]:
+def _lines(text: str, file: str, one: Annotation, faults: Faults) -> list[_Line]:
     """Return the objects of a file of labels; a line that is none is named."""
-    try:
-        text = read_text(root / file)
-    except DataError as error:
-        faults.add("unreadable-object", one.key, f"{error}")
-        return []
     found = []
     for row, line in enumerate(text.splitlines(), 1):
         cells, place = line.split(), f"{file}:{row}"
@@ -268,14 +293,25 @@ def _around(values: list[float]) -> tuple[float, ...]:
     return ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
 
 
-def _tell_orphans(files: set[str], used: set[str], pictures: PictureFiles, faults: Faults) -> None:
-    """Name the files of labels without a picture."""
+def _tell_strays(
+    files: set[str], used: set[str], pictures: PictureFiles, unlabelled: set[str], faults: Faults
+) -> set[str]:
+    """Name files of labels without a picture, and pictures whose labels are elsewhere, which are returned."""
     folders = {posixpath.dirname(file) for file in used}
-    for file in sorted(files, key=natural):
+    of_others = {file for key in pictures.keys for file in _label_files(key)}  # of pictures that are not used
+    misplaced: set[str] = set()
+    for file in sorted(files - of_others, key=natural):
         folder, stem = posixpath.dirname(file), stem_of(file)
         among = folder in folders or "labels" in folder.lower().split("/")
-        if among and stem.lower() not in _NOT_LABELS and pictures.with_stem(stem, folder) is None:
+        if not among or stem.lower() in _NOT_LABELS:
+            continue
+        key = pictures.with_stem(stem, folder)
+        if key is None:
             faults.add("orphan-label", file)
+        elif key in unlabelled - misplaced:
+            faults.add("misplaced-label", key, file)
+            misplaced.add(key)
+    return misplaced
 
 
 def _resolved(
@@ -340,4 +376,4 @@ def write(source: Source, folder: Path, paths: list[str]) -> list[str]:
     }
     (folder / "data.yaml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
     truths = [sample.target for sample in source.samples]
-    return lost_of(truths, crowds="left out", difficult="written without the mark")
+    return lost_of(truths, source.licence, crowds="left out", difficult="written without the mark")

@@ -72,7 +72,7 @@ def _by_picture(truths: Sequence[Boxed]) -> Counted:
     rows = [(_name(low, high), _within(counts_N, low, high)) for low, high in ranges]
     last = max((at for at, (_, count) in enumerate(rows) if count), default=0)
     negatives = rows[0][1]
-    none = f"{many(negatives, 'picture has', 'pictures have')} none" if negatives else "each has one"
+    none = f"{many(negatives, 'picture has', 'pictures have')} none" if negatives else "each has at least one"
     text = "no picture."
     if len(counts_N):
         text = f"{counts_N.min():,} to {counts_N.max():,}, median {np.median(counts_N):g}; {none}."

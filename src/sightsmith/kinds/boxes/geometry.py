@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
+_FEW = 64  # Boxes from which comparing all of them costs more than the NumPy calls for each label
+
 
 def areas(boxes_N4: Floats) -> Floats:
     """Return (N,) ≥ 0; that of a box whose edges are swapped is 0."""
-    return (boxes_N4[:, 2:] - boxes_N4[:, :2]).clip(min=0).prod(axis=1)
+    sides_N2 = np.maximum(boxes_N4[:, 2:] - boxes_N4[:, :2], 0)
+    return sides_N2[:, 0] * sides_N2[:, 1]
 
 
 def intersections(one_N4: Floats, other_M4: Floats) -> Floats:
@@ -22,7 +25,7 @@ def intersections(one_N4: Floats, other_M4: Floats) -> Floats:
         - np.maximum(one_N4[:, None, side], other_M4[None, :, side])
         for side in (0, 1)
     ]
-    return sides_NM[0].clip(min=0) * sides_NM[1].clip(min=0)
+    return np.maximum(sides_NM[0], 0) * np.maximum(sides_NM[1], 0)
 
 
 def iou(one_N4: Floats, other_M4: Floats) -> Floats:
@@ -59,13 +62,20 @@ def suppressed(boxes_N4: Floats, labels_N: NDArray[np.integer], overlap: float) 
     gone_N = np.zeros(len(boxes_N4), dtype=np.bool_)
     if overlap >= 1:
         return gone_N
-    for label in np.unique(labels_N):
-        places_M = np.flatnonzero(labels_N == label)
-        if len(places_M) > 1:
-            near_MM = iou(boxes_N4[places_M], boxes_N4[places_M]) > overlap
-            gone_M = np.zeros(len(places_M), dtype=np.bool_)
-            for place in np.flatnonzero(np.triu(near_MM, 1).any(axis=1)).tolist():
-                if not gone_M[place]:
-                    gone_M[place + 1 :] |= near_MM[place, place + 1 :]
-            gone_N[places_M] = gone_M
+    for places_M in _compared(labels_N):
+        boxes_M4, labels_M = boxes_N4[places_M], labels_N[places_M]
+        near_MM = (iou(boxes_M4, boxes_M4) > overlap) & (labels_M[:, None] == labels_M)
+        np.fill_diagonal(near_MM, False)
+        gone_M = np.zeros(len(places_M), dtype=np.bool_)
+        for place in np.flatnonzero(near_MM.any(axis=1)).tolist():
+            if not gone_M[place]:
+                gone_M[place + 1 :] |= near_MM[place, place + 1 :]
+        gone_N[places_M] = gone_M
     return gone_N
+
+
+def _compared(labels_N: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+    """Return the places of the boxes that are compared with each other: of all if they are few, else of each label."""
+    if len(labels_N) <= _FEW:
+        return [np.arange(len(labels_N))]
+    return [np.flatnonzero(labels_N == label) for label in np.unique(labels_N)]

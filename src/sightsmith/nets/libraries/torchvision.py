@@ -39,6 +39,7 @@ from sightsmith.nets.parts.torchvision_weights import LICENCE, WEIGHTS_LICENCE, 
 from sightsmith.nets.parts.weights import State, load_weights
 
 _GROUPS = 32  # Most groups of group normalisation, as its paper has them
+_FINE_TUNING = {"lr": 1e-4}  # As the library's own recipes for AdamW and 16 pictures in a step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class Settings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoStageSettings(Settings):
     proposals: int = 300
-    """Regions of a picture that the second stage looks at, once trained; more find more objects in more time. ≥ 1."""
+    """Regions of a picture that the second stage looks at, once trained; more find more objects in more time, and
+    memory grows with their square. ≥ 1."""
 
     learned: int = 128
     """Regions of a picture that the second stage learns from in a step, chosen at random; the time of a step grows with
@@ -120,6 +122,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         pretrained=((origin(name), WEIGHTS_LICENCE),),
         parameters=parameters,
         family=DETECTOR,
+        fine_tuning=_FINE_TUNING,
     )
 
 

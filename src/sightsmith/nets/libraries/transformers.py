@@ -38,6 +38,8 @@ LICENCE = "Apache-2.0"
 _STRIDE = 32  # Of the coarsest map
 _CLASSES = 80  # Of the published weights
 _NATIVE = NativeInput(640, 640, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 1.0, "bilinear")
+_RECIPE = {"lr": 1e-4, "weight_decay": 1e-4, "clip": 0.1}
+"""Of RT-DETRv2's own code, for AdamW and 16 pictures in a step; that of D-FINE has 1e-4 to 2.5e-4 for 32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         pretrained=((_NETS[name].weights, LICENCE),),
         parameters=parameters,
         family=DETECTOR,
+        recipe=_RECIPE,
     )
 
 

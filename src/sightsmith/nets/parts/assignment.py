@@ -68,7 +68,7 @@ def _listed(targets_BM6: Tensor, chosen_BM: Tensor) -> Objects:
 def assign(
     objects: Objects, grid: Grid, seen: Seen, *, reach: float, top: int = _TOP, single: bool = False
 ) -> Positives:
-    """Give each object up to `top` points, and at least one.
+    """Give each object up to `top` points, and at least one, unless another object wants the same one alone.
 
     Args:
         reach: strides from a point to the furthest edge that its box can have.

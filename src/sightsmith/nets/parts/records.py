@@ -1,7 +1,7 @@
 """Records of a net before it is built, and of its weights afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -58,6 +58,10 @@ class NetInfo:
     fitted: bool = False  # whether it is fitted in one step, not trained by gradient descent
     family: str = CLASSIFIER  # the tasks that train such nets name it for their roles
     roles: tuple[str, ...] = (ONLY_ROLE,)  # of its parts, each built by itself
+    # settings of a training that suit the net, by name; they come before those that its task chooses
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    # likewise if it starts from trained weights; they come before those of `recipe`
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def own_task(self) -> str | None:

@@ -4,7 +4,7 @@ Files: `.safetensors`, or a torch file read with `weights_only=True`, which hold
 """
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,14 @@ def load_weights(module: HeadedNet, path: Path, *, net: str, adapt: Adapt | None
 def _load_features(features: nn.Module, path: Path, read: State, net: str) -> WeightsRecord:
     """Load the tensors of the part that gives features, by name and shape. Raises DataError: less than half fit."""
     wanted = features.state_dict()
-    state = _renamed(read, wanted)
-    fitting = {key: state[key] for key in state.keys() & wanted.keys() if state[key].shape == wanted[key].shape}
+    own_names = {other: key for key in wanted for other in _undivided(key)}
+    state = {own_names[key]: value for key, value in _renamed(read, own_names).items() if key in own_names}
+    fitting = {key: state[key] for key in state if state[key].shape == wanted[key].shape}
     if 2 * len(fitting) < len(wanted):
         raise DataError(
             f"{path}: only {len(fitting)} of the {many(len(wanted), 'tensor')} that give features to {net} are in it, "
-            "by name and shape. Name as its backbone the net that the file was saved from, or use --weights none."
+            "by name and shape. Name the net that the file was saved from, as the net or, for a classifier, as its "
+            "backbone, or use --weights none."
         )
     features.load_state_dict(fitting, strict=False)
     note = (
@@ -82,6 +84,18 @@ def _load_features(features: nn.Module, path: Path, read: State, net: str) -> We
         "net starts from random numbers"
     )
     return WeightsRecord(path.name, "not stated", sha256(path), (note,))
+
+
+def _undivided(key: str) -> Iterator[str]:
+    """Yield the names that a tensor of a backbone may have in the whole net: `stages_0.conv` is `stages.0.conv`.
+
+    timm joins the first two parts of a name by `_` if it takes a backbone's maps from inside a sequence of layers.
+    """
+    yield key
+    first, _, rest = key.partition(".")
+    for place, letter in enumerate(first):
+        if letter == "_":
+            yield f"{first[:place]}.{first[place + 1 :]}.{rest}"
 
 
 def read_state(path: Path) -> State:
@@ -131,7 +145,7 @@ def _tensors_of(raw: Any) -> State:
     return {str(key): value for key, value in raw.items() if isinstance(value, Tensor)}
 
 
-def _renamed(state: State, wanted: State) -> State:
+def _renamed(state: State, wanted: Mapping[str, Any]) -> State:
     """Strip the prefix (DataParallel, Lightning, a bundle …) that makes the most names match."""
     stripped = [
         {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ _SLIVER = 0.05  # Pixels inside the picture that come from rounding, if the rest
 _PLACED = frozenset({"empty-box", "outside-box", "clipped-box"})  # Faults of boxes whose numbers are a place
 _SURE = 10  # Boxes from which the form of all of them can be told
 _MOST_WRONG, _LEAST_RIGHT = 0.9, 0.99  # Shares of boxes that lie in their pictures by the declared and the other form
+_FARTHEST = 1e9  # Beyond any picture, and far from where sums and products overflow
 _NOT_A_SHARE = 2.0  # A number above this is no share of a picture, whatever was rounded
 
 
@@ -88,6 +90,7 @@ def read_samples(
     annotations, headers = _with_headers(annotations, faults)
     sizes = [(header.width, header.height) for header in headers]
     counts = [len(one.names) for one in annotations]
+    starts = [0, *accumulate(counts)]
     owners_N = np.repeat(np.arange(len(annotations)), counts)
     numbers_N4 = np.array([four for one in annotations for four in one.numbers], dtype=np.float64).reshape(-1, 4)
     sizes_N4 = np.array([size * 2 for size in sizes], dtype=np.float64).reshape(-1, 4)[owners_N]
@@ -98,17 +101,15 @@ def read_samples(
     for at in np.flatnonzero(codes_N != "").tolist():
         owner = int(owners_N[at])
         spot_4 = turned(written_N4[[at]], turns[owner], sizes[owner])[0]
-        _tell(annotations[owner], at - sum(counts[:owner]), str(codes_N[at]), spot_4, faults)
+        _tell(annotations[owner], at - starts[owner], str(codes_N[at]), spot_4, faults)
     index_of = {name: at for at, name in enumerate(names)}
-    samples, start = [], 0
-    for one, size, turn in zip(annotations, sizes, turns, strict=True):
-        stop = start + len(one.names)
+    samples = []
+    for one, size, turn, (start, stop) in zip(annotations, sizes, turns, pairwise(starts), strict=True):
         kept = [at for at, code in enumerate(codes_N[start:stop].tolist()) if code in ("", "clipped-box")]
         boxes_M4 = boxes_N4[start:stop][kept]
         truth = _truth(one, kept, turned(boxes_M4, turn, size), size, index_of)
         _tell_uncounted(one.key, truth, faults)
         samples.append(Sample(printable(one.key), one.path, truth, None, one.split))
-        start = stop
     return samples
 
 
@@ -178,7 +179,7 @@ def _clean(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
     """Return the boxes, the same clipped, and the code of what is wrong with each (N,), "" if nothing is."""
     finite_N = np.atleast_1d(np.isfinite(numbers_N4).all(axis=1))
-    numbers_N4 = np.where(finite_N[:, None], numbers_N4, 0)
+    numbers_N4 = np.where(finite_N[:, None], numbers_N4, 0).clip(-_FARTHEST, _FARTHEST)
     largest_N = np.abs(numbers_N4).max(axis=1, initial=0)
     broken_N = (numbers_N4 % 1 != 0).any(axis=1)  # a box of 0 and 1 may be the first pixel
     units_N = largest_N > _NOT_A_SHARE if shares else (largest_N <= 1) & broken_N

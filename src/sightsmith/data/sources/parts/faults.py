@@ -1,10 +1,11 @@
 """The faults that reading annotations finds, each with the picture and the line, and what to do about it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sightsmith.core.counts import many
+from sightsmith.core.names import shortened
 from sightsmith.data.problem import Problem, Severity, Spot, problem_of_each
 
 
@@ -16,12 +17,13 @@ class _Fault(NamedTuple):
     text: str
 
 
+_LISTED = 10  # Properties that a message names
 _PICTURE = ("picture is", "pictures are")
 _BOX = ("box has", "boxes have")
 _OBJECT = ("object is", "objects are")
 _FAULTS = {
     "missing-file": _Fault(
-        "error", True, *_PICTURE, "annotated and not there. Put them back, or delete their annotations."
+        "error", True, *_PICTURE, "annotated and not there. Put back what is missing, or delete the annotations."
     ),
     "outside-folder": _Fault(
         "error",
@@ -35,7 +37,7 @@ _FAULTS = {
         "error", True, "file of annotations", "files of annotations", "cannot be read. Export again."
     ),
     "missing-annotation": _Fault(
-        "error", True, *_PICTURE, "listed without an annotation. Annotate them, or delete them from the list."
+        "error", True, *_PICTURE, "listed without an annotation. Annotate what is missing, or shorten the list."
     ),
     "orphan-label": _Fault(
         "error",
@@ -86,11 +88,18 @@ _FAULTS = {
         "pictures were",
         "annotated as stored, not upright by the EXIF orientation. The boxes are turned with the picture.",
     ),
+    "misplaced-label": _Fault(
+        "error",
+        True,
+        "picture is left out: its file of labels lies",
+        "pictures are left out: their files of labels lie",
+        "where they belong to no picture. Move them: images/a/1.jpg has labels/a/1.txt.",
+    ),
     "unlisted-picture": _Fault(
         "warning",
         True,
         *_PICTURE,
-        "left out: without annotation, and in no list. Annotate, list as without objects, or delete them.",
+        "left out: without annotation, and in no list. Annotate, list as without objects, or delete.",
     ),
     "missing-split": _Fault("warning", False, "split is", "splits are", "named without pictures."),
     "exif-unclear": _Fault(
@@ -102,6 +111,7 @@ _FAULTS = {
         "of the upright picture: look at one.",
     ),
     "negative": _Fault("info", False, "picture has", "pictures have", "no object: counted as negative."),
+    "mask": _Fault("info", False, *_PICTURE, "of masks, which are not read."),
     "ignored": _Fault("info", False, *_OBJECT, "marked as difficult: neither learnt from nor measured."),
     "crowd": _Fault("info", False, "box is", "boxes are", "around a crowd: neither learnt from nor measured."),
 }
@@ -111,8 +121,9 @@ _REPAIRS = {
     "clipped-box": "cut at the edge",
     "wrong-size": "the real size",
     "exif-rotation": "turned",
+    "mask": "left out",
 }
-"""What reading does about the faults whose pictures or objects are not left out."""
+"""What reading does, if it does not leave out what is wrong or does something about what is not."""
 
 
 @dataclass(slots=True)
@@ -120,6 +131,7 @@ class Faults:
     """Faults of a source while it is read."""
 
     outlines: int = 0  # of objects, which are not read
+    unread: Counter[str] = field(default_factory=Counter)  # other properties of objects, likewise
     _of_each: dict[str, list[tuple[str, str, tuple[Spot, ...]]]] = field(default_factory=lambda: defaultdict(list))
     _said: list[Problem] = field(default_factory=list)
 
@@ -141,6 +153,10 @@ class Faults:
         if self.outlines:
             message = f"{many(self.outlines, 'object has', 'objects have')} an outline, of which the box alone is read."
             found.append(Problem(code="outline", severity="info", message=message, repair="left out"))
+        if self.unread:
+            told = ", ".join(f"{shortened(name)} ({count:,})" for name, count in self.unread.most_common(_LISTED))
+            message = f"properties of objects that are not read: {told}."
+            found.append(Problem(code="unread-property", severity="info", message=message, repair="left out"))
         for code, fault in _FAULTS.items():
             each = self._of_each.get(code, [])
             message = f"{many(len(each), fault.one, fault.more)} {fault.text}"
@@ -151,7 +167,7 @@ class Faults:
                 [key for key, _, _ in each],
                 [note for _, note, _ in each],
                 spots=[spots for _, _, spots in each] if any(spots for _, _, spots in each) else (),
-                repair="" if fault.severity == "info" else _REPAIRS.get(code, "left out"),
+                repair=_REPAIRS.get(code, "" if fault.severity == "info" else "left out"),
                 lost=fault.lost,
             )
         return tuple(found)

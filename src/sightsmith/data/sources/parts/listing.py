@@ -46,12 +46,15 @@ class Listing:
         loops = f"{many(len(self.loops), 'link leads', 'links lead')} back to a folder above: not followed."
         others = f"{many(len(self.others), 'file')} left out: no pictures by their names ({_by_suffix(self.others)})."
         hidden = f"{many(len(self.hidden), 'hidden file or folder is', 'hidden files or folders are')} left out."
+        out = "left out"
         return (
-            *problem_of_each("unsupported-format", "error", unsupported, sorted(self.unsupported), lost=True),
-            *problem_of_each("closed-folder", "error", closed, sorted(self.closed)),
-            *problem_of_each("link-loop", "warning", loops, sorted(self.loops)),
-            *problem_of_each("not-a-picture", "info", others, sorted(self.others)),
-            *problem_of_each("hidden", "info", hidden, sorted(self.hidden)),
+            *problem_of_each(
+                "unsupported-format", "error", unsupported, sorted(self.unsupported), repair=out, lost=True
+            ),
+            *problem_of_each("closed-folder", "error", closed, sorted(self.closed), repair=out),
+            *problem_of_each("link-loop", "warning", loops, sorted(self.loops), repair=out),
+            *problem_of_each("not-a-picture", "info", others, sorted(self.others), repair=out),
+            *problem_of_each("hidden", "info", hidden, sorted(self.hidden), repair=out),
         )
 
 

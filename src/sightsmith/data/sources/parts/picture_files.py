@@ -5,6 +5,7 @@ import posixpath
 from collections import defaultdict
 
 from sightsmith.core.names import natural
+from sightsmith.data.sources.parts.faults import Faults
 from sightsmith.data.sources.parts.listing import Listing
 
 
@@ -42,9 +43,11 @@ class PictureFiles:
         """Return the picture with a name but for its extension, the nearest to a folder; None if there is none."""
         return _nearest(self._by_stem[name], near, "")
 
-    def unlisted(self, used: set[str]) -> list[str]:
-        """Return the pictures that were not used, but for those of masks."""
-        return [key for key in self.keys if key not in used and "/segmentation" not in f"/{key}".lower()]
+    def name_unlisted(self, used: set[str], faults: Faults) -> None:
+        """Name the pictures that were not used, those of masks (Pascal VOC's SegmentationClass) apart."""
+        for key in self.keys:
+            if key not in used:
+                faults.add("mask" if _is_mask(key) else "unlisted-picture", key)
 
 
 def leads_outside(name: str, near: str) -> bool:
@@ -59,11 +62,17 @@ def stem_of(key: str) -> str:
     return os.path.splitext(os.path.basename(key))[0]  # noqa: PTH119, PTH122 - for every file
 
 
-def _nearest(keys: list[str], near: str, split_folder: str) -> str | None:
-    """Return the key that shares most folders with `near`."""
+def _is_mask(key: str) -> bool:
+    """Tell whether a picture is in a folder for masks, as Pascal VOC's SegmentationClass and SegmentationObject."""
+    return "/segmentation" in f"/{key}".lower()
 
-    def distance(key: str) -> tuple[bool, int]:
-        common = posixpath.commonprefix([key.split("/"), near.split("/")])
-        return split_folder not in key.split("/"), -len(common)
+
+def _nearest(keys: list[str], near: str, split_folder: str) -> str | None:
+    """Return the key that shares most folders with `near`, and of several the one in fewest folders; masks are last."""
+
+    def distance(key: str) -> tuple[bool, bool, int, int]:
+        folders = key.split("/")
+        common = posixpath.commonprefix([folders, near.split("/")])
+        return _is_mask(key), split_folder not in folders, -len(common), len(folders)
 
     return min(keys, key=distance, default=None)

@@ -8,10 +8,11 @@ from sightsmith.core.counts import many
 from sightsmith.kinds.boxes.truth import Boxed
 
 
-def lost_of(truths: Sequence[Boxed], *, crowds: str, difficult: str = "") -> list[str]:
+def lost_of(truths: Sequence[Boxed], licence: str | None, *, crowds: str, difficult: str = "") -> list[str]:
     """Return what is lost of these truths, each as a text.
 
     Args:
+        licence: of the data, which the format has no place for.
         crowds: what becomes of the boxes around crowds.
         difficult: what becomes of other ignored objects; empty if the format marks them.
     """
@@ -22,6 +23,7 @@ def lost_of(truths: Sequence[Boxed], *, crowds: str, difficult: str = "") -> lis
         *([f"{many(crowd_count, 'box', 'boxes')} around crowds: {crowds}"] if crowd_count else []),
         *([f"{many(ignored_count, 'object')} marked as difficult: {difficult}"] if ignored_count and difficult else []),
         *([f"{many(area_count, 'area')} of outlines: that of the box counts"] if area_count else []),
+        *([f"the licence, {licence}"] if licence else []),
     ]
 
 

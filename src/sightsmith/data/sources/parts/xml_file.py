@@ -17,7 +17,7 @@ class Element:
 
     name: str
     line: int
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)  # of the text; a text that grows piece by piece takes square time
     inner: list["Element"] = field(default_factory=list)
 
     def first(self, path: str) -> "Element | None":
@@ -30,10 +30,10 @@ class Element:
     def all(self, name: str) -> Iterator["Element"]:
         return (one for one in self.inner if one.name == name)
 
-    def value(self, path: str) -> str:
-        """Return the text of the first element on a path without the spaces around it, empty if there is none."""
-        found = self.first(path)
-        return "" if found is None else found.text.strip()
+    def value(self, path: str = "") -> str:
+        """Return the text of this or of the first element on a path, no spaces around it; empty if there is none."""
+        found = self.first(path) if path else self
+        return "" if found is None else "".join(found.pieces).strip()
 
 
 def read_xml(file: Path) -> Element:
@@ -60,12 +60,9 @@ def read_xml(file: Path) -> Element:
     def refuse(*_: object) -> None:
         raise DataError(f"{parser.CurrentLineNumber}: it declares an entity, which no annotation needs")
 
-    def add_text(text: str) -> None:
-        open_elements[-1].text += text
-
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _: open_elements.pop()
-    parser.CharacterDataHandler = add_text
+    parser.CharacterDataHandler = lambda text: open_elements[-1].pieces.append(text)
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(file.read_bytes(), True)
