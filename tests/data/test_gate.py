@@ -17,7 +17,7 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.records import Sample
 from sightsmith.data.duplicates import near
 from sightsmith.data.gate import GateSettings, check, require_usable
-from sightsmith.data.scan import scan_pictures
+from sightsmith.data.scan import scan_items
 from sightsmith.data.source import Source, SourceOptions, open_source
 
 
@@ -442,7 +442,7 @@ def test_thumbnails_of_arrays_are_those_of_the_decoder(shape, dtype):
     from sightsmith.data.duplicates import thumbnail
 
     pictures = [np.random.default_rng(n).integers(0, np.iinfo(dtype).max, shape).astype(dtype) for n in range(3)]
-    scan = scan_pictures(
+    scan = scan_items(
         [Sample(str(n), picture) for n, picture in enumerate(pictures)], max_pixels=999, threads=1, quiet=True
     )
     for place, picture in enumerate(pictures):

@@ -12,7 +12,6 @@ import patch_bundle
 from patch_bundle import CLASSES, write_pictures
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError
-from sightsmith.data import duplicates
 from sightsmith.data.source import open_source
 from sightsmith.data.splits import fingerprint
 from sightsmith.evaluation.evaluate import evaluate
@@ -20,6 +19,7 @@ from sightsmith.evaluation.record import Evaluation
 from sightsmith.evaluation.report import findings
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import given_data, open_evaluation_data, other_data, own_split
+from sightsmith.inputs.picture import digest
 from sightsmith.runtime.predictor import Predictor
 
 
@@ -232,9 +232,9 @@ def test_each_picture_is_hashed_once(moved, monkeypatch) -> None:
 
     def counted(picture):
         hashed.append(str(picture))
-        return duplicates.content_hash(picture)
+        return digest(picture)
 
-    monkeypatch.setattr("sightsmith.data.source.content_hash", counted)
+    monkeypatch.setattr("sightsmith.inputs.picture.digest", counted)
     bundle, place = moved
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
         evaluate(predictor, EvaluateSettings(data=place, missing_ok=True), quiet=True)

@@ -23,7 +23,7 @@ _SWITCHES = frozenset(
 )
 """Settings that are on or off."""
 _CALLED = {"as": "form"}  # Flags whose name differs from their argument
-_WORDS = "none|folder|table|auto|pretrained|find|rgb|grey|fp32|bf16|ram"  # Values that messages give as words
+_WORDS = "none|folder|clips|table|auto|pretrained|find|rgb|grey|fp32|bf16|ram"  # Values that messages give as words
 _FLAG = re.compile(
     r"`(?:sightsmith|pip) [^`]*`|(?<![\w-])--(no-)?([a-z][a-z-]*)(\.[\w-]+)?"
     rf"(?: ([\d.]*\d|'[^']*'|[A-Z]+\b|(?:{_WORDS})\b|[\w.~-]*/[\w./~-]*\w))?"

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sightsmith.core.images import Picture
-
 Split = Literal["train", "val", "test", "calibration"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")  # splits that a source may name; calibration is cut from train
 PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
@@ -13,10 +11,10 @@ PARTS: tuple[Split, ...] = (*SPLITS, "calibration")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with its label and metadata."""
+    """One picture or clip with its label and metadata."""
 
     key: str  # unique in its source and the same on every machine: a relative path, or `train/00042` in a large file
-    picture: Picture  # decoded when needed
+    picture: Any  # an item of the source's input: a `Picture`, or a `Clip`; decoded when needed
     target: Any = None  # the truth that the task learns, for classification the index of the class; None if unknown
     group: str | None = None  # samples of one group (person, video, patient) never straddle two splits
     split: Split | None = None  # the split that the source assigns, None if it assigns none

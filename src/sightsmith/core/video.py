@@ -8,9 +8,10 @@ Shapes: T frames, H height, W width, C channels.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -81,7 +82,20 @@ class Reading:
 
     def all(self, near: int | None = None) -> Iterator[tuple[float, Image.Image]]:
         """Yield the time and the picture of each frame, as `frames`."""
-        yield from self._frames.between(self.start, self.end, near)
+        yield from ((time, image()) for time, image in self._frames.lazily(self.start, self.end, near))
+
+    def watch(self, moments: Sequence[float], near: int | None = None) -> tuple[list[Image.Image], int]:
+        """Decode every frame, and return the pictures shown at moments of the clip, and the number of frames."""
+        images: list[Image.Image] = []
+        shown: Callable[[], Image.Image] | None = None
+        count = 0
+        for time, image in self._frames.lazily(self.start, self.end, near):
+            while shown is not None and len(images) < len(moments) and moments[len(images)] < time - SLACK:
+                images.append(shown())
+            shown, count = image, count + 1
+        if shown is None:  # the clip lies between two frames: the first of them is shown
+            return list(self.at(moments, near)), 1
+        return [*images, *(shown() for _ in moments[len(images) :])], count
 
     def at(self, moments: Sequence[float], near: int | None = None) -> Iterator[Image.Image]:
         """Yield the picture shown at each moment of the video, in ascending order, in one pass.
@@ -178,11 +192,12 @@ class _Stills:
             mode=first.mode,
         )
 
-    def between(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Image.Image]]:
+    def lazily(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Callable[[], Image.Image]]]:
         for index in range(len(self._pictures)):
             time = index / self._rate
             if start - SLACK <= time < end - SLACK:
-                yield time, self._decoded(index, near)
+                image = self._decoded(index, near)
+                yield time, partial(_same, image)
 
     def at(self, moments: Sequence[float], near: int | None) -> Iterator[Image.Image]:
         last = len(self._pictures) - 1
@@ -194,6 +209,10 @@ class _Stills:
     def _decoded(self, index: int, near: int | None) -> Image.Image:
         self._deadline.check()
         return decode(self._pictures[index], near=near, max_pixels=self._bounds.max_pixels, seconds=self._deadline.left)
+
+
+def _same(image: Image.Image) -> Image.Image:
+    return image
 
 
 def _checked(video: object, name: str) -> Sequence[Settled] | NDArray[np.generic]:

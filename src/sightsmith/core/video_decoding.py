@@ -7,10 +7,12 @@ Source: FFmpeg, `libavutil/display.h`: a rotation tag is a matrix (a b · c d ·
 with y downwards, to (ax + cy, bx + dy).
 """
 
+import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -55,6 +57,7 @@ class VideoHeader:
     height: int  # of a frame in square pixels, upright
     seconds: float  # from the first frame to the end of the last, > 0
     rate: float  # frames a second on average, as far as known, > 0
+    declared: float = 0.0  # seconds as the file says, 0 if it does not
     frames: int = 0  # as the file says, 0 if it does not; some may be damaged
     container: str = ""  # such as MP4; empty for pictures and arrays
     codec: str = ""  # by FFmpeg's name, of pictures by Pillow's; empty for arrays
@@ -111,14 +114,17 @@ class FileFrames:
         """Packets and frames met so far that could not be decoded well; again if they are met again."""
         return self._damaged + self._video.damaged
 
-    def between(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Image.Image]]:
-        """Yield the time and the picture of the frames in start ≤ time < end; `near` as in `frames` of video.py."""
+    def lazily(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Callable[[], Image.Image]]]:
+        """Yield the time of each frame in start ≤ time < end, and the function that converts it to a picture.
+
+        Converting takes longer than decoding. `near` as in `frames` of video.py.
+        """
         held, following = self._jump(start) if start >= _SEEK_FROM else self._from_start()
         for frame in chain([held], following):
             if frame.time >= end - SLACK:
                 return
             if frame.time >= start - SLACK:
-                yield frame.time, self._image(frame, near)
+                yield frame.time, partial(self._image, frame, near)
 
     def at(self, moments: Sequence[float], near: int | None) -> Iterator[Image.Image]:
         """Yield the picture shown at each moment, in order: the last frame that is not after it, or the first."""
@@ -154,6 +160,7 @@ class FileFrames:
             *upright,
             seconds=max(end - begin, 1 / rate),
             rate=rate,
+            declared=self._video.declared,
             frames=stream.frames,
             container=CONTAINERS[self._video.demuxer],
             codec=stream.codec_context.codec.canonical_name,
@@ -295,7 +302,7 @@ def _turn_of(raw: "VideoFrame") -> tuple[int, Image.Transpose | None, int]:
     signs = (_sign(a), _sign(b), _sign(c), _sign(d))
     if signs in _TURNS:
         return *_TURNS[signs], 0
-    return 0, None, -raw.rotation % 360
+    return 0, None, round(math.degrees(math.atan2(b, a))) % 360
 
 
 def _sign(number: int) -> int:

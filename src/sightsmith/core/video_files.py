@@ -119,6 +119,14 @@ class OpenVideo:
         self.container.close()
         self._file.close()
 
+    @property
+    def declared(self) -> float:
+        """Seconds of the video as the file says; 0 if it does not, or only together with sound."""
+        if self.stream.duration is not None and self.stream.time_base is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        duration = self.container.duration if len(self.container.streams) == 1 else None
+        return (duration or 0) / 1e6  # in microseconds
+
     def seek(self, seconds: float) -> bool:
         """Go to a keyframe not after a time on the clock of the file, or near it; tell whether the file allows it."""
         try:

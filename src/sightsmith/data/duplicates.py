@@ -9,17 +9,13 @@ by mean brightness, which near duplicates share. Thumbnails confirm pairs with s
 Shapes: N pictures, U different thumbnails, P pairs, T = 16 the side of a thumbnail.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from sightsmith.core.images import Picture, settled
 
 Ints = NDArray[np.int64]
 
@@ -37,25 +33,6 @@ _MAX_SHARE = 0.1  # Mean difference as a share of the contrast (mean distance fr
 _LEAST_CONTRAST = 10.0  # Contrast counts as no less than this, so that nearly flat pictures can be near duplicates
 _PAIRS_AT_ONCE = 1 << 18
 _ROWS_AT_ONCE = 8192
-
-
-def content_bytes(picture: Picture) -> bytes:
-    """Return a picture's content: the bytes of its file, or the type, shape and values of an array.
-
-    Raises OSError: the file cannot be read.
-    """
-    picture = settled(picture)
-    if isinstance(picture, bytes):
-        return picture
-    if isinstance(picture, (str, Path)):
-        return Path(picture).read_bytes()
-    array = np.asarray(picture) if isinstance(picture, Image.Image) else picture
-    return f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
-
-
-def content_hash(picture: Picture) -> bytes:
-    """Return the SHA-256 (32 bytes) of a picture's content. Raises OSError: the file cannot be read."""
-    return hashlib.sha256(content_bytes(picture)).digest()
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:

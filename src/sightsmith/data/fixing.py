@@ -45,7 +45,7 @@ def fix(source: Source, report: GateReport, out: Path, *, quiet: bool = False) -
         raise DataError(f"{source.location}: no picture is left for a repaired copy. See the errors of the check.")
     changes = [*_read_otherwise(source), *_left_out(report)]
     mended = replace(source, samples=tuple(source.samples[place] for place in report.kept.tolist()))
-    for rule in rules_for(source.kind):
+    for rule in rules_for(source.kind, source.input):
         if hasattr(rule, "mend"):
             mended, more = rule.mend(mended)
             changes += more

@@ -21,7 +21,7 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.data.changes import Fixed
 from sightsmith.data.problem import Problem, Severity
 from sightsmith.data.rules import RULES
-from sightsmith.data.scan import scan_pictures
+from sightsmith.data.scan import scan_items
 from sightsmith.data.settings import GateSettings as GateSettings
 from sightsmith.data.source import Source
 from sightsmith.data.verdict import ByClass, Checked, Verdict
@@ -38,6 +38,7 @@ class GateReport:
     Attributes:
         location: of the data.
         format: of the data.
+        items: singular and plural of a sample, such as picture and pictures.
         nouns: singular and plural of the named thing, such as class and classes.
         names: of the classes or tags.
         total: samples of the source.
@@ -61,6 +62,7 @@ class GateReport:
 
     location: str
     format: str
+    items: tuple[str, str]
     nouns: tuple[str, str]
     names: tuple[str, ...]
     total: int
@@ -99,19 +101,19 @@ class GateReport:
         return bool(self.errors or (strict and self.warnings))
 
     def __repr__(self) -> str:
-        return f"<GateReport {self.location}: {many(self.total, 'picture')}, {self._found_text()}>"
+        return f"<GateReport {self.location}: {many(self.total, *self.items)}, {self._found_text()}>"
 
     def _repr_html_(self) -> str:
         return notebooks.text(self.to_text())
 
     def to_text(self) -> str:
-        pictures = many(self.total, "picture")
+        counted = many(self.total, *self.items)
         names = f" in {many(len(self.names), *self.nouns)}" if self.names else ""
         left_out = len(self.skipped) + self.lost
         usable = f"Training may use {len(self.kept):,} of {self.total + self.lost:,} and leaves out {left_out:,}."
         modes = ", ".join(f"{mode} ({count:,})" for mode, count in self.modes.items()) or "none"
         lines = [
-            f"{self.location} ({self.format}): {pictures}{names}{self._balance_text()}.",
+            f"{self.location} ({self.format}): {counted}{names}{self._balance_text()}.",
             f"Sizes: {self._sizes_text()}. Modes: {modes}.",
             *(f"{each.title}: {each.text}" for each in self.contents),
             *(problem.to_text() for problem in self.problems),
@@ -170,7 +172,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     """Check every picture of a source, and all of them together."""
     start = monotonic()
     threads = settings.threads or usable_cores()
-    scan = scan_pictures(source.samples, max_pixels=settings.max_pixels, threads=threads, quiet=quiet)
+    scan = scan_items(source.samples, input=source.input, max_pixels=settings.max_pixels, threads=threads, quiet=quiet)
     data = Checked(source, scan, settings)
     verdict = _judge(data)
     kept, kind = verdict.usable, KINDS.module(source.kind)
@@ -184,6 +186,7 @@ def check(source: Source, settings: GateSettings = _DEFAULTS, *, quiet: bool = F
     return GateReport(
         location=source.location,
         format=source.format,
+        items=data.nouns,
         nouns=kind.NOUNS,
         names=source.names,
         total=len(source.samples),
@@ -209,14 +212,18 @@ def _judge(data: Checked) -> Verdict:
     """Apply every rule for the source's kind of answer."""
     count = len(data.source.samples)
     verdict = Verdict(left_out=np.zeros(count, dtype=bool), bad=np.zeros(count, dtype=bool))
-    for rule in rules_for(data.source.kind):
+    for rule in rules_for(data.source.kind, data.source.input):
         rule.find(data, verdict)
     return verdict
 
 
-def rules_for(kind: str) -> list[ModuleType]:
-    """Return the rules that hold for a kind of answer, in their order."""
-    rules = [rule for rule in _rules() if kind in getattr(rule, "KINDS", (kind,))]
+def rules_for(kind: str, input: str) -> list[ModuleType]:  # noqa: A002 - as in Source
+    """Return the rules that hold for a kind of answer and an input, in their order."""
+    rules = [
+        rule
+        for rule in _rules()
+        if kind in getattr(rule, "KINDS", (kind,)) and input in getattr(rule, "INPUTS", (input,))
+    ]
     return sorted(rules, key=lambda rule: int(rule.ORDER))
 
 
@@ -237,7 +244,7 @@ def require_usable(report: GateReport, max_bad: float = 0.01) -> None:
     if fatal:
         raise DataError("\n".join([f"{report.location}: cannot be trained on.", *fatal]))
     if report.bad_fraction > max_bad:
-        of_all = f"of {report.total + report.lost:,} pictures"
+        of_all = f"of {report.total + report.lost:,} {report.items[1]}"
         message = (
             f"{report.location}: {many(report.bad, f'{of_all} is', f'{of_all} are')} bad "
             f"({report.bad_fraction:.1%}), which is above the {max_bad:.1%} that --max-bad allows. Put them right, or "

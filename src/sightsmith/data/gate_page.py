@@ -8,13 +8,14 @@ import numpy as np
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError
-from sightsmith.core.images import decode, picture_size
+from sightsmith.core.images import picture_size
 from sightsmith.core.pages import data_uri, is_small, template
 from sightsmith.core.records import Sample
 from sightsmith.data.gate import GateReport
 from sightsmith.data.problem import Problem, Spot
 from sightsmith.data.scene_drawing import Scene, draw_scene
 from sightsmith.data.source import Source
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS, optional_part
 
 _PAGES = Path(__file__).with_name("pages")
@@ -39,6 +40,7 @@ class Shown:
     split: str = ""  # of the source
     uri: str = ""  # its thumbnail, or empty if it cannot be shown
     small: bool = False  # it is shown larger than it is
+    large: bool = False  # it is a sheet of several pictures
     scene: Scene | None = None  # it is drawn with the places in it instead
 
 
@@ -66,12 +68,12 @@ def gate_html(report: GateReport, source: Source) -> str:
         gallery=_gallery(report, source),
         more_sampled=max(0, len(report.names) - _SAMPLED),
         contents=[(each, _bars(each.rows, each.unit)) for each in report.contents],
-        balance=_balance(report) if report.names else _bars(report.ranges),
+        balance=_balance(report) if report.names else _bars(report.ranges, report.items[0]),
         more_classes=max(0, len(report.names) - _CLASSES),
         shown_classes=_CLASSES,
         splits=[name for name, count in zip(_SPLITS, report.counts.sum(axis=0), strict=True) if count],
         sizes=_sizes(report),
-        modes=_bars(report.modes.items()),
+        modes=_bars(report.modes.items(), report.items[0]),
         css=(_PAGES / "gate.css").read_text(encoding="utf-8"),
     )
 
@@ -82,7 +84,7 @@ def _tiles(report: GateReport) -> list[tuple[str, str, str, str]]:
     named = many(len(report.names), *report.nouns) if report.names else ""
     counted = [(each.title, f"{sum(count for _, count in each.rows):,}", "", "") for each in report.contents[:1]]
     return [
-        ("Pictures", f"{report.total + report.lost:,}", named, ""),
+        (report.items[1].capitalize(), f"{report.total + report.lost:,}", named, ""),
         *counted,
         ("Usable for training", f"{len(report.kept):,}", f"{left_out:,} left out", ""),
         ("Bad", f"{report.bad_fraction:.2%}", "damaged or contradictory", "error" if report.bad else ""),
@@ -111,20 +113,28 @@ def _show(key: str, sample: Sample | None, source: Source, spots: Sequence[Spot]
     shown = Shown(key, source.brief_text(sample), sample.split or "")
     contents = optional_part(source.kind, "contents")
     try:
-        image = decode(sample.picture, near=_SCENE if contents else _SIDE)
+        image = INPUTS.module(source.input).face(
+            sample.picture, near=_SCENE if contents or _is_sheet(source) else _SIDE
+        )
         if contents and sample.target is not None:
             image.thumbnail((_SCENE, _SCENE))
             shapes = contents.shapes(sample.target, source.names)
             return replace(shown, scene=draw_scene(image, picture_size(sample.picture), shapes, spots))
     except PictureError:
         return shown
-    image.thumbnail((_SIDE, _SIDE))
-    return replace(shown, uri=data_uri(image), small=is_small(image))
+    side = _SCENE if _is_sheet(source) else _SIDE
+    image.thumbnail((side, side))
+    return replace(shown, uri=data_uri(image), small=is_small(image), large=_is_sheet(source))
+
+
+def _is_sheet(source: Source) -> bool:
+    """Tell whether a face is several pictures: shown large, and for some samples without any problem."""
+    return getattr(INPUTS.module(source.input), "SHEET", False)
 
 
 def _gallery(report: GateReport, source: Source) -> list[tuple[str, list[Shown]]]:
-    """Return random usable pictures of each name, whose places are bright, and of none; empty for most kinds."""
-    if not report.contents:
+    """Return random usable pictures of each name, whose places are bright, and of none; empty for most data."""
+    if not (report.contents or _is_sheet(source)):
         return []
     samples = [source.samples[place] for place in report.kept.tolist()]
     pictures_M, names_M = KINDS.module(source.kind).pairs([sample.target for sample in samples])
@@ -164,10 +174,10 @@ def _sizes(report: GateReport) -> list[Bar]:
     totals, _ = np.histogram(sides, edges, weights=[count for _, _, count in report.sizes])
     ranges = zip(edges[:-1].astype(int), edges[1:].astype(int) - 1, strict=True)
     names = (f"{low}" if last <= low else f"{low}–{last}" for low, last in ranges)
-    return _bars(zip(names, totals.astype(int).tolist(), strict=True))
+    return _bars(zip(names, totals.astype(int).tolist(), strict=True), report.items[0])
 
 
-def _bars(counts: Iterable[tuple[str, int]], unit: str = "picture") -> list[Bar]:
+def _bars(counts: Iterable[tuple[str, int]], unit: str) -> list[Bar]:
     """Return a bar of each name, all of one colour."""
     counts = list(counts)
     most = max((count for _, count in counts), default=1)

@@ -1,12 +1,11 @@
-"""The scan of each picture: whether it decodes, its size and mode, its content hash, its thumbnail.
+"""The scan of each picture or clip: whether it decodes, its size and mode, its content hash, its thumbnail.
 
-Every picture is decoded once: files in threads (the decoders leave Python's lock), arrays of one shape together.
+Each is decoded once: files in threads (the decoders leave Python's lock), arrays of one shape together.
 
 Shapes: N samples, B of them at once, H height, W width, C channels, T = 16 the side of a thumbnail.
 """
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.errors import PictureError, TooManyPixelsError
-from sightsmith.core.images import Header, Picture, decode, describe, read_header
+from sightsmith.core.images import Header, decode, describe
 from sightsmith.core.progress import track
 from sightsmith.core.records import Sample
-from sightsmith.data.duplicates import SIDE, content_bytes, thumbnail, thumbnails
+from sightsmith.data.duplicates import SIDE, thumbnail, thumbnails
+from sightsmith.inputs import INPUTS
 
 _NEAR = 4 * SIDE  # JPEGs are decoded at no less than this, which the thumbnail is then averaged from
 _FILES_AT_ONCE = 16
@@ -31,7 +31,7 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Luma of ITU-R BT.60
 
 @dataclass(slots=True)
 class Scan:
-    """Facts of N pictures; 318 bytes each."""
+    """Facts of N pictures or clips; 318 bytes each."""
 
     widths: NDArray[np.int32]  # pixels, upright; 0 if the picture cannot be used
     heights: NDArray[np.int32]  # pixels, upright; 0 if the picture cannot be used
@@ -41,10 +41,12 @@ class Scan:
     formats: NDArray[np.uint8]  # position in `format_names`
     sizes: NDArray[np.int64]  # bytes of the file; 0 for arrays
     quantisations: NDArray[np.int32]  # sum of a JPEG's luma table; 0 for others
-    frames: NDArray[np.int32]  # pictures or pages in the file, of which the first is used
+    frames: NDArray[np.int32]  # of a clip; of a picture the pages in its file, of which the first is used
     mode_names: list[str] = field(default_factory=list)  # modes as stored (RGB, L, RGBA, P, CMYK, I;16 …)
     format_names: list[str] = field(default_factory=list)  # of the files, such as PNG; empty for arrays
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)  # (code, reason) of unusable ones, by position
+    faults: dict[int, dict[str, str]] = field(default_factory=dict)  # notes by code of usable ones, by position
+    input: str = "picture"  # that reads the items
 
     @property
     def decoded(self) -> NDArray[np.int64]:
@@ -64,8 +66,15 @@ def _position(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, quiet: bool = False) -> Scan:
-    """Look at every picture once; `max_pixels` bounds width × height."""
+def scan_items(
+    samples: Sequence[Sample],
+    *,
+    input: str = "picture",  # noqa: A002 - as in Source
+    max_pixels: int,
+    threads: int,
+    quiet: bool = False,
+) -> Scan:
+    """Look at every item of an input once; `max_pixels` bounds width × height."""
     count = len(samples)
     scan = Scan(
         widths=np.zeros(count, dtype=np.int32),
@@ -77,8 +86,11 @@ def scan_pictures(samples: Sequence[Sample], *, max_pixels: int, threads: int, q
         sizes=np.zeros(count, dtype=np.int64),
         quantisations=np.zeros(count, dtype=np.int32),
         frames=np.zeros(count, dtype=np.int32),
+        input=input,
     )
-    for _ in track(_work(samples, scan, max_pixels, threads), "Checking pictures", count, quiet=quiet):
+    for _ in track(
+        _work(samples, scan, max_pixels, threads), f"Checking {INPUTS.module(input).NOUNS[1]}", count, quiet=quiet
+    ):
         pass
     return scan
 
@@ -117,7 +129,7 @@ def _array_type(sample: Sample) -> tuple[object, ...] | None:
 def _scan_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
     for place in places:
         try:
-            _scan_file(samples[place].picture, place, scan, max_pixels)
+            _scan_file(samples[place], place, scan, max_pixels)
         except PictureError as error:
             scan.failures[place] = _failure(error)
         except OSError as error:
@@ -125,15 +137,14 @@ def _scan_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels
     return places
 
 
-def _scan_file(picture: Picture, place: int, scan: Scan, max_pixels: int) -> None:
-    content = content_bytes(picture)
-    scan.hashes[place] = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
-    encoded = content if isinstance(picture, (str, bytes, os.PathLike)) else picture
-    header = read_header(encoded)
-    scan.thumbnails[place] = thumbnail(decode(encoded, near=_NEAR, max_pixels=max_pixels))
-    if isinstance(encoded, bytes):
-        scan.sizes[place] = len(encoded)
-    scan.note(place, header)
+def _scan_file(sample: Sample, place: int, scan: Scan, max_pixels: int) -> None:
+    seen = INPUTS.module(scan.input).look(sample.picture, _NEAR, max_pixels)
+    scan.hashes[place] = np.frombuffer(seen.digest, dtype=np.uint8)
+    scan.thumbnails[place] = thumbnail(seen.face)
+    scan.sizes[place] = seen.size
+    scan.note(place, seen.header)
+    if seen.faults:
+        scan.faults[place] = dict(seen.faults)
 
 
 def _failure(error: PictureError) -> tuple[str, str]:

@@ -19,6 +19,9 @@ class SourceOptions:
     label_by: str | None = None
     """Where the label is in a picture's path, instead of its folder's name: a pattern with one
     part in (…) that is searched in the path, such as ([a-z]+)_[0-9]+ for cat_001.jpg."""
+    frames_by: str | None = None
+    """Which pictures are the frames of one clip: a pattern with one part in (…) that is searched in the path; frames
+    are of one clip if their paths are the same up to its end, such as ^([0-9]+/[0-9]+)_ for 3/00002_00006.ppm."""
     target: str | None = None
     """Columns of a table that hold the truth, by default label (one label), labels (tags, separated by ;), number, or
     columns of 0 and 1 (a tag each). One other column is a number; several, separated by commas, are tags."""
@@ -29,7 +32,7 @@ class SourceOptions:
     in each line."""
 
 
-READING = ("group_by", "label_by", "target", "unit")
+READING = ("group_by", "label_by", "frames_by", "target", "unit")
 """Options that a bundle remembers, so that its data is read again as at its training."""
 
 

@@ -21,10 +21,10 @@ from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.core.images import EXTENSIONS, printable
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.records import Sample
-from sightsmith.data.duplicates import content_hash
 from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.settings import SourceOptions as SourceOptions
 from sightsmith.data.sources.parts.names import name_classes, read_class_names
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import FIRST, KINDS, optional_part
 
 CATALOGUE = Catalogue("sightsmith.data.sources", "data format")  # The formats: `data/sources/NAME.py`
@@ -33,6 +33,7 @@ _DEFAULTS = SourceOptions()
 _EXAMPLES = {
     "group_by": r"An example: ^(\d+/\d+)_ takes 3/00002 from 3/00002_00006.ppm. Columns exist in tables alone.",
     "label_by": r"An example: ([a-z]+)_\d+\.jpg$ takes cat from cat_001.jpg.",
+    "frames_by": r"An example: ^(\d+/\d+)_ makes 3/00002_00006.ppm a frame of the clip 3/00002.",
 }
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
@@ -57,12 +58,12 @@ class Source:
         return f"<Source {self.location} ({self.format}): {many(len(self.samples), 'sample')} of {self.kind}>"
 
     def content_hash(self, sample: Sample) -> bytes:
-        """Return the SHA-256 of one of its samples' pictures; each file is read and hashed once.
+        """Return the SHA-256 of the content of one of its samples; each file is read and hashed once.
 
         Raises OSError: it cannot be read.
         """
         if sample.key not in self.hashes:
-            self.hashes[sample.key] = content_hash(sample.picture)
+            self.hashes[sample.key] = INPUTS.module(self.input).digest(sample.picture)
         return self.hashes[sample.key]
 
     def strata(self) -> NDArray[np.int64]:
@@ -126,7 +127,7 @@ def build_source(
     """
     if not samples:
         reasons = "".join(f"\n{problem.to_text()}" for problem in problems)
-        raise DataError(f"{printable(location)}: no picture in it can be used.{reasons}")
+        raise DataError(f"{printable(location)}: no {input} in it can be used.{reasons}")
     if options.names is not None and not names:
         raise SettingsError(f"names: {printable(location)} has no classes to name. Leave it out.")
     given = read_class_names(options.names) if options.names is not None else {}
@@ -191,16 +192,32 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         raise DataError(
             f"{printable(str(path))}: the format {name!r} opens {name} by its name alone and reads no path. {hint}"
         )
-    if options.label_by is None:
-        chosen = asked or CATALOGUE.module(_detect(path))
-        _refuse_columns(options, chosen)
-        return chosen.open_source(str(location), options)
-    if not path.is_dir() or options.format not in (None, "folder"):
+    chosen = asked or CATALOGUE.module(_by_pattern(path, options) or _detect(path))
+    _refuse_columns(options, chosen)
+    _refuse_patterns(options, chosen, path)
+    return chosen.open_source(str(location), options)
+
+
+def _by_pattern(path: Path, options: SourceOptions) -> str | None:
+    """Return the format of a folder whose labels or frames are named by patterns, None if there are no patterns."""
+    if options.label_by is None and options.frames_by is None:
+        return None
+    return "clips" if options.frames_by is not None or CATALOGUE.module("clips").detect(path) else "folder"
+
+
+def _refuse_patterns(options: SourceOptions, module: ModuleType, path: Path) -> None:
+    """Refuse patterns of paths for a format that reads no folder of classes, or no frames."""
+    name = module.__name__.rpartition(".")[2]
+    if options.label_by is not None and not (path.is_dir() and getattr(module, "HAS_PATHS", False)):
         raise SettingsError(
-            f"label_by: labels are taken from the paths of pictures in a folder alone, and {printable(str(path))} is "
-            f"{'of the format ' + repr(options.format) if path.is_dir() else 'no folder'}. Drop it, or name a folder."
+            f"label_by: labels are taken from the paths of files in a folder alone, and {printable(str(path))} is "
+            f"{f'of the format {name!r}' if path.is_dir() else 'no folder'}. Drop it, or name a folder."
         )
-    return CATALOGUE.module("folder").open_source(str(location), options)
+    if options.frames_by is not None and name != "clips":
+        raise SettingsError(
+            f"frames_by: pictures are frames of clips in the format 'clips' alone, and {printable(str(path))} is of "
+            f"the format {name!r}. Drop it, or name a folder of frames."
+        )
 
 
 def _refuse_columns(options: SourceOptions, module: ModuleType) -> None:
@@ -331,10 +348,32 @@ def _grouped(samples: Iterable[Sample], group_by: str) -> tuple[list[Sample], tu
 def part_finder(setting: str, text: str) -> Callable[[str], str | None]:
     """Return the function that takes a part out of a path by the pattern of `group_by` or `label_by`.
 
-    The part is the pattern's group called "group" ("label"), or its only group; None if the pattern does not fit.
+    The part is the pattern's group called "group" ("label", "frames"), or its only group; None if the pattern does not
+    fit.
 
     Raises SettingsError: it is no regular expression, or none of its groups is the part.
     """
+    pattern, which = _part(setting, text)
+
+    def find(path: str) -> str | None:
+        match = pattern.search(path)
+        return match.group(which) if match else None
+
+    return find
+
+
+def part_end_finder(setting: str, text: str) -> Callable[[str], int | None]:
+    """Return the function that gives the end of that part in a path, likewise."""
+    pattern, which = _part(setting, text)
+
+    def find(path: str) -> int | None:
+        match = pattern.search(path)
+        return match.end(which) if match else None
+
+    return find
+
+
+def _part(setting: str, text: str) -> tuple[re.Pattern[str], int]:
     part = setting.removesuffix("_by")
     try:
         pattern = re.compile(text)
@@ -346,9 +385,4 @@ def part_finder(setting: str, text: str) -> Callable[[str], str | None]:
             f"{setting}: a pattern needs one part in (…), which names the {part}; {text!r} has {pattern.groups}. "
             f"{_EXAMPLES[setting]}"
         )
-
-    def find(path: str) -> str | None:
-        match = pattern.search(path)
-        return match.group(which) if match else None
-
-    return find
+    return pattern, which

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsmith.core.counts import many
 from sightsmith.core.names import shortened
 from sightsmith.data.problem import Problem, Severity, Spot
 from sightsmith.data.scan import Scan
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import KINDS
 
 _COLUMNS = ("train", "val", "test", None)  # of the counts: the split that the source puts a sample in
+_PLURAL = {"is": "are", "has": "have"}
 _MOST_WORDS = 120  # Characters of a truth in a message
 _PRECEDENCE = ("test", "val", "train", None)  # Taking a copy out of the test would change the measurement
 
@@ -41,6 +44,17 @@ class Checked:
         texts = [self.source.brief_text(self.source.samples[place]) for place in sorted(by_truth.values())]
         counts = Counter(shortened(text or "no label", _MOST_WORDS) for text in texts)
         return " / ".join(text if count == 1 else f"{text} ({count} versions)" for text, count in counts.items())
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """A sample, singular and plural, for messages: picture, or clip."""
+        one, several = INPUTS.module(self.source.input).NOUNS
+        return one, several
+
+    def are(self, count: int, verb: str) -> str:
+        """Return text like `1 picture is` or `2 clips are`; the verb is `is` or `has`."""
+        one, several = self.nouns
+        return many(count, f"{one} {verb}", f"{several} {_PLURAL[verb]}")
 
     @property
     def has_places(self) -> bool:

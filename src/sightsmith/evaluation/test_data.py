@@ -60,7 +60,7 @@ def open_evaluation_data(bundle: Bundle, settings: EvaluateSettings) -> Evaluati
         return given_data(bundle, data, settings, split, missing_ok=missing_ok)
     if named and split not in ("test", named):
         raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
-    reading = ("format", "label_by", "target", "unit", "names")
+    reading = ("format", "label_by", "frames_by", "target", "unit", "names")
     given = [name for name in reading if getattr(settings, name) is not None]
     if given:
         raise SettingsError(
@@ -165,9 +165,10 @@ def given_data(
     Raises DataError: its truths are of another kind, the class names differ, or no sample is left.
     """
     trained, reading = bundle.manifest.data, options
-    label_by, target, group_by = trained.get("label_by"), trained.get("target"), trained.get("group_by")
-    if label_by is not None and options.format is None and options.label_by is None and Path(data).is_dir():
-        reading = replace(reading, label_by=label_by)
+    target, group_by = trained.get("target"), trained.get("group_by")
+    for pattern in ("label_by", "frames_by") if options.format is None and Path(data).is_dir() else ():
+        if getattr(options, pattern) is None:
+            reading = replace(reading, **{pattern: trained.get(pattern)})
     if target is not None and options.target is None and Path(data).is_file():
         reading = replace(reading, target=target)
     source = open_source(data, reading)

@@ -11,6 +11,9 @@ An input's file has:
   at least this share of its area; a function of the item and of `rng` alone;
 - `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one upright picture that stands for the item, RGB or
   grey, reduced to no less than `near` pixels a side;
+- `SHEET`, optional: True if a face is a sheet of several pictures, which pages show large;
+- `digest(item) -> bytes` and `look(item, near, max_pixels) -> Look` (`parts/look.py`), if data has such items: the hash
+  of an item's content, and what the check of data wants to know of it;
 - `placement(item, settings) -> Placement`: which part of the item they show; separate, because few answers need it;
 - `read(item, bounds) -> item` and `crop(item, window) -> item`, optional, for answers by tiles: an item that is read
   once and held in memory, and a part of such an item;

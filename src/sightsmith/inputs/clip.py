@@ -6,9 +6,11 @@ Training, evaluation and service see the same frames of the same clip: those sho
 Shapes: T frames, H W C height, width and channels (1 grey, 3 RGB) of the input.
 """
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,13 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import settled
+from sightsmith.core.images import Header, settled
 from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED, Bounds, Box, Placement
 from sightsmith.core.ports import Arrays, Port
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.settings import EXACT, from_mapping
 from sightsmith.core.video import Clip, Reading, Video, open_clip, read_header
 from sightsmith.core.video_files import sniff_video
+from sightsmith.inputs.parts.clip_faults import clip_faults, size_of
+from sightsmith.inputs.parts.look import Look, content_of, file_digest
 from sightsmith.inputs.parts.moments import Sampling, random_moments, usual_moments
 from sightsmith.inputs.parts.pixels import CROP_SPARE, choose_pixels, describe_pixels, is_grey, part_to_show
 from sightsmith.inputs.parts.stored_clip import SUFFIX, is_stored, pack, unpack
@@ -31,6 +35,7 @@ from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 Item = Clip | Video | bytearray | memoryview | io.BytesIO
 """A clip, or a video as a clip of all of it; encoded bytes may also be those of `encode`."""
 NOUNS = ("clip", "clips")
+SHEET = True  # A face is several frames
 FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 
 _MOST = 1024  # Frames of an input
@@ -108,6 +113,38 @@ def placement(item: Item, settings: Settings) -> Placement:
     """Return which part of the upright frames the input shows."""
     header = read_header(as_clip(item))
     return Placement((header.width, header.height), settings.picture.box(header.width, header.height))
+
+
+def digest(item: Item) -> bytes:
+    """Return the SHA-256 (32 bytes) of the content of a clip and of its part. Raises OSError: it cannot be read."""
+    clip = as_clip(item)
+    if isinstance(clip.video, tuple):
+        content = b"".join(hashlib.sha256(content_of(picture)).digest() for picture in clip.video)
+    elif isinstance(clip.video, (str, Path)):
+        content = file_digest(Path(clip.video))
+    else:
+        content = content_of(clip.video)
+    part = "" if clip.start == 0 and clip.end is None else f"{clip.start} {clip.end}"
+    return hashlib.sha256(content + part.encode()).digest()
+
+
+def look(item: Item, near: int, max_pixels: int) -> Look:
+    """Decode every frame of a clip once, and return what the check of data wants to know; its face as `face`.
+
+    Raises:
+        PictureError: it cannot be decoded, or has more pixels than allowed.
+        OSError: the file cannot be read.
+    """
+    clip = as_clip(item)
+    with open_clip(clip, Bounds(max_pixels=max_pixels)) as reading:
+        images, count = reading.watch(face_moments(reading), -(-near // 2))
+        return Look(
+            header=_picture_header(reading, count),
+            digest=digest(clip),
+            size=size_of(clip),
+            face=sheet(images),
+            faults=clip_faults(reading, count),
+        )
 
 
 def face(item: Item, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -190,6 +227,13 @@ def as_clip(item: Item) -> Clip:
     if isinstance(item, bytes) and is_stored(item):
         return unpack(item)
     return item if isinstance(item, Clip) else Clip(item)
+
+
+def _picture_header(reading: Reading, count: int) -> Header:
+    """Return the header of a clip in the words of a picture's."""
+    header = reading.header
+    form = " ".join(filter(None, (header.codec, header.container and f"in {header.container}")))
+    return Header(header.width, header.height, header.mode, form, frames=count)
 
 
 def _moments(reading: Reading, settings: Settings) -> list[float]:

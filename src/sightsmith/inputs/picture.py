@@ -3,6 +3,7 @@
 Shapes: H W C height, width and channels (1 grey, 3 RGB) of the input.
 """
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.images import Picture, decode, picture_size, sniff
+from sightsmith.core.images import Picture, decode, picture_size, read_header, sniff
 from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED, Bounds, Box, Placement
 from sightsmith.core.ports import Arrays, Port
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.parts.look import Look, content_of
 from sightsmith.inputs.parts.pixels import CROP_SPARE, choose_pixels, describe_pixels, is_grey, part_to_show
 from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
@@ -47,6 +49,28 @@ def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float
 def face(item: Item, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Return the picture, upright; `near` and the errors are those of `decode`."""
     return decode(item, near=near, max_pixels=max_pixels)
+
+
+def digest(item: Item) -> bytes:
+    """Return the SHA-256 (32 bytes) of a picture's content. Raises OSError: the file cannot be read."""
+    return hashlib.sha256(content_of(item)).digest()
+
+
+def look(item: Item, near: int, max_pixels: int) -> Look:
+    """Decode a picture once, and return what the check of data wants to know; its face as `face`.
+
+    Raises:
+        PictureError: it cannot be decoded, or has more pixels than allowed.
+        OSError: the file cannot be read.
+    """
+    content = content_of(item)
+    encoded = content if isinstance(item, (str, bytes, Path)) else item
+    return Look(
+        header=read_header(encoded),
+        digest=hashlib.sha256(content).digest(),
+        size=len(encoded) if isinstance(encoded, bytes) else 0,
+        face=decode(encoded, near=near, max_pixels=max_pixels),
+    )
 
 
 def placement(item: Item, settings: Settings) -> Placement:

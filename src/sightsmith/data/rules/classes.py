@@ -11,15 +11,18 @@ ORDER = 60
 KINDS = ("labels",)
 FATAL = frozenset({"one-class", "empty-class", "single-picture", "not-in-train"})
 _FINDINGS = {  # What classes have, and the way out
-    "empty-class": ("no usable picture", "Add pictures, or remove the class (its folder or its rows)."),
+    "empty-class": ("no usable {picture}", "Add {pictures}, or remove the class (its folder or its rows)."),
     "single-picture": (
-        "one usable picture, which cannot be both learnt from and tested on",
-        "Add pictures, or remove the class.",
+        "one usable {picture}, which cannot be both learnt from and tested on",
+        "Add {pictures}, or remove the class.",
     ),
-    "tiny-class": ("fewer than {few} usable pictures", "Expect little of them; add pictures, or merge classes."),
-    "not-in-train": ("pictures in val or test but none to learn from", "Add pictures to train, or remove the class."),
-    "not-in-val": ("no picture in val, so nothing is measured of them", "Move some there."),
-    "not-in-test": ("no picture in test, so nothing is measured of them", "Move some there."),
+    "tiny-class": ("fewer than {few} usable {pictures}", "Expect little of them; add {pictures}, or merge classes."),
+    "not-in-train": (
+        "{pictures} in val or test but none to learn from",
+        "Add {pictures} to train, or remove the class.",
+    ),
+    "not-in-val": ("no {picture} in val, so nothing is measured of them", "Move some there."),
+    "not-in-test": ("no {picture} in test, so nothing is measured of them", "Move some there."),
 }
 
 
@@ -38,7 +41,7 @@ def _each_class(data: Checked, verdict: Verdict) -> None:
         only = data.source.names[int(totals.argmax())]
         loose = next((problem.message for problem in data.source.problems if problem.code == "no-folders"), "")
         message = (
-            f"all usable pictures are of one class, {only!r}; telling classes apart needs two. "
+            f"all usable {data.nouns[1]} are of one class, {only!r}; telling classes apart needs two. "
             f"{loose or 'Add another class.'} Or train a task that needs none, such as --task vae."
         )
         verdict.say("one-class", "error", message)
@@ -63,7 +66,7 @@ def _balance(data: Checked, verdict: Verdict) -> None:
     fewest, smallest = min(present, key=itemgetter(0))
     if most >= data.settings.imbalance * fewest:
         message = (
-            f"{largest!r} has {most:,} pictures and {smallest!r} {fewest:,}, {most / fewest:.0f} times fewer. Judge by "
-            "balanced accuracy, not by accuracy, and train with class weights or balanced sampling."
+            f"{largest!r} has {most:,} {data.nouns[1]} and {smallest!r} {fewest:,}, {most / fewest:.0f} times fewer. "
+            "Judge by balanced accuracy, not by accuracy, and train with class weights or balanced sampling."
         )
         verdict.say("imbalance", "warning", message)

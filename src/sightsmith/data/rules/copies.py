@@ -13,13 +13,13 @@ def find(data: Checked, verdict: Verdict) -> None:
     contradictions = [group for group, labels in groups if len(labels) > 1]
     truth = "annotation" if data.has_places else "label"
     message = (
-        f"{many(len(contradictions), 'picture has', 'pictures have')} more than one {truth}. "
+        f"{data.are(len(contradictions), 'has')} more than one {truth}. "
         f"Training leaves out every copy: decide which {truth} is right and delete the others."
     )
     verdict.add(data, "contradiction", "error", message, contradictions, list(map(data.brief_truths, contradictions)))
     for group in contradictions:
         verdict.bad[group] = True
-        verdict.leave_out(group, "contradiction", f"the same picture has another {truth} elsewhere")
+        verdict.leave_out(group, "contradiction", f"the same {data.nouns[0]} has another {truth} elsewhere")
     agreeing = [group for group, labels in groups if len(labels) == 1]
     for group in agreeing:
         first = min(group, key=data.precedence)
@@ -29,13 +29,13 @@ def find(data: Checked, verdict: Verdict) -> None:
         )
     leaks = [group for group in agreeing if data.straddles(group)]
     message = (
-        f"{many(len(leaks), 'picture is', 'pictures are')} in more than one split, so the test would measure "
-        "memorised pictures. Training leaves these copies out; delete them from train."
+        f"{data.are(len(leaks), 'is')} in more than one split, so the test would measure "
+        f"memorised {data.nouns[1]}. Training leaves these copies out; delete them from train."
     )
     verdict.add(data, "leak", "error", message, leaks, [data.splits(group) for group in leaks])
     within = [group for group in agreeing if not data.straddles(group)]
     message = (
-        f"{many(len(within), 'picture is', 'pictures are')} found more than once "
+        f"{data.are(len(within), 'is')} found more than once "
         f"({many(sum(map(len, within)) - len(within), 'copy', 'copies')} too many). Training uses one of each; "
         "delete the others."
     )

@@ -7,6 +7,7 @@ from sightsmith.data.problem import Severity
 from sightsmith.data.verdict import Checked, Verdict
 
 ORDER = 90
+INPUTS = ("picture",)
 
 
 def find(data: Checked, verdict: Verdict) -> None:

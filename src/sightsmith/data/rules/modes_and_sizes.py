@@ -12,12 +12,13 @@ def find(data: Checked, verdict: Verdict) -> None:
     modes = np.unique(data.scan.modes[seen])
     if len(modes) > 1:
         names = ", ".join(sorted(data.scan.mode_names[mode] for mode in modes))
-        message = f"Pictures of several modes ({names}). All are brought to one when they are used."
+        message = f"{data.nouns[1].capitalize()} of several modes ({names}). All are brought to one when they are used."
         verdict.say("mixed-modes", "info", message)
     widths, heights = data.scan.widths[seen], data.scan.heights[seen]
     if len(seen) and (widths.min() != widths.max() or heights.min() != heights.max()):
         message = (
-            f"Pictures of several sizes: {widths.min()}…{widths.max()} wide and {heights.min()}…{heights.max()} high, "
-            f"median {int(np.median(widths))}×{int(np.median(heights))}. All are resized to one."
+            f"{data.nouns[1].capitalize()} of several sizes: {widths.min()}…{widths.max()} wide and "
+            f"{heights.min()}…{heights.max()} high, median {int(np.median(widths))}×{int(np.median(heights))}. "
+            "All are resized to one."
         )
         verdict.say("mixed-sizes", "info", message)

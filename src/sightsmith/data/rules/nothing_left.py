@@ -6,6 +6,6 @@ ORDER = 55
 FATAL = frozenset({"no-pictures"})
 
 
-def find(data: Checked, verdict: Verdict) -> None:  # noqa: ARG001 -- as every rule
+def find(data: Checked, verdict: Verdict) -> None:
     if not len(verdict.usable):
-        verdict.say("no-pictures", "error", "no picture is left that training may use. See the errors above.")
+        verdict.say("no-pictures", "error", f"no {data.nouns[0]} is left that training may use. See the errors above.")

@@ -74,10 +74,11 @@ def find(data: Checked, verdict: Verdict) -> None:
             f"{each.name} ({each.recall:.0%}, interval {each.low:.0%} to {each.high:.0%})" for each in found
         )
         message = (
-            f"the class can be guessed without looking at the picture, from: {measured}. "
+            f"the class can be guessed without looking at the {data.nouns[0]}, from: {measured}. "
             f"These are mean recalls of the classes; guessing gives {found[0].chance:.0%}. A model may learn this "
-            "instead of the content, and fail on other pictures. Bring all classes to one size, mode and format "
-            "from the same kind of originals, or collect them the same way; --html shows the classes side by side."
+            f"instead of the content, and fail on other {data.nouns[1]}. Bring all classes to one size, mode and "
+            "format from the same kind of originals, or collect them the same way; --html shows the classes side by "
+            "side."
         )
         verdict.say("shortcut", "warning", message)
 
@@ -92,6 +93,7 @@ def _varying(scan: Scan, used_N: Ints) -> list[Property]:
         Property("mode", scan.modes[used_N], tuple(scan.mode_names)),
         Property("format", scan.formats[used_N], tuple(name or "array" for name in scan.format_names)),
         Property("JPEG compression", scan.quantisations[used_N], unit="{:,.0f}"),
+        Property("frames", scan.frames[used_N], unit="{:,.0f}"),
         Property("file size", sizes, by_content=True, unit="{:,.0f} B"),
         Property("bytes per pixel", sizes / (widths * heights), by_content=True, unit="{:.2f}"),
     )

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsmith.core.counts import many
 from sightsmith.data.scan import Scan
 from sightsmith.data.verdict import Checked, Verdict
 
@@ -15,14 +14,14 @@ def find(data: Checked, verdict: Verdict) -> None:
     sides_N = np.minimum(data.scan.widths, data.scan.heights)
     flat = _sizes(data.scan, sides_N == 1)
     message = (
-        f"{many(len(flat), 'picture has', 'pictures have')} a side of 1 pixel, which shows nothing, "
+        f"{data.are(len(flat), 'has')} a side of 1 pixel, which shows nothing, "
         "such as the placeholder of a failed export: replace or delete."
     )
     verdict.reject_each(data, "one-pixel", message, flat)
     tiny = _sizes(data.scan, (sides_N > 1) & (sides_N < data.settings.tiny_side))
     message = (
-        f"{many(len(tiny), 'picture has', 'pictures have')} a side below {data.settings.tiny_side} pixels. "
-        "Check that these are the pictures and not their thumbnails."
+        f"{data.are(len(tiny), 'has')} a side below {data.settings.tiny_side} pixels. "
+        f"Check that these are the {data.nouns[1]} and not their thumbnails."
     )
     verdict.add_each(data, "tiny-picture", "warning", message, tiny)
 

@@ -14,4 +14,4 @@ def find(data: Checked, verdict: Verdict) -> None:
     }
     for code, text in advice.items():
         found = {place: why for place, (kind, why) in sorted(data.scan.failures.items()) if kind == code}
-        verdict.reject_each(data, code, f"{many(len(found), 'picture')} {text}", found)
+        verdict.reject_each(data, code, f"{many(len(found), *data.nouns)} {text}", found)

@@ -1,4 +1,7 @@
-"""A CSV or TSV table: `path`, the columns of a truth, and optionally `split` and `group`; a picture a row.
+"""A CSV or TSV table: `path`, the columns of a truth, and optionally `split` and `group`; a picture or a clip a row.
+
+The clips of a table are video files, folders of frames, or parts of them from `start` to `end` in seconds; those of one
+video are one group unless the table or a pattern groups them.
 
 Paths are relative to the table. Commas, semicolons and tabs are understood. Each kind of answer says in its
 `columns.py` which columns it reads; any other column can be the group (`--group-by patient`), and stays with the
@@ -19,6 +22,7 @@ from sightsmith.core.names import did_you_mean, nearest
 from sightsmith.core.records import Sample
 from sightsmith.data.problem import Problem, problem_of_each
 from sightsmith.data.source import Source, SourceOptions, build_source
+from sightsmith.data.sources.parts.clip_rows import PART, groups_of_videos, open_rows, part_text, shows_clips
 from sightsmith.data.sources.parts.names import read_rows, split_named
 from sightsmith.kinds import KINDS, optional_part
 from sightsmith.kinds.parts.columns import Row
@@ -34,6 +38,8 @@ _LEFT_OUT = {
     "missing-file": "a file that is not there. Paths are relative to the table; correct them or delete the rows.",
     "extra-cells": "more cells than the header has columns. Quote texts that contain the delimiter.",
     "bad-split": "a split other than train, val or test (empty: any).",
+    "bad-part": "a start or end that is no time in seconds, or an end that is not after the start. Correct them.",
+    "no-frame": "a folder without a picture, which should be the frames of a clip. Fill it or delete the rows.",
 }
 """Why a row cannot be used whatever its truth, by the code of the problem."""
 
@@ -75,36 +81,42 @@ def open_source(location: str, options: SourceOptions) -> Source:
         else:
             rows.append(row)
             numbers.append(number)
-    free = [name for name in header if name not in {*_OWN, group_column}]
+    clips = _are_clips(path, [row["path"] for row in rows])
+    own = {*_OWN, *PART} if clips else _OWN
+    free = [name for name in header if name not in {*own, group_column}]
     kind, reader = _reader(path, header, free, rows, target)
     try:
         truths = reader.read(free, rows, target, {} if options.unit is None else {"unit": options.unit})
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    for at, fault in sorted(truths.left_out.items()):
+    items, faults = open_rows(rows, folder, clips=clips)
+    left = {**faults, **truths.left_out}
+    for at, fault in sorted(left.items()):
         leave_out(numbers[at], rows[at]["path"], *fault)
     problems: list[Problem] = []
     for code, text in {**_LEFT_OUT, **reader.REASONS}.items():
         message = f"{many(len(left_out[code][0]), 'row is', 'rows are')} left out: {text}"
         problems += problem_of_each(code, "error", message, *left_out[code], lost=True)
-    no_attribute = {*_OWN, *truths.columns}
+    usual = groups_of_videos(rows) if clips and group_column is None else []
+    no_attribute = {*own, *truths.columns}
     samples = [
         Sample(
-            key=printable(row["path"]),
-            picture=os.path.join(folder, row["path"]),  # noqa: PTH118 - takes a tenth of a Path's memory
+            key=printable(row["path"]) + part_text(row if clips else {}),
+            picture=items[at],
             target=truth,
-            group=row.get(group_column or "") or None,
+            group=row.get(group_column or "") or (usual[at] if usual else None),
             split=split_named(row.get("split", "")),
             attributes={name: cell for name, cell in row.items() if name not in no_attribute and cell},
         )
         for at, (row, truth) in enumerate(zip(rows, truths.values, strict=True))
-        if at not in truths.left_out
+        if at not in left
     ]
     by_column = options.group_by in header
     source = build_source(
         format="table",
         location=location,
         kind=kind,
+        input="clip" if clips else "picture",
         names=truths.names,
         details=truths.details,
         samples=samples,
@@ -145,6 +157,18 @@ def _reader(
     raise DataError(f"{path}: no column 'label'; it has {', '.join(header) or 'none'}. {hint}")
 
 
+def _are_clips(path: Path, names: Sequence[str]) -> bool:
+    """Tell whether the rows name clips. Raises DataError: some do, and some name pictures."""
+    folder = str(path.parent)
+    clips = [shows_clips(folder, name) for name in names]
+    if any(clips) and not all(clips):
+        raise DataError(
+            f"{path}: {clips.count(True):,} rows name clips and {clips.count(False):,} name pictures, such as "
+            f"{names[clips.index(True)]} and {names[clips.index(False)]}. Write a table for each."
+        )
+    return any(clips)
+
+
 def _fault(row: Row, cells: Sequence[str], columns: int, folder: str) -> tuple[str, str] | None:
     """Return the code of a row's fault and the text that shows it, None if it can be used."""
     name, split = row.get("path", ""), row.get("split", "")
@@ -154,7 +178,7 @@ def _fault(row: Row, cells: Sequence[str], columns: int, folder: str) -> tuple[s
         return "no-path", ""
     if split and split_named(split) is None:
         return "bad-split", split
-    there = "\0" not in name and os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 - for every row
+    there = "\0" not in name and os.path.exists(os.path.join(folder, name))  # noqa: PTH110, PTH118 - for every row
     return None if there else ("missing-file", "")
 
 

@@ -21,7 +21,8 @@ def say_of_classes(
     """Add a problem for each finding that holds for a class.
 
     Args:
-        findings: by code, what classes have, in which `{few}` is the bound of a tiny class, and the way out.
+        findings: by code, what classes have, and the way out; in both `{few}` is the bound of a tiny class, and
+            `{picture}` and `{pictures}` call the samples.
         found: by code, whether it holds for each class, (C,).
         errors: codes that are errors; the others are warnings.
     """
@@ -30,6 +31,7 @@ def say_of_classes(
         names = [data.source.names[index] for index in np.flatnonzero(which_C)]
         if names:
             have, advice = findings[code]
-            text = f"{many(len(names), 'class has', 'classes have')} {have.format(few=few)}"
-            text = f"{text}: {first_few(names, _LISTED)}. {advice}"
+            words = {"few": few, "picture": data.nouns[0], "pictures": data.nouns[1]}
+            text = f"{many(len(names), 'class has', 'classes have')} {have.format(**words)}"
+            text = f"{text}: {first_few(names, _LISTED)}. {advice.format(**words)}"
             verdict.say(code, "error" if code in errors else "warning", text)

@@ -1,16 +1,14 @@
 """Recognising files of boxes (Pascal VOC, COCO, YOLO) below a folder, and listing what is there."""
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.images import printable
-from sightsmith.data.sources.parts.listing import Listing, list_pictures
+from sightsmith.data.sources.parts.listing import Listing, list_pictures, some_files
 from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.sources.parts.picture_files import stem_of
 
@@ -25,7 +23,6 @@ _APART = {"annotations", "labels"}
 _FILES = 20  # Annotations looked into, at most
 _HEAD = 2**18  # Bytes read from each end of an annotation
 _SHARE = 0.5  # Share of the annotations that must have a picture of their name
-_FOLDERS, _ENTRIES, _DEPTH = 60, 400, 4  # Looked into before all files are listed
 
 
 def list_data(location: str) -> tuple[Path, Listing]:
@@ -46,7 +43,7 @@ def looks_like(format_name: str, path: Path) -> bool:
     suffixes, _, fits = _FORMATS[format_name]
     if path.is_file():
         return format_name != "voc" and path.suffix.lower() in suffixes and fits(_ends(path))
-    if not path.is_dir() or not any(name.lower().endswith(suffixes) for name in _some_files(path)):
+    if not path.is_dir() or not any(name.lower().endswith(suffixes) for name in some_files(path)):
         return False
     found = found_boxes(str(path), list_pictures(str(path)), (format_name,))
     return found is not None and found[1] <= 1
@@ -125,21 +122,6 @@ _FORMATS: dict[str, tuple[tuple[str, ...], str, Callable[[str], bool]]] = {
     "yolo": ((".txt", ".yaml", ".yml"), "YOLO", lambda text: _is_yolo(text) or _names_yolo(text)),
     "coco": ((".json",), "COCO", is_coco),
 }
-
-
-def _some_files(root: Path) -> Iterator[str]:
-    """Yield names of files below a folder, level by level, within bounds."""
-    folders = [(root, 0)]  # grows while it is read
-    for folder, depth in islice(folders, _FOLDERS):
-        try:
-            with os.scandir(folder) as entries:
-                for entry in islice(entries, _ENTRIES):
-                    if entry.is_dir():
-                        folders += [(Path(entry.path), depth + 1)] if depth < _DEPTH else []
-                    else:
-                        yield entry.name
-        except OSError:
-            continue
 
 
 def _ends(file: Path) -> str:
