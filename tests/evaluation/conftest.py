@@ -36,14 +36,8 @@ def make(data, tmp_path_factory):
         metrics_csv = (
             "epoch,lr,train_loss,val_loss,val_accuracy,seconds\n1,0.1,2,1.5,0.4,3\n2,0.05,1,1,0.8,3\n3,0,0.5,,,3\n"
         )
-        return patch_bundle.write_patch_bundle(
-            tmp_path_factory.mktemp("bundles") / net,
-            net,
-            splits=splits,
-            data=known,
-            files={"report/metrics.csv": metrics_csv},
-            **changes,
-        )
+        parts = {"splits": splits, "data": known, "files": {"report/metrics.csv": metrics_csv}, **changes}
+        return patch_bundle.write_patch_bundle(tmp_path_factory.mktemp("bundles") / net, net, **parts)
 
     return write
 

@@ -116,6 +116,16 @@ def test_a_split_is_named_in_one_way_for_every_verb(moved, monkeypatch) -> None:
         open_evaluation_data(bundle, EvaluateSettings(data="val", split="train"))
 
 
+def test_a_class_that_the_models_own_data_has_nowhere_is_not_asked_for(make) -> None:
+    """Training warned of it and went on; no other picture of that data could be added."""
+    bundle = make("smallcnn", names=(*CLASSES, "never"))
+    assert {CLASSES[sample.target] for sample in own_split(bundle).samples} == set(CLASSES)
+    learnt = [sample.key for sample in own_split(bundle).samples if not sample.key.startswith("test/blue/")]
+    few = make("smallcnn", splits={"train": [], "test": learnt})
+    with pytest.raises(DataError, match="the data has no picture of 'blue'"):
+        own_split(few)
+
+
 def test_figures_of_another_split_are_not_kept_as_those_of_the_test(make) -> None:
     bundle = make("smallcnn")
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:

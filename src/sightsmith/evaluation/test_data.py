@@ -273,7 +273,7 @@ def _chosen(
     source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, own: bool, missing_ok: bool
 ) -> EvaluationData:
     labelled = [sample for sample in samples if sample.target is not None]
-    _check_names(source, labelled, names, split, missing_ok=missing_ok)
+    _check_names(source, labelled, names, split, own=own, missing_ok=missing_ok)
     translate = KINDS.module(source.kind).translate
     return EvaluationData(
         samples=tuple(
@@ -290,18 +290,18 @@ def _chosen(
 
 
 def _check_names(
-    source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, missing_ok: bool
+    source: Source, samples: Sequence[Sample], names: Sequence[str], split: str, *, own: bool, missing_ok: bool
 ) -> None:
-    """Refuse samples with other names than the model's; names without a sample are ignored."""
+    """Refuse samples with other names than the model's; names of the data without a sample are ignored."""
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
         raise DataError(f"{where}: no labelled picture to evaluate.")
     if not names:
         return
-    kind = KINDS.module(source.kind)
-    found = {source.names[index] for index in kind.pairs([sample.target for sample in samples])[1].tolist()}
+    kind, found = KINDS.module(source.kind), _names_in(source, samples)
     unknown = sorted(found - set(names))
-    missing = [name for name in names if name not in found]
+    taught = _names_in(source, source.samples) if own else set(names)  # a name without any sample was a warning there
+    missing = [name for name in names if name in taught - found]
     if not unknown and (missing_ok or not missing):
         return
     parts, way_out = [], "Add pictures of them, or allow it: --missing-ok."
@@ -312,3 +312,9 @@ def _check_names(
     if missing:
         parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
     raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}. {way_out}")
+
+
+def _names_in(source: Source, samples: Sequence[Sample]) -> set[str]:
+    """Return the names that the truths of samples have."""
+    truths = [sample.target for sample in samples if sample.target is not None]
+    return {source.names[index] for index in KINDS.module(source.kind).pairs(truths)[1].tolist()}
