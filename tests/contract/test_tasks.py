@@ -184,9 +184,9 @@ def test_a_task_whose_model_takes_another_input_knows_names_or_does_without(name
     assert sizes == file.sizes(names, file.deployed(example.facts.input_settings, names, example.nets))
     ports = INPUTS.module(file.INPUT).ports(file.deployed(example.facts.input_settings, names, example.nets))
     items = file.witnesses(5, names)
-    encoded = [INPUTS.module(file.INPUT).encode(item) for item in items]
-    assert len(set(encoded)) == 5
     read = Reader(file.INPUT, file.deployed(example.facts.input_settings, names, example.nets))
+    encoded = [read.file.encode(item, read.settings) for item in items]
+    assert len(set(encoded)) == 5
     check_feeds(ports, stack([read.feeds(item) for item in items]))
 
 

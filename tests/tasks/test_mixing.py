@@ -22,7 +22,7 @@ def test_the_share_is_what_is_left_of_each_picture(seed, alphas):
     own, partner = images[:, 0, 0, 0], images[mixed.partner_B][:, 0, 0, 0]
     assert 0 <= mixed.share <= 1
     torch.testing.assert_close(
-        mixed.images_BCHW.mean((1, 2, 3)), mixed.share * own + (1 - mixed.share) * partner, rtol=1e-4, atol=1e-4
+        mixed.images.mean((1, 2, 3)), mixed.share * own + (1 - mixed.share) * partner, rtol=1e-4, atol=1e-4
     )
     torch.testing.assert_close(images, pictures())
 
@@ -32,7 +32,7 @@ def test_cutmix_pastes_one_box():
     images = pictures(height=20, width=16)
     mixed = mix(images, 0.0, 1.0)
     changed = next(i for i in range(5) if mixed.partner_B[i] != i)
-    pasted = mixed.images_BCHW[changed, 0] == images[mixed.partner_B[changed], 0]
+    pasted = mixed.images[changed, 0] == images[mixed.partner_B[changed], 0]
     rows, columns = pasted.any(1), pasted.any(0)
     assert torch.equal(pasted, rows[:, None] & columns[None])
     assert pasted.sum() == int(rows.sum()) * int(columns.sum())
@@ -43,7 +43,7 @@ def test_both_take_turns():
     kinds = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        kinds.add(mix(pictures(), 5.0, 5.0).images_BCHW[0].unique().numel() > 1)
+        kinds.add(mix(pictures(), 5.0, 5.0).images[0].unique().numel() > 1)
     assert kinds == {True, False}
 
 
@@ -51,7 +51,7 @@ def test_nothing_is_mixed_when_off_or_alone():
     for images, alphas in ((pictures(), (0.0, 0.0)), (pictures(1), (1.0, 1.0))):
         before = torch.get_rng_state()
         mixed = mix(images, *alphas)
-        assert mixed.images_BCHW is images
+        assert mixed.images is images
         assert mixed.partner_B is None
         assert torch.equal(before, torch.get_rng_state())
 
@@ -63,6 +63,6 @@ def test_mixing_is_a_function_of_the_global_generator_and_keeps_the_memory_forma
         first = mix(images, *alphas)
         torch.manual_seed(9)
         second = mix(images, *alphas)
-        assert torch.equal(first.images_BCHW, second.images_BCHW)
+        assert torch.equal(first.images, second.images)
         assert first.share == second.share
-        assert first.images_BCHW.is_contiguous(memory_format=torch.channels_last)
+        assert first.images.is_contiguous(memory_format=torch.channels_last)

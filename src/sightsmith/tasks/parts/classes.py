@@ -55,7 +55,7 @@ class ClassifyLearner(PictureLearner):
         """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""
         feeds, targets = batch
         mixed = mix(self.images(feeds), self.settings.mixup, self.settings.cutmix)
-        logits_BK = self.nets["net"](mixed.images_BCHW).float()
+        logits_BK = self.nets["net"](mixed.images).float()
         loss = self._smoothed(logits_BK, targets)
         if mixed.partner_B is None:
             return loss
