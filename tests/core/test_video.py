@@ -2,6 +2,7 @@
 
 import io
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -311,6 +312,13 @@ def test_clips_are_read_in_several_threads(video):
 def test_a_part_that_cannot_be_is_refused(wrong):
     with pytest.raises(SettingsError, match=r"clip\.(start|end|rate) must be"):
         Clip("a.mp4", **wrong)
+
+
+def test_without_pyav_the_extra_is_named(monkeypatch, video):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SettingsError, match=r"a\.mp4: videos are read by PyAV.*pip install 'sightsmith\[video\]'"):
+        read_header(Clip(video))
+    assert read_header(Clip(frames_THWC(3))).frames == 3, "arrays need no PyAV"
 
 
 def test_real_clips_are_read_whole(shared_data):

@@ -157,13 +157,13 @@ def _scan_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixel
     first = samples[places[0]].picture
     try:
         decode(first)  # one shape and type: if the first can be decoded, all can
-        height, width = first.shape[:2]  # type: ignore[union-attr, index]
+        height, width = first.shape[:2]
         if height * width > max_pixels:
             raise TooManyPixelsError(f"{describe(first)}: over the bound of {max_pixels:,} pixels. Make it smaller.")
     except PictureError as error:
         scan.failures.update(dict.fromkeys(places, _failure(error)))
         return places
-    stack = np.stack([samples[place].picture for place in places])  # type: ignore[misc]
+    stack = np.stack([samples[place].picture for place in places])
     part = slice(places.start, places.stop)
     head = f"{stack.dtype.str}{stack.shape[1:]}".encode()
     digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)
