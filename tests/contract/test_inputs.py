@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sightsmith.core.errors import PictureError, SettingsError
+from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsError
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import check_feeds, stack
 from sightsmith.core.records import Sample
@@ -111,6 +111,40 @@ def test_a_survey_counts_its_items(name):
     seen = INPUTS.module(name).survey(items_of(name))
     assert seen.count == len(items_of(name))
     assert seen.side > 0
+
+
+@pytest.mark.parametrize("name", [name for name in INPUTS.names() if hasattr(INPUTS.module(name), "VARIED")])
+def test_training_draws_what_the_ports_say_and_the_draws_alone_decide(name):
+    read = reader_of(name)
+    for share in (1.0, 0.3):
+        batches = [
+            stack([read.drawn(item, np.random.default_rng(7), share) for item in items_of(name)]) for _ in range(2)
+        ]
+        check_feeds(read.ports(), batches[0])
+        assert all(np.array_equal(batches[0][port], batches[1][port]) for port in batches[0])
+
+
+@every_read_input
+def test_an_item_has_a_face(name):
+    for item in items_of(name):
+        face = INPUTS.module(name).face(item, near=8, max_pixels=10_000)
+        assert face.mode in {"L", "RGB"}
+        assert min(face.size) >= 8
+        if isinstance(item, bytes):
+            with pytest.raises(TooManyPixelsError):
+                INPUTS.module(name).face(item, max_pixels=10)
+
+
+@pytest.mark.parametrize("name", [name for name in INPUTS.names() if hasattr(INPUTS.module(name), "look")])
+def test_the_check_of_data_looks_at_an_item(name):
+    source = INPUTS.module(name)
+    for item in items_of(name):
+        seen = source.look(item, near=32, max_pixels=10_000)
+        assert seen.digest == source.digest(item)
+        assert len(seen.digest) == 32
+        assert min(seen.header.width, seen.header.height) > 0
+        np.testing.assert_array_equal(np.asarray(seen.face), np.asarray(source.face(item, near=32)))
+    assert len({source.digest(item) for item in items_of(name)}) == len(items_of(name))
 
 
 @every_input

@@ -1,7 +1,9 @@
 """Clips: which frames, at which times, how upright; bad files are named, and nothing but the file is opened."""
 
 import io
+import os
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -209,6 +211,21 @@ def test_what_is_no_clip_is_named(make, message, tmp_path):
         read_header(Clip(make(tmp_path)))
 
 
+def test_an_endless_stream_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "camera.mp4")
+    for endless in (tmp_path / "camera.mp4", "/dev/zero"):
+        with pytest.raises(PictureError, match="a pipe or a device, not a file"):
+            read_header(Clip(endless))
+
+
+def test_a_frame_that_cannot_be_decoded_is_named_with_its_clip(tmp_path):
+    for at in range(3):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{at}.png")
+    (tmp_path / "2.png").write_bytes(b"")
+    with pytest.raises(PictureError, match=r"0\.png and its 3 frames: .*2\.png: an empty file"):
+        list(frames(Clip(tuple(tmp_path / f"{at}.png" for at in range(3)))))
+
+
 def test_a_picture_and_other_codecs_are_named(tmp_path):
     picture = io.BytesIO()
     Image.new("RGB", (40, 40)).save(picture, "JPEG")
@@ -268,7 +285,9 @@ def test_a_frame_that_grows_in_the_middle_is_refused_too(tmp_path):
     large = write_video(tmp_path / "b.ts", frames_THWC(5, (640, 480))).read_bytes()
     with pytest.raises(TooManyPixelsError, match="640×480 is over the bound"):
         list(frames(Clip(small + large), bounds=Bounds(max_pixels=200_000)))
-    assert {image.size for _, image in frames(Clip(small + large))} == {(64, 48)}
+    both = [image for _, image in frames(Clip(small + large))]
+    assert {image.size for image in both} == {(64, 48)}
+    assert numbers(both) == [0, 1, 2, 3, 4] * 2, "none is lost, although the times of the second start anew"
     with open_clip(Clip(small + large), Bounds(max_pixels=10_000)) as reading:  # so large that no decoder starts on it
         assert numbers(image for _, image in reading.all()) == [0, 1, 2, 3, 4]
         assert reading.damaged > 0
@@ -311,6 +330,13 @@ def test_clips_are_read_in_several_threads(video):
 def test_a_part_that_cannot_be_is_refused(wrong):
     with pytest.raises(SettingsError, match=r"clip\.(start|end|rate) must be"):
         Clip("a.mp4", **wrong)
+
+
+def test_without_pyav_the_extra_is_named(monkeypatch, video):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SettingsError, match=r"a\.mp4: videos are read by PyAV.*pip install 'sightsmith\[video\]'"):
+        read_header(Clip(video))
+    assert read_header(Clip(frames_THWC(3))).frames == 3, "arrays need no PyAV"
 
 
 def test_real_clips_are_read_whole(shared_data):

@@ -1,6 +1,7 @@
 """Clips as input: which frames a net sees, the same everywhere; random ones in training; stored without loss."""
 
 import io
+import pickle
 import zipfile
 from dataclasses import replace
 
@@ -149,6 +150,15 @@ def test_a_face_is_four_frames_spread_over_the_clip(tmp_path):
 def test_the_deadline_holds_for_all_frames_together():
     with pytest.raises(PictureError, match="to decode"):
         clip.feeds(Clip(frames_THWC(5)), SETTINGS, Bounds(seconds=0))
+
+
+def test_a_child_process_can_read_a_clip():
+    """What it is given and what it gives back, errors too, survive the way."""
+    given = pickle.loads(pickle.dumps((Clip(frames_THWC(5), start=0.1, rate=10.0), SETTINGS, Bounds(seconds=60))))
+    assert numbers(clip.feeds(*given)[clip.FRAMES]) == [1, 2, 3, 4]
+    with pytest.raises(PictureError) as told:
+        clip.feeds(b"no video", SETTINGS)
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ class Reading:
 
     def __init__(self, frames: "FileFrames | _Stills", clip: Clip, name: str) -> None:
         self._frames, self.header = frames, frames.header
-        self.start, self.end = clip.start, min(clip.end or math.inf, self.header.seconds)
+        self._stop = clip.end or math.inf  # of a whole video each frame, even if its end is not where it seems to be
+        self.start, self.end = clip.start, min(self._stop, self.header.seconds)
         if self.start >= self.end:
             raise PictureError(
                 f"{name}: the clip starts at {self.start:g} s, and the video ends at {self.header.seconds:.2f} s. "
@@ -82,14 +83,14 @@ class Reading:
 
     def all(self, near: int | None = None) -> Iterator[tuple[float, Image.Image]]:
         """Yield the time and the picture of each frame, as `frames`."""
-        yield from ((time, image()) for time, image in self._frames.lazily(self.start, self.end, near))
+        yield from ((time, image()) for time, image in self._frames.lazily(self.start, self._stop, near))
 
     def watch(self, moments: Sequence[float], near: int | None = None) -> tuple[list[Image.Image], int]:
         """Decode every frame, and return the pictures shown at moments of the clip, and the number of frames."""
         images: list[Image.Image] = []
         shown: Callable[[], Image.Image] | None = None
         count = 0
-        for time, image in self._frames.lazily(self.start, self.end, near):
+        for time, image in self._frames.lazily(self.start, self._stop, near):
             while shown is not None and len(images) < len(moments) and moments[len(images)] < time - SLACK:
                 images.append(shown())
             shown, count = image, count + 1
@@ -175,8 +176,9 @@ class _Stills:
 
     def __init__(self, clip: Clip, name: str, bounds: Bounds, deadline: Deadline) -> None:
         self._pictures: Sequence[Settled] | NDArray[np.generic] = _checked(clip.video, name)
-        self._rate, self._bounds, self._deadline = clip.rate, bounds, deadline
-        first = read_picture_header(self._pictures[0])
+        self._name, self._rate, self._bounds, self._deadline = name, clip.rate, bounds, deadline
+        with self._naming():
+            first = read_picture_header(self._pictures[0])
         if isinstance(clip.video, np.ndarray) and first.width * first.height > bounds.max_pixels:
             raise TooManyPixelsError(
                 f"{name}: over the bound of {bounds.max_pixels:,} pixels a frame. Make it smaller."
@@ -208,7 +210,17 @@ class _Stills:
 
     def _decoded(self, index: int, near: int | None) -> Image.Image:
         self._deadline.check()
-        return decode(self._pictures[index], near=near, max_pixels=self._bounds.max_pixels, seconds=self._deadline.left)
+        picture, bounds = self._pictures[index], self._bounds
+        with self._naming():
+            return decode(picture, near=near, max_pixels=bounds.max_pixels, seconds=self._deadline.left)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Put the name of the clip before errors that name one of its pictures."""
+        try:
+            yield
+        except PictureError as error:
+            raise type(error)(f"{self._name}: {error}") from error
 
 
 def _same(image: Image.Image) -> Image.Image:

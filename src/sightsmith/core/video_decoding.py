@@ -96,7 +96,6 @@ class FileFrames:
         self._video = OpenVideo(source, name, bounds, deadline)
         self._origin: float | None = None
         self._jumps = True
-        self._damaged = 0  # of what was open before
         try:
             self.header, self._size, self._turn = self._look()
         except BaseException:
@@ -111,8 +110,8 @@ class FileFrames:
 
     @property
     def damaged(self) -> int:
-        """Packets and frames met so far that could not be decoded well; again if they are met again."""
-        return self._damaged + self._video.damaged
+        """Packets and frames that could not be decoded well, since reading last began at the start."""
+        return self._video.damaged
 
     def lazily(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Callable[[], Image.Image]]]:
         """Yield the time of each frame in start ≤ time < end, and the function that converts it to a picture.
@@ -151,7 +150,7 @@ class FileFrames:
         rate = float(stream.average_rate or stream.guessed_rate or Fraction(25))
         tail = self._tail()
         end = max((each.time + (each.length or 1 / rate) for each in tail), default=first.time + 1 / rate)
-        begin = first.time if self._has_presentation_times else head[0]
+        begin = first.time if self._has_presentation_times or not head else head[0]
         width, height = _square(first.raw.width, first.raw.height, stream.sample_aspect_ratio)
         check_frame_size(width, height, self._name, self._bounds)
         degrees, turn, ignored = _turn_of(first.raw)
@@ -239,7 +238,6 @@ class FileFrames:
 
     def _rewind(self) -> None:
         """Open the file again: some containers do not seek back to their first frame."""
-        self._damaged += self._video.damaged
         self._video.close()
         self._video = OpenVideo(self._source, self._name, self._bounds, self._deadline)
 

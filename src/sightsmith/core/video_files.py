@@ -8,6 +8,7 @@ FFmpeg comes with PyAV (`av`, the extra `video`), which is imported when the fir
 
 import io
 import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -239,8 +240,12 @@ def _opened(source: Source, name: str) -> BinaryIO:
     """Open a path or bytes for reading, never by FFmpeg itself, whose paths may be protocols."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
+    path = Path(source)
     try:
-        return Path(source).open("rb", buffering=0)
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise PictureError(f"{name}: a pipe or a device, not a file. Give a video file.")
+        return path.open("rb", buffering=0)
     except FileNotFoundError as error:
         advice = "Addresses are not read: give a file." if "://" in str(source) else "Correct the path."
         raise PictureError(f"{name}: no such file. {advice}") from error

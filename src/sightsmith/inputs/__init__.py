@@ -7,10 +7,10 @@ An input's file has:
 - `Settings`: the frozen settings that are hashed into the bundle's definition, with `to_json` and `from_json`;
 - `ports(settings) -> dict[str, Port]`: the arrays that a graph takes, by name;
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
-- `drawn(item, settings, rng, share) -> arrays`, if training can read it: as `feeds`, of a random part of the item with
+- `drawn(item, settings, rng, share) -> arrays`, if it has `VARIED`: as `feeds`, of a random part of the item with
   at least this share of its area; a function of the item and of `rng` alone;
-- `face(item, near=None, max_pixels=…) -> PIL image`, likewise: one upright picture that stands for the item, RGB or
-  grey, reduced to no less than `near` pixels a side;
+- `face(item, near=None, max_pixels=…) -> PIL image`, if training can read it: one upright picture that stands for the
+  item, RGB or grey, reduced to no less than `near` pixels a side;
 - `SHEET`, optional: True if a face is a sheet of several pictures, which pages show large;
 - `digest(item) -> bytes` and `look(item, near, max_pixels) -> Look` (`parts/look.py`), if data has such items: the hash
   of an item's content, and what the check of data wants to know of it;
