@@ -89,6 +89,22 @@ def coloured_bundle(made_once):
 
 
 @pytest.fixture(scope="session")
+def moving_bars_bundles(made_once):
+    """Return a folder with two small bundles for clips: `carries` streams by its state, `window` by a window.
+
+    `window` is exported to OpenVINO, `carries` to every backend.
+    """
+    from moving_bars import write_bundle_of
+    from sightsmith.runtime.export import export
+
+    def make(folder: Path) -> None:
+        export(write_bundle_of(folder / "carries", carries=True), ("openvino", "onnx"), quiet=True)
+        export(write_bundle_of(folder / "window", carries=False), ("openvino",), quiet=True)
+
+    return made_once("moving_bars_bundles", make)
+
+
+@pytest.fixture(scope="session")
 def making_bundles(made_once):
     """Return a folder with a small bundle of each task that makes pictures, by its name, trained and exported."""
     from sightsmith.model import train

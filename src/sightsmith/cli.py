@@ -6,14 +6,15 @@ Heavy parts are imported inside the verb that needs them, so that help and error
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
 from sightsmith import __version__
 from sightsmith.bundle.settings import CardSettings
-from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores
-from sightsmith.core.errors import BundleError
+from sightsmith.core.command import exit_code_of, fail, json_text, say, share_cores, stoppable
+from sightsmith.core.counts import many
+from sightsmith.core.errors import BundleError, SettingsError
 from sightsmith.core.files import next_free
 from sightsmith.core.flags import flags_of, given, merged
 from sightsmith.core.machine import require_training
@@ -210,28 +211,46 @@ def compare(
 @app.command(group=_USE)
 def predict(
     bundle: ModelPath,
-    pictures: Annotated[list[str], Parameter(consume_multiple=True, allow_leading_hyphen=True)],
+    pictures: Annotated[list[str] | None, Parameter(consume_multiple=True, allow_leading_hyphen=True)] = None,
     /,
     *,
     options: OptionFlags | None = None,  # type: ignore[valid-type]
     settings: PredictFlags | None = None,  # type: ignore[valid-type]
     loading: LoadFlags | None = None,  # type: ignore[valid-type]
 ) -> int:
-    """Predict files, folders, patterns, or standard input (`-`).
+    """Predict files, folders, patterns, or standard input (`-`); with --stream one long video, camera or address.
 
     Pictures that cannot be read are reported and skipped; the exit code is then 1.
 
     Args:
-        pictures: Files, folders, patterns such as 'more/*.jpg', `-`, or addresses with --urls.
+        pictures: Files, folders, patterns such as 'more/*.jpg', `-`, or addresses with --urls; with --stream one video
+            or an address such as rtsp://HOST/PATH.
     """
     from sightsmith import model
 
     asked = from_mapping(PredictSettings, {**given(settings), "options": given(options)}, where="predict")
+    if asked.stream:
+        return _predict_stream(bundle, pictures or [], asked, given(loading))
+    if not pictures:
+        raise SettingsError("predict: name what to predict: files, folders, patterns, or - for standard input.")
     with model.load(bundle, **given(loading)) as loaded:
         failed = loaded.predict_to(pictures, asked)
     for why in failed:
         say(f"skipped {why}")
     return int(bool(failed))
+
+
+def _predict_stream(bundle: Path, inputs: list[str], asked: PredictSettings, loading: dict[str, Any]) -> int:
+    from sightsmith import model
+    from sightsmith.runtime.live import find_source  # nothing else may open cameras and addresses
+
+    source = find_source(inputs, asked.camera)
+    with model.load(bundle, **loading) as loaded, stoppable() as stop:
+        ended = loaded.stream_to(source, asked, stop)
+    say(f"{many(ended.answers, 'answer')}, up to {ended.seconds:.1f} s of {source.name}.")
+    if ended.problem:
+        return fail(ended.problem, 1)
+    return 130 if ended.stopped and not source.live else 0
 
 
 @app.command(group=_USE)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Self, overload
 
 from sightsmith.bundle.inspect import inspect_text
@@ -26,13 +27,17 @@ from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
+from sightsmith.inputs import items_of
 from sightsmith.runtime.annotation_writer import open_drawings
+from sightsmith.runtime.file_source import file_source
 from sightsmith.runtime.paths import Item, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Outcome
 from sightsmith.runtime.runner import Value as Prediction
 from sightsmith.runtime.settings import ExportSettings, GenerateSettings, LoadSettings, PredictSettings
+from sightsmith.runtime.stream_output import Ended, open_stream, predict_stream
+from sightsmith.runtime.streams import Source, Step
 from sightsmith.runtime.tiles import predict_tiled, tiling_of
 from sightsmith.serving.settings import ServeSettings
 
@@ -126,7 +131,7 @@ class Model:
         with open_writer(settings, definition.kind, self.names) as writer, drawing as draw:
             asked: deque[Item] = deque()
             outcomes = self.predict_each(
-                _pictures(inputs, settings.urls, asked),
+                _pictures(inputs, settings.urls, asked, moving=items_of(definition.input) == "clip"),
                 settings.batch,
                 tiles=settings.tiles,
                 tile_overlap=settings.tile_overlap,
@@ -140,6 +145,27 @@ class Model:
                 if why:
                     failed.append(why)
         return failed
+
+    def stream(self, video: Any, *, every: float | None = None) -> Iterator[Step]:
+        """Yield the answers along one long video as it is decoded, each with its time; memory stays bounded.
+
+        Args:
+            video: a path, encoded bytes, pictures in order, an array (T, H, W, 3) of uint8, or a
+                `sightsmith.core.video.Clip` of such.
+            every: least seconds between answers; None as `PredictSettings.every`.
+
+        Raises:
+            PictureError: it cannot be decoded; after the last answer if a part of it could not.
+            SettingsError: the model takes no clips, or `every` is not above 0.
+        """
+        asked = from_mapping(PredictSettings, {"stream": True, "every": every}, where="stream")
+        with open_stream(self.predictor, file_source(video), asked) as (arriving, _):
+            for _, steps in arriving:
+                yield from steps
+
+    def stream_to(self, source: Source, settings: PredictSettings, stop: Event | None = None) -> Ended:
+        """Answer along a source and write the answers, until it ends or `stop` is set."""
+        return predict_stream(self.predictor, source, settings, stop)
 
     def generate(self, count: int = 16, *, out: str | Path | None = None, quiet: bool = False, **settings: Any) -> Any:
         """Make pictures from a seed: the same seed gives the same pictures, whatever their count.
@@ -460,8 +486,8 @@ def open_source(data: str | Path, **options: Any) -> Any:
     return open_data(data, from_mapping(SourceOptions, options, where="open_source"))
 
 
-def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Item]) -> Iterable[Picture]:
-    """Yield the pictures of the inputs, remembering each item; one that is not there fails to decode."""
-    for item in find_items(inputs, urls=urls):
+def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Item], *, moving: bool) -> Iterable[Any]:
+    """Yield the pictures or clips of the inputs, remembering each item; one that is not there fails to decode."""
+    for item in find_items(inputs, urls=urls, moving=moving):
         asked.append(item)
         yield item.picture if item.picture is not None else b""

@@ -4,9 +4,12 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cyclopts import CycloptsError
 
@@ -45,6 +48,25 @@ def exit_code_of(command: Callable[[], object]) -> int:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         code = fail(f"{place}{error.strerror or error}.", 2)
     return _written_out(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """Yield an event that the first SIGINT (Ctrl+C) or SIGTERM sets; a second one ends the process as usual."""
+    stop = threading.Event()
+    usual = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for number in usual:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def json_text(value: object, indent: int | None = None) -> str:

@@ -1,7 +1,7 @@
 """Drawings of an answer: names with bars under a picture, and rectangles with names over it."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from statistics import median
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Row = tuple[str, str, float | None, float | None, bool]
 """Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
 _HUE, _TURN = 215.0, 137.508  # First hue, and the step to the next in degrees: the golden angle, which never comes near
+_COVER = 0.8  # Opacity of lines over a picture
 _WHITE_FROM = 0.36  # Luminance below which white letters are easier to read than black ones
 
 
@@ -95,6 +96,29 @@ def rows_below(image: Image.Image, rows: list[Row]) -> Image.Image:
     for place, row in enumerate(rows):
         _draw_row(draw, shown.height + line // 4 + place * line, shown.width, line, row)
     return paper
+
+
+def rows_over(image: Image.Image, rows: list[Row]) -> Image.Image:
+    """Return a copy of an RGB picture with lines for the first rows over its lower third, for at least one."""
+    panel = _panel(tuple(rows), *image.size)
+    corner = (0, image.height - panel.height)
+    paper = image.copy()
+    paper.paste(Image.blend(image.crop((*corner, *image.size)), panel, _COVER), corner)
+    return paper
+
+
+@lru_cache(maxsize=8)
+def _panel(rows: tuple[Row, ...], width: int, height: int) -> Image.Image:
+    """Return the lines as a picture of this width; the frames of a video share it while the answer stays."""
+    wide = max(240, width)
+    line = max(18, min(48, wide // 24))
+    shown = rows[: max(1, round(height * wide / width / 3) // line)]
+    panel = Image.new("RGB", (wide, line * len(shown) + line // 3), _PAPER)
+    draw = ImageDraw.Draw(panel)
+    for place, row in enumerate(shown):
+        _draw_row(draw, line // 4 + place * line, wide, line, row)
+    fitted = min(height, max(1, round(panel.height * width / wide)))
+    return panel if wide == width and fitted == panel.height else panel.resize((width, fitted))
 
 
 def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, row: Row) -> None:

@@ -19,7 +19,7 @@ _SWITCHES = frozenset(
         "resume",
         "with_nms",
     }
-    | {"sanity", "strict", "urls"}
+    | {"sanity", "stream", "strict", "urls"}
 )
 """Settings that are on or off."""
 _CALLED = {"as": "form"}  # Flags whose name differs from their argument

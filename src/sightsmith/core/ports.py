@@ -48,6 +48,9 @@ class Port:
         return f"({', '.join(('N', *sides))}) {self.dtype}"
 
 
+Signature = tuple[dict[str, Port], tuple[str, ...]]  # The inputs of a graph by name, and its outputs in order
+
+
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
     """Raise SettingsError if an array is missing, unknown or of another shape or type, or numbers of items differ."""
     if feeds.keys() != ports.keys():
@@ -61,6 +64,11 @@ def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) ->
     if len({len(array) for array in feeds.values()}) > 1:
         counts = ", ".join(f"{name} {len(array)}" for name, array in feeds.items())
         raise SettingsError(f"the inputs of one batch must have as many items, got {counts}.")
+
+
+def next_of(state: str) -> str:
+    """Return the name of the output that is the next value of an input, if the input is a state."""
+    return f"next_{state}"
 
 
 def stack(items: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:

@@ -8,7 +8,7 @@ Shapes: T frames, H height, W width, C channels.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsErr
 from sightsmith.core.images import Settled, decode, printable
 from sightsmith.core.images import read_header as read_picture_header
 from sightsmith.core.placement import UNBOUNDED, Bounds
-from sightsmith.core.video_decoding import SLACK, FileFrames, VideoHeader
+from sightsmith.core.video_decoding import SLACK, FileFrames, MakePicture, VideoHeader
 from sightsmith.core.video_files import Deadline
 
 Video = Path | str | bytes | tuple[Settled, ...] | NDArray[np.generic]
@@ -83,20 +83,26 @@ class Reading:
 
     def all(self, near: int | None = None) -> Iterator[tuple[float, Image.Image]]:
         """Yield the time and the picture of each frame, as `frames`."""
-        yield from ((time, image()) for time, image in self._frames.lazily(self.start, self._stop, near))
+        yield from ((time, picture(near)) for time, picture in self.lazily())
+
+    def lazily(self) -> Iterator[tuple[float, MakePicture]]:
+        """Yield the time of each frame, and the function that converts it to a picture."""
+        yield from self._frames.lazily(self.start, self._stop)
 
     def watch(self, moments: Sequence[float], near: int | None = None) -> tuple[list[Image.Image], int]:
         """Decode every frame, and return the pictures shown at moments of the clip, and the number of frames."""
         images: list[Image.Image] = []
-        shown: Callable[[], Image.Image] | None = None
+        shown: MakePicture | None = None
         count = 0
-        for time, image in self._frames.lazily(self.start, self._stop, near):
+        for time, picture in self.lazily():
             while shown is not None and len(images) < len(moments) and moments[len(images)] < time - SLACK:
-                images.append(shown())
-            shown, count = image, count + 1
+                images.append(shown(near))
+            if self._frames.late:
+                picture(near)
+            shown, count = picture, count + 1
         if shown is None:  # the clip lies between two frames: the first of them is shown
             return list(self.at(moments, near)), 1
-        return [*images, *(shown() for _ in moments[len(images) :])], count
+        return [*images, *(shown(near) for _ in moments[len(images) :])], count
 
     def at(self, moments: Sequence[float], near: int | None = None) -> Iterator[Image.Image]:
         """Yield the picture shown at each moment of the video, in ascending order, in one pass.
@@ -173,6 +179,7 @@ class _Stills:
     """Pictures in order, or an array, as the frames of a video."""
 
     damaged = 0
+    late = True  # a picture is decoded only when it is converted
 
     def __init__(self, clip: Clip, name: str, bounds: Bounds, deadline: Deadline) -> None:
         self._pictures: Sequence[Settled] | NDArray[np.generic] = _checked(clip.video, name)
@@ -194,12 +201,11 @@ class _Stills:
             mode=first.mode,
         )
 
-    def lazily(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Callable[[], Image.Image]]]:
+    def lazily(self, start: float, end: float) -> Iterator[tuple[float, MakePicture]]:
         for index in range(len(self._pictures)):
             time = index / self._rate
             if start - SLACK <= time < end - SLACK:
-                image = self._decoded(index, near)
-                yield time, partial(_same, image)
+                yield time, partial(self._decoded, index)
 
     def at(self, moments: Sequence[float], near: int | None) -> Iterator[Image.Image]:
         last = len(self._pictures) - 1
@@ -221,10 +227,6 @@ class _Stills:
             yield
         except PictureError as error:
             raise type(error)(f"{self._name}: {error}") from error
-
-
-def _same(image: Image.Image) -> Image.Image:
-    return image
 
 
 def _checked(video: object, name: str) -> Sequence[Settled] | NDArray[np.generic]:

@@ -27,6 +27,8 @@ from sightsmith.core.video_files import CONTAINERS, Deadline, OpenVideo, Source,
 if TYPE_CHECKING:
     from sightsmith.core.video_files import Packet, VideoFrame
 
+MakePicture = Callable[[int | None], Image.Image]
+"""Converts a decoded frame to an upright picture; the argument is `near` of `frames` in video.py."""
 SLACK = 1e-6  # Seconds by which a frame may come after the moment at which it is shown: rounding
 
 _SEEK_FROM = 10.0  # Seconds to the next moment from which a seek is tried: usual distance of keyframes, at most
@@ -91,6 +93,8 @@ class FileFrames:
         header: facts of the video.
     """
 
+    late = False  # frames are decoded one after the other
+
     def __init__(self, source: Source, name: str, bounds: Bounds, deadline: Deadline) -> None:
         self._source, self._name, self._bounds, self._deadline = source, name, bounds, deadline
         self._video = OpenVideo(source, name, bounds, deadline)
@@ -113,17 +117,17 @@ class FileFrames:
         """Packets and frames that could not be decoded well, since reading last began at the start."""
         return self._video.damaged
 
-    def lazily(self, start: float, end: float, near: int | None) -> Iterator[tuple[float, Callable[[], Image.Image]]]:
+    def lazily(self, start: float, end: float) -> Iterator[tuple[float, MakePicture]]:
         """Yield the time of each frame in start ≤ time < end, and the function that converts it to a picture.
 
-        Converting takes longer than decoding. `near` as in `frames` of video.py.
+        Converting takes longer than decoding.
         """
         held, following = self._jump(start) if start >= _SEEK_FROM else self._from_start()
         for frame in chain([held], following):
             if frame.time >= end - SLACK:
                 return
             if frame.time >= start - SLACK:
-                yield frame.time, partial(self._image, frame, near)
+                yield frame.time, partial(self._image, frame)
 
     def at(self, moments: Sequence[float], near: int | None) -> Iterator[Image.Image]:
         """Yield the picture shown at each moment, in order: the last frame that is not after it, or the first."""
@@ -263,17 +267,39 @@ class FileFrames:
         return first, frames
 
     def _image(self, frame: _Frame, near: int | None) -> Image.Image:
-        width, height = self._size
-        shrink = max(1, min(width, height) // near) if near else 1
-        raw = frame.raw.reformat(
-            width=-(-width // shrink),
-            height=-(-height // shrink),
-            format=_pixel_format(frame.raw),
-            interpolation="AREA" if shrink > 1 else "BICUBIC",
-            threads=1,
-        )
-        image = Image.fromarray(np.ascontiguousarray(raw.to_ndarray()))
-        return decode(image if self._turn is None else image.transpose(self._turn))
+        return to_picture(frame.raw, self._size, self._turn, near)
+
+
+def to_picture(
+    raw: "VideoFrame", size: tuple[int, int], turn: Image.Transpose | None, near: int | None = None
+) -> Image.Image:
+    """Return a decoded frame as an upright picture, RGB or grey.
+
+    Args:
+        size: (width, height) in square pixels, before it is turned.
+        turn: how it is turned.
+        near: as of `frames` in video.py.
+    """
+    width, height = size
+    shrink = max(1, min(width, height) // near) if near else 1
+    made = raw.reformat(
+        width=-(-width // shrink),
+        height=-(-height // shrink),
+        format=_pixel_format(raw),
+        interpolation="AREA" if shrink > 1 else "BICUBIC",
+        threads=1,
+    )
+    image = Image.fromarray(np.ascontiguousarray(made.to_ndarray()))
+    return decode(image if turn is None else image.transpose(turn))
+
+
+def layout(raw: "VideoFrame", aspect: Fraction | None) -> tuple[tuple[int, int], Image.Transpose | None]:
+    """Return the size of a frame in square pixels, before it is turned, and how it is turned upright.
+
+    Args:
+        aspect: width : height of a stored pixel, None if unknown.
+    """
+    return _square(raw.width, raw.height, aspect), _turn_of(raw)[1]
 
 
 def _pixel_format(raw: "VideoFrame") -> str:

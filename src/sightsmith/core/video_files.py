@@ -94,7 +94,7 @@ class OpenVideo:
     """
 
     def __init__(self, source: Source, name: str, bounds: Bounds, deadline: Deadline) -> None:
-        self._name, self._av, self._deadline = name, _import_av(name), deadline
+        self._name, self._av, self._deadline = name, import_av(name), deadline
         self.damaged = 0
         self._file = _Guarded(_opened(source, name), deadline)
         try:
@@ -282,7 +282,8 @@ class _PyAV(NamedTuple):
     cover: Any  # the mark of a stream that is the cover of a song
 
 
-def _import_av(name: str) -> _PyAV:
+def import_av(name: str) -> _PyAV:
+    """Import PyAV. Raises SettingsError, about `name`: it is not installed."""
     try:
         from av import FFmpegError
         from av import open as open_container

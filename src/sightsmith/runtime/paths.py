@@ -1,4 +1,4 @@
-"""From arguments (files, folders, patterns, `-`, URLs) to their pictures, one by one.
+"""From arguments (files, folders, patterns, `-`, URLs) to their pictures or videos, one by one.
 
 An argument that cannot be found or fetched becomes an item with an error: one bad name does not stop the rest, but is
 reported.
@@ -17,41 +17,48 @@ from typing import cast
 
 from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.core.names import natural
+from sightsmith.core.video import Clip
+from sightsmith.core.video_files import EXTENSIONS as VIDEOS
+from sightsmith.core.video_files import sniff_video
 from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
 
 MAX_FETCH = 20 * 2**20  # Bytes taken from one URL, and from standard input, at the most
 _FETCH_SECONDS = 20.0
+_START = 512  # Bytes that tell a picture or a video from a list of paths
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture asked for: its name, and the picture or why there is none."""
+    """One picture or clip asked for: its name, and the item or why there is none."""
 
     name: str
-    picture: Picture | None
+    picture: Picture | Clip | None
     error: str | None = None
 
 
-def find_items(inputs: Iterable[str], *, urls: bool = False) -> Iterator[Item]:
-    """Yield the pictures of the inputs, folders in sorted order.
+def find_items(inputs: Iterable[str], *, urls: bool = False, moving: bool = False) -> Iterator[Item]:
+    """Yield the pictures of the inputs, or their videos, folders in sorted order.
 
     Args:
         inputs: files, folders (walked to the bottom), patterns such as `*.jpg`, `-` for standard input (one
             picture, or one path a line), and URLs.
         urls: fetch http and https addresses; otherwise they are errors.
+        moving: a folder gives its videos, and each folder of pictures below it the clip of these frames.
     """
     for given in inputs:
         if given == "-":
-            yield from _standard_input(urls=urls)
+            yield from _standard_input(urls=urls, moving=moving)
+        elif "://" in given and not given.startswith(("http://", "https://")):
+            yield _failed(given, "an address of a stream is answered along its video: say --stream.")
         elif not given.startswith(("http://", "https://")):
-            yield from _paths(given)
+            yield from _paths(given, moving=moving)
         elif urls:
             yield _url(given)
         else:
             yield _failed(given, "addresses are not fetched unless you say --urls.")
 
 
-def _paths(given: str) -> Iterator[Item]:
+def _paths(given: str, *, moving: bool) -> Iterator[Item]:
     path = Path(given)
     try:
         is_folder, exists = path.is_dir(), path.exists()
@@ -59,7 +66,7 @@ def _paths(given: str) -> Iterator[Item]:
         yield _failed(given, f"cannot be looked at ({problem.strerror}).")
         return
     if is_folder:
-        yield from _folder(path)
+        yield from _folder(path, moving=moving)
     elif exists:
         yield Item(printable(given), path)
     elif not glob.has_magic(given):
@@ -70,22 +77,28 @@ def _paths(given: str) -> Iterator[Item]:
         if not found:
             yield _failed(given, "no file matches this pattern.")
         for name in found:
-            yield from _paths(name)
+            yield from _paths(name, moving=moving)
 
 
-def _folder(folder: Path) -> Iterator[Item]:
-    """Yield a folder's pictures in the order of training data, then an error for each unusable file."""
+def _folder(folder: Path, *, moving: bool) -> Iterator[Item]:
+    """Yield a folder's pictures or clips in the order of training data, then an error for each unusable file."""
     listing = list_pictures(str(folder))
-    for name in sorted(listing.pictures, key=natural):
-        for file in sorted(listing.pictures[name], key=natural):
+    found = listing.videos if moving else listing.pictures
+    for name in sorted(found, key=natural):
+        for file in sorted(found[name], key=natural):
             path = folder / name / file
             yield Item(printable(str(path)), path)
+    for name in sorted(listing.pictures, key=natural) if moving else ():
+        path = folder / name
+        frames = tuple(path / file for file in sorted(listing.pictures[name], key=natural))
+        yield Item(printable(str(path)), Clip(frames))
     for name in sorted(listing.unsupported, key=natural):
         yield _failed(folder / name, "this format is not read here. Convert it to JPEG or PNG.")
     for name in sorted(listing.closed):
         yield _failed(folder / name, "this folder cannot be read. Change its permissions.")
-    if not (listing.pictures or listing.unsupported or listing.closed):
-        yield _failed(folder, f"no pictures in this folder ({', '.join(sorted(EXTENSIONS))}).")
+    if not (found or (moving and listing.pictures) or listing.unsupported or listing.closed):
+        noun, endings = ("videos", VIDEOS) if moving else ("pictures", EXTENSIONS)
+        yield _failed(folder, f"no {noun} in this folder ({', '.join(sorted(endings))}).")
 
 
 def _failed(name: str | Path, why: str) -> Item:
@@ -93,9 +106,10 @@ def _failed(name: str | Path, why: str) -> Item:
     return Item(shown, None, f"{shown}: {why}")
 
 
-def _standard_input(*, urls: bool) -> Iterator[Item]:
+def _standard_input(*, urls: bool, moving: bool) -> Iterator[Item]:
     buffered = cast("io.BufferedReader", sys.stdin.buffer)
-    if sniff(buffered.peek(12)):
+    start = buffered.peek(_START)
+    if sniff(start) or sniff_video(start):
         data = buffered.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
         yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)
@@ -103,7 +117,7 @@ def _standard_input(*, urls: bool) -> Iterator[Item]:
     for line in buffered:
         name = os.fsdecode(line).strip()
         if name and name != "-":
-            yield from find_items([name], urls=urls)
+            yield from find_items([name], urls=urls, moving=moving)
 
 
 def _url(url: str) -> Item:

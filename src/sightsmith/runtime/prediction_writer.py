@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import is_utf8, new_file, refuse_existing, told
@@ -21,25 +21,44 @@ FORMS = ("jsonl", "csv", "text")  # Of every kind of answer
 
 
 class Writer:
-    """Writes answers of one kind in one form; `asked` are options of the answers."""
+    """Writes answers of one kind in one form.
 
-    def __init__(self, stream: TextIO, form: str, kind: str, asked: Mapping[str, Any]) -> None:
+    Args:
+        asked: options of the answers.
+        about: the first column: names of items, or times in seconds.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        form: str,
+        kind: str,
+        asked: Mapping[str, Any],
+        about: Literal["picture", "time"] = "picture",
+    ) -> None:
         self._stream, self._form, self._kind, self._options = stream, form, kind, options_of(kind, asked)
         self._csv = csv.writer(stream, lineterminator="\n")
+        self._about, self._unit = about, " s" if about == "time" else ""
         self._columns = KINDS.module(kind).COLUMNS
         if form == "csv":
-            self._csv.writerow(["picture", *self._columns, "error"])
+            self._csv.writerow([about, *self._columns, "error"])
 
-    def write(self, name: str, prediction: Value | None, error: str | None = None, picture: Picture = b"") -> None:  # noqa: ARG002 -- other forms write it
-        """Write the prediction of one picture, or why there is none."""
+    def write(
+        self,
+        name: str | float,
+        prediction: Value | None,
+        error: str | None = None,
+        picture: Picture = b"",  # noqa: ARG002 -- other forms write it
+    ) -> None:
+        """Write the prediction of one item, or at one time, or why there is none."""
         if self._form == "csv":
             rows = [[""] * len(self._columns)] if prediction is None else prediction.to_rows(**self._options)
             self._csv.writerows([name, *row, error or ""] for row in rows)
         elif self._form == "jsonl":
             answer = {"error": error} if prediction is None else {self._kind: prediction.to_json(**self._options)}
-            self._stream.write(json.dumps({"picture": name, **answer}, ensure_ascii=not is_utf8(self._stream)) + "\n")
+            self._stream.write(json.dumps({self._about: name, **answer}, ensure_ascii=not is_utf8(self._stream)) + "\n")
         elif prediction is not None:  # errors are printed on standard error
-            self._stream.write(f"{name}: {prediction.to_text(**self._options)}\n")
+            self._stream.write(f"{name}{self._unit}: {prediction.to_text(**self._options)}\n")
 
 
 @contextmanager
@@ -52,7 +71,7 @@ def open_writer(
         SettingsError: the kind has no such form of answers, or an option is wrong.
         OutputExistsError: the file or folder is there, and may not be replaced.
     """
-    out, form = settings.out, settings.form or _form_of(settings.out)
+    out, form = settings.out, settings.form or form_of(settings.out)
     further = [] if form in FORMS else forms_of(kind)
     if form not in (*FORMS, *further):
         raise SettingsError(f"as: {form!r} is no form of these answers. {did_you_mean(form, (*FORMS, *further))}")
@@ -69,7 +88,8 @@ def open_writer(
         yield Writer(stream, form, kind, settings.options)
 
 
-def _form_of(out: Path | None) -> str:
+def form_of(out: Path | None) -> str:
+    """Return the usual form for a file, None for standard output. Raises SettingsError: its ending tells none."""
     if out is None:
         return "text" if sys.stdout.isatty() else "jsonl"
     forms = {".jsonl": "jsonl", ".csv": "csv", ".txt": "text"}

@@ -5,10 +5,12 @@ Importing this file imports no torch.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ class Outcome:
 
 Placed = tuple[Arrays, Placement | None]  # The inputs of an item, and its placement if answers have places
 _Read = tuple[Outcome, Future[Placed]]
+_Run = Callable[[Arrays, Sequence[str]], Arrays]
 
 
 class Runner:
@@ -135,13 +138,16 @@ class Runner:
         """Answer the witnesses with every output, and with the first alone, which backends may compile separately.
 
         The first witness is a batch by itself, and the others are batches of several: a graph may answer otherwise, or
-        not at all, for another number of items than it was exported with.
+        not at all, for another number of items than it was exported with. Every further program of the model answers
+        them too.
 
         With `reread` the items are read again too, and the inputs that they become compared. Returns the worse of the
         two results, figure by figure.
         """
         pixels = input_difference(witnesses, self.definition) if reread else None
-        answers = [self._answers(witnesses, form) for form in dict.fromkeys((self.outputs, self.outputs[:1]))]
+        forms = dict.fromkeys((self.outputs, self.outputs[:1]))
+        answers = [self._answers(witnesses, form, self.run) for form in forms]
+        answers += [self._answers(witnesses, self.outputs[:1], run) for run in self._further()]
         recorded, *replayed = (self._on_originals(outputs, witnesses) for outputs in (witnesses.outputs, *answers))
         return worst([compare_answers(recorded, one, self.tolerance, self.kind, pixels=pixels) for one in replayed])
 
@@ -151,10 +157,15 @@ class Runner:
         pairs = zip(self.decode(outputs), witnesses.items, strict=True)
         return [self.to_original(answer, self.placement(item)) for answer, item in pairs]
 
-    def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...]) -> Arrays:
+    def _further(self) -> Iterator[_Run]:
+        """Yield what answers a batch by each program but the first."""
+        for name in self.definition.programs[1:]:
+            yield partial(_streamed, PROGRAMS.module(name), self.sessions)
+
+    def _answers(self, witnesses: Witnesses, outputs: tuple[str, ...], run: _Run) -> Arrays:
         starts = [0, *range(1, len(witnesses.items), _REPLAYED)]
         parts = [
-            self.run(part(witnesses.inputs, start, stop), outputs)
+            run(part(witnesses.inputs, start, stop), outputs)
             for start, stop in pairwise([*starts, len(witnesses.items)])
         ]
         arrays = {name: np.concatenate([one[name] for one in parts]) for name in outputs}
@@ -192,6 +203,12 @@ class Runner:
             if not under_way:
                 return
             yield under_way.popleft()
+
+
+def _streamed(program: ModuleType, sessions: Mapping[str, Session], feeds: Arrays, outputs: Sequence[str]) -> Arrays:
+    """Return the outputs of a program for one batch."""
+    (arrays,) = program.stream(sessions, [feeds], outputs)
+    return dict(arrays)
 
 
 def _batches(read: Iterator[_Read], batch: int, waiting: deque[tuple[Outcome, Placement | None]]) -> Iterator[Arrays]:

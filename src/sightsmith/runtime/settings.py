@@ -25,7 +25,15 @@ class PredictSettings:
     """Form of the answers: jsonl, csv or text; of objects in pictures also coco, yolo or voc, data that labelling
     tools read. By default that of the file's ending; on standard output text on a terminal, else JSON lines."""
     draw: Path | None = None
-    """Also draw the answers, each on its picture, as PNG files in this new folder."""
+    """Also draw the answers, each on its picture, as PNG files in this new folder; with --stream as a video with this
+    name, NAME.mp4, at the rate and size of the source, without sound."""
+    stream: bool = False
+    """Answer again and again along one long video, camera or address, at the time of each answer."""
+    every: float | None = None
+    """With --stream: least seconds between answers; by default each frame that a model sees that carries its state
+    from frame to frame, else half the time that one answer is about."""
+    camera: int | None = None
+    """With --stream: the camera of this number, from 0, instead of a file."""
     urls: bool = False
     """Fetch http and https addresses."""
     batch: int | None = None
@@ -40,11 +48,26 @@ class PredictSettings:
     """Options of the model's kind of answer, by name."""
 
     def __post_init__(self) -> None:
+        self._check_stream()
         if self.out is None or self.draw is None:
             return
         out, draw = self.out.resolve(), self.draw.resolve()
         if out.is_relative_to(draw) or draw.is_relative_to(out):
             raise SettingsError(f"draw: {self.draw} and the output {self.out} must be apart. Give another folder.")
+
+    def _check_stream(self) -> None:
+        for name in () if self.stream else ("every", "camera"):
+            if getattr(self, name) is not None:
+                raise SettingsError(f"predict: {name} is for streams. Add --stream, or leave --{name} out.")
+        for name in ("tiles", "batch") if self.stream else ():
+            if getattr(self, name) is not None:
+                raise SettingsError(
+                    f"predict: a stream is answered frame by frame, without {name}. Leave --{name} out."
+                )
+        if self.every is not None and not 0 < self.every < float("inf"):
+            raise SettingsError(f"predict: every must be > 0 s, got {self.every:g}")
+        if self.camera is not None and self.camera < 0:
+            raise SettingsError(f"predict: camera must be ≥ 0, got {self.camera}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

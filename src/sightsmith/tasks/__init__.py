@@ -28,6 +28,8 @@ A task's file has:
 - `baselines(count)`, optional: nets to compare with (`train --baselines`), each with its settings, for `count` samples;
 - `ALSO_TRY`, optional: a net fitted in one step, which `train` tries too if it chooses the net itself;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
+- `further(nets, input_settings) -> dict[str, Signature]`, optional: the inputs and outputs of graphs beside `model`, by
+  name, that the kept nets can have; `graph` makes them too. A trained model has those of `PROGRAMS` whose graph it has;
 - `WHOLE_GRAPH`, optional: a file of `parts/` that appends to the exported graph what follows it
   (`export --with-nms`): `append(model, names, calibrated, size) -> model`, and `difference(…) -> str` from the answers;
 - `coder(nets, settings) -> Coder` (`parts/coding.py`), optional: pictures to latents and back, of the kept nets and the

@@ -3,25 +3,44 @@
 Shapes: T frames, H W height and width, K classes.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from sightsmith.core.ports import Signature
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs import clip
 from sightsmith.nets.build import build_net
-from sightsmith.tasks.parts import classes
+from sightsmith.tasks.parts import classes, steps
 from sightsmith.tasks.parts.example import Example
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.tasks.parts.pictures import picture_sizes
 
-INPUT, KIND, PROGRAMS = "clip", "labels", ("once",)
+INPUT, KIND, PROGRAMS = "clip", "labels", ("once", "stream")
 NETS = {"net": "clip_classifier"}
 OUTPUTS = ("logits",)
 
 Settings, check, validation, score = classes.Settings, classes.check, classes.validation, classes.score
-learner, graph, sizes = classes.ClassifyLearner, classes.ClassifyGraph, picture_sizes
+learner, sizes = classes.ClassifyLearner, picture_sizes
+
+
+def graph(
+    nets: Mapping[str, Any], input_settings: clip.Settings, name: str, outputs: Sequence[str], settings: Any
+) -> nn.Module:
+    """Return the graph of whole clips, or that of one frame."""
+    if name == steps.GRAPH:
+        return steps.StepGraph(nets["net"], input_settings, len(outputs))
+    return classes.ClassifyGraph(nets, input_settings, name, outputs, settings)
+
+
+def further(nets: Mapping[str, Any], input_settings: clip.Settings) -> dict[str, Signature]:
+    """Return the graph of one frame, for nets that carry a state and were trained at a fixed spacing of frames."""
+    if not nets["net"].streams or input_settings.sampling != "dense":
+        return {}
+    return {steps.GRAPH: steps.signature(nets["net"], input_settings, OUTPUTS[0])}
 
 
 def defaults(survey: Any) -> dict[str, Any]:

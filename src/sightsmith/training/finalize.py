@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from sightsmith.bundle.store import Bundle, write_bundle
 from sightsmith.bundle.witnesses import Witnesses, encode_items
 from sightsmith.core.errors import BundleError, TrainingError
 from sightsmith.core.machine import this_machine
+from sightsmith.core.ports import Signature
 from sightsmith.core.settings import to_mapping
 from sightsmith.data.settings import READING
+from sightsmith.inputs import Reader
 from sightsmith.nets.parts.records import BuiltNet
+from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.runtime.runner import Runner
 from sightsmith.runtime.torch_session import TorchSession
 from sightsmith.training.checkpoints import load_tree
@@ -59,15 +63,15 @@ def finalize(
     names = task.names(dataset.source.names, dataset.source.kind)
     nets = {role: run.nets[role] for role in getattr(task.file, "KEPT", run.nets)}
     takes = task.reader(read, names, {role: built.module for role, built in nets.items()})
-    graph = Graph(inputs=takes.ports(), outputs=tuple(task.file.OUTPUTS), settings=learner.graph_settings)
+    graphs = graphs_of(task.file, nets, takes, learner.graph_settings)
     definition = Definition(
         input=takes.name,
         input_settings=takes.settings,
         kind=task.file.KIND,
         names=names,
         calibrated={**dataset.source.details, **calibrated},
-        programs=task.file.PROGRAMS,
-        graphs={"model": graph},
+        programs=programs_of(task.file, graphs),
+        graphs=graphs,
     )
     manifest = Manifest(
         name=name_of(settings.bundle_path),
@@ -113,6 +117,30 @@ def finalize(
 def _measured_with(kind: Any) -> dict[str, Any]:
     """Return what the figures of a kind are measured with, if that must stand beside them."""
     return {"measured_with": kind.MEASURED_WITH} if hasattr(kind, "MEASURED_WITH") else {}
+
+
+def graphs_of(
+    task: ModuleType, nets: Mapping[str, BuiltNet], takes: Reader, settings: Mapping[str, Any]
+) -> dict[str, Graph]:
+    """Return the graphs of a trained model by name: `model`, and those that its task has besides.
+
+    Args:
+        nets: that the model keeps, by role.
+        takes: the model's input.
+        settings: of the graphs, from the learner.
+    """
+    signatures: dict[str, Signature] = {"model": (takes.ports(), tuple(task.OUTPUTS))}
+    if hasattr(task, "further"):
+        signatures |= task.further({role: built.module for role, built in nets.items()}, takes.settings)
+    return {
+        name: Graph(inputs=ports, outputs=outputs, settings=dict(settings))
+        for name, (ports, outputs) in signatures.items()
+    }
+
+
+def programs_of(task: ModuleType, graphs: Mapping[str, Graph]) -> tuple[str, ...]:
+    """Return the programs of a task whose graph a model has."""
+    return tuple(name for name in task.PROGRAMS if PROGRAMS.module(name).GRAPH in graphs)
 
 
 def _net_record(role: str, built: BuiltNet) -> NetRecord:

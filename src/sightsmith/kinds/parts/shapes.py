@@ -7,7 +7,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 from PIL import Image
 
-from sightsmith.core.drawing import Outline, colour_of, outlined, rows_below
+from sightsmith.core.drawing import Outline, Row, colour_of, outlined, rows_below, rows_over
 from sightsmith.core.images import Picture, decode
 
 _SMALLEST = 320  # Longest side of a picture with boxes, in pixels, at the least
@@ -39,11 +39,7 @@ def draw(picture: Picture, shapes: Sequence[Shape], *, most: int | None = None) 
     Args:
         most: the longest side of what is drawn, in pixels; None for that of the picture.
     """
-    rows = [
-        (shape.name, shape.text, shape.share, shape.mark, shape.on is not False)
-        for shape in shapes
-        if shape.box is None
-    ]
+    rows = _rows(shapes)
     image = decode(picture).convert("RGB")
     placed = [(shape, shape.box) for shape in shapes if shape.box is not None]
     if placed or most is not None:
@@ -53,6 +49,22 @@ def draw(picture: Picture, shapes: Sequence[Shape], *, most: int | None = None) 
         image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS) if size != image.size else image
         image = outlined(image, [_outline(shape, box, scale) for shape, box in placed])
     return rows_below(image, rows) if rows else image
+
+
+def draw_over(image: Image.Image, shapes: Sequence[Shape]) -> Image.Image:
+    """Return an RGB picture of the same size, such as a frame of a video, with all shapes over it."""
+    outlines = [_outline(shape, shape.box, 1.0) for shape in shapes if shape.box is not None]
+    rows = _rows(shapes)
+    image = outlined(image, outlines) if outlines else image
+    return rows_over(image, rows) if rows else image
+
+
+def _rows(shapes: Sequence[Shape]) -> list[Row]:
+    return [
+        (shape.name, shape.text, shape.share, shape.mark, shape.on is not False)
+        for shape in shapes
+        if shape.box is None
+    ]
 
 
 def _outline(shape: Shape, box: tuple[float, ...], scale: float) -> Outline:

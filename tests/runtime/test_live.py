@@ -1,0 +1,116 @@
+"""Live sources against real servers in this process."""
+
+import logging
+import socket
+import sys
+
+import numpy as np
+import pytest
+
+import processes
+from live_servers import http_server, rtsp_server
+from sightsmith.core.errors import PictureError, SettingsError
+from sightsmith.runtime.live import Patience, address_source, camera_source, find_source, without_password
+from video_files import frames_THWC, numbers, write_video
+
+pytest.importorskip("av")
+SOON = Patience(answer=10, first=0.01, most=0.02, tries=3)
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    """Return the bytes of an MPEG-TS of 12 frames."""
+    path = tmp_path_factory.mktemp("ts") / "a.ts"
+    return write_video(path, frames_THWC(12), codec="mpeg2video", container="mpegts").read_bytes()
+
+
+def read(source):
+    """Return the frames of a source until it ends, and why it ended."""
+    frames = []
+    try:
+        frames.extend(source.frames())
+    except PictureError as error:
+        return frames, f"{error}"
+    return frames, ""
+
+
+def test_an_address_that_ends_is_opened_again_and_given_up_after_some_tries(stream, caplog):
+    with http_server(stream, stream) as address:
+        source = address_source(address, SOON)
+        with caplog.at_level(logging.WARNING):
+            frames, why = read(source)
+    assert source.live
+    assert [index for index, frame in enumerate(frames) if frame.fresh] == [0, len(frames) // 2]
+    times = [frame.time for frame in frames]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert np.diff(times[: len(times) // 2]) == pytest.approx(0.04, abs=1e-3)
+    assert numbers(frame.picture(None) for frame in frames)[:10] == list(range(10))
+    assert why == f"{address}: lost (Connection refused), and not found again in 3 tries."
+    assert caplog.messages[0] == f"{address}: lost (Input/output error). Try 1 of 3 in 0.01 s."
+    assert len(caplog.messages) == 4
+
+
+def test_a_camera_of_the_network_is_read_by_rtsp_and_its_password_is_not_told(stream):
+    with rtsp_server(stream) as address:
+        frames, why = read(address_source(address, SOON))
+    assert numbers(frame.picture(None) for frame in frames)[:10] == list(range(10))
+    assert "secret" not in why
+    assert "rtsp://***@127.0.0.1" in why
+
+
+def test_a_whole_video_on_a_server_is_read_once(tmp_path):
+    video = write_video(tmp_path / "a.mkv", frames_THWC(12), codec="mpeg4").read_bytes()
+    with http_server(video, b"", whole=True) as address:
+        frames, why = read(address_source(address, SOON))
+    assert (len(frames), why) == (12, "")
+
+
+def test_a_server_that_sends_a_playlist_is_refused():
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n"
+    refused = pytest.raises(PictureError, match=r"cannot be opened .* no playlist")
+    with http_server(playlist, b"") as address, refused:
+        next(address_source(address, SOON).frames())
+
+
+def test_a_server_that_is_silent_is_left_after_a_while():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/live"
+        with pytest.raises(PictureError, match=r"cannot be opened \(no data for too long\)"):
+            next(address_source(address, Patience(answer=0.3)).frames())
+
+
+def test_nothing_listens():
+    with pytest.raises(PictureError, match=r"cannot be opened \(Connection refused\)"):
+        next(address_source(f"http://127.0.0.1:{processes.free_port()}/live").frames())
+
+
+@pytest.mark.parametrize("address", ["http://h/live.m3u8", "https://h/a.mpd?x=1", "rtsp://h/list.sdp"])
+def test_a_playlist_is_refused_by_its_name(address):
+    with pytest.raises(SettingsError, match="a playlist, which names further addresses"):
+        address_source(address)
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "concat://a", "ftp://h/a.mp4", "pipe://0"])
+def test_other_protocols_are_refused(address):
+    with pytest.raises(SettingsError, match="a stream comes from rtsp, rtsps"):
+        address_source(address)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="cameras are files in /dev")
+def test_a_camera_that_is_absent_is_named():
+    with pytest.raises(PictureError, match=r"camera 97: no such camera \(/dev/video97\)\. "):
+        camera_source(97)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "camera", "told"), [([], None, "got 0"), (["a", "b"], None, "2"), (["a"], 0, "1 and a")]
+)
+def test_a_stream_is_of_one_source(inputs, camera, told):
+    with pytest.raises(SettingsError, match=f"name one source.*{told}"):
+        find_source(inputs, camera)
+
+
+def test_an_address_is_shown_without_its_password():
+    assert without_password("rtsp://me:x@[::1]:554/a?b=1") == "rtsp://***@[::1]:554/a?b=1"
+    assert without_password("rtsp://h/a") == "rtsp://h/a"

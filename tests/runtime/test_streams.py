@@ -1,0 +1,146 @@
+"""Answers along a video by small real models, in every backend."""
+
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moving_bars import FRAMES, RATE, there_and_back
+from sightsmith.core.errors import PictureError, SettingsError
+from sightsmith.core.video import Clip
+from sightsmith.model import load
+from sightsmith.runtime.file_source import file_source
+from sightsmith.runtime.settings import PredictSettings
+from sightsmith.runtime.stream_output import open_stream
+from sightsmith.runtime.streams import Frame, Source, spacing_of
+from video_files import frames_THWC, write_video
+
+pytest.importorskip("av")
+VIDEO = Clip(there_and_back(), rate=RATE)
+
+
+@pytest.fixture(scope="module", params=["carries", "window"])
+def model(request, moving_bars_bundles):
+    with load(moving_bars_bundles / request.param, backend="openvino", precision="fp32") as loaded:
+        yield loaded
+
+
+def test_frames_are_as_far_apart_as_in_training(model):
+    witnesses = model.bundle.witnesses()  # of clips of half a second
+    assert spacing_of(model.manifest.definition.input_settings, witnesses) == pytest.approx(1 / RATE)
+
+
+def test_answers_follow_the_video_as_it_goes_on(model):
+    steps = list(model.stream(VIDEO))
+    carries = model.manifest.name == "carries"
+    first, gap = (0.05, 0.1) if carries else (0.45, 0.3)  # of a window of .5 s: every .25 s, at its next frame
+    assert steps[0].time == pytest.approx(first)
+    assert len(steps) == (40 if carries else 15)
+    assert np.diff([step.time for step in steps]).max() <= gap + 1e-6
+    answers = {round(step.time, 2): step.answer.label for step in steps}
+    assert {label for time, label in answers.items() if 0.5 < time < 2} == {"right"}
+    assert {label for time, label in answers.items() if time > 2.6} == {"left"}
+
+
+def test_a_video_of_the_trained_length_is_answered_as_a_clip(model):
+    whole = Clip(VIDEO.video[:FRAMES], rate=RATE)
+    last = list(model.stream(whole))[-1]
+    assert np.abs(last.answer.scores_K - model.predict(whole).scores_K).max() <= 1e-5
+
+
+def test_answers_can_be_asked_for_less_often(model):
+    times = [step.time for step in model.stream(VIDEO, every=1.0)]
+    assert np.diff(times) == pytest.approx([1.0] * (len(times) - 1))
+    assert len(times) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_video_shorter_than_a_window_is_answered_too(model, count):
+    steps = list(model.stream(Clip(VIDEO.video[:count], rate=RATE)))
+    assert len(steps) == (count if model.manifest.name == "carries" else 1)
+    assert steps[-1].answer.label in model.names
+
+
+def test_the_parts_of_a_long_video_are_given_by_a_clip(model):
+    part = list(model.stream(replace(VIDEO, start=2.5, end=3.5)))
+    assert part[-1].answer.label == "left"
+    assert part[-1].time < 1
+
+
+@pytest.mark.parametrize("every", [0, -1.0, float("nan")])
+def test_answers_at_no_distance_are_refused(model, every):
+    with pytest.raises(SettingsError, match="every must be > 0 s"):
+        next(model.stream(VIDEO, every=every))
+
+
+def test_a_model_for_pictures_has_no_stream(digits_bundle):
+    with load(digits_bundle) as digits, pytest.raises(SettingsError, match="about a single picture, not about a video"):
+        next(digits.stream(VIDEO))
+
+
+def test_an_endless_source_is_answered_with_few_frames_in_memory(model):
+    """Each frame's picture counts itself out when it is freed."""
+    alive, most = set(), 0
+
+    def endless():
+        number = 0
+        while True:
+            image = Image.fromarray(np.full((32, 32, 3), number % 256, np.uint8))
+            alive.add(number)
+            weakref.finalize(image, alive.discard, number)
+            yield Frame(number / RATE, lambda near, image=image: image)
+            number += 1
+
+    settings = PredictSettings(stream=True)
+    with open_stream(model.predictor, Source("endless", endless), settings) as (arriving, total):
+        assert total is None
+        for arrival, _ in arriving:
+            most = max(most, len(alive))
+            if arrival.time > 60:
+                break
+    gc.collect()
+    assert most < 30
+
+
+def test_a_frame_that_comes_after_a_break_starts_anew(model):
+    """After 2 s to the right the source is lost for an hour, and then shows 2 frames."""
+
+    def broken():
+        for index, pixels in enumerate(VIDEO.video[:22]):
+            late = 3600.0 if index >= 20 else 0.0
+            yield Frame(index / RATE + late, lambda near, p=pixels: Image.fromarray(p), fresh=index == 20)
+
+    settings = PredictSettings(stream=True)
+    with open_stream(model.predictor, Source("camera", broken, live=True), settings) as (arriving, _):
+        times = [step.time for _, steps in arriving for step in steps]
+    assert all(time < 2 or time > 3601 for time in times)
+    if model.manifest.name == "window":
+        assert sum(time > 3601 for time in times) == 1  # the answer to what there was of a window
+
+
+@pytest.mark.parametrize(("change", "told"), [(b"\x47" + bytes(187), "grew"), (None, "shrank")])
+def test_a_file_that_changes_while_it_is_read_is_named_after_the_answers(model, tmp_path, change, told):
+    path = write_video(tmp_path / "a.ts", frames_THWC(30), codec="mpeg2video", container="mpegts")
+    read = 0
+    with pytest.raises(PictureError, match=rf"a\.ts: it {told} from .* bytes while it was read"):
+        for frame in file_source(path).frames():
+            read += 1
+            if read == 2 and change:
+                path.write_bytes(path.read_bytes() + change)
+            elif read == 2:
+                path.write_bytes(path.read_bytes()[:-188])
+            assert frame.time >= 0
+    assert read > 20
+
+
+def test_a_truncated_video_is_answered_as_far_as_it_goes_and_named(model, tmp_path):
+    path = write_video(tmp_path / "a.mkv", frames_THWC(100), codec="mjpeg", pixels="yuvj420p")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    last = 0.0
+    with pytest.raises(PictureError, match=r"a\.mkv: cut-off \(.* of 4\.00 s are there\); the rest is answered"):
+        for step in model.stream(path):
+            last = step.time
+    assert 2 < last < 3.2
