@@ -139,7 +139,7 @@ class Model:
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
                 item = asked.popleft()
                 why = item.error or (f"{outcome.error}" if outcome.error else None)
-                picture = b"" if item.picture is None else item.picture
+                picture: Any = b"" if item.picture is None else item.picture
                 writer.write(item.name, outcome.prediction, why, picture)
                 draw(item.name, outcome.prediction, picture)
                 if why:
