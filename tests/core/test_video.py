@@ -182,6 +182,29 @@ def test_parts_of_a_file_that_are_damaged_are_counted(tmp_path):
     assert 10 <= len(times) <= 30
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts"])
+def test_files_with_random_faults_are_read_or_named(name, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    whole = write_video(tmp_path / name, noise, codec="mpeg4" if name == "a.avi" else "libx264", options={"g": "4"})
+    read = named = 0
+    for _ in range(16):
+        data = np.frombuffer(whole.read_bytes(), np.uint8).copy()
+        places = rng.integers(0, len(data) if rng.random() < 0.5 else 1500, rng.integers(1, 30))
+        data[places] = rng.integers(0, 256, len(places))
+        try:
+            with open_clip(
+                Clip(data[: rng.integers(1, 2 * len(data))].tobytes()), Bounds(max_pixels=99_999)
+            ) as reading:
+                assert all(image.size == (reading.header.width, reading.header.height) for _, image in reading.all())
+                assert len(list(reading.at([reading.seconds * share for share in (0.1, 0.5, 0.9)]))) == 3
+            read += 1
+        except PictureError:
+            named += 1
+    assert read > 1
+    assert named > 0
+
+
 def mp4_with_the_index_first(tmp_path):
     return write_video(
         tmp_path / "fast.mp4", frames_THWC(COUNT), container_options={"movflags": "faststart"}

@@ -10,7 +10,7 @@ with y downwards, to (ax + cy, bx + dy).
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -148,20 +148,17 @@ class FileFrames:
 
     def _look(self) -> tuple[VideoHeader, tuple[int, int], Image.Transpose | None]:
         """Return the header, the size of a frame before it is turned, and how it is turned."""
-        stream = self._video.stream
         first, head = self._head()
         self._origin = first.time
-        rate = float(stream.average_rate or stream.guessed_rate or Fraction(25))
-        tail = self._tail()
-        end = max((each.time + (each.length or 1 / rate) for each in tail), default=first.time + 1 / rate)
-        begin = first.time if self._has_presentation_times or not head else head[0]
-        width, height = _square(first.raw.width, first.raw.height, stream.sample_aspect_ratio)
+        width, height = self._square_size(first.raw)
         check_frame_size(width, height, self._name, self._bounds)
         degrees, turn, ignored = _turn_of(first.raw)
+        stream = self._video.stream  # read before `_tail`, which may open the file again: then this one is freed
+        rate = float(stream.average_rate or stream.guessed_rate or Fraction(25))
         upright = (height, width) if degrees in (90, 270) else (width, height)
         header = VideoHeader(
             *upright,
-            seconds=max(end - begin, 1 / rate),
+            seconds=1 / rate,
             rate=rate,
             declared=self._video.declared,
             frames=stream.frames,
@@ -170,9 +167,24 @@ class FileFrames:
             mode=first.raw.format.name,
             rotation=degrees,
             ignored_rotation=ignored,
-            variable=_is_uneven(head) or _is_uneven([each.time for each in tail]),
+            variable=_is_uneven(head),
         )
-        return header, (width, height), turn
+        begin = first.time if self._has_presentation_times or not head else head[0]
+        return self._with_end(header, begin), (width, height), turn
+
+    def _with_end(self, header: VideoHeader, begin: float) -> VideoHeader:
+        """Return the header with what the last packets tell."""
+        tail = self._tail()
+        end = max((each.time + (each.length or header.seconds) for each in tail), default=begin)
+        uneven = header.variable or _is_uneven([each.time for each in tail])
+        return replace(header, seconds=max(end - begin, header.seconds), variable=uneven)
+
+    def _square_size(self, raw: "VideoFrame") -> tuple[int, int]:
+        """Return the size of a frame in square pixels, of the same height."""
+        aspect = self._video.stream.sample_aspect_ratio  # width : height of a stored pixel
+        if aspect is None or not 1 / _WIDEST <= aspect <= _WIDEST:
+            return raw.width, raw.height
+        return max(1, round(raw.width * aspect)), raw.height
 
     def _head(self) -> tuple[_Frame, list[float]]:
         """Return the first frame, and the times of the first packets before which no other frame can come."""
@@ -308,13 +320,6 @@ def _pixel_format(raw: "VideoFrame") -> str:
     if any(one.is_alpha for one in components):
         return "rgba"
     return "gray" if len(components) == 1 and not raw.format.has_palette else "rgb24"
-
-
-def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Return the size of a frame in square pixels, of the same height; `aspect` is width : height of a stored pixel."""
-    if aspect is None or not 1 / _WIDEST <= aspect <= _WIDEST:
-        return width, height
-    return max(1, round(width * aspect)), height
 
 
 def _turn_of(raw: "VideoFrame") -> tuple[int, Image.Transpose | None, int]:
