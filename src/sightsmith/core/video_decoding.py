@@ -181,10 +181,7 @@ class FileFrames:
 
     def _square_size(self, raw: "VideoFrame") -> tuple[int, int]:
         """Return the size of a frame in square pixels, of the same height."""
-        aspect = self._video.stream.sample_aspect_ratio  # width : height of a stored pixel
-        if aspect is None or not 1 / _WIDEST <= aspect <= _WIDEST:
-            return raw.width, raw.height
-        return max(1, round(raw.width * aspect)), raw.height
+        return _square(raw.width, raw.height, self._video.stream.sample_aspect_ratio)
 
     def _head(self) -> tuple[_Frame, list[float]]:
         """Return the first frame, and the times of the first packets before which no other frame can come."""
@@ -341,3 +338,10 @@ def _sign(number: int) -> int:
 def _is_uneven(times: Sequence[float]) -> bool:
     gaps = np.diff(np.unique(times))
     return bool(len(gaps) > 1 and gaps.max() > _UNEVEN * np.median(gaps) + _ROUNDING)
+
+
+def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Return the size in square pixels, of the same height; `aspect` is width : height of a stored pixel."""
+    if aspect is None or not 1 / _WIDEST <= aspect <= _WIDEST:
+        return width, height
+    return max(1, round(width * aspect)), height
