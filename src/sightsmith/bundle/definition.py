@@ -56,7 +56,12 @@ class Definition:
         return digest_of(self.to_json() if self.rule > 1 else digested_in_schema1(self))
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "input_settings": self.input_settings.to_json()}
+        """Return the fields as plain JSON; `free` only of ports that have free axes, so that older digests stay."""
+        raw = {**asdict(self), "input_settings": self.input_settings.to_json()}
+        for port in (port for graph in raw["graphs"].values() for port in graph["inputs"].values()):
+            if not port["free"]:
+                del port["free"]
+        return raw
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:

@@ -22,7 +22,8 @@ class Port:
 
     __pydantic_config__: ClassVar[Any] = EXACT
     dtype: str  # NumPy's name of the type, such as "uint8"
-    shape: tuple[int | None, ...]  # of one item, without the batch's axis; None is a free side
+    shape: tuple[int, ...]  # of one item, without the batch's axis
+    free: tuple[int, ...] = ()  # axes of the item that may have another length than in `shape`, ≥ 1
 
     def fits(self, array: NDArray[Any]) -> bool:
         """Tell whether an array is a batch of at least one item for this port."""
@@ -30,13 +31,21 @@ class Port:
             array.dtype == np.dtype(self.dtype)
             and array.ndim == len(self.shape) + 1
             and len(array) > 0
-            and all(wanted in (None, side) for wanted, side in zip(self.shape, array.shape[1:], strict=True))
+            and all(
+                side == wanted or (axis in self.free and side > 0)
+                for axis, (wanted, side) in enumerate(zip(self.shape, array.shape[1:], strict=True))
+            )
         )
 
     @property
     def bytes(self) -> int:
-        """Bytes of one item, a free side counted as 1."""
-        return int(np.prod([side or 1 for side in self.shape])) * np.dtype(self.dtype).itemsize
+        """Bytes of one item of the usual shape."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+    def to_text(self) -> str:
+        """Return the shape of a batch, such as `(N, *, 64, 64, 3) uint8`, with a star for a free axis."""
+        sides = ("*" if axis in self.free else str(side) for axis, side in enumerate(self.shape))
+        return f"({', '.join(('N', *sides))}) {self.dtype}"
 
 
 def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) -> None:
@@ -45,9 +54,8 @@ def check_feeds(ports: Mapping[str, Port], feeds: Mapping[str, NDArray[Any]]) ->
         raise SettingsError(f"the model takes the inputs {', '.join(ports)}; got {', '.join(feeds) or 'none'}.")
     for name, port in ports.items():
         if not port.fits(feeds[name]):
-            wanted = ", ".join("*" if side is None else str(side) for side in port.shape)
             raise SettingsError(
-                f"{name} must be (N, {wanted}) {port.dtype} with N ≥ 1, got {feeds[name].shape} {feeds[name].dtype}. "
+                f"{name} must be {port.to_text()} with N ≥ 1, got {feeds[name].shape} {feeds[name].dtype}. "
                 "The input's `feeds` makes one item's; `stack` makes a batch."
             )
     if len({len(array) for array in feeds.values()}) > 1:

@@ -29,10 +29,7 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
     nets = rebuild(bundle)
     manifest, record = bundle.manifest, bundle.manifest.definition.graphs[graph]
     module = graph_module(manifest.task.name, nets, manifest.definition, graph)
-    examples = tuple(
-        torch.zeros((2, *(side or 2 for side in port.shape)), dtype=getattr(torch, port.dtype))
-        for port in record.inputs.values()
-    )
+    examples = tuple(torch.zeros((2, *port.shape), dtype=getattr(torch, port.dtype)) for port in record.inputs.values())
     size = sum(tensor.nbytes for net in nets.values() for tensor in net.state_dict().values())
     try:
         with _quiet(), torch.no_grad():
@@ -89,8 +86,8 @@ def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
 
 
 def _free_sides(port: Port) -> dict[int, Any]:
-    """Return the free axes of a port: the batch's, and those of its shape that have no size."""
-    free = {axis: torch.export.Dim.AUTO for axis, side in enumerate(port.shape, 1) if side is None}
+    """Return the free axes of a port: the batch's, and its own."""
+    free = {axis + 1: torch.export.Dim.AUTO for axis in port.free}
     return {0: torch.export.Dim("batch", min=1, max=65536), **free}
 
 
