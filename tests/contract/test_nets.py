@@ -16,7 +16,13 @@ GOLDEN = Path(__file__).parent / "golden"
 FAMILIES = {own: describe_net(own).family for own in OWN_NETS.names()}
 CLASSIFIERS = [own for own, family in FAMILIES.items() if family == "classifier"]
 DETECTORS = [own for own, family in FAMILIES.items() if family == "detector"]
-PARTS = [(own, role) for own in FAMILIES if own not in CLASSIFIERS + DETECTORS for role in describe_net(own).roles]
+CLIP_NETS = [own for own, family in FAMILIES.items() if family == "clip_classifier"]
+PARTS = [
+    (own, role)
+    for own in FAMILIES
+    if own not in CLASSIFIERS + DETECTORS + CLIP_NETS
+    for role in describe_net(own).roles
+]
 OWN_SIZES = [(8, 8), (28, 28), (33, 40)]
 LIBRARY = {
     "resnet10t": (64, 64),
@@ -226,6 +232,85 @@ def test_recorded_settings_rebuild_a_detector(name):
     assert built.weights.origin == "none"
 
 
+CLIP_CASES = [
+    *(
+        (name, net)
+        for name in ("gru", "lstm")
+        for net in ({}, {"bidirectional": True, "layers": 2}, {"pooling": "attention"})
+    ),
+    ("frames", {}),
+    *((name, {}) for name in ("mc3_18", "r2plus1d_18", "r3d_18", "s3d", "swin3d_t")),
+]
+every_clip_net = pytest.mark.parametrize(("name", "settings"), CLIP_CASES)
+
+
+def clip_net(name, settings, channels=3):
+    torch.manual_seed(20)
+    return build_net(name, settings, channels=channels, classes=5, height=32, width=40)
+
+
+def test_there_is_a_case_for_each_net_for_clips():
+    assert set(CLIP_NETS) == {name for name, _ in CLIP_CASES} & set(OWN_NETS.names())
+
+
+@every_clip_net
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_clip_has_the_same_answer_in_any_batch_and_any_length_is_taken(name, settings, channels):
+    module = clip_net(name, settings, channels).module.eval()
+    for frames in (1, 2, 5):
+        clips = torch.randn(2, frames, channels, 32, 40)
+        with torch.inference_mode():
+            logits, alone, again = module(clips), module(clips[:1]), module(clips)
+            with torch.autocast("cpu", torch.bfloat16):
+                half = module(clips)
+        assert logits.shape == (2, 5)
+        assert logits.isfinite().all()
+        assert torch.equal(logits, again)
+        torch.testing.assert_close(alone, logits[:1], rtol=1e-3, atol=1e-4)
+        assert (half.float() - logits).abs().max() <= 0.1 * logits.abs().max() + 0.05
+
+
+@every_clip_net
+def test_a_gradient_reaches_every_parameter_of_a_net_for_clips(name, settings):
+    module = clip_net(name, settings).module.train()
+    module(torch.randn(2, 5, 3, 32, 40)).square().sum().backward()
+    unreached = [key for key, one in module.named_parameters() if one.grad is None or not one.grad.isfinite().all()]
+    assert unreached == []
+
+
+@every_clip_net
+def test_a_net_for_clips_is_rebuilt_and_has_a_head_and_a_backbone(name, settings):
+    built = clip_net(name, settings)
+    again = clip_net(built.name, json.loads(json.dumps(dict(built.settings))))
+    first, second = built.module.state_dict(), again.module.state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert set(built.settings) == {setting.name for setting in describe_net(name).settings}
+    assert built.weights.origin == "none"
+    head = {id(parameter) for parameter in built.module.head_parameters()}
+    backbone = {id(parameter) for parameter in built.module.backbone_parameters()}
+    assert head
+    assert backbone
+    assert not head & backbone
+    assert head | backbone == {id(parameter) for parameter in built.module.parameters()}
+    assert {id(parameter) for parameter in built.module.class_parameters()} <= head
+
+
+@every_clip_net
+def test_a_net_for_clips_that_streams_answers_frame_by_frame(name, settings):
+    module = clip_net(name, settings).module.eval()
+    if not module.streams:
+        with pytest.raises(NotImplementedError):
+            module.begin(2)
+        return
+    clips = torch.randn(2, 3, 3, 32, 40)
+    with torch.inference_mode():
+        state = module.begin(2)
+        for frame in range(3):
+            logits, state = module.step(clips[:, frame], state)
+        torch.testing.assert_close(logits, module(clips), rtol=0, atol=1e-5)
+
+
 def answers_of(module, inputs, labels):
     found = module(inputs, labels)
     return found if isinstance(found, tuple) else (found,)
@@ -234,6 +319,8 @@ def answers_of(module, inputs, labels):
 def golden(name):
     if name in DETECTORS:
         return golden_detector(name)
+    if name in CLIP_NETS:
+        return golden_clip_net(name)
     if name not in CLASSIFIERS:
         return {role: golden_part(name, role) for role in describe_net(name).roles}
     torch.manual_seed(20)
@@ -247,6 +334,13 @@ def golden_part(name, role):
     built, inputs, labels = part(name, role, 1, 4)
     with torch.inference_mode():
         return [one.flatten().tolist() for one in answers_of(built.module.eval(), inputs[:2], labels[:2])]
+
+
+def golden_clip_net(name):
+    torch.manual_seed(20)
+    module = build_net(name, channels=3, classes=4, height=16, width=20).module.eval()
+    with torch.inference_mode():
+        return {"logits": module(torch.randn(2, 3, 3, 16, 20)).tolist()}
 
 
 def golden_detector(name):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nets.exporting import converted
+from nets.exporting import converted, ports
 from sightsmith.core.errors import BackendError, DataError, SettingsError
 from sightsmith.kinds.boxes.geometry import iou
 from sightsmith.kinds.boxes.value import TOLERANCES, decode, differences
@@ -100,7 +100,7 @@ def test_it_learns_a_batch(learned):
 
 def test_an_exported_net_finds_the_same_objects_in_any_batch(learned, tmp_path):
     module, images, _ = learned
-    session = converted(module, {"images": images[:2]}, ["detections"], tmp_path)
+    session = converted(module, ports({"images": images[:2]}), ["detections"], tmp_path)
     onnx = onnxruntime.InferenceSession(tmp_path / "main.onnx")
     for count in (1, 2, 3):
         batch = images[:count]

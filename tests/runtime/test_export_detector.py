@@ -21,7 +21,7 @@ from sightsmith.kinds.boxes.geometry import iou
 from sightsmith.kinds.boxes.truth import boxed
 from sightsmith.kinds.boxes.value import METRIC
 from sightsmith.runtime.export import export
-from sightsmith.runtime.onnx_graph import require_free_batch
+from sightsmith.runtime.onnx_graph import require_free_axes
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import compare_on_data
 
@@ -129,9 +129,13 @@ def test_the_graph_with_suppression_finds_the_same_objects(exported):
 
 def test_a_graph_of_a_fixed_batch_is_refused(exported):
     model = onnx.load(exported / "backends/onnx/model.onnx")
-    require_free_batch({one.name: one.type.tensor_type.shape.dim[0].dim_value or None for one in model.graph.input})
+    ports = Bundle.open(exported).manifest.definition.graphs["model"].inputs
+    shapes = {
+        one.name: [side.dim_value or None for side in one.type.tensor_type.shape.dim] for one in model.graph.input
+    }
+    require_free_axes(ports, shapes)
     with pytest.raises(ValueError, match="takes 2 items alone, at the input pixels"):
-        require_free_batch({"pixels": 2})
+        require_free_axes(ports, {"pixels": [2, *shapes["pixels"][1:]]})
 
 
 def test_only_detectors_have_such_a_graph(digits_bundle):

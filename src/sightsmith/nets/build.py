@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,12 +19,14 @@ from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
     NetInfo,
+    WeightsRecord,
     describe_settings,
 )
 from sightsmith.nets.parts.weights import load_weights
 
 OWN_NETS = Catalogue("sightsmith.nets", "net", besides="build")
 _LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
+_FRAME_NET = "FRAME_NET"  # Name in the file of a net for clips: of the setting that names the net of its frames
 
 
 def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
@@ -92,7 +95,8 @@ def build_net(
     Args:
         settings: the net's settings by name; the defaults for those left out.
         classes: that it tells apart, ≥ 1; for the other families the labels that it takes as a condition, 0 for none.
-        weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file.
+        weights: "none" (random, from torch's global generator), "pretrained", or the path of a weights file; of a net
+            for clips, "pretrained" are those of the net that describes each frame.
         role: the part of the net to build. A net of one part alone, as a classifier is, is built whole for any role.
 
     Raises:
@@ -111,20 +115,22 @@ def build_net(
     raw, sizes = settings or {}, {"channels": channels, "classes": classes, "height": height, "width": width}
     if name not in OWN_NETS:
         return _library_of(name).build(name, raw, weights=weights, **sizes)
-    if weights == "pretrained":
-        raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
     if weights != "none" and parts:
         raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
     file = OWN_NETS.module(name)
+    if weights == "pretrained" and not hasattr(file, _FRAME_NET):
+        raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
     given = from_mapping(file.Settings, raw, where=name)
-    module = _build_part(file, given, role, sizes)
+    frame_net = _frame_net(file, given, sizes, weights)
+    module = _build_part(file, given, role, sizes, frame_net)
     return BuiltNet(
         module=module,
         name=name.replace("-", "_"),
         settings=to_mapping(given),
         paper=file.PAPER,
         licence=file.LICENCE,
-        weights=RANDOM_WEIGHTS if weights == "none" else load_weights(module, Path(weights), net=name),
+        weights=_start(module, weights, name, frame_net),
+        native=None if frame_net is None else frame_net.native,
     )
 
 
@@ -133,9 +139,40 @@ def build_for_features(name: str, *, height: int, width: int, weights: str) -> B
     return build_net(name, channels=3, classes=1, height=height, width=width, weights=weights)
 
 
-def _build_part(file: ModuleType, settings: Any, role: str, sizes: Mapping[str, int]) -> Any:
-    """Build one of our own nets; a file without roles takes none."""
+def _build_part(
+    file: ModuleType, settings: Any, role: str, sizes: Mapping[str, int], frame_net: BuiltNet | None
+) -> Any:
+    """Build one of our own nets; a file without roles takes none, and one for clips takes the net of its frames."""
+    if frame_net is not None:
+        return file.build(settings, frame_net.module, **sizes)
     return file.build(settings, role=role, **sizes) if hasattr(file, "ROLES") else file.build(settings, **sizes)
+
+
+def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, int], weights: str) -> BuiltNet | None:
+    """Build the picture net that a net for clips shows each frame; None for nets without one.
+
+    Raises SettingsError: no net has that name, or it is no classifier of pictures that learns by gradient descent.
+    """
+    if not hasattr(file, _FRAME_NET):
+        return None
+    name = getattr(settings, file.FRAME_NET)
+    info = _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
+    if info.family != CLASSIFIER or info.fitted:
+        raise SettingsError(
+            f"net.{file.FRAME_NET}: {name} is no classifier of pictures that is trained by gradient descent. Name one, "
+            "such as smallcnn or resnet18."
+        )
+    return build_net(name, weights="pretrained" if weights == "pretrained" else "none", **sizes)
+
+
+def _start(module: Any, weights: str, name: str, frame_net: BuiltNet | None) -> WeightsRecord:
+    """Load the weights that one of our own nets starts from, unless its frame net has them; return their record."""
+    if weights == "none":
+        return RANDOM_WEIGHTS
+    if frame_net is None or weights != "pretrained":
+        return load_weights(module, Path(weights), net=name)
+    published = frame_net.weights
+    return replace(published, new_head=published.new_head or module.feature_net() is not None)
 
 
 def _require_role(name: str, role: str) -> None:
@@ -162,7 +199,8 @@ def _describe_own(name: str, *, count: bool = False) -> NetInfo:
     if count:
         sizes = {"channels": 3, "classes": 10, "height": 32, "width": 32}
         with torch.device("meta"):
-            modules = [_build_part(file, file.Settings(), role, sizes) for role in roles]
+            frame_net = _frame_net(file, file.Settings(), sizes, "none")
+            modules = [_build_part(file, file.Settings(), role, sizes, frame_net) for role in roles]
         parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
     return NetInfo(
         name=name,

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sightsmith.core.ports import Port
 from sightsmith.runtime.torch_session import graph_module, rebuild
 
 _LARGEST = 2_000_000_000  # Bytes of weights above which they get a separate file: protobuf is limited to 2 GiB
+_LONGEST = 65536  # Most items of a batch, and entries on a free axis
 _NOISY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -29,22 +30,11 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
     nets = rebuild(bundle)
     manifest, record = bundle.manifest, bundle.manifest.definition.graphs[graph]
     module = graph_module(manifest.task.name, nets, manifest.definition, graph)
-    examples = tuple(torch.zeros((2, *port.shape), dtype=getattr(torch, port.dtype)) for port in record.inputs.values())
     size = sum(tensor.nbytes for net in nets.values() for tensor in net.state_dict().values())
     try:
-        with _quiet(), torch.no_grad():
-            program: Any = torch.onnx.export(
-                module,
-                examples,
-                dynamo=True,
-                dynamic_shapes=tuple(map(_free_sides, record.inputs.values())),
-                input_names=list(record.inputs),
-                output_names=list(record.outputs),
-                verbose=False,
-            )
-            require_free_batch(_batches(program))
-            program.model.metadata_props.update(_facts(bundle, nets))
-            program.save(path, external_data=size > _LARGEST)
+        program = exported(module, record.inputs, record.outputs)
+        program.model.metadata_props.update(_facts(bundle, nets))
+        program.save(path, external_data=size > _LARGEST)
     except OSError as error:
         raise BackendError(f"the graph cannot be written to {path} ({error}). Make room on the disk.") from error
     except Exception as error:  # the exporter passes on whatever the net's own code raises
@@ -54,20 +44,53 @@ def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
         ) from error
 
 
-def require_free_batch(batches: Mapping[str, int | None]) -> None:
-    """Raise ValueError if the exporter had to trace the net, which fixes the number of items that it was shown.
+def exported(module: nn.Module, inputs: Mapping[str, Port], outputs: Sequence[str]) -> Any:
+    """Return a module as a program of ONNX; the axis of the batch and the free axes of the inputs have any length ≥ 1.
 
     Args:
-        batches: the number of items that the graph takes at each input, None if any.
+        inputs: of the module, in order.
+        outputs: names of the module's outputs, in order.
+
+    Raises:
+        ValueError: the graph would have a fixed length on such an axis.
+        Exception: what the exporter passes on from the net's own code.
     """
-    for name, count in batches.items():
-        if count is not None:
-            raise ValueError(f"its graph takes {count} items alone, at the input {name}")
+    # A length of 1 in the example would be taken for a constant
+    examples = tuple(
+        torch.zeros(
+            (2, *(max(side, 2) if axis in port.free else side for axis, side in enumerate(port.shape))),
+            dtype=getattr(torch, port.dtype),
+        )
+        for port in inputs.values()
+    )
+    with _quiet(), torch.no_grad():
+        program: Any = torch.onnx.export(
+            module,
+            examples,
+            dynamo=True,
+            dynamic_shapes=tuple(_free_sides(name, port) for name, port in inputs.items()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            verbose=False,
+        )
+    shapes = {
+        one.name: [side if isinstance(side, int) else None for side in one.shape] for one in program.model.graph.inputs
+    }
+    require_free_axes(inputs, shapes)
+    return program
 
 
-def _batches(program: Any) -> dict[str, int | None]:
-    sides = {one.name: one.shape[0] for one in program.model.graph.inputs}
-    return {name: side if isinstance(side, int) else None for name, side in sides.items()}
+def require_free_axes(inputs: Mapping[str, Port], shapes: Mapping[str, Sequence[int | None]]) -> None:
+    """Raise ValueError if the exporter had to trace the net, which fixes the lengths that it was shown.
+
+    Args:
+        shapes: of the inputs in the graph, with the axis of the batch; None for any length.
+    """
+    for name, port in inputs.items():
+        for axis in (0, *(axis + 1 for axis in port.free)):
+            if (count := shapes[name][axis]) is not None:
+                things = "items" if axis == 0 else f"entries on axis {axis}"
+                raise ValueError(f"its graph takes {count} {things} alone, at the input {name}")
 
 
 def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
@@ -85,10 +108,10 @@ def _facts(bundle: Bundle, nets: Mapping[str, nn.Module]) -> dict[str, str]:
     return {"task": bundle.manifest.task.name, **written}
 
 
-def _free_sides(port: Port) -> dict[int, Any]:
-    """Return the free axes of a port: the batch's, and its own."""
-    free = {axis + 1: torch.export.Dim.AUTO for axis in port.free}
-    return {0: torch.export.Dim("batch", min=1, max=65536), **free}
+def _free_sides(name: str, port: Port) -> dict[int, Any]:
+    """Return the axes of a batch of a port that have any length; the exporter refuses a net that narrows them."""
+    free = {axis + 1: torch.export.Dim(f"{name}_{axis}", min=1, max=_LONGEST) for axis in port.free}
+    return {0: torch.export.Dim("batch", min=1, max=_LONGEST), **free}
 
 
 @contextlib.contextmanager

@@ -18,15 +18,14 @@ from typing import Any, Literal
 import torch
 import torchvision
 from torch import nn
-from torchvision.models import WeightsEnum, detection, get_model, get_model_weights
+from torchvision.models import detection, get_model
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FrozenBatchNorm2d
 
-from sightsmith.core.errors import DataError, SettingsError
+from sightsmith.core.errors import SettingsError
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import at_least
 from sightsmith.nets.parts.detector import DETECTOR
-from sightsmith.nets.parts.downloads import from_url
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -36,12 +35,10 @@ from sightsmith.nets.parts.records import (
     describe_settings,
 )
 from sightsmith.nets.parts.torchvision_net import OneStage, TorchvisionNet, TwoStage
+from sightsmith.nets.parts.torchvision_weights import LICENCE, WEIGHTS_LICENCE, fetch, origin, published
 from sightsmith.nets.parts.weights import State, load_weights
 
-LICENCE = "BSD-3-Clause"
-
 _GROUPS = 32  # Most groups of group normalisation, as its paper has them
-_WEIGHTS_LICENCE = "not stated"
 _FINE_TUNING = {"lr": 1e-4}  # As the library's own recipes for AdamW and 16 pictures in a step
 
 
@@ -113,7 +110,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     if count:
         with torch.device("meta"):
             parameters = sum(
-                one.numel() for one in _library_net(name, len(_weights(name).meta["categories"])).parameters()
+                one.numel() for one in _library_net(name, len(published(name).meta["categories"])).parameters()
             )
     return NetInfo(
         name=name,
@@ -122,7 +119,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         licence=LICENCE,
         settings=describe_settings(family.settings),
         native=_native(name),
-        pretrained=((_origin(name), _WEIGHTS_LICENCE),),
+        pretrained=((origin(name), WEIGHTS_LICENCE),),
         parameters=parameters,
         family=DETECTOR,
         fine_tuning=_FINE_TUNING,
@@ -160,7 +157,7 @@ def build(
         path = fetch(name) if weights == "pretrained" else Path(weights)
         record = load_weights(module, path, net=name, adapt=_renamed)
     if weights == "pretrained":
-        record = WeightsRecord(_origin(name), _WEIGHTS_LICENCE, record.sha256, record.notes, record.new_head)
+        record = WeightsRecord(origin(name), WEIGHTS_LICENCE, record.sha256, record.notes, record.new_head)
     return BuiltNet(
         module=module,
         name=name,
@@ -172,30 +169,8 @@ def build(
     )
 
 
-def fetch(name: str) -> Path:
-    """Return the file of a net's published weights as `nets/build.py` does."""
-    url = _weights(name).url
-    try:
-        return from_url(url)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{name}: its published weights cannot be fetched from {url} ({error}). Connect to the network, or fetch "
-            "the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
-        ) from error
-
-
 def _family_name(name: str) -> str:
     return name.partition("_")[0]
-
-
-def _weights(name: str) -> WeightsEnum:
-    """Return the record of the published weights that torchvision recommends."""
-    published: WeightsEnum = get_model_weights(name).DEFAULT
-    return published
-
-
-def _origin(name: str) -> str:
-    return f"torchvision/{name}.{_weights(name).name.lower()}"
 
 
 def _native(name: str) -> NativeInput:

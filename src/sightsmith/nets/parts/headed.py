@@ -11,7 +11,11 @@ class HeadedNet(nn.Module):
 
     @abstractmethod
     def head_parts(self) -> tuple[str, ...]:
-        """Return the names of the sub-modules that depend on the classes, such as `("head",)`."""
+        """Return the names of the sub-modules that learn while the backbone is frozen, such as `("head",)`."""
+
+    def class_parts(self) -> tuple[str, ...]:
+        """Return the names of those sub-modules of the head that fit no other classes."""
+        return self.head_parts()
 
     def published(self) -> nn.Module:
         """Return the module whose parameter names are those of the net's published weights."""
@@ -28,5 +32,14 @@ class HeadedNet(nn.Module):
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         return (parameter for name, parameter in self.named_parameters() if not self._in_head(name))
 
+    def class_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters that start from random numbers if weights are of a net for other classes."""
+        names = _beginnings(self.class_parts())
+        return (parameter for name, parameter in self.named_parameters() if name.startswith(names))
+
     def _in_head(self, parameter: str) -> bool:
-        return parameter.startswith(tuple(f"{part}." for part in self.head_parts()))
+        return parameter.startswith(_beginnings(self.head_parts()))
+
+
+def _beginnings(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{part}." for part in parts)

@@ -13,6 +13,7 @@ CLASSIFIER = "classifier"  # Family of a net whose file names none
 _TASKS: dict[str, str | None] = {
     CLASSIFIER: None,
     "detector": "detect",
+    "clip_classifier": "classify_clips",
 }  # By family; others bear the name of their task
 ONLY_ROLE = "net"  # Role of a net whose file names none
 

@@ -51,7 +51,7 @@ def load_weights(module: HeadedNet, path: Path, *, net: str, adapt: Adapt | None
         DataError: the file is damaged, holds more than tensors, or belongs to another net.
     """
     target = module.published()
-    wanted, head_ids = target.state_dict(), {id(parameter) for parameter in module.head_parameters()}
+    wanted, head_ids = target.state_dict(), {id(parameter) for parameter in module.class_parameters()}
     notes: tuple[str, ...] = ()
     read = read_state(path)
     state = _renamed(read, wanted)

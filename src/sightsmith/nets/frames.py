@@ -1,0 +1,61 @@
+"""The voting baseline: a picture net answers at each frame, and the clip's answer is the mean; order does not count.
+
+    logits[k] = 1/T · Σ_t net(frame t)[k]
+
+The logits are averaged, not the probabilities: Wang et al., "Temporal Segment Networks", ECCV 2016, arXiv:1608.00859,
+section 3.2, found the mean of the scores before softmax best; a frame of which the net is unsure has small logits and
+counts little; and the answer stays linear in the frames, so a frame's share of a logit is exact, as in a class map.
+
+Shapes: B batch, T frames, C channels, H W height and width of a frame, K classes.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER, ClipNet
+from sightsmith.nets.parts.frame_features import each_frame
+
+PAPER = "Wang et al., Temporal Segment Networks, arXiv:1608.00859"
+LICENCE = "Apache-2.0"
+FAMILY = CLIP_CLASSIFIER
+FRAME_NET = "backbone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of the net."""
+
+    backbone: str = "smallcnn"
+    """The net that answers at each frame: any net for pictures, ours or timm's, such as smallresnet or resnet18."""
+
+
+class FramesNet(ClipNet):
+    """The mean of a picture net's logits over the frames."""
+
+    def __init__(self, net: ClassifierNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        return each_frame(self.net, frames_BTCHW).mean(dim=1)
+
+    def published(self) -> nn.Module:
+        return self.net.published()
+
+    def head_parts(self) -> tuple[str, ...]:
+        return tuple(f"net.{name}" for name in self.net.head_parts())
+
+
+def build(
+    settings: Settings,  # noqa: ARG001 -- the picture net comes built
+    frame_net: ClassifierNet,
+    *,
+    channels: int,  # noqa: ARG001
+    classes: int,  # noqa: ARG001
+    height: int,  # noqa: ARG001
+    width: int,  # noqa: ARG001
+) -> ClipNet:
+    """Build the net over a picture net."""
+    return FramesNet(frame_net)

@@ -1,0 +1,166 @@
+"""The nets of torchvision for clips by their own names, such as `r3d_18`.
+
+Library: https://github.com/pytorch/vision, BSD-3-Clause; it names no licence for the weights, which were trained on
+Kinetics-400. Papers: Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018,
+arXiv:1711.11248 (R3D, MC3, R(2+1)D); Xie et al., "Rethinking Spatiotemporal Feature Learning" (S3D), ECCV 2018,
+arXiv:1712.04851; Liu et al., "Video Swin Transformer", CVPR 2022, arXiv:2106.13230.
+Deviations, so that clips of any length ≥ 1 are taken: the last pooling of S3D is a mean over all positions (theirs over
+windows of 2×7×7, which is the same at 224×224 with up to 16 frames), and the pooling before does not drop the last one
+of an odd number of maps; Swin is computed as in `parts/swin3d.py`, with the same numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.nets.parts.checks import smallest_input
+from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER, ClipNet
+from sightsmith.nets.parts.records import (
+    RANDOM_WEIGHTS,
+    BuiltNet,
+    NativeInput,
+    NetInfo,
+    WeightsRecord,
+    describe_settings,
+)
+from sightsmith.nets.parts.swin3d import swin3d
+from sightsmith.nets.parts.torchvision_weights import LICENCE, WEIGHTS_LICENCE, fetch, origin, published
+from sightsmith.nets.parts.weights import load_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """These nets have no settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Net:
+    """The facts of a net that the library does not give."""
+
+    paper: str
+    make: Callable[[str, int], nn.Module]  # from its name and the number of classes
+    head: str = "fc"  # name of the last layer
+    least: int = 1  # pixels along a side
+
+
+def _plain(name: str, outputs: int) -> nn.Module:
+    net: nn.Module = get_model(name, weights=None, num_classes=outputs)
+    return net
+
+
+def _s3d(name: str, outputs: int) -> nn.Module:
+    net: Any = _plain(name, outputs)
+    net.avgpool = nn.AdaptiveAvgPool3d(1)
+    last = max(at for at, layer in enumerate(net.features) if isinstance(layer, nn.MaxPool3d))
+    # The maps are ≥ 0, so one of zeros at the end changes no maximum, and completes the last pair of an odd number
+    net.features[last] = nn.Sequential(nn.ConstantPad3d((0, 0, 0, 0, 0, 1), 0.0), net.features[last])
+    return net
+
+
+_RESIDUAL = _Net(paper="Tran et al., A Closer Look at Spatiotemporal Convolutions, arXiv:1711.11248", make=_plain)
+_NETS = {
+    "mc3_18": _RESIDUAL,
+    "r2plus1d_18": _RESIDUAL,
+    "r3d_18": _RESIDUAL,
+    "s3d": _Net(
+        paper="Xie et al., Rethinking Spatiotemporal Feature Learning, arXiv:1712.04851",
+        make=_s3d,
+        head="classifier.1",
+        least=17,
+    ),
+    "swin3d_t": _Net(paper="Liu et al., Video Swin Transformer, arXiv:2106.13230", make=swin3d, head="head"),
+}
+
+
+class TorchvisionClipNet(ClipNet):
+    """A net of torchvision, `model`, for grey (C = 1) or colour clips."""
+
+    def __init__(self, model: nn.Module, head: str) -> None:
+        super().__init__()
+        self.model, self._head = model, head
+
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        colour_BT3HW = frames_BTCHW.expand(-1, -1, 3, -1, -1)
+        logits_BK: Tensor = self.model(colour_BT3HW.transpose(1, 2))
+        return logits_BK
+
+    def published(self) -> nn.Module:
+        return self.model
+
+    def head_parts(self) -> tuple[str, ...]:
+        return (f"model.{self._head}",)
+
+
+def names() -> list[str]:
+    return list(_NETS)
+
+
+def knows(name: str) -> bool:
+    return name in _NETS
+
+
+def describe(name: str, *, count: bool = False) -> NetInfo:
+    """Describe a net; `count` builds it (without memory for its weights) to count the parameters."""
+    net, parameters = _NETS[name], None
+    if count:
+        with torch.device("meta"):
+            built = net.make(name, len(published(name).meta["categories"]))
+            parameters = sum(one.numel() for one in built.parameters())
+    return NetInfo(
+        name=name,
+        library="torchvision",
+        paper=net.paper,
+        licence=LICENCE,
+        settings=describe_settings(Settings),
+        native=_native(name),
+        pretrained=((origin(name), WEIGHTS_LICENCE),),
+        parameters=parameters,
+        family=CLIP_CLASSIFIER,
+    )
+
+
+def build(
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    channels: int,  # noqa: ARG001 -- grey clips are shown to the net in colour
+    classes: int,
+    height: int,
+    width: int,
+    weights: str = "none",
+) -> BuiltNet:
+    """Build a net as `nets/build.py` does.
+
+    Raises:
+        SettingsError: any setting, or frames that are too small for the net.
+        DataError: weights cannot be fetched (the message names the ways out), are damaged or another net's.
+    """
+    net, wanted = _NETS[name], from_mapping(Settings, settings, where=name)
+    smallest_input(name, net.least, height, width)
+    module, record = TorchvisionClipNet(net.make(name, classes), net.head), RANDOM_WEIGHTS
+    if weights != "none":
+        record = load_weights(module, fetch(name) if weights == "pretrained" else Path(weights), net=name)
+    if weights == "pretrained":
+        record = WeightsRecord(origin(name), WEIGHTS_LICENCE, record.sha256, record.notes, record.new_head)
+    return BuiltNet(
+        module=module,
+        name=name,
+        settings=to_mapping(wanted),
+        paper=net.paper,
+        licence=LICENCE,
+        weights=record,
+        native=_native(name),
+    )
+
+
+def _native(name: str) -> NativeInput:
+    """Return the input of the published weights, as torchvision's own preprocessing has it."""
+    like = published(name).transforms()
+    (side, _), shorter = like.crop_size, min(like.resize_size)
+    return NativeInput(side, side, tuple(like.mean), tuple(like.std), side / shorter, "bilinear")

@@ -1,0 +1,46 @@
+"""A net for pictures that describes each frame of a clip by the numbers before its classifier.
+
+Shapes: B batch, T frames, N = B·T, C channels, H W height and width of a frame, D features.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sightsmith.core.errors import SettingsError
+from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.timm_net import CANNOT
+
+
+def each_frame(net: nn.Module, frames_BTCHW: Tensor) -> Tensor:
+    """Return a net's answers to all frames of all clips, (B, T, D), computed as one batch of pictures."""
+    batch, frames = frames_BTCHW.shape[:2]
+    return net(frames_BTCHW.flatten(0, 1)).unflatten(0, (batch, frames))
+
+
+def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) -> int:
+    """Remove the classifier of a net in place, and return how many features it gives, D.
+
+    Raises SettingsError: it has no single vector of features before its classifier.
+    """
+    for name in net.head_parts():
+        net.set_submodule(name, nn.Identity())
+    training = net.training
+    image_1CHW = torch.zeros(1, channels, height, width, device=next(net.parameters()).device)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            shape = tuple(net.eval()(image_1CHW).shape)
+    except CANNOT as error:
+        raise SettingsError(
+            _refusal(f"{error}".splitlines()[0] if f"{error}" else "it needs its classifier")
+        ) from error
+    if len(shape) != 2:
+        raise SettingsError(_refusal(f"they have the shape {shape[1:]}"))
+    net.train(training)
+    return shape[1]
+
+
+def _refusal(why: str) -> str:
+    return (
+        f"net.backbone: the net gives no single vector of features for a frame ({why}). Name another, such as smallcnn "
+        "or resnet18."
+    )
