@@ -31,6 +31,7 @@ import sightsmith as ss
 from sightsmith.kinds.boxes.matching import RIGHT, WRONG
 from sightsmith.kinds.boxes.metrics import RECALLS, average_precision, f1_curve
 from sightsmith.nets import smallcnn
+from sightsmith.nets.build import build_net
 from sightsmith.nets.features import hog, measure
 from sightsmith.nets.heads import svm, tree
 from sightsmith.nets.parts.assignment import Seen, assign, objects_of
@@ -44,6 +45,7 @@ from sightsmith.tasks.parts.adversarial import generator_loss
 IMAGES = Path(__file__).parent / "images"
 BLUE, ORANGE, GREEN, GREY = "#3949ab", "#ef6c00", "#2e7d32", "#616161"
 SCENE_CLASSES, SCENES, EPOCHS = (0, 1, 4, 7), 720, 8  # digits, pictures and epochs of the training
+WAYS = ("left", "right", "up", "down")  # in which digits move
 SIGNED = "RdBu_r"  # a map of numbers of both signs; white is 0
 
 mpl.rcParams.update(
@@ -209,6 +211,58 @@ def attention() -> Figure:
     for digit, (above, below), (image_HW, weights_hw, overlay_HW3) in zip(SCENE_CLASSES, axes.T, attended, strict=True):
         show(above, image_HW, f"digit {digit} among pieces")
         show(below, overlay_HW3, f"largest weight {weights_hw.max():.2f}\nof {weights_hw.size} positions")
+    return figure
+
+
+def moving(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return clips of digits that move left, right, up or down on black, (N, 8, 1, 24, 24), and which way, (N,)."""
+    rng = np.random.default_rng(seed)
+    digits_N1HW, _ = digits(*range(10))
+    ways_N = rng.integers(0, len(WAYS), count)
+    clips_NT1HW = torch.zeros(count, 8, 1, 24, 24)
+    for clip_T1HW, way in zip(clips_NT1HW, ways_N, strict=True):
+        step = np.array([(0, -1), (0, 1), (-1, 0), (1, 0)][way]) * rng.uniform(1, 2)
+        reach = step * 7
+        start = rng.uniform(np.maximum(0, -reach), 16 - np.maximum(0, reach))
+        digit_1HW = digits_N1HW[rng.integers(len(digits_N1HW))]
+        for moment, frame_1HW in enumerate(clip_T1HW):
+            row, column = np.rint(start + step * moment).astype(int)
+            frame_1HW[:, row : row + 8, column : column + 8] = digit_1HW
+    return clips_NT1HW, torch.from_numpy(ways_N)
+
+
+def recurrent() -> Figure:
+    """The answers of a trained LSTM after each frame of a clip, and of the same frames in the opposite order."""
+    torch.manual_seed(0)
+    net = build_net("lstm", channels=1, classes=len(WAYS), height=24, width=24).module
+    clips_NT1HW, ways_N = moving(SCENES, seed=0)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
+    for _ in range(EPOCHS):
+        for batch_B in torch.randperm(len(ways_N)).split(20):
+            optimiser.zero_grad()
+            F.cross_entropy(net(clips_NT1HW[batch_B]), ways_N[batch_B]).backward()
+            optimiser.step()
+    net.eval()
+    test_NT1HW, test_N = moving(40, seed=1)
+    clip_1T1HW = test_NT1HW[test_N == 1][:1]
+    figure = Figure(figsize=(7.4, 2.9))
+    axes = figure.subplots(2, 2, height_ratios=(1, 3))
+    for (above, below), frames_1T1HW, title in zip(
+        axes.T, (clip_1T1HW, clip_1T1HW.flip(1)), ("frames in order", "the same frames backwards"), strict=True
+    ):
+        show(above, torch.cat(list(frames_1T1HW[0, :, 0]), dim=1), title)
+        for place in range(1, 8):
+            above.axvline(24 * place - 0.5, color="white", linewidth=0.8)
+        answers, state = [], net.begin(batch=1)
+        with torch.no_grad():
+            for moment in range(8):
+                logits_1K, state = net.step(frames_1T1HW[:, moment], state)
+                answers.append(logits_1K.softmax(dim=1)[0].numpy())
+        for share_T, way, colour in zip(np.transpose(answers), WAYS, (BLUE, ORANGE, GREEN, GREY), strict=True):
+            below.plot(range(1, 9), share_T, color=colour, marker="o", markersize=3, label=way)
+        below.set(xlabel="frames seen", ylim=(-0.03, 1.03))
+    axes[1, 0].set_ylabel("probability")
+    axes[1, 0].legend(loc="center right")
     return figure
 
 
@@ -416,6 +470,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "pooling": pooling,
     "cross-entropy": cross_entropy,
     "attention": attention,
+    "recurrent": recurrent,
     "hog": hog_cells,
     "svm": svm_boundary,
     "tree": decision_tree,

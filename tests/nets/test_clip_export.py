@@ -61,7 +61,7 @@ class KeepsTheLength(torch.nn.Module):
     """Is right for the length of its example alone."""
 
     def forward(self, frames):
-        return frames.float().reshape(frames.shape[0], 4, -1).mean(dim=2)
+        return frames.float().reshape(-1, 4 * 2 * 2 * 3)
 
 
 @pytest.mark.filterwarnings("ignore")

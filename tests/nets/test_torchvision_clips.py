@@ -6,6 +6,7 @@ import torchvision
 
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.nets.build import build_net, describe_net, net_names
+from sightsmith.nets.parts.layout import channels_last
 
 NAMES = ["mc3_18", "r2plus1d_18", "r3d_18", "s3d", "swin3d_t"]
 SIZES = {"channels": 3, "height": 32, "width": 40}
@@ -103,3 +104,12 @@ def test_what_the_nets_cannot_take_is_refused():
         )
     with pytest.raises(SettingsError, match="depth"):
         build_net("r3d_18", {"depth": 3}, classes=5, **SIZES)
+
+
+def test_a_net_with_convolutions_of_clips_is_laid_out_for_pictures_too():
+    net = torch.nn.ModuleDict({"clips": torch.nn.Conv3d(3, 4, 3), "pictures": torch.nn.Conv2d(3, 4, 3)})
+    before = [one.clone() for one in net.parameters()]
+    channels_last(net)
+    assert net["pictures"].weight.is_contiguous(memory_format=torch.channels_last)
+    assert net["clips"].weight.is_contiguous()
+    assert all(torch.equal(one, other) for one, other in zip(net.parameters(), before, strict=True))

@@ -148,7 +148,7 @@ def _build_part(
     return file.build(settings, role=role, **sizes) if hasattr(file, "ROLES") else file.build(settings, **sizes)
 
 
-def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, int], weights: str) -> BuiltNet | None:
+def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, Any], weights: str) -> BuiltNet | None:
     """Build the picture net that a net for clips shows each frame; None for nets without one.
 
     Raises SettingsError: no net has that name, or it is no classifier of pictures that learns by gradient descent.

@@ -20,6 +20,7 @@ from sightsmith.core.machine import usable_cores
 from sightsmith.core.ports import Arrays
 from sightsmith.core.threads import ThreadPolicy
 from sightsmith.nets.build import build_net
+from sightsmith.nets.parts.layout import channels_last
 from sightsmith.runtime.session import Session
 from sightsmith.tasks import TASKS
 
@@ -103,7 +104,7 @@ class TorchSession(Session):
         self._told: dict[tuple[int, tuple[str, ...]], int] = {}
         self._lock = threading.Lock()
         for net in nets.values():
-            net.to(device=self._device).to(memory_format=torch.channels_last)
+            channels_last(net.to(device=self._device))
         # the outputs after the first can cost many times as much (occlusion), so each is left out if not asked for
         self._modules = {
             names: graph_module(task, nets, definition, graph, names).to(device=self._device)

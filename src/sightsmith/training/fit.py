@@ -23,6 +23,7 @@ from sightsmith.core.progress import duration
 from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
+from sightsmith.nets.parts.layout import channels_last
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
@@ -119,7 +120,7 @@ def _ready(
     if settings.freeze_epochs and not any(True for _ in learner.backbone_parameters()):
         raise SettingsError(f"train: freeze_epochs must be 0 for the task {task.name!r}, whose nets have no head.")
     if plan.channels_last.value:
-        learner.to(memory_format=torch.channels_last)
+        channels_last(learner)
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):

@@ -54,9 +54,16 @@ def _plain(name: str, outputs: int) -> nn.Module:
     return net
 
 
+class _MeanOfMap(nn.Module):
+    """The mean over all positions; `AdaptiveAvgPool3d` fixes the length of the clip in an exported graph of S3D."""
+
+    def forward(self, features_BDThw: Tensor) -> Tensor:
+        return features_BDThw.mean(dim=(2, 3, 4), keepdim=True)
+
+
 def _s3d(name: str, outputs: int) -> nn.Module:
     net: Any = _plain(name, outputs)
-    net.avgpool = nn.AdaptiveAvgPool3d(1)
+    net.avgpool = _MeanOfMap()
     last = max(at for at, layer in enumerate(net.features) if isinstance(layer, nn.MaxPool3d))
     # The maps are ≥ 0, so one of zeros at the end changes no maximum, and completes the last pair of an odd number
     net.features[last] = nn.Sequential(nn.ConstantPad3d((0, 0, 0, 0, 0, 1), 0.0), net.features[last])

@@ -57,7 +57,7 @@ class RecurrentNet(ClipNet):
         state_parts: how many tensors the state of the cell has.
     """
 
-    cell: type[nn.RNNBase]
+    cell: type[nn.LSTM] | type[nn.GRU]
     state_parts: int
 
     def __init__(

@@ -6,7 +6,7 @@ the choice that was made for its example, and is wrong for other lengths. Here a
 after the end of a clip of one window get no attention, and the shift is a tensor, which is 0 there. The numbers are the
 library's (`tests/nets/test_torchvision_clips.py`), and so are the names of the weights.
 
-Shapes: B batch, T H W frames, height and width of a map, C channels, P padded length of an axis, V windows of a clip,
+Shapes: B batch, T H W frames, height and width of a map, C channels, P Q R its padded lengths, V windows of a clip,
 N positions of a window, M heads, D numbers of a head.
 """
 
@@ -89,8 +89,8 @@ class _WindowAttention(ShiftedWindowAttention3d):
         mask = absent_VN[0, :, None, None, :, 0].to(dtype) * _ABSENT
         if not any(self.shift_size):
             return mask
-        region_PPP = time[:, None, None] * 9 + rows[:, None] * 3 + columns
-        region_VN = _windows(region_PPP[None, ..., None], axes)[0, ..., 0]
+        region_PQR = time[:, None, None] * 9 + rows[:, None] * 3 + columns
+        region_VN = _windows(region_PQR[None, ..., None], axes)[0, ..., 0]
         different_VNN = region_VN[:, :, None] != region_VN[:, None]
         return mask + different_VNN[:, None].to(dtype) * _SEPARATE
 
@@ -124,15 +124,15 @@ def _shifted(x_BTHWC: Tensor, axes: Sequence[_Axis]) -> Tensor:
     return x
 
 
-def _windows(x_BPPPC: Tensor, axes: Sequence[_Axis]) -> Tensor:
+def _windows(x_BPQRC: Tensor, axes: Sequence[_Axis]) -> Tensor:
     """Return the windows of a padded map, (B, V, N, C)."""
-    batch, *_, channels = x_BPPPC.shape
+    batch, *_, channels = x_BPQRC.shape
     cut = [size for axis in axes for size in (axis.windows, axis.window)]
-    return x_BPPPC.reshape(batch, *cut, channels).permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4, 6).flatten(1, 3)
+    return x_BPQRC.reshape(batch, *cut, channels).permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4, 6).flatten(1, 3)
 
 
 def _joined(x_BVNC: Tensor, axes: Sequence[_Axis]) -> Tensor:
-    """Return the padded map of its windows, (B, P, P, P, C)."""
+    """Return the padded map of its windows, (B, P, Q, R, C)."""
     batch, *_, channels = x_BVNC.shape
     cut = (*(axis.windows for axis in axes), *(axis.window for axis in axes))
     x = x_BVNC.reshape(batch, *cut, channels).permute(0, 1, 4, 2, 5, 3, 6, 7)
