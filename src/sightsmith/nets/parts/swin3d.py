@@ -85,8 +85,8 @@ class _WindowAttention(ShiftedWindowAttention3d):
     def _masks(self, axes: list[_Axis], absent_P: Tensor, dtype: torch.dtype) -> Tensor:
         """Return what is added to the scores of each window, (V, 1, N or 1, N)."""
         time, rows, columns = (axis.region_P for axis in axes)
-        absent_VN = _windows(absent_P[None, :, None, None, None].expand(-1, -1, *map(len, (rows, columns)), -1), axes)
-        mask = absent_VN[0, :, None, None, :, 0].to(dtype) * _ABSENT
+        absent_1VN1 = _windows(absent_P[None, :, None, None, None].expand(-1, -1, *map(len, (rows, columns)), -1), axes)
+        mask = absent_1VN1[0, :, None, None, :, 0].to(dtype) * _ABSENT
         if not any(self.shift_size):
             return mask
         region_PQR = time[:, None, None] * 9 + rows[:, None] * 3 + columns
