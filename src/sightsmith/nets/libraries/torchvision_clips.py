@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 from torchvision.models import get_model
 
 from sightsmith.core.settings import from_mapping, to_mapping
@@ -61,9 +62,24 @@ class _MeanOfMap(nn.Module):
         return features_BDThw.mean(dim=(2, 3, 4), keepdim=True)
 
 
+class _PaddedConv3d(nn.Conv3d):
+    """A convolution whose zeros are added before it.
+
+    With `padding` of its own, kernel 7 and stride 2, the gradient of 5 frames corrupts memory in torch 2.15 on a
+    processor.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (0, 0, 0, 0, 3, 3)))
+
+
 def _s3d(name: str, outputs: int) -> nn.Module:
     net: Any = _plain(name, outputs)
     net.avgpool = _MeanOfMap()
+    first = net.features[0][1]
+    weight = first[0].weight
+    first[0] = _PaddedConv3d(weight.shape[1], weight.shape[0], (7, 1, 1), stride=(2, 1, 1), bias=False)
+    first[0].weight = weight
     last = max(at for at, layer in enumerate(net.features) if isinstance(layer, nn.MaxPool3d))
     # The maps are ≥ 0, so one of zeros at the end changes no maximum, and completes the last pair of an odd number
     net.features[last] = nn.Sequential(nn.ConstantPad3d((0, 0, 0, 0, 0, 1), 0.0), net.features[last])
