@@ -106,11 +106,14 @@ class _WindowAttention(ShiftedWindowAttention3d):
 
 def _axis(length: int, window: int, shift: int | Tensor, places_P: Tensor) -> _Axis:
     padded = places_P.shape[0]
-    order_P = (places_P + shift) % padded
+    # Sums for remainders: the exporter to ONNX takes no length as a divisor
+    order_P = places_P + shift
+    order_P = order_P - padded * (order_P >= padded).long()
+    back = torch.arange(length, device=places_P.device) - shift
     return _Axis(
         window=window,
-        order_P=torch.where(order_P < length, order_P, length),
-        back=(torch.arange(length, device=places_P.device) - shift) % padded,
+        order_P=(order_P - length).clamp(max=0) + length,
+        back=back + padded * (back < 0).long(),
         # Without a shift the border of the first two regions is that of two windows, so that nothing is separated
         region_P=(places_P >= padded - window).long() + (places_P >= padded - shift).long(),
     )
