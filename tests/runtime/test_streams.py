@@ -1,6 +1,8 @@
 """Answers along a video by small real models, in every backend."""
 
 import gc
+import re
+import threading
 import weakref
 from dataclasses import replace
 
@@ -99,7 +101,7 @@ def test_an_endless_source_is_answered_with_few_frames_in_memory(model):
         assert total is None
         for arrival, _ in arriving:
             most = max(most, len(alive))
-            if arrival.time > 60:
+            if arrival.time > 20:
                 break
     gc.collect()
     assert most < 30
@@ -119,6 +121,23 @@ def test_a_frame_that_comes_after_a_break_starts_anew(model):
     assert all(time < 2 or time > 3601 for time in times)
     if model.manifest.name == "window":
         assert sum(time > 3601 for time in times) == 1  # the answer to what there was of a window
+
+
+def test_frames_that_a_live_source_sends_too_fast_are_dropped_and_counted(model, caplog):
+    over = threading.Event()
+
+    def burst():
+        image = Image.fromarray(VIDEO.video[0])
+        for index in range(100):
+            yield Frame(index / RATE, lambda near: image)
+        over.set()
+
+    settings = PredictSettings(stream=True)
+    with open_stream(model.predictor, Source("camera", burst, live=True), settings) as (arriving, _):
+        next(arriving)
+        assert over.wait(60)
+        assert len(list(arriving)) <= 9  # those that waited, and an answer at the end
+    assert re.search(r"camera: \d+ frames dropped: the model is slower than the source\.", caplog.text)
 
 
 @pytest.mark.parametrize(("change", "told"), [(b"\x47" + bytes(187), "grew"), (None, "shrank")])
