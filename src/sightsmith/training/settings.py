@@ -177,7 +177,7 @@ class TrainSettings(SourceOptions, CardSettings):
     accelerator, none if the pictures are in memory."""
     cache: Literal["auto", "off", "ram"] = "auto"
     """ram: decode every training picture once, a little larger than needed, and keep it in memory; an error if it does
-    not fit. auto: ram for pictures with objects if it fits, else off."""
+    not fit. auto: ram for clips, and for pictures with objects, if it fits, else off."""
 
     # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
