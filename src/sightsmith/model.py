@@ -27,7 +27,7 @@ from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
-from sightsmith.inputs import items_of
+from sightsmith.inputs import INPUTS, items_of
 from sightsmith.runtime.annotation_writer import open_drawings
 from sightsmith.runtime.file_source import file_source
 from sightsmith.runtime.paths import Item, find_items
@@ -127,8 +127,9 @@ class Model:
         """
         failed: list[str] = []
         definition = self.predictor.definition
+        noun = INPUTS.module(items_of(definition.input)).NOUNS[0]
         drawing = open_drawings(settings.draw, definition.kind, settings.options, definition.input)
-        with open_writer(settings, definition.kind, self.names) as writer, drawing as draw:
+        with open_writer(settings, definition.kind, self.names, noun) as writer, drawing as draw:
             asked: deque[Item] = deque()
             outcomes = self.predict_each(
                 _pictures(inputs, settings.urls, asked, moving=items_of(definition.input) == "clip"),

@@ -9,7 +9,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import Decoding, InMemory, RamCache, fits_in_memory, load_all
+from sightsmith.data.pixels import Decoding, InMemory, RamCache, fits_in_memory, load_all, require_cache
 from sightsmith.inputs import Reader
 
 
@@ -54,7 +54,7 @@ def photos(tmp_path):
 def test_the_cache_shows_nearly_what_the_files_do(photos, resize):
     preprocessing = Preprocessing(height=64, width=64, resize=resize)
     index = PictureIndex(photos)
-    cache = RamCache(index, preprocessing, quiet=True)
+    cache = RamCache(index, Reader("picture", preprocessing), quiet=True)
     assert len(cache) == 5
     for place in range(5):
         direct, cached = preprocessing.apply(index[place]), preprocessing.apply(cache[place])
@@ -71,7 +71,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_is_decoded(pho
     monkeypatch.setattr("sightsmith.data.pixels.free_memory", lambda: 2000)
     assert not fits_in_memory(len(photos), Reader("picture", preprocessing))
     with pytest.raises(SettingsError, match=r"5 pictures take .* GiB"):
-        RamCache(PictureIndex(photos), preprocessing, quiet=True)
+        require_cache(PictureIndex(photos), Reader("picture", preprocessing))
     with pytest.raises(SettingsError, match="size"):
         load_all(PictureIndex(photos), Reader("picture", preprocessing), quiet=True)
 

@@ -207,7 +207,7 @@ def photos(tmp_path_factory):
 
 def scenes_of(photos, vary=ALL, seed=3, preprocessing=SQUARE, *, cached=False):
     items, targets = photos
-    items = RamCache(items, preprocessing, quiet=True) if cached else items
+    items = RamCache(items, Reader("picture", preprocessing), quiet=True) if cached else items
     return Scenes(items, targets, Reader("picture", preprocessing), value, vary, seed)
 
 
@@ -306,6 +306,6 @@ def test_an_unreadable_picture_is_named(photos, tmp_path):
 
 
 def test_a_cache_that_does_not_fit_is_known_before_anything_is_decoded(photos, monkeypatch):
-    assert fits_in_cache(photos[0], SQUARE)
+    assert fits_in_cache(photos[0], Reader("picture", SQUARE))
     monkeypatch.setattr("sightsmith.data.pixels.free_memory", lambda: 2000)
-    assert not fits_in_cache(photos[0], SQUARE)
+    assert not fits_in_cache(photos[0], Reader("picture", SQUARE))

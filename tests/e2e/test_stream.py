@@ -74,7 +74,7 @@ def test_lines_go_to_standard_output_in_every_form(place):
 def test_clips_without_stream_are_answered_as_one_item_each(place):
     done = sightsmith("predict", "carries", "long.mp4", "long.mp4", "--draw", "faces", cwd=place).succeeded()
     rows = [json.loads(line) for line in done.out.splitlines()]
-    assert [row["picture"] for row in rows] == ["long.mp4"] * 2
+    assert [row["clip"] for row in rows] == ["long.mp4"] * 2
     assert [Image.open(path).width for path in (place / "faces").iterdir()] == [320, 320]  # two frames side by side
 
 
@@ -85,7 +85,7 @@ def test_a_folder_gives_its_videos_and_the_clips_whose_frames_are_files(place):
         Image.fromarray(pixels).save(place / "mixed" / "frames" / f"{number}.png")
     done = sightsmith("predict", "carries", "mixed", "--draw", "mixed-faces", cwd=place).succeeded()
     rows = [json.loads(line) for line in done.out.splitlines()]
-    assert [row["picture"] for row in rows] == ["mixed/a.mp4", "mixed/frames"]
+    assert [row["clip"] for row in rows] == ["mixed/a.mp4", "mixed/frames"]
     assert all(row["labels"] for row in rows)
     assert len(list((place / "mixed-faces").iterdir())) == 2
 

@@ -191,3 +191,23 @@ def test_real_clips_become_batches(shared_data):
         thwc = clip.feeds(path, settings)[clip.FRAMES]
         assert thwc.shape == (4, 32, 32, 3)
         assert thwc.std() > 10
+
+
+def test_a_reduced_clip_shows_the_frames_of_the_video_at_its_usual_moments():
+    rng = np.random.default_rng(0)
+    video_THWC = rng.integers(0, 256, (97, 16, 20, 3), dtype=np.uint8)
+    item = Clip(video_THWC, start=0.4, end=3.6, rate=25.0)
+    for sampling, frames in (("uniform", 5), ("segments", 8), ("uniform", 60)):
+        settings = clip.Settings(frames=frames, sampling=sampling, picture=Preprocessing(height=16, width=16))
+        kept = clip.reduced(item, settings)
+        assert len(kept.video) == min(80, 4 * frames)
+        assert kept.video.nbytes == clip.reduced_bytes(item, settings)
+        assert (clip.feeds(kept, settings)["frames"] == clip.feeds(item, settings)["frames"]).all()
+
+
+def test_a_reduced_clip_is_little_larger_than_the_input():
+    item = Clip(np.zeros((9, 100, 200), np.uint8))
+    settings = clip.Settings(
+        frames=2, picture=Preprocessing(height=20, width=20, colour="grey", mean=(0.5,), std=(0.5,))
+    )
+    assert clip.reduced(item, settings).video.shape == (8, 25, 50)

@@ -227,3 +227,10 @@ def test_an_output_is_whole_or_absent_and_never_replaced_unasked(tmp_path):
         open_writer(PredictSettings(out=tmp_path / "o.xls", options={"top": 1}), "labels"),
     ):
         pytest.fail("the block must not run")
+
+
+def test_the_name_of_a_clip_is_in_a_field_of_its_own(tmp_path):
+    for form, start in (("jsonl", '{"clip": "a.mp4"'), ("csv", "clip,rank")):
+        with open_writer(PredictSettings(out=tmp_path / f"o.{form}"), "labels", about="clip") as writer:
+            writer.write("a.mp4", answer())
+        assert (tmp_path / f"o.{form}").read_text().startswith(start)

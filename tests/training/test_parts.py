@@ -342,7 +342,7 @@ def test_the_curve_is_cut_back_to_where_a_resumed_training_starts(tmp_path):
 
 def test_the_time_left_agrees_with_the_rate_beside_it(capsys):
     trainer = SimpleNamespace(num_training_batches=422, current_epoch=0)
-    show = Console(epochs=3, batch_size=32, quiet=False)
+    show = Console(epochs=3, batch_size=32, unit="img/s", quiet=False)
     show.on_train_start(trainer, None)
     show.epoch(trainer, replace(_epoch(1), rate=473.0))
     assert "473 img/s  57 s left" in capsys.readouterr().err

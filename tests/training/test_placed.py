@@ -14,7 +14,8 @@ from sightsmith.data.splits import SplitSettings, assign
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.kinds.boxes.truth import boxed
 from sightsmith.training.dataset import Dataset
-from sightsmith.training.fit import _learn, _ready
+from sightsmith.training.fit import _ready
+from sightsmith.training.learn import learn
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import choose_task
 from sightsmith.training.train import taken
@@ -46,7 +47,7 @@ def ready(dataset, out, **changes):
     given = {"size": 64, "batch_size": 4, "epochs": 2, "workers": 0, "threads": 1, "precision": "fp32", "jitter": 0.0}
     settings, work = taken(TrainSettings(data="x", out=out, device="cpu", **{**given, **changes}))
     work.start(settings)
-    return _ready(settings, work, choose_task(settings, "boxes"), dataset, quiet=True), work
+    return _ready(settings, work, choose_task(settings, "boxes"), dataset, lambda _: None, quiet=True), work
 
 
 def are_where_they_say(inputs, targets):
@@ -77,5 +78,5 @@ def test_targets_move_with_varied_pictures_and_with_those_of_validation(dataset,
 def test_a_training_on_them_ends_with_a_score(dataset, tmp_path):
     context, work = ready(dataset, tmp_path / "out")
     with closing(work), context as (run, loaders):
-        assert 0 <= _learn(run, loaders) <= 1
+        assert 0 <= learn(run, loaders) <= 1
         assert int(run.learner.steps) == 4

@@ -154,9 +154,9 @@ class GateReport:
             return f" of {self.nouns[1]} {self.spread}" if self.spread else ""
         least, most = int(totals.argmin()), int(totals.argmax())
         if totals[least] == totals[most]:
-            return f", {totals[least]:,} usable {'pictures with' if self.contents else 'in'} each"
+            return f", {totals[least]:,} usable {f'{self.items[1]} with' if self.contents else 'in'} each"
         span = f"{totals[least]:,} ({self.names[least]}) to {totals[most]:,} ({self.names[most]})"
-        return f", each in {span} usable pictures" if self.contents else f", usable from {span}"
+        return f", each in {span} usable {self.items[1]}" if self.contents else f", usable from {span}"
 
     def _sizes_text(self) -> str:
         shown = ", ".join(f"{width}×{height} ({count:,})" for width, height, count in self.sizes[:3])

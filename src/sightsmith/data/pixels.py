@@ -12,24 +12,18 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Picture, picture_size
 from sightsmith.core.machine import free_memory
 from sightsmith.core.ports import Arrays, stack
-from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.progress import track
 from sightsmith.data.augment import Augmentation, apply_policy
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.inputs import Reader
+from sightsmith.inputs import INPUTS, Reader, items_of
 
 TARGETS = "targets"  # Name of the targets among the arrays of a fetcher that moves them with their pictures
-Pixels = NDArray[np.uint8]
 Positions = Sequence[int] | NDArray[np.int64]
 
-_CACHE_SPARE = 1.25
-"""Pictures in the cache are this many times larger than the input, so that random crops keep some detail."""
 _MEMORY_SHARE = 0.5  # Share of the free memory that pictures kept in it may take
 
 
@@ -54,6 +48,11 @@ class Decoding:
     def __init__(self, items: PictureIndex, read: Reader, vary: Augmentation, seed: int) -> None:
         self._items, self._read, self._vary, self._seed = items, read, vary, seed
 
+    @property
+    def cached(self) -> bool:
+        """Whether the items are decoded already."""
+        return isinstance(self._items, RamCache)
+
     def fetch(self, positions: Positions, epoch: int, *, mix: bool = True) -> Arrays:  # noqa: ARG002
         """Return the items at these positions, varied by draws of (seed, epoch, position).
 
@@ -72,39 +71,32 @@ class Decoding:
 
 
 class RamCache(PictureIndex):
-    """Decoded pictures, a little larger than the input, as arrays whose pixels forked workers share.
+    """Decoded items, a little larger than the input, whose pixels forked workers share.
 
     Attributes:
-        pixels: of each, (H, W, C) or (H, W) uint8, read-only by agreement.
-        sizes_N2: (width, height) of each upright original.
+        items: as the input reduces them, read-only by agreement.
+        originals: the items that they were decoded from.
 
-    Raises:
-        SettingsError: they do not fit.
-        PictureError: one cannot be decoded.
+    Raises PictureError: one cannot be decoded.
     """
 
-    def __init__(self, pictures: PictureIndex, preprocessing: Preprocessing, *, quiet: bool = False) -> None:
-        _check_room(_cache_bytes(pictures, preprocessing), len(pictures))
-        cached: list[Pixels] = []
-        sizes: list[tuple[int, int]] = []
-        for position in track(range(len(pictures)), "Filling the cache", quiet=quiet):
-            cached.append(reduced(pictures[position], preprocessing))
-            sizes.append(picture_size(pictures[position]))
-        super().__init__(cached)
-        self.pixels = cached
-        self.sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)
+    def __init__(self, originals: PictureIndex, read: Reader, *, quiet: bool = False) -> None:
+        positions = track(range(len(originals)), "Filling the cache", quiet=quiet)
+        self.items = [read.file.reduced(originals[position], read.settings) for position in positions]
+        self.originals = originals
+        super().__init__(self.items)
 
 
-def reduced(picture: Picture, preprocessing: Preprocessing) -> Pixels:
-    """Decode a picture at the size that the cache keeps. Raises PictureError: it cannot be decoded."""
-    size = _cached_size(picture_size(picture), preprocessing)
-    image = preprocessing.open(picture, share=1 / _CACHE_SPARE)
-    return np.array(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))  # writable, as torch wants it
+def fits_in_cache(items: PictureIndex, read: Reader) -> bool:
+    """Tell whether the decoded items may be kept in memory; their headers are read."""
+    return _cache_bytes(items, read) <= _room()
 
 
-def fits_in_cache(pictures: PictureIndex, preprocessing: Preprocessing) -> bool:
-    """Tell whether the decoded pictures may be kept in memory; their headers are read."""
-    return _cache_bytes(pictures, preprocessing) <= _room()
+def require_cache(items: PictureIndex, read: Reader) -> None:
+    """Raise SettingsError if the decoded items cannot be kept in memory."""
+    if not hasattr(read.file, "reduced"):
+        raise SettingsError(f"train: cache ram keeps decoded pictures, and {read.name} has none. Leave it out.")
+    _check_room(_cache_bytes(items, read), len(items), _nouns(read))
 
 
 class Fetcher(Protocol):
@@ -123,9 +115,9 @@ def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Array
         SettingsError: they do not fit.
         PictureError: one cannot be decoded.
     """
-    _check_room(_bytes(len(items), read), len(items))
+    _check_room(_bytes(len(items), read), len(items), _nouns(read))
     arrays: Arrays = {}
-    for position in track(range(len(items)), "Preparing pictures", quiet=quiet):
+    for position in track(range(len(items)), f"Preparing {_nouns(read)}", quiet=quiet):
         for name, array in read.feeds(items[position]).items():
             arrays.setdefault(name, np.empty((len(items), *array.shape), array.dtype))[position] = array
     return arrays
@@ -144,23 +136,18 @@ def _bytes(count: int, read: Reader) -> int:
     return count * sum(port.bytes for port in read.ports().values())
 
 
-def _cache_bytes(pictures: PictureIndex, preprocessing: Preprocessing) -> int:
-    sizes = (_cached_size(picture_size(pictures[position]), preprocessing) for position in range(len(pictures)))
-    return sum(width * height for width, height in sizes) * preprocessing.channels
+def _cache_bytes(items: PictureIndex, read: Reader) -> int:
+    return sum(read.file.reduced_bytes(items[position], read.settings) for position in range(len(items)))
 
 
-def _cached_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
-    """Return (width, height) to keep a picture at: enough for the input, never more than it has."""
-    width, height = size
-    scale = max(preprocessing.width / width, preprocessing.height / height)
-    scale = min(1.0, scale * _CACHE_SPARE / preprocessing.crop_fraction)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _nouns(read: Reader) -> str:
+    return INPUTS.module(items_of(read.name)).NOUNS[1]
 
 
-def _check_room(need: int, count: int) -> None:
+def _check_room(need: int, count: int, nouns: str) -> None:
     room = _room()
     if need > room:
         raise SettingsError(
-            f"{count:,} pictures take {need / 2**30:,.2f} GiB of memory, and {room / 2**30:,.2f} GiB may be used "
+            f"{count:,} {nouns} take {need / 2**30:,.2f} GiB of memory, and {room / 2**30:,.2f} GiB may be used "
             "(half of the free memory). Leave out --cache ram, or make the input smaller with --size."
         )

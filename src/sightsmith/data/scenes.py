@@ -16,9 +16,9 @@ from sightsmith.core.ports import Arrays
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.composition import Scene, blend, compose, quarters
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import TARGETS, Positions, RamCache, reduced
+from sightsmith.data.pixels import TARGETS, Positions, RamCache
 from sightsmith.inputs import Reader
-from sightsmith.inputs.picture import PIXELS
+from sightsmith.inputs.picture import PIXELS, reduced
 
 Targets = NDArray[np.float32]
 _LABEL = 4  # The column that tells the rows that fill up
@@ -72,6 +72,7 @@ class Scenes:
     ) -> None:
         self._items, self._targets_NMD, self._read, self._filler = items, targets_NMD, read, kind.PADDING
         self._vary, self._seed = vary, seed
+        self._sizes_N2 = _sizes(items.originals) if isinstance(items, RamCache) else None
 
     @property
     def cached(self) -> bool:
@@ -112,8 +113,8 @@ class Scenes:
     def _scene(self, position: int) -> Scene:
         """Return a picture, a little larger than the input, and what is in it; the same with and without the cache."""
         items, settings = self._items, self._read.settings
-        if isinstance(items, RamCache):
-            pixels_HWC, (across, down) = items.pixels[position], items.sizes_N2[position]
+        if self._sizes_N2 is not None and isinstance(items, RamCache):
+            pixels_HWC, (across, down) = items.items[position], self._sizes_N2[position]
         else:
             pixels_HWC, (across, down) = reduced(items[position], settings), picture_size(items[position])
         height, width = pixels_HWC.shape[:2]
@@ -132,3 +133,9 @@ class Scenes:
             rows_MD[: len(scene.things_MD)] = scene.things_MD
             rows_MD[: len(scene.things_MD), :4] /= sides_4
         return stacked_BMD
+
+
+def _sizes(pictures: PictureIndex) -> NDArray[np.int64]:
+    """Return (width, height) of each upright picture, (N, 2)."""
+    sizes = [picture_size(pictures[position]) for position in range(len(pictures))]
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)

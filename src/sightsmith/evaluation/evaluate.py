@@ -28,6 +28,7 @@ from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluati
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, own_split, turned
+from sightsmith.inputs import INPUTS, items_of
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.instruments import Instruments, Recogniser, require_names
 from sightsmith.kinds.parts.intervals import group_indices
@@ -197,7 +198,7 @@ def _baselines(
     """
     folder, manifest = baselines_folder(predictor.bundle.place), predictor.manifest
     missing = {name: why or f"{folder.name}/{name} was moved or deleted" for name, why in left_out.items()}
-    entries = [entry_of(predictor.bundle, done, manifest.name)]
+    entries, deep = [entry_of(predictor.bundle, done, manifest.name)], not manifest.net.fitted
     for name in left_out:
         if left_out[name] or not (folder / name).exists():
             continue
@@ -205,13 +206,15 @@ def _baselines(
             with _alike(predictor, folder / name) as one:
                 measured = evaluate(one, replace(settings, report=None), quiet=quiet)
                 entries.append(entry_of(one.bundle, measured, name))
+                deep = deep and one.manifest.net.fitted
         except SightsmithError as error:  # the figures of the model itself are there and must not be lost
             missing[name] = f"{error}"
         else:
             del missing[name]
     if len(entries) == 1 and f"{FOLDER}/{JSON_NAME}" in manifest.files:
         return Evaluation.load(predictor.bundle.folder / FOLDER).baselines
-    return answered(side_by_side(entries).to_json(), done.kind, missing, deep=not manifest.net.fitted)
+    items = INPUTS.module(items_of(predictor.definition.input)).NOUNS[1]
+    return answered(side_by_side(entries).to_json(), done.kind, missing, items=items, deep=deep)
 
 
 def _alike(predictor: Predictor, path: Path) -> Predictor:

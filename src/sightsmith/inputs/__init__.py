@@ -9,8 +9,11 @@ An input's file has:
 - `feeds(item, settings, bounds) -> dict[str, NDArray]`: the arrays of one item, without the batch's axis;
 - `drawn(item, settings, rng, share) -> arrays`, if it has `VARIED`: as `feeds`, of a random part of the item with
   at least this share of its area; a function of the item and of `rng` alone;
+- `reduced(item, settings) -> item` and `reduced_bytes(item, settings) -> int`, optional: the item decoded and little
+  larger than `drawn` needs it, for training that keeps its items in memory; and how many bytes that takes;
 - `face(item, near=None, max_pixels=…) -> PIL image`, if training can read it: one upright picture that stands for the
   item, RGB or grey, reduced to no less than `near` pixels a side;
+- `RATE`, optional: the unit of the speed of training, if it is not the plural of `NOUNS` a second;
 - `SHEET`, optional: True if a face is a sheet of several pictures, which pages show large;
 - `digest(item) -> bytes` and `look(item, near, max_pixels) -> Look` (`parts/look.py`), if data has such items: the hash
   of an item's content, and what the check of data wants to know of it;

@@ -8,6 +8,7 @@ Shapes: T frames, H W C height, width and channels (1 grey, 3 RGB) of the input.
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +29,16 @@ from sightsmith.core.video_files import sniff_video
 from sightsmith.inputs.parts.clip_faults import clip_faults, size_of
 from sightsmith.inputs.parts.look import Look, content_of, file_digest
 from sightsmith.inputs.parts.moments import Sampling, random_moments, usual_moments
-from sightsmith.inputs.parts.pixels import CROP_SPARE, choose_pixels, describe_pixels, is_grey, part_to_show
+from sightsmith.inputs.parts.pixels import (
+    CACHE_SPARE,
+    CROP_SPARE,
+    choose_pixels,
+    describe_pixels,
+    is_grey,
+    part_to_show,
+    reduce_pixels,
+    reduced_size,
+)
 from sightsmith.inputs.parts.stored_clip import SUFFIX, is_stored, pack, unpack
 from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
@@ -39,7 +49,9 @@ SHEET = True  # A face is several frames
 FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 
 _MOST = 1024  # Frames of an input
+_WHOLE = 1e-6  # Of a count that is whole but for rounding
 _SHOWN = 4  # Frames of a face, two by two
+_KEPT = 4  # Frames that training keeps in memory for each frame of the input, at most
 _SEEN = 64  # Clips that a survey opens, at most
 
 
@@ -107,6 +119,27 @@ def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float
         part = part_to_show(images[0], picture, area, rng)
         parts = [_scaled(part, images[0].size, image.size) for image in images]
     return {FRAMES: np.stack([picture.cut(image, part) for image, part in zip(images, parts, strict=True)])}
+
+
+def reduced(item: Item, settings: Settings) -> Clip:
+    """Return the clip as an array of frames at the size that training keeps in memory, evenly spaced in time.
+
+    These are all frames, or those at four moments for each frame of the input, if there are more: `uniform` and
+    `segments` see at their usual moments the frames of the video.
+    """
+    with open_clip(as_clip(item)) as reading:
+        count, picture = _reduced_count(reading, settings), settings.picture
+        moments = (reading.start + np.arange(count) * (reading.seconds / count)).tolist()
+        images = reading.at(moments, picture.near(share=1 / CACHE_SPARE))
+        size = reading.header.width, reading.header.height
+        return Clip(np.stack([reduce_pixels(image, size, picture) for image in images]), rate=count / reading.seconds)
+
+
+def reduced_bytes(item: Item, settings: Settings) -> int:
+    """Return the size of `reduced` in memory; the first frame is decoded."""
+    with open_clip(as_clip(item)) as reading:
+        size = reduced_size((reading.header.width, reading.header.height), settings.picture)
+        return _reduced_count(reading, settings) * math.prod(size) * settings.picture.channels
 
 
 def placement(item: Item, settings: Settings) -> Placement:
@@ -199,6 +232,7 @@ def survey(items: Sequence[Item]) -> Survey:
     return Survey(
         count=len(items),
         side=int(np.median([min(header.width, header.height) for header in headers])),
+        noun=NOUNS[0],
         moving=True,
         grey=all(is_grey(face(clip, near=64)) for clip in sample),
         in_memory=all(isinstance(clip.video, np.ndarray) for clip in sample),
@@ -227,6 +261,13 @@ def as_clip(item: Item) -> Clip:
     if isinstance(item, bytes) and is_stored(item):
         return unpack(item)
     return item if isinstance(item, Clip) else Clip(item)
+
+
+def _reduced_count(reading: Reading, settings: Settings) -> int:
+    """Return how many frames of a clip training keeps in memory, at least 1."""
+    gap = settings.spacing or reading.seconds / settings.frames
+    frames = round(reading.seconds * reading.header.rate)
+    return max(1, min(frames, math.ceil(_KEPT * reading.seconds / gap - _WHOLE)))
 
 
 def _picture_header(reading: Reading, count: int) -> Header:

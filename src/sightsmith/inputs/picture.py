@@ -5,10 +5,12 @@ Shapes: H W C height, width and channels (1 grey, 3 RGB) of the input.
 
 import hashlib
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.images import Picture, decode, picture_size, read_header, sniff
@@ -16,12 +18,21 @@ from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED, Bounds, Box, Placem
 from sightsmith.core.ports import Arrays, Port
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.parts.look import Look, content_of
-from sightsmith.inputs.parts.pixels import CROP_SPARE, choose_pixels, describe_pixels, is_grey, part_to_show
+from sightsmith.inputs.parts.pixels import (
+    CROP_SPARE,
+    choose_pixels,
+    describe_pixels,
+    is_grey,
+    part_to_show,
+    reduce_pixels,
+    reduced_size,
+)
 from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 
 Item = Picture
 Settings = Preprocessing
 NOUNS = ("picture", "pictures")
+RATE = "img/s"  # Unit of the speed of training; else the items' own noun
 PIXELS = VARIED = "pixels"  # Name of the one array, (H, W, C) uint8
 
 _MAX_BYTES = 1_000_000
@@ -44,6 +55,16 @@ def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float
     area = rng.uniform(share, 1.0)
     image = settings.open(item, share=area**0.5, spare=CROP_SPARE)
     return {PIXELS: settings.cut(image, part_to_show(image, settings, area, rng))}
+
+
+def reduced(item: Item, settings: Settings) -> NDArray[np.uint8]:
+    """Return the picture decoded at the size that training keeps in memory, (H, W) or (H, W, C)."""
+    return reduce_pixels(item, picture_size(item), settings)
+
+
+def reduced_bytes(item: Item, settings: Settings) -> int:
+    """Return the size of `reduced` in memory; only the header is read."""
+    return math.prod(reduced_size(picture_size(item), settings)) * settings.channels
 
 
 def face(item: Item, near: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.files import is_utf8, new_file, refuse_existing, told
@@ -25,7 +25,7 @@ class Writer:
 
     Args:
         asked: options of the answers.
-        about: the first column: names of items, or times in seconds.
+        about: the first column: the noun of items, or `time`, in seconds.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Writer:
         form: str,
         kind: str,
         asked: Mapping[str, Any],
-        about: Literal["picture", "time"] = "picture",
+        about: str = "picture",
     ) -> None:
         self._stream, self._form, self._kind, self._options = stream, form, kind, options_of(kind, asked)
         self._csv = csv.writer(stream, lineterminator="\n")
@@ -63,7 +63,7 @@ class Writer:
 
 @contextmanager
 def open_writer(
-    settings: PredictSettings, kind: str, names: tuple[str, ...] = ()
+    settings: PredictSettings, kind: str, names: tuple[str, ...] = (), about: str = "picture"
 ) -> Iterator[Writer | AnnotationWriter]:
     """Open a writer on the settings' file or folder (whole or not at all) or on standard output.
 
@@ -80,12 +80,12 @@ def open_writer(
             yield annotations
         return
     if out is None:
-        yield Writer(sys.stdout, form, kind, settings.options)
+        yield Writer(sys.stdout, form, kind, settings.options, about)
         sys.stdout.flush()
         return
     refuse_existing(out, overwrite=settings.overwrite)
     with told(out), new_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        yield Writer(stream, form, kind, settings.options)
+        yield Writer(stream, form, kind, settings.options, about)
 
 
 def form_of(out: Path | None) -> str:

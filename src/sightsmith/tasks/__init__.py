@@ -26,7 +26,9 @@ A task's file has:
 - `score(answers, aspect) -> (B,)`, if its kind can be explained: the explained score of the learner's answers (B, …),
   differentiable;
 - `baselines(count)`, optional: nets to compare with (`train --baselines`), each with its settings, for `count` samples;
-- `ALSO_TRY`, optional: a net fitted in one step, which `train` tries too if it chooses the net itself;
+  `COMPARED`, optional: True if they are fitted unless `--no-baselines` says otherwise;
+- `ALSO_TRY`, optional: a net that `train` tries too if it chooses the net itself: one fitted in one step, or one that
+  learns by the same settings;
 - `graph(nets, input_settings, name, outputs, settings) -> nn.Module`: the module that is exported and served;
 - `further(nets, input_settings) -> dict[str, Signature]`, optional: the inputs and outputs of graphs beside `model`, by
   name, that the kept nets can have; `graph` makes them too. A trained model has those of `PROGRAMS` whose graph it has;

@@ -22,6 +22,8 @@ from sightsmith.tasks.parts.pictures import picture_sizes
 INPUT, KIND, PROGRAMS = "clip", "labels", ("once", "stream")
 NETS = {"net": "clip_classifier"}
 OUTPUTS = ("logits",)
+ALSO_TRY = "frames"  # Where the order of the frames tells nothing, it is the better one
+COMPARED = True
 
 Settings, check, validation, score = classes.Settings, classes.check, classes.validation, classes.score
 learner, sizes = classes.ClassifyLearner, picture_sizes
@@ -49,7 +51,7 @@ def defaults(survey: Any) -> dict[str, Any]:
 
 def baselines(count: int) -> dict[str, dict[str, Any]]:
     """Return the net that ignores the order of the frames."""
-    return {"frames": {}}
+    return {ALSO_TRY: {}}
 
 
 def example(rng: np.random.Generator) -> Example:

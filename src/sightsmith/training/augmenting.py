@@ -104,7 +104,7 @@ def _of_wholes(settings: TrainSettings, survey: Survey, grey: bool, small: bool,
 
 def _reasons(settings: TrainSettings, survey: Survey, *, grey: bool, small: bool, few: bool) -> Iterator[str]:
     if few:
-        yield f"{survey.count:,} small pictures are few"
+        yield f"{survey.count:,} small {survey.noun}s are few"
     if survey.whole and not survey.placed and not _off(settings):
         yield "not cropped: the whole picture counts"
     if survey.placed and settings.mosaic is None and not _off(settings):

@@ -26,8 +26,8 @@ def loss_of(trainer: Trainer, outputs: Any) -> torch.Tensor:
 class Console(Callback):
     """The bar of the running epoch, and the lines of finished ones."""
 
-    def __init__(self, epochs: int, batch_size: int, *, quiet: bool) -> None:
-        self._epochs, self._batch_size, self._quiet = epochs, batch_size, quiet
+    def __init__(self, epochs: int, batch_size: int, unit: str, *, quiet: bool) -> None:
+        self._epochs, self._batch_size, self._unit, self._quiet = epochs, batch_size, unit, quiet
         self._bar: Any = None
         self._task: Any = None
         self._epoch_started = self._shown = 0.0
@@ -62,7 +62,7 @@ class Console(Callback):
             description=f"epoch {trainer.current_epoch + 1}/{self._epochs}",
             completed=batch_idx + 1,
             total=int(trainer.num_training_batches),
-            how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} img/s  {left}",
+            how=f"loss {float(loss_of(trainer, outputs)):.3f}  {rate:,.0f} {self._unit}  {left}",
         )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,7 +87,7 @@ class Console(Callback):
         further = "".join(
             f"{name.removesuffix('_accuracy').replace('_', ' ')} {value:.4f}  " for name, value in epoch.further.items()
         )
-        line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} img/s  {left}"
+        line = f"epoch {place}  {losses}  {score}  {further}{epoch.rate:,.0f} {self._unit}  {left}"
         if self._bar is None:
             say(line)
         else:

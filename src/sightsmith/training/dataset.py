@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from sightsmith.core.command import say
 from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
+from sightsmith.core.ports import Arrays
 from sightsmith.core.records import Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.picture_index import PictureIndex
+from sightsmith.data.pixels import RamCache, load_all
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
+from sightsmith.inputs import INPUTS, Reader
 from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.training.settings import TrainSettings
@@ -38,6 +41,24 @@ class Subset:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @cached_property
+    def _in_memory(self) -> dict[tuple[str, Reader], Any]:
+        return {}
+
+    def ready(self, read: Reader, *, quiet: bool = False) -> Arrays:
+        """Return the inputs of all; they are kept for another net that reads them alike. Raises as `load_all`."""
+        kept = self._in_memory
+        if ("ready", read) not in kept:
+            kept["ready", read] = load_all(self.pictures, read, quiet=quiet)
+        return kept["ready", read]
+
+    def decoded(self, read: Reader, *, quiet: bool = False) -> RamCache:
+        """Return them decoded, little larger than the input, kept likewise. Raises as `RamCache`."""
+        kept = self._in_memory
+        if ("decoded", read) not in kept:
+            kept["decoded", read] = RamCache(self.pictures, read, quiet=quiet)
+        return kept["decoded", read]
+
     def spread(self, most: int) -> "Subset":
         """Return at most so many of the pictures, evenly spaced over their order, which may be by class."""
         if len(self) <= most:
@@ -55,7 +76,23 @@ class Dataset:
     gate: GateReport
     splits: Splits  # which sample is in which split
 
+    @cached_property
+    def _parts(self) -> dict[Split, Subset]:
+        return {}
+
     def part(self, split: Split) -> Subset:
+        """Return the items of a split, always the same object, so that what it keeps in memory serves every net."""
+        if split not in self._parts:
+            self._parts[split] = self._part(split)
+        return self._parts[split]
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """An item of the data, singular and plural, for messages: picture, or clip."""
+        nouns: tuple[str, str] = INPUTS.module(self.source.input).NOUNS
+        return nouns
+
+    def _part(self, split: Split) -> Subset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         kind, truths = KINDS.module(self.source.kind), [sample.target for sample in samples]
         pictures = PictureIndex(sample.picture for sample in samples)
@@ -100,11 +137,12 @@ def load_dataset(settings: TrainSettings, *, quiet: bool = False) -> Dataset:
     require_usable(gate, settings.max_bad)
     splits = _split(settings, source, gate)
     counts = splits.counts()
+    one, several = INPUTS.module(source.input).NOUNS
     for split in ("train", "val"):
         if counts[split] == 0:
             raise DataError(
-                f"{source.location}: no picture is left for the {split} split of {len(gate.kept):,} usable ones. "
-                f"{_large_group(gate) or 'Add pictures, or give --val-fraction a larger share.'}"
+                f"{source.location}: no {one} is left for the {split} split of {len(gate.kept):,} usable ones. "
+                f"{_large_group(gate, several) or f'Add {several}, or give --val-fraction a larger share.'}"
             )
     return Dataset(source, gate, splits)
 
@@ -135,33 +173,33 @@ def _split(settings: TrainSettings, source: Source, gate: GateReport) -> Splits:
     return assign(source, gate.kept, fractions, together=together)
 
 
-def _large_group(gate: GateReport) -> str:
-    """Return a warning if near duplicates are a group of a quarter of the pictures or more; else nothing."""
+def _large_group(gate: GateReport, nouns: str) -> str:
+    """Return a warning if near duplicates are a group of a quarter of the items or more; else nothing."""
     largest = max(map(len, gate.near_groups), default=0)
     if 4 * largest < len(gate.kept):
         return ""
     return (
-        f"{largest:,} pictures form one near-duplicate group and stay in one split. If they are different things that "
+        f"{largest:,} {nouns} form one near-duplicate group and stay in one split. If they are different things that "
         "look alike (a fixed camera), give --no-near-duplicates."
     )
 
 
 def report_dataset(dataset: Dataset, settings: TrainSettings) -> None:
     """Print the findings that matter to a training, and the counts."""
-    gate, counts = dataset.gate, dataset.splits.counts()
+    gate, counts, (one, several) = dataset.gate, dataset.splits.counts(), dataset.nouns
     told = [problem for problem in gate.problems if problem.severity == "info" and problem.code in _TOLD]
     for problem in (*gate.errors, *gate.warnings, *told):
         say(problem.to_text())
-    if (short := _short_splits(dataset, settings)) and (reason := _large_group(gate)):
+    if (short := _short_splits(dataset, settings)) and (reason := _large_group(gate, several)):
         say(f"warning: {' and '.join(short)}: {reason}")
     if names := _untrained(dataset):
         say(
-            f"warning: train has no picture of {', '.join(names)}: whole groups, or nearly equal pictures, are in one "
+            f"warning: train has no {one} of {', '.join(names)}: whole groups, or nearly equal {several}, are in one "
             "fold. Validation has classes that training has not; give such classes more groups."
         )
     shown = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     left_out = len(gate.skipped) + gate.lost
-    say(f"{dataset.source.location}: {many(len(gate.kept), 'picture')} ({shown}), {left_out:,} left out.")
+    say(f"{dataset.source.location}: {many(len(gate.kept), one)} ({shown}), {left_out:,} left out.")
 
 
 def _short_splits(dataset: Dataset, settings: TrainSettings) -> list[str]:
@@ -172,7 +210,7 @@ def _short_splits(dataset: Dataset, settings: TrainSettings) -> list[str]:
     named = {sample.split for sample in dataset.source.samples}
     wanted: dict[Split, float] = {"val": settings.val_fraction * total, "test": settings.test_fraction * total}
     return [
-        f"{split} has {many(counts[split], 'picture')} instead of about {round(count):,}"
+        f"{split} has {many(counts[split], dataset.nouns[0])} instead of about {round(count):,}"
         for split, count in wanted.items()
         if split not in named and counts[split] < count / 2 - 1
     ]

@@ -3,12 +3,11 @@
 A pipeline of values: data → plan → nets → learner → fitted → calibrated → bundle.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,37 +26,36 @@ from sightsmith.nets.parts.layout import channels_last
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts
 from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
-from sightsmith.training.callbacks import CheckpointWriter, Record, Steps
-from sightsmith.training.checkpoints import load_tree, save_tree
 from sightsmith.training.choice import SMALL, Choice, is_open
-from sightsmith.training.console import Console
-from sightsmith.training.curves import Curves, Epoch
+from sightsmith.training.curves import Curves
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.fitted import beside
+from sightsmith.training.learn import learn
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.mirror import Mirrored, compare_mirrored
-from sightsmith.training.module import Descent
-from sightsmith.training.optim import RunningAverage, Schedule, make_optimisers
+from sightsmith.training.optim import make_optimisers
 from sightsmith.training.pace import measure_pace
 from sightsmith.training.plan import NEW_HEAD, Plan, Tell, choose_within_reach, paced, wanted_input
 from sightsmith.training.run import Run
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import TaskChoice, choose_task, task_line
-from sightsmith.training.threads import Threads, compute_threads
-from sightsmith.training.trainer import (
-    Loaders,
-    arithmetic,
-    make_loaders,
-    make_trainer,
-    outputs_of,
-    prepare,
-    quiet_lightning,
-)
-from sightsmith.training.work_folder import WorkFolder
+from sightsmith.training.threads import compute_threads
+from sightsmith.training.trainer import Loaders, arithmetic, make_loaders, quiet_lightning
+from sightsmith.training.work_folder import WorkFolder, refuse_baselines
 
 _FAILURES = (SightsmithError, MemoryError, RuntimeError)
 """Of a net beside the trained one, which must not cost that one: RuntimeError is torch's for too little memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """A net that has learned."""
+
+    run: Run
+    loaders: Loaders
+    score: float  # on validation
+    seconds: float  # that it took, the check of the data included
 
 
 def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: bool) -> Bundle:
@@ -69,35 +67,42 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
 
     Raises SightsmithError: as `training.train.train`.
     """
-    before = Curves(work.path).seconds() if work.checkpoint() else 0.0
-    started = time.monotonic() - dataset.gate.seconds - before
-    tell = _teller(quiet)
+    started = _start(work, dataset)
+    tell = _silent if quiet else say
     task = choose_task(settings, dataset.source.kind, dataset.source.input)
     tell(task_line(settings, task, dataset.source.kind, dataset.source.input))
-    baselines = _baselines(settings, task, dataset)
+    baselines = _baselines(settings, task, dataset, tell)
     with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
-        run, loaders = opened.enter_context(_ready(settings, work, task, dataset, quiet=quiet))
-        score = _learn(run, loaders)
-        if run.plan.also_try.value:
-            run, loaders = _better(run, loaders, score, dataset, opened)
-        seconds = time.monotonic() - started
-        left_out = {name: _fit_baseline(run, name, net, dataset) for name, net in baselines.items()}
-        bundle = finalize(run, loaders, dataset, seconds, baselines=left_out)
+        run, loaders = opened.enter_context(_ready(settings, work, task, dataset, tell, quiet=quiet))
+        trained = _Trained(run, loaders, learn(run, loaders), time.monotonic() - started)
+        left_out: dict[str, str] = {}
+        tried = run.plan.also_try.value
+        if tried:
+            trained, other = _better(trained, dataset, opened)
+            if baselines.pop(tried, None) is not None:
+                left_out = {tried: other} if isinstance(other, str) else _write_beside(other, settings, dataset, tell)
+        left_out |= {name: _fit_baseline(run, name, net, dataset) for name, net in baselines.items()}
+        bundle = finalize(trained.run, trained.loaders, dataset, trained.seconds, baselines=left_out)
     shutil.rmtree(work.path)
     metric, metrics = task.kind.METRIC, bundle.manifest.metrics
     tell(
         f"Validation {metric.title} {metrics['val'][metric.name]:.4f} after epoch {metrics['best_epoch']}, trained in "
-        f"{duration(seconds)}. The bundle is {settings.bundle_path}."
+        f"{duration(trained.seconds)}. The bundle is {settings.bundle_path}."
     )
     return bundle
 
 
+def _start(work: WorkFolder, dataset: Dataset) -> float:
+    """Return the start of a net's training on the monotonic clock, as if it had not been stopped or waited."""
+    before = Curves(work.path).seconds() if work.checkpoint() else 0.0
+    return time.monotonic() - dataset.gate.seconds - before
+
+
 @contextmanager
 def _ready(
-    settings: TrainSettings, work: WorkFolder, task: TaskChoice, dataset: Dataset, *, quiet: bool
+    settings: TrainSettings, work: WorkFolder, task: TaskChoice, dataset: Dataset, tell: Tell, *, quiet: bool
 ) -> Iterator[tuple[Run, Loaders]]:
     """Yield a training that is ready to learn, and its loaders, which are closed when the block ends."""
-    tell = _teller(quiet)
     train, val = dataset.part("train"), _validated(task, dataset)
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
@@ -124,7 +129,7 @@ def _ready(
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
-        plan = _in_memory(plan, loaders)
+        plan = _in_memory(plan, loaders, task.input.NOUNS[1])
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
         if settings.minutes and not before:
@@ -141,94 +146,131 @@ def _ready(
 
 def _validated(task: TaskChoice, dataset: Dataset) -> Subset:
     """Return the validation pictures that an epoch measures. Raises DataError: there are too few."""
-    val, metric = dataset.part("val"), task.kind.METRIC
+    val, metric, (one, several) = dataset.part("val"), task.kind.METRIC, dataset.nouns
     if len(val) < metric.fewest:
         raise DataError(
-            f"{dataset.source.location}: {many(len(val), 'picture')} for validation, and the {metric.title} needs at "
-            f"least {metric.fewest}. Add pictures, or give --val-fraction a larger share."
+            f"{dataset.source.location}: {many(len(val), one)} for validation, and the {metric.title} needs at "
+            f"least {metric.fewest}. Add {several}, or give --val-fraction a larger share."
         )
     return val.spread(getattr(task.file, "VALIDATED", len(val)))
 
 
-def _teller(quiet: bool) -> Tell:
-    return (lambda _: None) if quiet else say
+def _silent(_: str) -> None:
+    """Print nothing."""
 
 
-def _learn(run: Run, loaders: Loaders) -> float:
-    """Train or fit, write the best weights to the work folder, and return their score on validation."""
-    if run.learner.OPTIMISERS:
-        _descend(run, loaders)
-    else:
-        _estimate(run, loaders)
-    score: float = load_tree(run.work.best)["score"]
-    return score
+def _better(trained: _Trained, dataset: Dataset, opened: ExitStack) -> tuple[_Trained, _Trained | str]:
+    """Train the net that the plan also tries, and return both, that with the better validation first; a tie keeps both.
 
-
-def _better(run: Run, loaders: Loaders, score: float, dataset: Dataset, opened: ExitStack) -> tuple[Run, Loaders]:
-    """Fit the net that the plan also tries, and return the training with the better validation; with a tie the first.
-
-    What is entered into `opened` stays open until the bundle is written.
+    The second is a reason if that net could not be trained. What is entered into `opened` stays open until the bundles
+    are written.
     """
-    name, model, metric = run.plan.also_try.value, run.plan.model, run.task.kind.METRIC
-    settings = beside(run.settings, name, run.settings.bundle_path)
+    first, score = trained.run, trained.score
+    name, model, metric = first.plan.also_try.value, first.plan.model, first.task.kind.METRIC
     try:
-        other, others_loaders = opened.enter_context(
-            _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True)
-        )
-        others = _learn(other, others_loaders)
+        settings = beside(first.settings, name, first.settings.bundle_path)
+        work = first.work.inside(settings)
+        started = _start(work, dataset)
+        if not describe_net(name).fitted:
+            first.tell(f"also trying {name}:")
+        run, loaders = opened.enter_context(_beside(first, settings, work, dataset))
+        other = _Trained(run, loaders, learn(run, loaders), time.monotonic() - started)
     except _FAILURES as error:
-        run.tell(f"{name} was to be tried too, but: {f'{error}' or type(error).__name__}")
-        return run, loaders
-    figures = f"val {metric.title} {others:.4f} by {name}, {score:.4f} by {model.value}"
-    if not metric.better(others, score):
-        run.tell(f"also tried: {figures}")
-        return replace(run, plan=replace(run.plan, model=replace(model, why=f"{model.why}; {figures}"))), loaders
-    run.tell(f"also tried: {figures}. The better one is kept; --model {model.value} keeps the other.")
-    for sentence in other.learner.sentences():
-        run.tell(f"  {sentence}")
-    plan = replace(other.plan, model=Choice(name, figures))
-    return replace(other, plan=plan, tell=run.tell, quiet=run.quiet), others_loaders
+        first.tell(f"{name} was to be tried too, but: {_reason(error)}")
+        return trained, _reason(error)
+    figures = f"val {metric.title} {other.score:.4f} by {name}, {score:.4f} by {model.value}"
+    if not metric.better(other.score, score):
+        first.tell(f"also tried: {figures}")
+        plan = replace(first.plan, model=replace(model, why=f"{model.why}; {figures}"))
+        return replace(trained, run=replace(first, plan=plan)), other
+    first.tell(f"also tried: {figures}. The better one is kept; --model {model.value} keeps the other.")
+    for sentence in run.learner.sentences():
+        first.tell(f"  {sentence}")
+    kept = replace(run, plan=replace(run.plan, model=Choice(name, figures)), tell=first.tell, quiet=first.quiet)
+    return replace(other, run=kept), trained
 
 
-def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset) -> Mapping[str, Mapping[str, Any]]:
-    """Return the settings of the nets that are fitted as baselines, by name; empty unless they were asked for.
+def _beside(
+    first: Run, settings: TrainSettings, work: WorkFolder, dataset: Dataset
+) -> AbstractContextManager[tuple[Run, Loaders]]:
+    """Return another net ready to learn, as `_ready`; the epochs of gradient descent are printed."""
+    fitted = describe_net(settings.model).fitted
+    return _ready(settings, work, first.task, dataset, _silent, quiet=first.quiet or fitted)
 
-    Raises SettingsError: the task has none, or the data has no test split to compare them on.
+
+def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset, tell: Tell) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of the nets that are fitted as baselines, by name; empty if there are none to fit.
+
+    Raises:
+        SettingsError: they were asked for, and the task has none, or the data has no test split to compare them on.
+        OutputExistsError: there are others in their place.
     """
-    if not settings.baselines:
+    asked = settings.baselines
+    if asked is False or (asked is None and not getattr(task.file, "COMPARED", False)):
         return {}
     if not hasattr(task.file, "baselines"):
         raise SettingsError(f"train: the task {task.name!r} has no baselines. Leave --baselines out.")
+    found = task.file.baselines(dataset.splits.counts()["train"])
+    found = {name: net for name, net in found.items() if name != settings.model}
     if not dataset.splits.counts()["test"]:
         way_out = "Leave --folds out" if settings.folds else "Give --test-fraction a share"
-        raise SettingsError(
-            f"train: baselines are compared on the test split, and there is none. {way_out}, or leave --baselines out."
+        rule = "baselines are compared on the test split, and there is none"
+        if asked:
+            raise SettingsError(f"train: {rule}. {way_out}, or leave --baselines out.")
+        tell(f"No baselines are fitted: {rule.removeprefix('baselines ')}.")
+        return {}
+    refuse_baselines(settings)
+    if found and not asked and not is_open(settings.model):
+        tell(
+            f"Baselines: {', '.join(found)}, trained alike, so about twice the time; --no-baselines leaves "
+            f"{'it' if len(found) == 1 else 'them'} out."
         )
-    found = task.file.baselines(dataset.splits.counts()["train"])
-    return {name: net for name, net in found.items() if name != settings.model}
+    return found
+
+
+def _write_beside(other: _Trained, settings: TrainSettings, dataset: Dataset, tell: Tell) -> dict[str, str]:
+    """Write the bundle of a net that was tried and is not kept; return by its name why it is left out, else nothing."""
+    run, name = other.run, other.run.plan.model.value
+    out = baselines_folder(settings.bundle_path) / name
+    own = replace(run.settings, model=name, baselines=False, out=out, overwrite=settings.overwrite or settings.resume)
+    try:
+        finalize(replace(run, settings=own), other.loaders, dataset, other.seconds)
+    except _FAILURES as error:
+        return {name: _left_out(name, error, tell)}
+    return {name: ""}
 
 
 def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset) -> str:
     """Fit a baseline and write its bundle; return why it is left out, empty if it is not."""
-    started = time.monotonic() - dataset.gate.seconds  # each is told as if it were trained by itself
     out = baselines_folder(run.settings.bundle_path) / name
     if run.work.has_fitted(name) and out.exists():
         return ""
     # Without --overwrite there was none at the start, so one that is there now is of the training that is resumed
     overwrite = run.settings.overwrite or run.settings.resume
-    settings = replace(beside(run.settings, name, out), net=dict(net), overwrite=overwrite)
+    settings = beside(run.settings, name, out)
+    settings = replace(settings, net={**settings.net, **net}, overwrite=overwrite)
     run.tell(f"baseline {name}: fitting")
     try:
-        with _ready(settings, run.work.inside(settings), run.task, dataset, quiet=True) as (one, loaders):
-            score = _learn(one, loaders)
+        work = run.work.inside(settings)
+        started = _start(work, dataset)  # each is told as if it were trained by itself
+        with _beside(run, settings, work, dataset) as (one, loaders):
+            score = learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
         run.work.mark_fitted(name)
     except _FAILURES as error:
-        why = f"{error}" or type(error).__name__
-        run.tell(f"warning: baseline {name} is left out: {why}")
-        return why
+        return _left_out(name, error, run.tell)
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
     return ""
+
+
+def _left_out(name: str, error: BaseException, tell: Tell) -> str:
+    """Say that a baseline is left out, and return the reason."""
+    tell(f"warning: baseline {name} is left out: {_reason(error)}")
+    return _reason(error)
+
+
+def _reason(error: BaseException) -> str:
+    return f"{error}" or type(error).__name__
 
 
 def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
@@ -236,16 +278,16 @@ def _recall(work: WorkFolder, dataset: Dataset) -> dict[str, Any]:
 
     Raises TrainingError: it was another dataset, or split otherwise.
     """
-    before = work.recall()
+    before, several = work.recall(), dataset.nouns[1]
     if before and before["fingerprint"] != dataset.fingerprint:
         raise TrainingError(
-            f"{dataset.source.location}: the pictures or labels changed since this training started. "
+            f"{dataset.source.location}: the {several} or labels changed since this training started. "
             "Put them back, or start again with --overwrite."
         )
     if before and before["splits"] != dataset.splits.digest():
         raise TrainingError(
-            f"{dataset.source.location}: the pictures are split otherwise than when this training started, "
-            "so validation would contain training pictures. Put the splits or groups back, or start again with "
+            f"{dataset.source.location}: the {several} are split otherwise than when this training started, "
+            f"so validation would contain training {several}. Put the splits or groups back, or start again with "
             "--overwrite."
         )
     return before
@@ -293,12 +335,12 @@ def _mirroring(plan: Plan, found: Mirrored | None) -> Plan:
     return replace(plan, augment=Choice(replace(augment, flip=flip), why))
 
 
-def _in_memory(plan: Plan, loaders: Loaders) -> Plan:
-    """Return the plan with what follows from the pictures in memory."""
+def _in_memory(plan: Plan, loaders: Loaders, nouns: str) -> Plan:
+    """Return the plan with what follows from the items in memory."""
     if loaders.in_memory:
-        plan = replace(plan, workers=Choice(0, "the pictures are in memory"))
+        plan = replace(plan, workers=Choice(0, f"the {nouns} are in memory"))
     if loaders.cached and plan.cache.value != "ram":
-        plan = replace(plan, cache=Choice("ram", "the decoded pictures fit in memory"))
+        plan = replace(plan, cache=Choice("ram", f"the decoded {nouns} fit in memory"))
     return plan
 
 
@@ -343,59 +385,3 @@ def _paced(run: Run, loaders: Loaders, minutes: float) -> Plan:
     """Return the plan with the epochs that fill the minutes."""
     epochs, share = measure_pace(run, loaders, minutes).length(minutes, run.settings.freeze_epochs + 1)
     return replace(paced(run.plan, epochs), epoch_share=share)
-
-
-def _estimate(run: Run, loaders: Loaders) -> None:
-    """Fit the learner to all training pictures, each once and unvaried, and save its weights as the best ones."""
-    started, learner, metric = time.monotonic(), run.learner, run.task.kind.METRIC
-    learner.require_memory(loaders.train.order.count)
-    batches, targets_of = zip(*loaders.train, strict=True)
-    feeds = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
-    targets = torch.cat(targets_of).cpu()
-    with torch.no_grad():
-        learner.eval().fit(feeds, targets)
-    figures = run.task.validation(*outputs_of(run, loaders.val))
-    seconds = time.monotonic() - started
-    curves = Curves(run.work.path)
-    curves.keep_until(0)
-    rate = len(targets) / max(seconds, 1e-9)
-    epoch = Epoch(number=1, step=1, figures=figures, metric=metric.name, best=True, seconds=seconds, rate=rate)
-    curves.add(epoch, [])
-    weights = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
-    save_tree({"epoch": 1, "score": epoch.score, "weights": weights}, run.work.best)
-    sentences = learner.sentences()
-    if sentences:
-        run.work.write("rules.txt", "\n".join(sentences) + "\n")
-        run.tell("\n".join(f"  {sentence}" for sentence in sentences))
-    run.tell(f"fitted to {len(targets):,} pictures in {duration(seconds)}: val {metric.title} {epoch.score:.4f}")
-
-
-def _descend(run: Run, loaders: Loaders) -> None:
-    """Train the learner by gradient descent, and write its best weights to the work folder."""
-    settings, plan = run.settings, run.plan
-    if settings.accumulate > 1 and len(run.learner.OPTIMISERS) > 1:
-        raise SettingsError("train: accumulate must be 1 for a task with several optimisers; raise --batch-size.")
-    epochs, batch_size = plan.epochs.value, plan.batch_size.value
-    steps = math.ceil(len(loaders.train) / settings.accumulate)
-    warmup = round(steps * plan.warmup_epochs.value)
-    schedule = Schedule(peak=plan.lr.value, steps=steps * epochs, warmup=warmup, kind=plan.schedule.value)
-    average = RunningAverage(plan.ema.value) if plan.ema.value else None
-    console = Console(epochs, batch_size, quiet=run.quiet)
-    record = Record(run, schedule, average, console)
-    threads = Threads(settings.threads, batch_size, run.tell, fixed=settings.deterministic)
-    steps_callback, writer = Steps(run, loaders.train.order, schedule), CheckpointWriter(run, record)
-    callbacks = [steps_callback, average, record, console, threads, writer]
-    trainer = make_trainer(run, [callback for callback in callbacks if callback])
-    module = Descent(run, lambda: make_optimisers(run), lambda: prepare(run, loaders))
-    try:
-        with closing(console):
-            trainer.fit(module, loaders.train, loaders.val, ckpt_path=run.work.checkpoint(), weights_only=False)
-    except SystemExit:  # Lightning's answer to a KeyboardInterrupt
-        raise KeyboardInterrupt from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TrainingError(
-            f"a process that decodes pictures was killed, often for lack of memory ({error}). Go on "
-            f"with --resume and fewer of them: --workers {max(0, plan.workers.value - 1)}."
-        ) from error

@@ -1,4 +1,4 @@
-"""Nets that are fitted in one step: the settings that they take, and trying one beside a net that is trained."""
+"""Other nets beside the trained one: the settings that each takes, and when one is tried too."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.inputs.parts.survey import Survey
+from sightsmith.nets.build import describe_net
 from sightsmith.training.choice import FEW, SMALL, Choice
 from sightsmith.training.settings import TrainSettings
 
@@ -39,7 +40,16 @@ def as_fitted(settings: TrainSettings, net: str) -> TrainSettings:
 
 
 def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
-    """Return the settings of a net that is fitted in one step to the same pictures, split alike."""
+    """Return the settings of another net for the same data, split alike.
+
+    A net that learns by gradient descent takes those of the first net, and of its `net.*` those that it has too: one of
+    clips describes the frames by the same backbone.
+    """
+    info = describe_net(net)
+    if not info.fitted:
+        known = {one.name for one in info.settings}
+        own = {name: value for name, value in settings.net.items() if name in known}
+        return replace(settings, model=net, net=own, baselines=False, out=out)
     open_again: dict[str, Any] = {
         name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "contrast", "logger", "baselines")
     }
@@ -55,13 +65,23 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
     )
 
 
-def also_try(settings: TrainSettings, survey: Survey, fitted: str | None, *, pretrained: bool) -> Choice:
-    """Choose the fitted net for few pictures, unless anything was said about the net or its training."""
+def also_try(settings: TrainSettings, survey: Survey, other: str | None, *, pretrained: bool) -> Choice:
+    """Choose the net that is tried too, if the first one was not named.
+
+    One that is fitted in one step is for few pictures, and unless anything was said about the net or its training. One
+    that learns by gradient descent follows the same settings; `--no-baselines` turns it off.
+    """
+    if other is None or settings.model != "auto":
+        return Choice(None, "")
+    if not describe_net(other).fitted:
+        if settings.baselines is False:
+            return Choice(None, "")
+        return Choice(other, "trained alike, so about twice the time; the better one on validation is kept")
     said = (
-        settings.model != "auto" or settings.net or settings.task or settings.baselines or _descent_given(settings),
+        settings.net or settings.task or settings.baselines or _descent_given(settings),
         settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",
         (settings.size or 0) > SMALL,  # computed features take fewer pixels than that
     )
-    if fitted is None or pretrained or any(said) or survey.count >= FEW:
+    if pretrained or any(said) or survey.count >= FEW:
         return Choice(None, "")
-    return Choice(fitted, f"{survey.count:,} pictures are few; the better one on validation is kept")
+    return Choice(other, f"{survey.count:,} {survey.noun}s are few; the better one on validation is kept")

@@ -41,7 +41,7 @@ class Plan:
     """Every value that was open in the settings, resolved."""
 
     model: Choice
-    also_try: Choice  # a net fitted in one step; the one with the better validation is kept
+    also_try: Choice  # another net; the one with the better validation is kept
     weights: Choice
     size: Choice
     colour: Choice
@@ -94,18 +94,18 @@ def choose_within_reach(
     survey: Survey,
     machine: Machine,
     tell: Tell,
-    fitted: str | None = None,
+    other: str | None = None,
     usual: Mapping[str, Any] = _NOTHING,
 ) -> Plan:
     """As `choose`, but with random weights, and a warning, if the default published ones cannot be fetched."""
-    plan = choose(settings, survey, machine, fitted, usual)
+    plan = choose(settings, survey, machine, other, usual)
     if settings.weights != "auto" or plan.weights.value == "none":
         return plan
     try:
         fetch_weights(plan.model.value)
     except DataError as error:
         tell(f"warning: {error} They were not asked for, so this training starts from random weights.")
-        plan = choose(replace(settings, weights="none"), survey, machine, fitted, usual)
+        plan = choose(replace(settings, weights="none"), survey, machine, other, usual)
         return replace(plan, weights=Choice("none", "the published ones cannot be fetched"))
     return plan
 
@@ -114,17 +114,18 @@ def choose(
     settings: TrainSettings,
     survey: Survey,
     machine: Machine,
-    fitted: str | None = None,
+    other: str | None = None,
     usual: Mapping[str, Any] = _NOTHING,
 ) -> Plan:
     """Resolve open settings.
 
     Args:
-        fitted: the net that the task also tries if the pictures are few, None for none.
+        other: the net that the task also tries, None for none.
         usual: what the task chooses for open settings, by name; what the net chooses comes before it.
 
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
+    asked = settings.model
     by_size = "smallresnet" if survey.side <= SMALL else "resnet18"
     model = (
         given(settings.model)
@@ -156,7 +157,7 @@ def choose(
         fitted_by = Choice("squash", "the whole picture counts") if survey.whole else Choice("crop", "")
     plan = Plan(
         model=model,
-        also_try=also_try(settings, survey, fitted, pretrained=pretrained),
+        also_try=also_try(replace(settings, model=asked), survey, other, pretrained=pretrained),
         weights=weights,
         size=size,
         colour=colour,
@@ -168,10 +169,12 @@ def choose(
         channels_last=Choice(device.value != "mps", "the layout that convolutions are fastest in"),
         fused=Choice(device.value != "mps", "one pass over the weights"),
         workers=given(settings.workers) or _workers(survey, machine, device.value),
-        cache=Choice("ram", "asked for") if settings.cache == "ram" else Choice("off", "ask for it with --cache ram"),
+        cache=_cache(settings, survey),
         batch_size=batch,
         epochs=epochs,
-        epoch_share=Choice(settings.epoch_share, "each picture once" if settings.epoch_share == 1 else "asked for"),
+        epoch_share=Choice(
+            settings.epoch_share, f"each {survey.noun} once" if settings.epoch_share == 1 else "asked for"
+        ),
         lr=given(settings.lr) or _lr(settings.optimizer, batch.value * settings.accumulate, pretrained=pretrained),
         weight_decay=given(settings.weight_decay) or Choice(0.05 if settings.optimizer == "adamw" else 5e-4, ""),
         warmup_epochs=given(settings.warmup_epochs) or Choice(0.0, _SHARE_OF_EPOCHS),
@@ -315,7 +318,7 @@ def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:
         return Choice(fed.colour, "as in the bundle of the weights")
     if fed is not None:
         return Choice("rgb", "as the net's published weights")
-    return Choice("grey", "all pictures looked at are grey") if survey.grey else Choice("rgb", "there is colour")
+    return Choice("grey", f"all {survey.noun}s looked at are grey") if survey.grey else Choice("rgb", "there is colour")
 
 
 def _contrast(
@@ -325,7 +328,9 @@ def _contrast(
         return Choice(fed.contrast, "as in the bundle of the weights")
     few = small and survey.varied and survey.count < FEW
     if few and random and not (info.fitted or survey.whole):
-        return Choice("picture", "few pictures hardly show every light; --contrast data if the light tells the classes")
+        return Choice(
+            "picture", f"few {survey.noun}s hardly show every light; --contrast data if the light tells the classes"
+        )
     return Choice("data", "")
 
 
@@ -346,10 +351,19 @@ def _device(asked: str) -> Choice:
 
 def _workers(survey: Survey, machine: Machine, device: str) -> Choice:
     if survey.in_memory and survey.side <= SMALL:
-        return Choice(0, "the pictures are in memory")
+        return Choice(0, f"the {survey.noun}s are in memory")
     if device == "cpu":
         return Choice(max(1, machine.cores // 2), "half of the cores; the rest trains")
     return Choice(max(1, min(16, machine.cores - 1)), "the cores but one")
+
+
+def _cache(settings: TrainSettings, survey: Survey) -> Choice:
+    """Return the choice as it is unless the decoded items fit, which is known once they are read."""
+    if settings.cache == "ram":
+        return Choice("ram", "asked for")
+    if survey.moving and settings.cache == "auto":
+        return Choice("off", f"the decoded {survey.noun}s do not fit in memory")
+    return Choice("off", "ask for it with --cache ram")
 
 
 def _batch(survey: Survey, size: int, device: str) -> Choice:
@@ -359,7 +373,7 @@ def _batch(survey: Survey, size: int, device: str) -> Choice:
         wanted = 32 if device == "cpu" else 64
     while wanted > 4 and wanted * 8 > survey.count:
         wanted //= 2
-    return Choice(wanted, f"{many(survey.count, 'picture')} of {size}×{size}")
+    return Choice(wanted, f"{many(survey.count, survey.noun)} of {size}×{size}")
 
 
 def _epochs(survey: Survey, least: int, *, pretrained: bool, small: bool, grey: bool) -> Choice:
@@ -372,7 +386,7 @@ def _epochs(survey: Survey, least: int, *, pretrained: bool, small: bool, grey: 
         base, low, high = 20, 12, 30
     epochs = round(base * (5000 / survey.count) ** 0.5)
     kind = "grey " if small and grey else ""
-    why = f"{survey.count:,} {kind}pictures{', weights are trained already' if pretrained else ''}"
+    why = f"{survey.count:,} {kind}{survey.noun}s{', weights are trained already' if pretrained else ''}"
     return Choice(max(low, min(high, epochs), least), why)
 
 

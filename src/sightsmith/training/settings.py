@@ -42,15 +42,16 @@ class TrainSettings(SourceOptions, CardSettings):
     """Net to train, see `models`. auto: smallresnet for pictures up to 64 pixels, resnet18 for larger ones, yolo for
     objects. Fewer than 10,000 pictures without published weights are also tried with hog_ridge, and the better one on
     validation is kept; not if a setting is given that hog_ridge could not follow: of the net, the task or gradient
-    descent, contrast, a size above 64, bf16, a logger."""
+    descent, contrast, a size above 64, bf16, a logger. Clips: lstm and frames, and the better one is kept."""
     net: dict[str, Any] = field(default_factory=dict)
     """Settings of the net, by name."""
     task: dict[str, Any] = field(default_factory=dict)
     """Settings of the task: label smoothing, mixing, class weights; `name` trains another task than the
     usual one of the data, and a word alone, as in `--task gan`, is the name."""
-    baselines: bool = False
-    """Also fit the task's baselines to the same pictures: the most frequent class, nearest neighbours, HOG with ridge
-    and with an SVM, a forest. They go to OUT.baselines; `evaluate` then says whether the net is better."""
+    baselines: bool | None = None
+    """Also fit the task's baselines to the same data. Of pictures: the most frequent class, nearest neighbours, HOG
+    with ridge and with an SVM, a forest. Of clips: frames, which ignores their order. They go to OUT.baselines;
+    `evaluate` then says whether the net is better. auto: for clips, if there is a test split."""
     weights: str = "auto"
     """Weights to start from: pretrained, none, or a .safetensors file. auto: pretrained if they are published and
     can be fetched."""
@@ -176,7 +177,7 @@ class TrainSettings(SourceOptions, CardSettings):
     accelerator, none if the pictures are in memory."""
     cache: Literal["auto", "off", "ram"] = "auto"
     """ram: decode every training picture once, a little larger than needed, and keep it in memory; an error if it does
-    not fit. auto: ram for pictures with objects if it fits, else off."""
+    not fit. auto: ram for clips, and for pictures with objects, if it fits, else off."""
 
     # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"

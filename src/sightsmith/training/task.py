@@ -38,6 +38,11 @@ class TaskChoice:
         return INPUTS.module(self.reads)
 
     @property
+    def rate(self) -> str:
+        """The unit of the speed of training, for people."""
+        return getattr(self.input, "RATE", f"{self.input.NOUNS[1]}/s")
+
+    @property
     def kind(self) -> ModuleType:
         return KINDS.module(self.file.KIND)
 

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from sightsmith.data.augment import Augmentation
 from sightsmith.data.loading import Loader, Order
+from sightsmith.data.picture_index import PictureIndex
 from sightsmith.data.pixels import (
     TARGETS,
     Decoding,
     Fetcher,
     InMemory,
-    RamCache,
     fits_in_cache,
     fits_in_memory,
-    load_all,
+    require_cache,
 )
 from sightsmith.data.scenes import Placed, Scenes
 from sightsmith.training.checkpoints import SafeCheckpointIO
@@ -76,7 +76,8 @@ def make_loaders(run: Run, train: Subset, val: Subset, calibration: Subset) -> L
         unchanging = Order(len(train), batch, settings.seed)
         sample = Loader(fetch, train.targets, unchanging, device=run.plan.device.value)
     in_memory = fetch_train.in_memory and fetch_val.in_memory
-    cached = isinstance(fetch_train, Scenes) and fetch_train.cached
+    prepared = in_memory and not train.pictures.all_arrays
+    cached = prepared or (isinstance(fetch_train, (Scenes, Decoding)) and fetch_train.cached)
     return Loaders(train_loader, val_loader, calibration_loader, sample, in_memory, cached)
 
 
@@ -93,29 +94,44 @@ def _loader(run: Run, fetcher: Fetcher, part: Subset, order: Order, vary: Augmen
 
 
 def _fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
-    """Arrays are resized once; files are decoded as needed unless a cache was asked for."""
+    """Arrays are resized once, and clips decoded once if they fit in memory; files of pictures as needed.
+
+    A cache that was asked for keeps those too.
+    """
     read, quiet, cached = run.read, run.quiet, run.settings.cache == "ram"
     if hasattr(run.task.kind, "GEOMETRY"):
         return _placed_fetcher(run, part, vary)
-    ready = part.pictures.all_arrays and fits_in_memory(len(part), read)
-    if (cached or ready) and not vary.per_picture:
-        return InMemory(load_all(part.pictures, read, quiet=quiet))
-    items = RamCache(part.pictures, read.settings, quiet=quiet) if cached else part.pictures
-    return Decoding(items, read, vary, run.settings.seed)
+    kept = run.settings.cache == "auto" and run.plan.frames.value is not None  # a clip is many pictures to decode
+    if not vary.per_picture:
+        if cached or ((kept or part.pictures.all_arrays) and fits_in_memory(len(part), read)):
+            return InMemory(part.ready(read, quiet=quiet))
+        return Decoding(part.pictures, read, vary, run.settings.seed)
+    return Decoding(_kept(run, part) if cached or kept else part.pictures, read, vary, run.settings.seed)
 
 
 def _placed_fetcher(run: Run, part: Subset, vary: Augmentation) -> Fetcher:
     """Make the fetcher of pictures that move together with their targets; decoded ones are kept if they fit."""
     read, kind, quiet, wanted = run.read, run.task.kind, run.quiet, run.settings.cache
     if vary.moves:
-        cached = wanted == "ram" or (wanted == "auto" and fits_in_cache(part.pictures, read.settings))
-        items = RamCache(part.pictures, read.settings, quiet=quiet) if cached else part.pictures
+        items = _kept(run, part) if wanted in ("ram", "auto") else part.pictures
         return Scenes(items, part.targets, read, kind, vary, run.settings.seed)
     placed = Placed(part.pictures, part.targets, read, kind)
     if wanted == "ram" or (wanted == "auto" and fits_in_memory(len(part), read)):
-        pixels = load_all(part.pictures, read, quiet=quiet)
+        pixels = part.ready(read, quiet=quiet)
         return InMemory({**pixels, TARGETS: placed.targets(range(len(part)))})
     return placed
+
+
+def _kept(run: Run, part: Subset) -> PictureIndex:
+    """Return the items of a part decoded, in memory; as they are if that was not asked for and they do not fit.
+
+    Raises SettingsError: it was asked for, and they do not fit.
+    """
+    if run.settings.cache == "ram":
+        require_cache(part.pictures, run.read)
+    elif not fits_in_cache(part.pictures, run.read):
+        return part.pictures
+    return part.decoded(run.read, quiet=run.quiet)
 
 
 def make_trainer(run: Run, callbacks: list[Callback]) -> Trainer:

@@ -26,7 +26,7 @@ MAY_CHANGE = frozenset(
 """Settings that may differ when a training is resumed."""
 
 LAST, BEST, GOOD = "last.safetensors", "best.safetensors", "good.safetensors"
-_RUN, _CHOSEN, _FITTED = "run.toml", "chosen.json", ".fitted"
+_RUN, _CHOSEN, _FITTED, _LEARNED = "run.toml", "chosen.json", ".fitted", "learned"
 
 
 class WorkFolder:
@@ -80,8 +80,8 @@ class WorkFolder:
         for place in (settings.bundle_path, self.path, *([others] if settings.baselines else [])):
             _refuse_overlap(place, settings)
         refuse_taken(settings.bundle_path, overwrite=settings.overwrite)
-        if settings.baselines and not settings.resume and others.exists():
-            refuse_existing(others, overwrite=settings.overwrite, folder=True)
+        if settings.baselines:
+            refuse_baselines(settings)
         if settings.resume:
             self._check_same(settings)
         elif self.path.exists() and not (self.path / _RUN).is_file() and not _is_empty(self.path):
@@ -91,11 +91,15 @@ class WorkFolder:
             )
 
     def inside(self, settings: TrainSettings) -> "WorkFolder":
-        """Return a folder of this one for another net of the same training, started with its settings."""
+        """Return a folder of this one for another net of the same training, started with its settings.
+
+        On resume it stays as it is if that net was started before.
+        """
         inner = WorkFolder(self.path / settings.model)
         with told(inner.path):
             inner.path.mkdir(parents=True, exist_ok=True)
-        inner.start(settings)
+        if not (settings.resume and (inner.path / _RUN).is_file()):
+            inner.start(replace(settings, resume=False))
         return inner
 
     @property
@@ -163,6 +167,14 @@ class WorkFolder:
     def has_fitted(self, baseline: str) -> bool:
         return (self.path / f"{baseline}{_FITTED}").is_file()
 
+    def mark_learned(self) -> None:
+        """Note that the net has learned all that it will."""
+        self.write(_LEARNED, "")
+
+    @property
+    def has_learned(self) -> bool:
+        return (self.path / _LEARNED).is_file()
+
     def rerun(self, settings: TrainSettings) -> str:
         """Return the settings as TOML that makes this training again from the start, whether it was resumed or not."""
         first = self._first_settings()
@@ -182,6 +194,13 @@ class WorkFolder:
             if self.checkpoint() is None:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
+
+
+def refuse_baselines(settings: TrainSettings) -> None:
+    """Raise OutputExistsError if a new training would write baselines over others, and overwrite is not set."""
+    others = baselines_folder(settings.bundle_path)
+    if not settings.resume and others.exists():
+        refuse_existing(others, overwrite=settings.overwrite, folder=True)
 
 
 def _empty(path: Path) -> None:

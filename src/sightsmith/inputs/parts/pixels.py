@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.images import Picture, decode
@@ -16,6 +17,8 @@ from sightsmith.core.placement import Box
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.parts.survey import Wanted, spread
 
+CACHE_SPARE = 1.25
+"""Pictures kept in memory are this many times larger than the input, so that random crops keep some detail."""
 CROP_SPARE = 1.0  # A random part is decoded no larger than needed: it varies more than the resize filter does
 
 _ASPECTS = (3 / 4, 4 / 3)  # Least and greatest width : height of a random part, relative to the input's own
@@ -97,6 +100,21 @@ def part_to_show(image: Image.Image, settings: Preprocessing, area: float, rng: 
     """Choose a part of an opened picture, of a given share of its area, that the input may show."""
     aspect = image.width / image.height if settings.resize == "squash" else settings.width / settings.height
     return random_box(image.width, image.height, aspect, area, rng)
+
+
+def reduce_pixels(picture: Picture, size: tuple[int, int], settings: Preprocessing) -> NDArray[np.uint8]:
+    """Decode a picture of a size (width, height) at the size at which training keeps it in memory: (H, W[, C])."""
+    image = settings.open(picture, share=1 / CACHE_SPARE)
+    resized = image.resize(reduced_size(size, settings), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.array(resized)  # writable, as torch wants it
+
+
+def reduced_size(size: tuple[int, int], settings: Preprocessing) -> tuple[int, int]:
+    """Return (width, height) at which a picture is kept in memory: enough for the input, never more than it has."""
+    width, height = size
+    scale = max(settings.width / width, settings.height / height)
+    scale = min(1.0, scale * CACHE_SPARE / settings.crop_fraction)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ class Survey:
     side: int  # Median of the items' shorter sides, in pixels
     grey: bool  # Whether all items of a sample are grey
     in_memory: bool  # Whether the items are arrays in memory already
+    noun: str = "picture"  # An item, for messages
     moving: bool = False  # Whether an item has several frames, in time
     varied: bool = True  # Whether augmentation of pictures applies to the input
     whole: bool = False  # the edges matter, so nothing may be cropped; set by the kind of answer

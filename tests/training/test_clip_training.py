@@ -1,0 +1,106 @@
+"""Training on clips: two nets beside each other, one kept and one compared with it, on frames that are decoded once."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightsmith.core.errors import OutputExistsError
+from sightsmith.training import fit
+from sightsmith.training.settings import TrainSettings
+from sightsmith.training.train import train
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory):
+    """Write frames of a bar that moves to the right or to the left: 10 clips of 6 frames each."""
+    folder, rng = tmp_path_factory.mktemp("bars"), np.random.default_rng(0)
+    for label in ("left", "right"):
+        for number in range(10):
+            clip = folder / label / f"{number}"
+            clip.mkdir(parents=True)
+            for time in range(6):
+                pixels_HW = rng.integers(0, 60, (16, 16), dtype=np.uint8)
+                column = 2 * (time if label == "right" else 5 - time) + number % 4
+                pixels_HW[:, column : column + 2] = 255
+                Image.fromarray(pixels_HW).save(clip / f"{time}.png")
+    return folder
+
+
+def run(data, out, *, quiet=True, **changes):
+    small = {"epochs": 1, "size": 16, "frames": 4, "net": {"hidden": 4}, "near_duplicates": False, "format": "clips"}
+    parts = {"val_fraction": 0.3, "test_fraction": 0.2, "device": "cpu", "threads": 1, "workers": 0}
+    return train(TrainSettings(data=str(data), out=out, **(small | parts | changes)), quiet=quiet)
+
+
+def rows(path):
+    return list(csv.DictReader((path / "report/metrics.csv").read_text().splitlines()))
+
+
+def nets_of(out):
+    return sorted(path.name for path in (out.parent / f"{out.name}.baselines").iterdir())
+
+
+def test_one_net_is_kept_and_the_other_is_compared_with_it_also_after_a_stop(bars, tmp_path, monkeypatch, capsys):
+    learn, seen = fit.learn, []
+
+    def stopped(run, loaders):
+        seen.append(run.plan.model.value)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return learn(run, loaders)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fit, "learn", stopped)
+        run(bars, tmp_path / "m")
+    assert seen == ["lstm", "frames"]
+    curve = (tmp_path / "m.train/metrics.csv").read_text()
+    bundle = run(bars, tmp_path / "m", quiet=False, resume=True)
+    told = capsys.readouterr().err
+    assert "trained alike, so about twice the time; the better one on validation is kept" in told
+    assert "clips/s" in told
+    assert "20 clips (" in told
+    assert "img/s" not in told
+    kept = bundle.manifest.net.name
+    (other,) = {"lstm", "frames"} - {kept}
+    assert bundle.manifest.training["baselines"] == {other: ""}
+    assert nets_of(tmp_path / "m") == [other]
+    places = {kept: tmp_path / "m", other: tmp_path / "m.baselines" / other}
+    assert (places["lstm"] / "report/metrics.csv").read_text() == curve, "the first net was trained again"
+    scores = {name: float(rows(path)[0]["val_accuracy"]) for name, path in places.items()}
+    assert f"val accuracy {scores['frames']:.4f} by frames, {scores['lstm']:.4f} by lstm" in told
+    assert scores[kept] >= scores[other]
+    assert (places[kept] / "splits.json").read_text() == (places[other] / "splits.json").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.baselines"]
+
+
+def test_a_named_net_is_compared_with_frames_of_the_same_backbone(bars, tmp_path):
+    bundle = run(bars, tmp_path / "m", model="lstm", net={"hidden": 4, "backbone": "smallresnet"})
+    assert bundle.manifest.net.name == "lstm"
+    assert bundle.manifest.training["baselines"] == {"frames": ""}
+    with pytest.raises(OutputExistsError, match=r"m\.baselines exists already"):
+        bundle.path.rename(tmp_path / "moved")
+        run(bars, tmp_path / "m", model="lstm")
+    from sightsmith.bundle.store import Bundle
+
+    with Bundle.open(tmp_path / "m.baselines/frames") as frames:
+        assert frames.manifest.net.settings["backbone"] == "smallresnet"
+
+
+def test_without_baselines_there_is_one_net(bars, tmp_path):
+    bundle = run(bars, tmp_path / "m", baselines=False)
+    assert bundle.manifest.net.name == "lstm"
+    assert "baselines" not in bundle.manifest.training
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("sampling", ["segments", "uniform"])
+def test_frames_in_memory_give_the_same_training_as_files(bars, tmp_path, sampling):
+    one, two = (
+        run(bars, tmp_path / cache, cache=cache, sampling=sampling, baselines=False) for cache in ("auto", "off")
+    )
+    assert one.manifest.training["plan"]["cache"]["value"] == "ram"
+    assert two.manifest.training["plan"]["cache"]["value"] == "off"
+    for name in ("train_loss", "val_loss"):
+        assert rows(one.path)[0][name] == rows(two.path)[0][name]
