@@ -11,31 +11,32 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.sections import Cell, Note, Section, Table, seconds
 
-_HEADER = ("trained in", "weights", "pictures/s", "answered by")
 
-
-def answered(comparison: Mapping[str, Any], kind: str, left_out: Mapping[str, str], *, deep: bool) -> dict[str, Any]:
+def answered(
+    comparison: Mapping[str, Any], kind: str, items: str, left_out: Mapping[str, str], *, deep: bool
+) -> dict[str, Any]:
     """Return a comparison with the answer to whether its first model is better than the others.
 
     Args:
         comparison: as `Comparison.to_json` gives it.
         kind: of the answers.
+        items: name of the samples, in the plural.
         left_out: why baselines are missing, by name.
         deep: whether the first model was trained by gradient descent.
     """
     question = "Does deep learning help here?" if deep else "Is it better than the baselines?"
     return {
         "question": question,
-        "answer": _answer(comparison, KINDS.module(kind).METRIC),
+        "answer": _answer(comparison, KINDS.module(kind).METRIC, items),
         **comparison,
         "left_out": dict(left_out),
     }
 
 
-def section(raw: Mapping[str, Any], kind: str) -> Section:
-    """Return the part of the report that shows what `answered` returned, for a kind of answer."""
+def section(raw: Mapping[str, Any], kind: str, items: str) -> Section:
+    """Return the part of the report that shows what `answered` returned, for a kind of answer and of samples."""
     metric = KINDS.module(kind).METRIC
-    names = ("", metric.title, "difference", "", *_HEADER)
+    names = ("", metric.title, "difference", "", "trained in", "weights", f"{items}/s", "answered by")
     first, *others = raw["models"]
     against = {one["model"]: one for one in raw["differences"]}
     rows = [_row(first, None, metric), *(_row(model, against.get(model["name"]), metric) for model in others)]
@@ -44,18 +45,18 @@ def section(raw: Mapping[str, Any], kind: str) -> Section:
     notes += [Note(warning) for warning in raw["warnings"]]
     return Section(
         title=raw["question"],
-        note=f"The baselines were fitted to the same training pictures and answered the same test pictures, so the "
+        note=f"The baselines were fitted to the same training {items} and answered the same test {items}, so the "
         f"interval is of the paired difference to {first['net']}. Values with 95% intervals.",
         blocks=[Note(raw["answer"], quiet=False), Table(header=header, rows=rows), *notes],
     )
 
 
-def _answer(raw: Mapping[str, Any], metric: Metric) -> str:
+def _answer(raw: Mapping[str, Any], metric: Metric, items: str) -> str:
     first, *others = raw["models"]
     against = {one["model"]: one for one in raw["differences"]}
     measured = [one for one in others if one["name"] in against]
     if not measured:
-        return "It cannot be told: no baseline answered the same pictures."
+        return f"It cannot be told: no baseline answered the same {items}."
     measured.sort(key=lambda one: one["metrics"][metric.name], reverse=metric.higher)
     by_verdict = {
         verdict: [one for one in measured if against[one["name"]]["verdict"] == verdict]
@@ -76,7 +77,7 @@ def _answer(raw: Mapping[str, Any], metric: Metric) -> str:
         f"{told} The {metric.title} of {best['net']} is {_number(best, metric)}, that of {first['net']} "
         f"{_number(first, metric)}; the difference is {_signed(gap)}. {best['net']} was trained in "
         f"{seconds(best['training_seconds'])} instead of {seconds(first['training_seconds'])}, has weights of "
-        f"{_size(best)} instead of {_size(first)}, and answered {best['pictures_per_second']:,.0f} pictures/s"
+        f"{_size(best)} instead of {_size(first)}, and answered {best['pictures_per_second']:,.0f} {items}/s"
         f"{means[0]} instead of {first['pictures_per_second']:,.0f}{means[1]}."
     )
 

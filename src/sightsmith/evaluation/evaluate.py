@@ -1,4 +1,4 @@
-"""The verb `evaluate`: measure a model on labelled pictures, write the page, and keep the figures in the bundle.
+"""The verb `evaluate`: measure a model on labelled samples, write the page, and keep the figures in the bundle.
 
 The answers come from the same predictor that serves the model.
 """
@@ -36,7 +36,7 @@ from sightsmith.runtime.predictor import Predictor
 _CURVES = f"{FOLDER}/metrics.csv"
 _PAGE = f"{FOLDER}/index.html"
 _DEFAULTS = EvaluateSettings()
-_FIRST = 32  # Pictures answered before the time is taken: the first answers of a process can take a second
+_FIRST = 32  # Samples answered before the time is taken: the first answers of a process can take a second
 
 
 def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, quiet: bool = False) -> Evaluation:
@@ -50,7 +50,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
         be written, for example on a read-only disk.
 
     Raises:
-        DataError: the data cannot be used (see `test_data.py`), or none of its pictures.
+        DataError: the data cannot be used (see `test_data.py`), or none of its samples.
         OutputExistsError: there is a file in the page's place.
     """
     report = settings.report
@@ -126,7 +126,7 @@ def _measure(predictor: Predictor, chosen: EvaluationData, given: Instruments, q
     skipped = (*chosen.skipped, *unread)
     if not samples:
         first = skipped[0].why if skipped else "it has no sample"
-        raise DataError(f"{chosen.location}: no picture could be evaluated ({first}).")
+        raise DataError(f"{chosen.location}: no {chosen.nouns[0]} could be evaluated ({first}).")
     definition, manifest = predictor.definition, predictor.manifest
     names, groups = definition.names, _groups(samples)
     groups_N = None if groups is None else group_indices(groups)
@@ -138,6 +138,7 @@ def _measure(predictor: Predictor, chosen: EvaluationData, given: Instruments, q
     texts = [predictor.kind.truth_text(truth, names) for truth in truths]
     return Evaluation(
         kind=definition.kind,
+        input=chosen.input,
         model={
             "name": manifest.name,
             "net": manifest.net.name,
@@ -211,7 +212,7 @@ def _baselines(
             del missing[name]
     if len(entries) == 1 and f"{FOLDER}/{JSON_NAME}" in manifest.files:
         return Evaluation.load(predictor.bundle.folder / FOLDER).baselines
-    return answered(side_by_side(entries).to_json(), done.kind, missing, deep=not manifest.net.fitted)
+    return answered(side_by_side(entries).to_json(), done.kind, done.nouns[1], missing, deep=not manifest.net.fitted)
 
 
 def _alike(predictor: Predictor, path: Path) -> Predictor:
