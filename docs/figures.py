@@ -179,7 +179,7 @@ def learned() -> tuple[list[dict[str, float]], list[tuple[NDArray, NDArray, NDAr
         for label in map(str, SCENE_CLASSES):
             path = pictures / next(key for key in sorted(tested) if key.startswith(f"{label}/"))
             found = model.explain(path, method="attention")
-            attended.append((np.asarray(Image.open(path)), found.raw_hw, np.asarray(found.overlay())))
+            attended.append((np.asarray(Image.open(path)), found.raw, np.asarray(found.overlay())))
     return epochs, attended
 
 

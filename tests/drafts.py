@@ -29,12 +29,12 @@ def record_of(built) -> NetRecord:
     )
 
 
-def witnesses_of(net, definition: Definition, items) -> Witnesses:
+def witnesses_of(net, definition: Definition, items, task: str = "classify") -> Witnesses:
     """Return items with what a net in PyTorch answers to them."""
     from sightsmith.runtime.torch_session import TorchSession
 
     encoded, inputs = encode_items(items, definition)
-    session = TorchSession("classify", {"net": net.eval()}, definition, "fp32", graph="model")
+    session = TorchSession(task, {"net": net.eval()}, definition, "fp32", graph="model")
     return Witnesses(encoded, inputs, session.run(inputs))
 
 
@@ -50,11 +50,12 @@ def write_trained(
         "definition_digest": definition.digest(),
         "versions": versions(),
     }
+    manifest = Manifest(**parts | facts)
     return write_bundle(
         path,
-        Manifest(**parts | facts),
+        manifest,
         weights={"net": {name: value.numpy() for name, value in built.module.state_dict().items()}},
-        witnesses=witnesses_of(built.module, definition, items),
+        witnesses=witnesses_of(built.module, definition, items, manifest.task.name),
         splits=splits,
         files=files or {},
         overwrite=overwrite,

@@ -14,6 +14,8 @@ CLASSES = (*COLOURS, "none")
 SIDE = 32
 PATCH = 10
 """Side of the patch in a picture of SIDE."""
+FRAMES = 5
+"""Frames of an input of the model of clips."""
 
 
 def patch_picture(
@@ -46,7 +48,7 @@ def patch_pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def trained(net: str, steps: int = 150):
+def trained(net: str, steps: int = 150, width: int = 8):
     """Return a built net that has learned the patches' colours."""
     import torch
 
@@ -59,7 +61,7 @@ def trained(net: str, steps: int = 150):
     torch.manual_seed(0)
     pixels, targets = patch_pictures(1500, seed=1)
     images, labels = torch.from_numpy(pixels), torch.from_numpy(targets)
-    built = build_net(net, {"width": 8}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
+    built = build_net(net, {"width": width}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
     facts = Facts(names=CLASSES, input_settings=Preprocessing(height=SIDE, width=SIDE))
     learns = learner({"net": built.module}, facts, Settings(label_smoothing=0.05)).train()
     optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
@@ -81,6 +83,35 @@ def write_patch_bundle(path: Path, net: str = "smallresnet", *, resize: str = "c
     definition = define(Preprocessing(height=SIDE, width=SIDE, resize=resize), names)
     parts = {"name": f"patches-{net}", "splits": {"train": [], "val": [], "test": []}} | changes
     return write_trained(path, built, definition, list(patch_pictures(4, seed=2)[0]), {}, **parts)
+
+
+def write_clip_bundle(path: Path, clips, **changes):
+    """Write a bundle of the net that answers clips by the mean over the frames; the clips are its witnesses."""
+    from drafts import write_trained
+    from sightsmith.bundle.definition import Definition, Graph
+    from sightsmith.bundle.manifest import TaskRecord
+    from sightsmith.core.preprocessing import Preprocessing
+    from sightsmith.inputs import clip
+    from sightsmith.nets.build import build_net
+
+    settings = clip.Settings(frames=FRAMES, picture=Preprocessing(height=SIDE, width=SIDE))
+    built = build_net("frames", {"backbone": "smallcnn"}, channels=3, classes=len(CLASSES), height=SIDE, width=SIDE)
+    built.module.net.load_state_dict(trained("smallcnn", width=32).module.state_dict())
+    definition = Definition(
+        input="clip",
+        input_settings=settings,
+        kind="labels",
+        names=CLASSES,
+        calibrated={},
+        programs=("once",),
+        graphs={"model": Graph(inputs=clip.ports(settings), outputs=("logits",))},
+    )
+    parts = {
+        "name": "patches",
+        "task": TaskRecord(name="classify_clips", settings={}),
+        "splits": {"train": [], "val": [], "test": []},
+    }
+    return write_trained(path, built, definition, clips, {}, **parts | changes)
 
 
 def write_pictures(folder: Path, count: int, seed: int, names=CLASSES) -> None:

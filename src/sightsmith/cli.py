@@ -304,7 +304,7 @@ def encode(
 @app.command(group=_LOOK)
 def explain(
     bundle: ModelPath,
-    picture: str,
+    item: str,
     /,
     *,
     settings: ExplainFlags | None = None,  # type: ignore[valid-type]
@@ -313,14 +313,14 @@ def explain(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show which parts of a picture support a class: an overlay (PNG) and the raw map (NPY).
+    """Show which parts of a picture or a clip support a class: an overlay (PNG) and the raw map (NPY).
 
     A model that can be read also writes why, as SVG: the path in a tree, the rule that holds, the nearest training
     pictures.
 
     Args:
-        picture: The picture.
-        out: File of the overlay; the others are written beside it. By default PICTURE.MODEL.METHOD.png here, or the
+        item: The picture, or the video.
+        out: File of the overlay; the others are written beside it. By default ITEM.MODEL.METHOD.png here, or the
             next free name.
     """
     from sightsmith import model
@@ -329,8 +329,8 @@ def explain(
     if out is not None:
         output_paths(out, overwrite=overwrite)  # refuses before the work
     with model.load(bundle, **given(loading)) as loaded:
-        done = loaded.explain(picture, **given(settings))
-        stem = f"{Path(picture).stem}.{loaded.manifest.name}.{done.method}"
+        done = loaded.explain(item, **given(settings))
+        stem = f"{Path(item).stem}.{loaded.manifest.name}.{done.method}"
     target = out or (Path(f"{stem}.png") if overwrite else next_free(Path(f"{stem}.png"), ".npy", REASON))
     written = done.save(target, overwrite=overwrite)
     for path in written.values():

@@ -257,16 +257,16 @@ class Model:
             self._reopen()
         return done
 
-    def explain(self, picture: Picture, **settings: Any) -> Any:
-        """Show which parts of a picture speak for a class: `.map_HW`, `.overlay()`, `.save(path)`.
+    def explain(self, item: Any, **settings: Any) -> Any:
+        """Show which parts of a picture or a clip speak for a class: `.map_HW`, `.overlay()`, `.save(path)`.
 
         Args:
-            picture: the picture.
+            item: the picture or the clip.
             **settings: the fields of `sightsmith.explanation.settings.ExplainSettings`, such as `method="occlusion"`.
         """
         from sightsmith.explanation.explain import explain
 
-        return explain(self.predictor, picture, **to_mapping(from_mapping(ExplainSettings, settings, where="explain")))
+        return explain(self.predictor, item, **to_mapping(from_mapping(ExplainSettings, settings, where="explain")))
 
     def export(self, to: str | Sequence[str], *, quiet: bool = False, **settings: Any) -> Any:
         """Compile the model for backends and prove that the answers stay the same; else nothing is written.

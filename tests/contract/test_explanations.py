@@ -44,9 +44,9 @@ def test_a_map_covers_the_picture_and_repeats(predictors, net: str, method: str)
     picture = corner_picture(1, 60, 6, width=150, height=96)
     first = explain(predictors(net), picture, method=method)
     assert first.map_HW.shape == (96, 150)
-    assert first.map_HW.dtype == first.raw_hw.dtype == np.float32
+    assert first.map_HW.dtype == first.raw.dtype == np.float32
     assert np.isfinite(first.map_HW).all()
-    assert np.isfinite(first.raw_hw).all()
+    assert np.isfinite(first.raw).all()
     assert first.map_HW.min() == 0
     assert first.map_HW.max() == 1
     assert first.overlay().size == (150, 96)

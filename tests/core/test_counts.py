@@ -19,7 +19,16 @@ from sightsmith.runtime.proving import Comparison
 
 ONE = Source(format="x", location="x", names=("a",), samples=[Sample("k", b"x", 0, None, None)])
 
-COMPARISON = Comparison(metric="accuracy", count=1, trained=1.0, exported=1.0, agreement=1.0, alike=1.0, tie=0.0)
+COMPARISON = Comparison(
+    metric="accuracy",
+    count=1,
+    nouns=("picture", "pictures"),
+    trained=1.0,
+    exported=1.0,
+    agreement=1.0,
+    alike=1.0,
+    tie=0.0,
+)
 
 
 def refusal(call, *arguments, **named):

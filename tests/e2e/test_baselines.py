@@ -102,7 +102,7 @@ def test_another_backend_is_told_with_the_speed(home):
     raw = figures(home / "deep")["baselines"]
     raw["models"][0]["model"] |= {"backend": "openvino", "precision": "int8"}
     del raw["answer"]
-    answer = answered(raw, "labels", {}, deep=True)["answer"]
+    answer = answered(raw, "labels", "pictures", {}, deep=True)["answer"]
     assert "pictures/s (torch fp32) instead of" in answer
     assert answer.endswith("(openvino int8).")
 
@@ -110,7 +110,7 @@ def test_another_backend_is_told_with_the_speed(home):
 def test_a_model_that_is_called_like_a_baseline_is_not_compared_with_itself(home):
     raw = figures(home / "deep")["baselines"]
     raw["models"][0]["name"] = "hog_svm"
-    _, table, *_ = section(raw, "labels").blocks
+    _, table, *_ = section(raw, "labels", "pictures").blocks
     assert [cell.text for cell in table.rows[0]][2] == "–"
 
 

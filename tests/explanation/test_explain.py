@@ -46,7 +46,7 @@ def test_the_overlay_and_the_raw_values_are_written(predictor, picture, tmp_path
     assert {name: path.name for name, path in paths.items()} == {"overlay": "out.png", "raw": "out.npy"}
     with Image.open(paths["overlay"]) as image:
         assert image.size == (32, 32)
-    assert (np.load(paths["raw"], allow_pickle=False) == done.raw_hw).all()
+    assert (np.load(paths["raw"], allow_pickle=False) == done.raw).all()
     with pytest.raises(OutputExistsError, match=r"out\.png exists already"):
         done.save(tmp_path / "out.png")
     (tmp_path / "out.reason.svg").write_text("of another model")
@@ -134,17 +134,18 @@ print(*sanity.randomisation(None, None, None, 0, One))
 
 def test_occlusion_is_judged_against_noise_of_its_own_coarseness(predictor, picture) -> None:
     """The map changes only where the window steps, and so do the random maps."""
-    side = round(METHODS.module("occlusion").CELL * 32)
+    sides = METHODS.module("occlusion").cells((32, 32, 3))
+    side = sides[0]
     steps = np.arange(32) % side != 0
     for map_hw in (
-        explain(predictor, picture, method="occlusion").raw_hw,
-        noise(np.random.default_rng(0), (32, 32), METHODS.module("occlusion").CELL),
+        explain(predictor, picture, method="occlusion").raw,
+        noise(np.random.default_rng(0), (32, 32), sides),
     ):
         for axis in (0, 1):
             change = np.abs(np.diff(map_hw, axis=axis)).max(axis=1 - axis)
             assert (change[steps[1:]] == 0).all()
             assert (change[~steps[1:]] > 0).sum() > 5
-    fine = noise(np.random.default_rng(0), (5, 9), 0.0)
+    fine = noise(np.random.default_rng(0), (5, 9), (1, 1))
     assert fine.shape == (5, 9)
     assert len(np.unique(fine)) == 45
 

@@ -89,7 +89,16 @@ def with_witnesses(bundle: Bundle, witnesses: Witnesses) -> Bundle:
 
 
 def test_ties_are_not_told_as_the_same_answers():
-    found = Comparison(metric="accuracy", count=500, trained=0.9, exported=0.902, agreement=0.998, alike=1.0, tie=0.005)
+    found = Comparison(
+        metric="accuracy",
+        count=500,
+        nouns=("picture", "pictures"),
+        trained=0.9,
+        exported=0.902,
+        agreement=0.998,
+        alike=1.0,
+        tie=0.005,
+    )
     assert str(found).endswith("on 500 pictures, 99.80% the same answers (100.00% with ties within 0.005)")
     assert str(replace(found, agreement=1.0)).endswith("100.00% the same answers")
 

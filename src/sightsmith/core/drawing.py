@@ -14,6 +14,7 @@ _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingF
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Row = tuple[str, str, float | None, float | None, bool]
 """Name, value as text, bar length and tick position (each in 0…1 or None), and whether to draw it in full colour."""
+_ACROSS = 4  # Pictures of a sheet side by side
 _HUE, _TURN = 215.0, 137.508  # First hue, and the step to the next in degrees: the golden angle, which never comes near
 _COVER = 0.8  # Opacity of lines over a picture
 _WHITE_FROM = 0.36  # Luminance below which white letters are easier to read than black ones
@@ -119,6 +120,35 @@ def _panel(rows: tuple[Row, ...], width: int, height: int) -> Image.Image:
         _draw_row(draw, line // 4 + place * line, wide, line, row)
     fitted = min(height, max(1, round(panel.height * width / wide)))
     return panel if wide == width and fitted == panel.height else panel.resize((width, fitted))
+
+
+def sheet(images: Sequence[Image.Image], rows: Sequence[Row]) -> tuple[Image.Image, list[tuple[int, int]]]:
+    """Return pictures of one size side by side, each with its row below it, and their places, (left, top) in pixels.
+
+    Four fit across. A row shows its name, its value, and below these its bar.
+    """
+    width, height = images[0].size
+    line, gap = max(14, width // 12), max(4, width // 40)
+    across, step = min(_ACROSS, len(images)), (width + gap, height + 2 * line + gap)
+    size = across * step[0] + gap, -(-len(images) // across) * step[1] + gap
+    paper = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(paper)
+    places = [(at % across * step[0] + gap, at // across * step[1] + gap) for at in range(len(images))]
+    for image, row, (left, top) in zip(images, rows, places, strict=True):
+        paper.paste(image, (left, top))
+        _draw_below(draw, left, top + height, width, line, row)
+    return paper, places
+
+
+def _draw_below(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, line: int, row: Row) -> None:
+    name, text, share, _, counts = row
+    font = _font(True, line * 3 // 4)
+    draw.text((left, top + line / 2), name, fill=_INK, font=font, anchor="lm")
+    draw.text((left + width, top + line / 2), text, fill=_INK if counts else _PALE, font=font, anchor="rm")
+    low, high = top + line, top + line + line // 2
+    draw.rectangle((left, low, left + width - 1, high), fill=_TRACK)
+    if share:
+        draw.rectangle((left, low, left + max(1, round(width * share)) - 1, high), fill=_BAR if counts else _PALE)
 
 
 def _draw_row(draw: ImageDraw.ImageDraw, top: int, width: int, line: int, row: Row) -> None:

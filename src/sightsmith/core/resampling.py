@@ -1,6 +1,6 @@
 """Bringing a coarse map of a net's input back onto the original picture.
 
-Shapes: h and w the map's height and width, H and W the picture's.
+Shapes: h and w the map's height and width, H and W the picture's, T frames.
 """
 
 import math
@@ -48,7 +48,12 @@ def heat(evidence_hw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> 
     Returns:
         (H, W) float32 in 0…1, 1 at the strongest place; 0 outside the box, and everywhere if no place stands out.
     """
-    common = max(0.0, float(evidence_hw.min()))
-    heat_HW = np.maximum(resample(evidence_hw - common, box, size), 0)
-    highest = float(heat_HW.max(initial=0))
-    return (heat_HW / np.float32(highest)).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_HW)
+    return heats(evidence_hw[None], box, size)[0]
+
+
+def heats(evidence_Thw: NDArray[np.floating], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the same of T frames of one clip, (T, H, W): 1 is the strongest place of all frames."""
+    common = max(0.0, float(evidence_Thw.min()))
+    heat_THW = np.stack([np.maximum(resample(one_hw - common, box, size), 0) for one_hw in evidence_Thw])
+    highest = float(heat_THW.max(initial=0))
+    return (heat_THW / np.float32(highest)).astype(np.float32) if highest > _NOTHING else np.zeros_like(heat_THW)

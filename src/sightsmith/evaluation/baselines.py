@@ -11,35 +11,31 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.kinds.parts.sections import Cell, Note, Section, Table, seconds
 
-_ITEMS = "pictures"  # Of records that do not tell
-
 
 def answered(
-    comparison: Mapping[str, Any], kind: str, left_out: Mapping[str, str], *, items: str = _ITEMS, deep: bool
+    comparison: Mapping[str, Any], kind: str, items: str, left_out: Mapping[str, str], *, deep: bool
 ) -> dict[str, Any]:
     """Return a comparison with the answer to whether its first model is better than the others.
 
     Args:
         comparison: as `Comparison.to_json` gives it.
         kind: of the answers.
+        items: name of the samples, in the plural.
         left_out: why baselines are missing, by name.
-        items: that the models were asked, in the plural.
         deep: whether the first model was trained by gradient descent, and no other.
     """
     question = "Does deep learning help here?" if deep else "Is it better than the baselines?"
     return {
         "question": question,
         "answer": _answer(comparison, KINDS.module(kind).METRIC, items),
-        "items": items,
         **comparison,
         "left_out": dict(left_out),
     }
 
 
-def section(raw: Mapping[str, Any], kind: str) -> Section:
-    """Return the part of the report that shows what `answered` returned, for a kind of answer."""
+def section(raw: Mapping[str, Any], kind: str, items: str) -> Section:
+    """Return the part of the report that shows what `answered` returned, for a kind of answer and of samples."""
     metric = KINDS.module(kind).METRIC
-    items = raw.get("items", _ITEMS)
     names = ("", metric.title, "difference", "", "trained in", "weights", f"{items}/s", "answered by")
     first, *others = raw["models"]
     against = {one["model"]: one for one in raw["differences"]}

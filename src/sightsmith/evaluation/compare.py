@@ -111,13 +111,13 @@ class Comparison:
         names = dict.fromkeys(name for one in figures for name in one)
         return [
             *([name, *(one.get(name, "–") for one in figures)] for name in names),
-            ["pictures", *(f"{one.counts['evaluated']:,}" for one in evaluations)],
+            [evaluations[0].nouns[1], *(f"{one.counts['evaluated']:,}" for one in evaluations)],
             ["net", *(entry.net for entry in self.entries)],
             ["input", *(entry.input for entry in self.entries)],
             ["parameters", *("–" if one.parameters is None else f"{one.parameters:,}" for one in self.entries)],
             ["weights", *(f"{entry.weights_bytes / 1e6:,.2f} MB" for entry in self.entries)],
             ["backend", *(f"{one.model['backend']} {one.model['precision']}" for one in evaluations)],
-            ["pictures/s", *(f"{one.rate:,.0f}" for one in evaluations)],
+            [f"{evaluations[0].nouns[1]}/s", *(f"{one.rate:,.0f}" for one in evaluations)],
             ["training", *(seconds(entry.training_seconds) for entry in self.entries)],
         ]
 
@@ -162,7 +162,7 @@ def compare(bundles: Sequence[Path | str]) -> Comparison:
 def side_by_side(entries: Sequence[Entry]) -> Comparison:
     """Compare models, the first of them with each other one.
 
-    Raises DataError: they were evaluated with other groups of the same pictures, or measured in different ways.
+    Raises DataError: they were evaluated with other groups of the same samples, or measured in different ways.
     """
     first, *others = entries
     warnings, differences = [], []
@@ -177,7 +177,7 @@ def side_by_side(entries: Sequence[Entry]) -> Comparison:
         else:
             differences.append(Difference(other.name, _paired(first.evaluation, other.evaluation)))
     if len({str(entry.evaluation.model.get("machine")) for entry in entries}) > 1:
-        warnings.append("They were evaluated on different machines: pictures/s do not compare.")
+        warnings.append(f"They were evaluated on different machines: {first.evaluation.nouns[1]}/s do not compare.")
     return Comparison(entries=tuple(entries), differences=tuple(differences), warnings=tuple(warnings))
 
 
@@ -227,8 +227,8 @@ def _common_groups(first: Evaluation, second: Evaluation, order_N: NDArray[np.in
         known.append(group_indices([second.groups[at] for at in order_N]))
     if len(known) == 2 and not np.array_equal(known[0], known[1]):
         raise DataError(
-            f"{first.model['name']} and {second.model['name']} were evaluated with other groups of the same pictures, "
-            "and their comparison would depend on which. Evaluate both with the same --group-by."
+            f"{first.model['name']} and {second.model['name']} were evaluated with other groups of the same "
+            f"{first.nouns[1]}, and their comparison would depend on which. Evaluate both with the same --group-by."
         )
     return known[0] if known else None
 
@@ -242,7 +242,7 @@ def _not_alike(first: Evaluation, second: Evaluation) -> str:
         noun = KINDS.module(first.kind).NOUNS[1]
         return f"they know different {noun} ({', '.join(differing[:5])}{' …' if len(differing) > 5 else ''})"
     if first.data["digest"] != second.data["digest"]:
-        return f"they were evaluated on different pictures ({_data(first)}, and {_data(second)})"
+        return f"they were evaluated on different {first.nouns[1]} ({_data(first)}, and {_data(second)})"
     return ""
 
 

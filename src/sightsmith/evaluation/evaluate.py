@@ -1,4 +1,4 @@
-"""The verb `evaluate`: measure a model on labelled pictures, write the page, and keep the figures in the bundle.
+"""The verb `evaluate`: measure a model on labelled samples, write the page, and keep the figures in the bundle.
 
 The answers come from the same predictor that serves the model.
 """
@@ -28,7 +28,6 @@ from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluati
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, own_split, turned
-from sightsmith.inputs import INPUTS, items_of
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.instruments import Instruments, Recogniser, require_names
 from sightsmith.kinds.parts.intervals import group_indices
@@ -37,7 +36,7 @@ from sightsmith.runtime.predictor import Predictor
 _CURVES = f"{FOLDER}/metrics.csv"
 _PAGE = f"{FOLDER}/index.html"
 _DEFAULTS = EvaluateSettings()
-_FIRST = 32  # Pictures answered before the time is taken: the first answers of a process can take a second
+_FIRST = 32  # Samples answered before the time is taken: the first answers of a process can take a second
 
 
 def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, quiet: bool = False) -> Evaluation:
@@ -51,7 +50,7 @@ def evaluate(predictor: Predictor, settings: EvaluateSettings = _DEFAULTS, *, qu
         be written, for example on a read-only disk.
 
     Raises:
-        DataError: the data cannot be used (see `test_data.py`), or none of its pictures.
+        DataError: the data cannot be used (see `test_data.py`), or none of its samples.
         OutputExistsError: there is a file in the page's place.
     """
     report = settings.report
@@ -127,7 +126,7 @@ def _measure(predictor: Predictor, chosen: EvaluationData, given: Instruments, q
     skipped = (*chosen.skipped, *unread)
     if not samples:
         first = skipped[0].why if skipped else "it has no sample"
-        raise DataError(f"{chosen.location}: no picture could be evaluated ({first}).")
+        raise DataError(f"{chosen.location}: no {chosen.nouns[0]} could be evaluated ({first}).")
     definition, manifest = predictor.definition, predictor.manifest
     names, groups = definition.names, _groups(samples)
     groups_N = None if groups is None else group_indices(groups)
@@ -139,6 +138,7 @@ def _measure(predictor: Predictor, chosen: EvaluationData, given: Instruments, q
     texts = [predictor.kind.truth_text(truth, names) for truth in truths]
     return Evaluation(
         kind=definition.kind,
+        input=chosen.input,
         model={
             "name": manifest.name,
             "net": manifest.net.name,
@@ -213,8 +213,7 @@ def _baselines(
             del missing[name]
     if len(entries) == 1 and f"{FOLDER}/{JSON_NAME}" in manifest.files:
         return Evaluation.load(predictor.bundle.folder / FOLDER).baselines
-    items = INPUTS.module(items_of(predictor.definition.input)).NOUNS[1]
-    return answered(side_by_side(entries).to_json(), done.kind, missing, items=items, deep=deep)
+    return answered(side_by_side(entries).to_json(), done.kind, done.nouns[1], missing, deep=deep)
 
 
 def _alike(predictor: Predictor, path: Path) -> Predictor:

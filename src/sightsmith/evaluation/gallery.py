@@ -13,12 +13,12 @@ from sightsmith.core.pages import data_uri, is_small
 from sightsmith.evaluation.record import Evaluation
 from sightsmith.inputs import INPUTS, items_of
 from sightsmith.kinds import part_of
-from sightsmith.kinds.parts.sections import Piece
+from sightsmith.kinds.parts.sections import Pick, Piece
 from sightsmith.kinds.parts.shapes import draw
 from sightsmith.runtime.predictor import Predictor
 
 _SIDE = 168  # Longest side of a thumbnail, in pixels
-_DRAWN = 400  # That of a picture with a drawing over it
+_DRAWN = 400  # That of a picture with a drawing over it, and of a sheet of several
 _EACH = 12  # Pictures a gallery
 _EACH_DRAWN = 6
 
@@ -57,10 +57,14 @@ def build(evaluation: Evaluation, predictor: Predictor, pictures: Mapping[str, P
     chosen = {sample: pictures[evaluation.keys[sample]] for sample in order}
     cards = _drawn_cards(evaluation, chosen) if wide else _cards(evaluation, predictor, chosen)
     galleries = [
-        Gallery(pick.title, pick.explains, [cards[at] for at in pick.samples_N.tolist() if at in cards], wide)
-        for pick in picks
+        _gallery(pick, [cards[at] for at in pick.samples_N.tolist() if at in cards], wide=wide) for pick in picks
     ]
     return [gallery for gallery in galleries if gallery.cards]
+
+
+def _gallery(pick: Pick, cards: Sequence[Card], *, wide: bool) -> Gallery:
+    drawn = any(len(card.panels) > 1 for card in cards)
+    return Gallery(pick.title, f"{pick.explains} {pick.heats}".strip() if drawn else pick.explains, cards, wide)
 
 
 def _drawn_cards(evaluation: Evaluation, chosen: Mapping[int, Picture]) -> dict[int, Card]:
@@ -93,9 +97,10 @@ def _cards(evaluation: Evaluation, predictor: Predictor, chosen: Mapping[int, Pi
 def _card(evaluation: Evaluation, sample: int, picture: Picture, answer: Any, definition: Definition) -> Card:
     report = part_of(evaluation.kind, "report")
     source = INPUTS.module(items_of(definition.input))
-    thumbnail = source.face(picture, near=_SIDE)
-    thumbnail.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    times = max(1, _SIDE // max(thumbnail.size))
+    side = _DRAWN if getattr(source, "SHEET", False) else _SIDE
+    thumbnail = source.face(picture, near=side)
+    thumbnail.thumbnail((side, side), Image.Resampling.LANCZOS)
+    times = max(1, side // max(thumbnail.size))
     # A heat map is smooth: drawn at 28×28 it would look like blocks.
     enlarged = thumbnail.resize((thumbnail.width * times, thumbnail.height * times), Image.Resampling.NEAREST)
     heats = report.heats(answer, evaluation, sample, definition.input_settings, enlarged.size)

@@ -16,6 +16,7 @@ from sightsmith.core.counts import many
 from sightsmith.core.errors import DataError
 from sightsmith.core.files import write_text
 from sightsmith.core.images import printable
+from sightsmith.inputs import nouns_of
 from sightsmith.kinds import FIRST, KINDS, part_of
 from sightsmith.kinds.parts.intervals import Interval
 
@@ -24,6 +25,7 @@ FOLDER = "report"  # of a bundle, where its evaluation is
 JSON_NAME = "evaluation.json"
 TABLE_NAME = "predictions.csv"
 _KEY, _GROUP = "key", "group"
+_PICTURE = "picture"  # The input of an evaluation that names none, as those of before there were others
 
 
 class Skipped(NamedTuple):
@@ -39,6 +41,7 @@ class Evaluation:
 
     Attributes:
         kind: kind of answer.
+        input: that has the samples as its items.
         model: name, net, definition digest, backend, precision and such, as plain JSON.
         data: location, format, split and digest of the samples, as plain JSON.
         names: of the classes or tags, in the order of the indices.
@@ -71,31 +74,38 @@ class Evaluation:
     keys: tuple[str, ...]
     groups: tuple[str, ...] | None
     rows: Any
+    input: str = _PICTURE
     baselines: Mapping[str, Any] = field(default_factory=dict)
     report: Path | None = None
     not_kept: str = ""
 
     @property
+    def nouns(self) -> tuple[str, str]:
+        """A sample, singular and plural."""
+        return nouns_of(self.input)
+
+    @property
     def rate(self) -> float:
-        """Pictures a second, decoding included; on the machine named in `model`."""
+        """Samples a second, decoding included; on the machine named in `model`."""
         return self.counts["asked"] / max(self.seconds, 1e-9)
 
     def __repr__(self) -> str:
         metric = KINDS.module(self.kind).METRIC
         value = self.overall.get(metric.name)
         told = f"{metric.title} {'–' if value is None else f'{value:.4g}'}"
-        return f"<Evaluation {self.model['name']}: {told} on {many(self.counts['evaluated'], 'picture')}>"
+        return f"<Evaluation {self.model['name']}: {told} on {many(self.counts['evaluated'], *self.nouns)}>"
 
     def _repr_html_(self) -> str:
         """Return the figures as a table, with their intervals."""
         rows = part_of(self.kind, "report").side_by_side(self)
-        return notebooks.table([*rows.items(), ("pictures", f"{self.counts['evaluated']:,}")])
+        return notebooks.table([*rows.items(), (self.nouns[1], f"{self.counts['evaluated']:,}")])
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the table of answers as plain JSON; undefined values are null."""
         return {
             "schema": _SCHEMA,
             **({} if self.kind == FIRST else {"kind": self.kind}),
+            **({} if self.input == _PICTURE else {"input": self.input}),
             "created": self.created,
             "model": dict(self.model),
             "data": dict(self.data),
@@ -112,7 +122,7 @@ class Evaluation:
         """Return a summary of some lines for a terminal."""
         figures = part_of(self.kind, "figures")
         groups = f" in {many(self.counts['groups'], 'group')}" if "groups" in self.counts else ""
-        measured = f"{self.model['name']} on {many(self.counts['evaluated'], 'picture')}{groups}"
+        measured = f"{self.model['name']} on {many(self.counts['evaluated'], *self.nouns)}{groups}"
         lines = [f"{measured} of {self.data['location']} ({self.data['split']})", *figures.text(self)]
         if self.data.get("warning"):
             lines.append(f"  warning: {self.data['warning']}")
@@ -162,6 +172,7 @@ class Evaluation:
             return cls(
                 **{key: raw[key] for key in ("model", "data", "counts", "seconds", "created")},
                 kind=kind,
+                input=raw.get("input", _PICTURE),
                 names=names,
                 skipped=tuple(Skipped(**one) for one in raw["skipped"]),
                 overall=raw["metrics"],

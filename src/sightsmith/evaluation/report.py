@@ -40,7 +40,7 @@ def report_html(
         kept: whether the figures and the answers are in the bundle's report folder.
     """
     kind = part_of(evaluation.kind, "report")
-    explains = f"pictures, decoding included; {duration(evaluation.seconds)} in all"
+    explains = f"{evaluation.nouns[1]}, decoding included; {duration(evaluation.seconds)} in all"
     return page(
         "report.html.j2",
         name=evaluation.model["name"],
@@ -52,7 +52,9 @@ def report_html(
         tiles=[*kind.tiles(evaluation), Tile(name="Speed", value=f"{evaluation.rate:,.0f}/s", explains=explains)],
         findings=findings(evaluation),
         galleries=galleries,
-        first=[baselines.section(evaluation.baselines, evaluation.kind)] if evaluation.baselines else [],
+        first=[baselines.section(evaluation.baselines, evaluation.kind, evaluation.nouns[1])]
+        if evaluation.baselines
+        else [],
         sections=kind.sections(evaluation, kept=kept),
         curves=training_curves(
             training_csv, KINDS.module(evaluation.kind).METRIC.name, manifest.metrics.get("best_epoch")
@@ -73,7 +75,8 @@ def findings(evaluation: Evaluation) -> list[Finding]:
     if evaluation.data.get("warning"):
         found.append(Finding(level="warning", text=evaluation.data["warning"]))
     if evaluation.skipped:
-        were = many(len(evaluation.skipped), "picture cannot be used and is", "pictures cannot be used and are")
+        one, several = evaluation.nouns
+        were = many(len(evaluation.skipped), f"{one} cannot be used and is", f"{several} cannot be used and are")
         found.append(Finding(level="warning", text=f"{were} not in the figures."))
     found += part_of(evaluation.kind, "report").findings(evaluation)
     return sorted(found, key=lambda one: LEVELS.index(one.level))

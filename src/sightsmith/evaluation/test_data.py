@@ -1,4 +1,4 @@
-"""Which labelled pictures a model is measured on: a stored split of its own data, or other data with its classes."""
+"""Which labelled samples a model is measured on: a stored split of its own data, or other data with its classes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from sightsmith.data.sources.parts.names import split_named
 from sightsmith.data.splits import Splits, fingerprint
 from sightsmith.evaluation.record import Skipped
 from sightsmith.evaluation.settings import EvaluateSettings
-from sightsmith.inputs import INPUTS
+from sightsmith.inputs import INPUTS, nouns_of
 from sightsmith.kinds import KINDS
 
 _OTHER = "other data with --data (of `export`: --prove)"
@@ -37,10 +37,16 @@ class EvaluationData:
     format: str  # the source's format
     split: str  # which split, or "all"
     own: bool  # whether they are from the data the model was trained on
+    input: str  # that has the samples as its items
     content_hash: Callable[[Sample], bytes]  # gives the SHA-256 of a sample's picture
     # pictures that were asked for and cannot be used: files, rows or labels that are missing or wrong
     skipped: tuple[Skipped, ...] = ()
     warning: str = ""  # why the figures may mislead, or empty
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """A sample, singular and plural."""
+        return nouns_of(self.input)
 
     def to_json(self) -> dict[str, Any]:
         facts = {"location": self.location, "format": self.format, "split": self.split, "own": self.own}
@@ -140,12 +146,14 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
     try:
         found = fingerprint(source, splits.indices(split, source))
     except OSError as error:
-        raise DataError(f"{source.location}: a picture of the {split} split cannot be read ({error}).") from error
+        raise DataError(
+            f"{source.location}: a {nouns_of(source.input)[0]} of the {split} split cannot be read ({error})."
+        ) from error
     if found != wanted:
         raise DataError(
-            f"{source.location}: the pictures or labels of its {split} split are not those of the training. They "
-            "changed, or another folder has this name. Put them back, or measure the present files as other data: "
-            f"--data '{source.location}' (of `export`: --prove '{source.location}')."
+            f"{source.location}: the {nouns_of(source.input)[1]} or labels of its {split} split are not those of "
+            "the training. They changed, or another folder has this name. Put them back, or measure the present "
+            f"files as other data: --data '{source.location}' (of `export`: --prove '{source.location}')."
         )
 
 
@@ -186,9 +194,10 @@ def given_data(
     known = sum(splits.of.get(sample.key, "test") != "test" for sample in chosen.samples)
     if 2 * known < len(chosen.samples):
         return chosen
+    one, several = chosen.nouns
     warning = (
-        f"{known:,} of these {many(len(chosen.samples), 'picture has a name', 'pictures have names')} that the model "
-        "was trained on. If they are its training pictures, the figures are too good: name other data, or the "
+        f"{known:,} of these {many(len(chosen.samples), f'{one} has a name', f'{several} have names')} that the model "
+        f"was trained on. If they are its training {several}, the figures are too good: name other data, or the "
         "unchanged data it was trained on."
     )
     return replace(chosen, warning=warning)
@@ -223,8 +232,9 @@ def _check_split(bundle: Bundle, splits: Splits, split: Split) -> None:
     counts = splits.counts()
     if not counts.get(split):
         others = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "no split has any"
+        one, _ = nouns_of(bundle.manifest.definition.input)
         raise DataError(
-            f"{bundle.path}: its {split} split has no picture ({others}). Name another split, or give {_OTHER}."
+            f"{bundle.path}: its {split} split has no {one} ({others}). Name another split, or give {_OTHER}."
         )
 
 
@@ -259,7 +269,7 @@ def other_data(
 
 
 def _lost(source: Source, split: Split | None) -> tuple[Skipped, ...]:
-    """Return the pictures that never became samples; with split folders, only those of the split."""
+    """Return the files that never became samples; with split folders, only those of the split."""
     return tuple(
         Skipped(key, f"{problem.code.replace('-', ' ')}{note and ', '}{note}")
         for problem in source.problems
@@ -284,6 +294,7 @@ def _chosen(
         format=source.format,
         split=split,
         own=own,
+        input=source.input,
         content_hash=source.content_hash,
         skipped=tuple(Skipped(sample.key, "no label") for sample in samples if sample.target is None),
     )
@@ -295,7 +306,7 @@ def _check_names(
     """Refuse samples with other names than the model's; names of the data without a sample are ignored."""
     where = source.location if split == "all" else f"{source.location}, {split} split"
     if not samples:
-        raise DataError(f"{where}: no labelled picture to evaluate.")
+        raise DataError(f"{where}: no labelled {nouns_of(source.input)[0]} to evaluate.")
     if not names:
         return
     kind, found = KINDS.module(source.kind), _names_in(source, samples)
@@ -310,7 +321,7 @@ def _check_names(
         hint = did_you_mean(unknown[0], names)
         way_out = f"{hint} Rename the {kind.NOUNS[1]} of the data as the model names them."
     if missing:
-        parts.append(f"the data has no picture of {first_few([*map(repr, missing)], _NAMED)}")
+        parts.append(f"the data has no {nouns_of(source.input)[0]} of {first_few([*map(repr, missing)], _NAMED)}")
     raise DataError(f"{where}: its {kind.NOUNS[1]} are not the model's: {' and '.join(parts)}. {way_out}")
 
 

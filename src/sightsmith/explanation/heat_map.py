@@ -1,30 +1,35 @@
 """From a method's evidence over the net's input to a map over the original picture.
 
-Shapes: h w the evidence's height and width, H W the picture's.
+Shapes: h w the evidence's height and width, H W the picture's, T frames of a clip.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightsmith.core.placement import Box
-from sightsmith.core.resampling import heat
+from sightsmith.core.resampling import heats
 
 
 def project_evidence(
-    raw_hw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0
+    raw: NDArray[np.floating], box: Box, size: tuple[int, int], grain: float = 0.0
 ) -> NDArray[np.float32]:
-    """Return the positive evidence over the original picture.
+    """Return the positive evidence over the original picture, or over each frame of a clip.
 
     Args:
-        raw_hw: evidence over the net's input; negative values are evidence against the answer and become 0.
+        raw: evidence over the net's input, (h, w) or (T, h, w); negative values are evidence against the answer and
+            become 0.
         box: the part of the picture that the input shows, in its pixels.
         size: (width, height) of the upright picture.
         grain: standard deviation, as a share of the evidence's longer side, to blur it with first.
 
     Returns:
-        (H, W) float32 in 0…1, as `core.resampling.heat`.
+        (H, W) or (T, H, W) float32 in 0…1, as `core.resampling.heats`.
     """
-    return heat(blur(raw_hw, grain * max(raw_hw.shape)) if grain else raw_hw, box, size)
+    raw_Thw = raw.reshape(-1, *raw.shape[-2:])
+    if grain:
+        raw_Thw = np.stack([blur(raw_hw, grain * max(raw_hw.shape)) for raw_hw in raw_Thw])
+    heat_THW = heats(raw_Thw, box, size)
+    return heat_THW.reshape(*raw.shape[:-2], *heat_THW.shape[1:])
 
 
 def blur(values_hw: NDArray[np.floating], radius: float) -> NDArray[np.float32]:

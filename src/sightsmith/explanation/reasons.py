@@ -20,13 +20,13 @@ versions of a decoder stay far below it, another picture is far above."""
 
 
 def explain_reason(
-    subject: Subject, picture: Picture, pixels_HWC: NDArray[np.uint8], answer: str
+    subject: Subject, picture: Picture, pixels: NDArray[np.uint8], answer: str
 ) -> tuple[tuple[str, ...], Drawing | None]:
     """Return sentences and a drawing; nothing for nets that cannot be read, or without PyTorch.
 
     The bundle holds the features of the training pictures only; they are shown if the training data is still there.
     """
-    reason = subject.reason(pixels_HWC)
+    reason = subject.reason(pixels)
     if reason is None:
         return (), None
     if not reason.neighbours:

@@ -1,6 +1,6 @@
 """An explanation: a map over the original picture, the raw evidence behind it, and its scores.
 
-Shapes: H and W the picture's height and width, h and w the evidence's.
+Shapes: H and W the picture's height and width, h and w the evidence's, T frames of a clip.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,9 +18,11 @@ from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.placement import Box
 from sightsmith.explanation.drawing import Drawing
+from sightsmith.explanation.sheet import Frame
 from sightsmith.kinds.parts.shapes import Shape, draw
 
 REASON = ".reason.svg"  # Ending of the file with the drawn reason
+_NAMED = 3  # Frames named in a line
 _SHOWN = 480  # Longest side of an overlay in a notebook, in pixels
 
 
@@ -59,13 +61,15 @@ class Explanation:
         label: the class that is explained.
         score: its probability, 0…1.
         top: the best classes and their probabilities, best first.
-        map_HW: float32 in 0…1 over the upright original picture, 1 at the strongest place, 0 without evidence
-            for the class or outside the model's input.
-        raw_hw: float32, the method's own values over the model's input, positive for the class.
+        map_HW: float32 in 0…1 over the picture, 1 at the strongest place, 0 without evidence for the class or outside
+            the model's input.
+        raw: float32, the method's own values over the model's input, (h, w), of a clip (T, h, w), positive for the
+            class.
         unit: of those values.
-        box: (left, top, right, bottom) of the part of the picture that the input shows, in its pixels.
+        box: (left, top, right, bottom) of the part of the original that the input shows, in its pixels.
         object_box: the same of the object that is explained, if the answer has objects; else None.
-        picture: the picture.
+        picture: the upright original; of a clip a sheet of the frames of the input, each with its importance below it.
+        frames: of a clip, the importance of each frame of the input.
         sanity: the scores of the map, if asked for.
         reasons: why in words, for nets that can be read: a tree's path, a rule, the nearest training pictures.
         reason_picture: the same drawn, as the text of an SVG file; None if there is nothing to draw.
@@ -76,10 +80,11 @@ class Explanation:
     score: float
     top: tuple[tuple[str, float], ...]
     map_HW: NDArray[np.float32]
-    raw_hw: NDArray[np.float32]
+    raw: NDArray[np.float32]
     unit: str
     box: Box
     picture: Picture
+    frames: tuple[Frame, ...] = ()
     object_box: Box | None = None
     sanity: Sanity | None = None
     reasons: tuple[str, ...] = ()
@@ -96,7 +101,7 @@ class Explanation:
         return notebooks.picture(shown, self.to_text()) + drawn
 
     def overlay(self) -> Image.Image:
-        """Return the picture, upright, with the map laid over it, and the box of an explained object around that.
+        """Return the picture with the map laid over it, and the box of an explained object around that.
 
         A picture with a box is enlarged to at least 320 pixels, so that the object's name can be read.
         """
@@ -121,7 +126,7 @@ class Explanation:
         with told(paths["overlay"]), new_file(paths["overlay"]) as partial:
             self.overlay().save(partial, "PNG")
         with told(paths["raw"]), new_file(paths["raw"]) as partial, partial.open("wb") as file:
-            np.save(file, self.raw_hw, allow_pickle=False)
+            np.save(file, self.raw, allow_pickle=False)
         with told(paths["reason"]):
             if self.reason_picture is None:
                 paths.pop("reason").unlink(missing_ok=True)
@@ -133,7 +138,11 @@ class Explanation:
         """Return the explained answer in a line, and the scores of the map in another."""
         others = ", ".join(f"{label} {score:.4f}" for label, score in self.top if label != self.label)
         beside = f" ({others})" if others else ""
-        lines = [f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}", *self.reasons]
+        lines = [
+            f"{self.label} {self.score:.4f}{beside}: {self.method}, {self.unit}",
+            *self._told_frames(),
+            *self.reasons,
+        ]
         if self.sanity is not None:
             judged = self.sanity
             than = "better" if judged.better_than_random else "not better"
@@ -147,6 +156,15 @@ class Explanation:
                 f"{judged.insertion:.3f} ({judged.random_insertion:.3f}): {than} than random maps; {random}."
             )
         return "\n".join(lines)
+
+    def _told_frames(self) -> list[str]:
+        """Return a line with the frames without which the answer gets weakest, if it is of a clip."""
+        if not self.frames:
+            return []
+        first = sorted((one for one in self.frames if one.fall > 0), key=lambda one: -one.fall)[:_NAMED]
+        if not first:
+            return ["No frame matters by itself: without any one of them the answer is as strong."]
+        return [f"Frames that matter most: {', '.join(f'{one} ({one.fall:+.2g})' for one in first)}."]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the arrays and the picture as plain JSON."""
@@ -163,10 +181,11 @@ class Explanation:
             "score": round(self.score, 6),
             "top": [{"label": label, "score": round(score, 6)} for label, score in self.top],
             "size": [self.map_HW.shape[1], self.map_HW.shape[0]],
-            "raw_shape": list(self.raw_hw.shape),
+            "raw_shape": list(self.raw.shape),
             "unit": self.unit,
             "box": [round(side, 2) for side in self.box],
             **({} if self.object_box is None else {"object_box": [round(edge, 2) for edge in self.object_box]}),
+            **({"frames": [one.to_json() for one in self.frames]} if self.frames else {}),
             "sanity": judged,
             **({"reasons": list(self.reasons)} if self.reasons else {}),
         }

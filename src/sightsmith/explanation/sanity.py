@@ -7,9 +7,12 @@ arXiv:1810.03292 (a map that is the same for random weights explains nothing).
 Erased pixels get the picture's mean colour; insertion starts from the picture blurred. Both curves are the class's
 probability over the share of pixels changed, in equal steps; the score is their mean (the area under the curve).
 
-Shapes: S steps, H W C the input's height, width and channels, h w the evidence's height and width.
+Shapes: S steps, P pixels, H W C the input's height, width and channels, h w the evidence's height and width. A clip and
+its evidence have the T frames in front: its pixels are those of all frames.
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from types import ModuleType
 
 import numpy as np
@@ -29,20 +32,21 @@ _BLUR = 1 / 10  # Standard deviation of insertion's starting blur, as a share of
 
 
 def judge(
-    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.float32]
+    model: Subject, method: ModuleType, pixels: NDArray[np.uint8], aspect: Aspect, raw: NDArray[np.float32]
 ) -> Sanity:
     """Score a map, and random maps of the same coarseness beside it.
 
     Args:
         method: the method's file.
-        raw_hw: the method's evidence.
+        pixels: (H, W, C), or (T, H, W, C) of a clip.
+        raw: the method's evidence.
     """
-    deletion, insertion = scores(model, pixels_HWC, aspect, raw_hw)
+    deletion, insertion = scores(model, pixels, aspect, raw)
     rng = np.random.default_rng(0)
-    maps = [noise(rng, raw_hw.shape, getattr(method, "CELL", 0.0)) for _ in range(_RANDOM_MAPS)]
-    random = [scores(model, pixels_HWC, aspect, one_hw) for one_hw in maps]
+    cells = method.cells(pixels.shape) if hasattr(method, "cells") else (1,) * raw.ndim
+    random = [scores(model, pixels, aspect, noise(rng, raw.shape, cells)) for _ in range(_RANDOM_MAPS)]
     random_deletion, random_insertion = (sum(column) / len(random) for column in zip(*random, strict=True))
-    randomised, reason = randomisation(model, method, pixels_HWC, aspect, raw_hw)
+    randomised, reason = randomisation(model, method, pixels, aspect, raw)
     return Sanity(
         deletion=deletion,
         insertion=insertion,
@@ -53,68 +57,74 @@ def judge(
     )
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, ...], cell: float) -> NDArray[np.float32]:
-    """Return a map of random numbers in 0…1, one per square of side `cell` × longer side; 0: one per value."""
-    side = max(1, round(cell * max(shape)))
-    height, width = shape
-    cells_hw = rng.random((-(-height // side), -(-width // side)), np.float32)
-    return cells_hw.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
+def noise(rng: np.random.Generator, shape: tuple[int, ...], cells: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return a map of random numbers in 0…1, one for each cell of these sides along the axes."""
+    values = rng.random([-(-length // side) for length, side in zip(shape, cells, strict=True)], np.float32)
+    for axis, side in enumerate(cells):
+        values = values.repeat(side, axis=axis)
+    return values[tuple(map(slice, shape))]
 
 
-def scores(
-    model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.floating]
-) -> tuple[float, float]:
+def scores(model: Subject, pixels: NDArray[np.uint8], aspect: Aspect, raw: NDArray[np.floating]) -> tuple[float, float]:
     """Return the deletion score (lower is better) and the insertion score (higher is better), each in 0…1."""
-    order_P = strongest_first(raw_hw, pixels_HWC.shape[:2])
-    mean_C = pixels_HWC.reshape(-1, pixels_HWC.shape[2]).mean(axis=0).round().astype(np.uint8)
-    blank_HWC = np.broadcast_to(mean_C, pixels_HWC.shape)
-    radius = _BLUR * max(pixels_HWC.shape[:2])
-    channels = [blur(pixels_HWC[..., channel].astype(np.float32), radius) for channel in range(pixels_HWC.shape[2])]
-    blurred_HWC = np.stack(channels, axis=-1).round().astype(np.uint8)
-    steps_SHWC = np.concatenate([_replace(pixels_HWC, blank_HWC, order_P), _replace(blurred_HWC, pixels_HWC, order_P)])
-    curves_S = model.scores(steps_SHWC, aspect)
+    order_P = strongest_first(raw, pixels.shape[-3:-1])
+    mean_C = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0).round().astype(np.uint8)
+    erased = _replace(pixels, np.broadcast_to(mean_C, pixels.shape), order_P)
+    filled = _replace(_blurred(pixels), pixels, order_P)
+    curves_S = model.scores(chain(erased, filled), aspect)
     half = len(curves_S) // 2
     return float(curves_S[:half].mean()), float(curves_S[half:].mean())
 
 
+def _blurred(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the input with each frame blurred."""
+    radius = _BLUR * max(pixels.shape[-3:-1])
+    frames_THWC = pixels.reshape(-1, *pixels.shape[-3:]).astype(np.float32)
+    blurred = [np.stack([blur(one_HW, radius) for one_HW in np.moveaxis(one, -1, 0)], axis=-1) for one in frames_THWC]
+    return np.stack(blurred).round().astype(np.uint8).reshape(pixels.shape)
+
+
 def randomisation(
-    model: Subject, method: ModuleType, pixels_HWC: NDArray[np.uint8], aspect: Aspect, raw_hw: NDArray[np.float32]
+    model: Subject, method: ModuleType, pixels: NDArray[np.uint8], aspect: Aspect, raw: NDArray[np.float32]
 ) -> tuple[float | None, str]:
     """Return the rank correlation, -1…1, of the evidence with that of the same net with random weights.
 
     The second value tells why there is none, or is empty.
     """
-    if raw_hw.size < 2:
+    if raw.size < 2:
         return None, "the map has a single position, so there are no ranks to compare"
     missing = torch_backend.missing()
     if missing is not None:
         return None, f"random weights need PyTorch: {missing}"
-    other_hw = method.explain(model.randomised(seed=0), pixels_HWC, aspect)
-    if np.ptp(raw_hw) == 0 or np.ptp(other_hw) == 0:
+    other = method.explain(model.randomised(seed=0), pixels, aspect)
+    if np.ptp(raw) == 0 or np.ptp(other) == 0:
         return None, "one of the two maps is the same everywhere"
-    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw_hw, other_hw)]
+    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (raw, other)]
     return float(np.asarray(np.corrcoef(ranks))[0, 1]), ""
 
 
-def strongest_first(raw_hw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:
+def strongest_first(raw: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.intp]:
     """Return the pixels of the input, flat, in falling order of their evidence; size is (H, W).
 
     A coarse map is blurred by half its cell: beside a sharp peak cubic interpolation undershoots, which would put the
     peak's neighbours last. In flat parts of the map, pixels nearer to a peak should come first.
     """
     height, width = size
-    spread_HW = resample(raw_hw, (0.0, 0.0, float(width), float(height)), (width, height))
-    half_cell = max(height / raw_hw.shape[0], width / raw_hw.shape[1]) / 2
+    raw_Thw = raw.reshape(-1, *raw.shape[-2:])
+    box = (0.0, 0.0, float(width), float(height))
+    spread_THW = np.stack([resample(one_hw, box, (width, height)) for one_hw in raw_Thw])
+    half_cell = max(height / raw.shape[-2], width / raw.shape[-1]) / 2
     if half_cell > _FINE:
-        spread_HW = blur(np.clip(spread_HW, raw_hw.min(), raw_hw.max()), half_cell)
-    return np.argsort(-spread_HW.ravel(), kind="stable")
+        spread_THW = np.stack([blur(np.clip(one_HW, raw.min(), raw.max()), half_cell) for one_HW in spread_THW])
+    return np.argsort(-spread_THW.ravel(), kind="stable")
 
 
-def _replace(start_HWC: NDArray[np.uint8], end_HWC: NDArray[np.uint8], order_P: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Return S pictures on the way from one to the other, pixels changing in order; first and last included."""
-    counts = np.linspace(0, len(order_P), _STEPS + 1).round().astype(int)
-    steps_SPC = np.repeat(start_HWC.reshape(1, len(order_P), -1), len(counts), axis=0)
-    end_PC = end_HWC.reshape(len(order_P), -1)
-    for one_PC, count in zip(steps_SPC, counts, strict=True):
+def _replace(
+    start: NDArray[np.uint8], end: NDArray[np.uint8], order_P: NDArray[np.intp]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield S inputs on the way from one to the other, pixels changing in order; first and last included."""
+    end_PC = end.reshape(len(order_P), -1)
+    for count in np.linspace(0, len(order_P), _STEPS + 1).round().astype(int):
+        one_PC = start.reshape(len(order_P), -1).copy()
         one_PC[order_P[:count]] = end_PC[order_P[:count]]
-    return steps_SPC.reshape(-1, *start_HWC.shape)
+        yield one_PC.reshape(start.shape)

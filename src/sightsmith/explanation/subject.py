@@ -1,10 +1,12 @@
 """The subject of an explanation: a model in any backend, and its net in PyTorch for methods that need gradients.
 
-Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width.
+Shapes: N inputs, H W C height, width and channels of the net's input, h w a map's height and width. An input is a
+picture, (H, W, C), or a clip of T frames, (T, H, W, C).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import BackendError, SettingsError
-from sightsmith.inputs.picture import PIXELS
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.reason import Reason
 from sightsmith.runtime.backends import torch as torch_backend
@@ -36,18 +38,23 @@ class Subject:
     def __init__(self, runner: Runner, bundle: Bundle, nets: "Mapping[str, nn.Module] | None" = None) -> None:
         self.runner, self.bundle, self._nets = runner, bundle, nets
 
-    def scores(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
+    @property
+    def array(self) -> str:
+        """Name of the array of the input that is explained."""
+        name: str = INPUTS.module(self.runner.definition.input).VARIED
+        return name
+
+    def scores(self, inputs: Iterable[NDArray[np.uint8]], aspect: Aspect) -> NDArray[np.float32]:
         """Return the score (N,) of an aspect for many inputs, a batch at a time."""
-        return self._each(pixels_NHWC, lambda answer: answer.score_of(aspect))
+        return self._each(inputs, lambda answer: answer.score_of(aspect))
 
-    def strengths(self, pixels_NHWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
+    def strengths(self, inputs: Iterable[NDArray[np.uint8]], aspect: Aspect) -> NDArray[np.float32]:
         """Return the strength (N,) of an aspect, in the kind's unit, for many inputs, a batch at a time."""
-        return self._each(pixels_NHWC, lambda answer: answer.strength_of(aspect))
+        return self._each(inputs, lambda answer: answer.strength_of(aspect))
 
-    def _each(self, pixels_NHWC: NDArray[np.uint8], of: Callable[[Any], float]) -> NDArray[np.float32]:
-        step = default_batch(self.runner.definition.graph.inputs)
-        feeds = ({PIXELS: pixels_NHWC[at : at + step]} for at in range(0, len(pixels_NHWC), step))
-        outputs = self.runner.stream(feeds, self.runner.outputs[:1])
+    def _each(self, inputs: Iterable[NDArray[np.uint8]], of: Callable[[Any], float]) -> NDArray[np.float32]:
+        batches = _stacked(inputs, default_batch(self.runner.definition.graph.inputs))
+        outputs = self.runner.stream(({self.array: batch} for batch in batches), self.runner.outputs[:1])
         return np.array([of(answer) for one in outputs for answer in self.runner.decode(one)], np.float32)
 
     def evidence(self, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:
@@ -61,7 +68,7 @@ class Subject:
                 f"{self.runner.kind.METHOD} or occlusion."
             )
         outputs = (self.runner.outputs[0], self.runner.kind.EVIDENCE)
-        (answer,) = self.runner.decode(self.runner.run({PIXELS: pixels_HWC[None]}, outputs))
+        (answer,) = self.runner.decode(self.runner.run({self.array: pixels_HWC[None]}, outputs))
         evidence_hw: NDArray[np.float32] = answer.evidence(aspect.index)
         return evidence_hw
 
@@ -80,11 +87,11 @@ class Subject:
 
         return TorchNet.of(self.bundle, self._nets)
 
-    def reason(self, pixels_HWC: NDArray[np.uint8]) -> Reason | None:
+    def reason(self, pixels: NDArray[np.uint8]) -> Reason | None:
         """Return why one input got its answer; None for nets that cannot be read, or without PyTorch."""
         if not self.bundle.manifest.net.fitted or torch_backend.missing() is not None:
             return None
-        return self.net.reason(pixels_HWC, self.runner.definition.names, self.bundle.splits()["train"])
+        return self.net.reason(pixels, self.runner.definition.names, self.bundle.splits()["train"])
 
     def randomised(self, seed: int) -> "Subject":
         """Return the same model in PyTorch with its weights drawn anew."""
@@ -92,3 +99,9 @@ class Subject:
 
         nets = randomised_nets(self.bundle, seed)
         return Subject(runner_of(self.bundle, nets), self.bundle, nets)
+
+
+def _stacked(inputs: Iterable[NDArray[np.uint8]], most: int) -> Iterator[NDArray[np.uint8]]:
+    left = iter(inputs)
+    while batch := list(islice(left, most)):
+        yield np.stack(batch)

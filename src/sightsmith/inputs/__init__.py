@@ -24,6 +24,8 @@ An input's file has:
   same arrays; encoded bytes are also an item;
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
+- `shown(item, settings, near=None) -> [(s, PIL image)]`, if that array has a time: the upright frames behind it, each
+  with its moment;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
   (`parts/survey.py`);
@@ -60,6 +62,15 @@ def from_files(name: str) -> bool:
 def items_of(name: str) -> str:
     """Return the input that has the items of an input: itself, unless it reads those of another one."""
     return getattr(INPUTS.module(name), "ITEMS", name)
+
+
+def nouns_of(name: str) -> tuple[str, str]:
+    """Return a sample of a model with this input, singular and plural.
+
+    An input whose items are made, such as seeds, has pictures as its data.
+    """
+    named: tuple[str, str] = INPUTS.module(items_of(name) if from_files(name) else "picture").NOUNS
+    return named
 
 
 @dataclass(frozen=True, slots=True)

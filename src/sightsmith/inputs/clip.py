@@ -186,6 +186,14 @@ def face(item: Item, near: int | None = None, max_pixels: int = MAX_PIXELS) -> I
         return sheet([*reading.at(face_moments(reading), None if near is None else -(-near // 2))])
 
 
+def shown(item: Item, settings: Settings, near: int | None = None) -> list[tuple[float, Image.Image]]:
+    """Return the upright frames that the input shows, all of the size of the first, with their moments in s."""
+    with open_clip(as_clip(item)) as reading:
+        moments = _moments(reading, settings)
+        images = list(reading.at(moments, near))
+    return [(moment, _sized(image, images[0].size)) for moment, image in zip(moments, images, strict=True)]
+
+
 def face_moments(reading: Reading) -> list[float]:
     """Return the moments of the video whose frames are the clip's face."""
     return [reading.start + moment for moment in usual_moments(reading.seconds, _SHOWN, "uniform", None).tolist()]
@@ -196,8 +204,7 @@ def sheet(images: Sequence[Image.Image]) -> Image.Image:
     width, height = images[0].size
     paper = Image.new("RGB" if any(image.mode == "RGB" for image in images) else "L", (2 * width, 2 * height))
     for index, image in enumerate(images):
-        fitted = image if image.size == (width, height) else image.resize((width, height))
-        paper.paste(fitted, (index % 2 * width, index // 2 * height))
+        paper.paste(_sized(image, (width, height)), (index % 2 * width, index // 2 * height))
     return paper
 
 
@@ -280,6 +287,10 @@ def _picture_header(reading: Reading, count: int) -> Header:
 def _moments(reading: Reading, settings: Settings) -> list[float]:
     moments_T = usual_moments(reading.seconds, settings.frames, settings.sampling, settings.spacing)
     return (reading.start + moments_T).tolist()
+
+
+def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size)
 
 
 def _scaled(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:

@@ -1,7 +1,7 @@
 """Exporting a bundle to backends; nothing is written unless the export reproduces the trained model's answers.
 
 Each graph is written once, converted by each backend into a temporary folder, loaded in every precision to be
-served, and tested on the witnesses and, if given, on labelled pictures. Only then are the files added to the bundle.
+served, and tested on the witnesses and, if given, on labelled samples. Only then are the files added to the bundle.
 """
 
 import tempfile
@@ -23,6 +23,7 @@ from sightsmith.core.errors import BackendError, ProofError, SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.core.ports import Arrays
 from sightsmith.core.progress import track
+from sightsmith.inputs import nouns_of
 from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.predictor import load_sessions
@@ -41,8 +42,9 @@ class Proved:
     backend: str  # name of the backend
     precision: str
     proof: Proof  # by the witnesses
-    comparison: Comparison | None  # on labelled pictures, None if there were none
-    rate: float  # pictures a second on this machine, inputs ready in memory
+    comparison: Comparison | None  # on labelled samples, None if there were none
+    rate: float  # samples a second on this machine, inputs ready in memory
+    items: str  # name of the samples, in the plural
     description: str  # of the backend
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class Proved:
         worst = ", ".join(f"{name} within {value:.2g}" for name, value in self.proof.differences.items())
         data = "" if self.comparison is None else f"; {self.comparison}"
         witnesses = many(self.proof.count, "witness", "witnesses")
-        return f"{self.backend} {self.precision}: {witnesses}, {worst}{data}; {self.rate:,.0f} pictures/s"
+        return f"{self.backend} {self.precision}: {witnesses}, {worst}{data}; {self.rate:,.0f} {self.items}/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ExportReport:
     bundle: Bundle  # the bundle, with the exports in it
     proved: tuple[Proved, ...]  # every backend and precision, in the order they were proved
     left_out: tuple[tuple[str, str, str], ...] = ()  # (backend, precision, why) of those that answer otherwise
-    skipped: tuple[tuple[str, str], ...] = ()  # (name, reason) of each picture for the metric that cannot be used
+    skipped: tuple[tuple[str, str], ...] = ()  # (name, reason) of each sample for the metric that cannot be used
 
     def to_json(self) -> dict[str, Any]:
         rows = [{"backend": one.backend, "precision": one.precision, **one.to_json()} for one in self.proved]
@@ -102,7 +104,7 @@ def export(
     """Export a bundle to backends and prove each; the bundle on the disk changes only when all are proved.
 
     Args:
-        prove: labelled pictures to compare the metric on, each (picture, truth).
+        prove: labelled samples to compare the metric on, each (item, truth).
         precision: the one to prove besides fp32; "auto" proves all that this machine supports, and leaves out those
             that do not answer as the trained model does.
         whole: also write a graph for use elsewhere, which ends with what usually follows it (`whole_graph.py`).
@@ -206,7 +208,9 @@ def _prove(
         )
     rates = _rates(runners, witnesses.inputs)
     kept = {one: runner for one, runner in runners.items() if one not in why}
-    return [Proved(name, one, proofs[one], data.get(one), rates[one], kept[one].describe()) for one in kept], why
+    items = nouns_of(bundle.manifest.definition.input)[1]
+    proved = [Proved(name, one, proofs[one], data.get(one), rates[one], items, kept[one].describe()) for one in kept]
+    return proved, why
 
 
 def _rates(runners: Mapping[str, Runner], inputs: Arrays) -> dict[str, float]:

@@ -10,6 +10,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.ports import stack
 from sightsmith.core.progress import track
+from sightsmith.inputs import nouns_of
 from sightsmith.kinds.parts.intervals import known
 from sightsmith.kinds.parts.metric import Metric
 from sightsmith.runtime.predictor import Predictor
@@ -19,25 +20,27 @@ from sightsmith.runtime.session import default_batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The answers of an export and of the trained model to the same labelled pictures, compared."""
+    """The answers of an export and of the trained model to the same labelled samples, compared."""
 
     metric: str  # name of the metric
-    count: int  # how many pictures
-    trained: float | None  # the metric of the trained model in fp32, 0…1; None if the pictures do not define it
+    count: int  # how many samples
+    nouns: tuple[str, str]  # a sample, singular and plural
+    trained: float | None  # the metric of the trained model in fp32, 0…1; None if the samples do not define it
     exported: float | None  # the metric of the export, 0…1
-    agreement: float  # share of the pictures with the same answer, 0…1
+    agreement: float  # share of the samples with the same answer, 0…1
     alike: float  # the same, with near ties of the trained model (`tie`) as equal; compared with the limit
     tie: float  # largest difference of answers that count as a near tie, in the unit of the output
 
     def to_json(self) -> dict[str, Any]:
-        values = asdict(self).items()
-        return {name: round(value, 6) if isinstance(value, float) else value for name, value in values}
+        values = asdict(self)
+        del values["nouns"]
+        return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
     def __str__(self) -> str:
         ties = f" ({self.alike:.2%} with ties within {self.tie:g})" if self.alike > self.agreement else ""
         exported, trained = ("undefined" if one is None else f"{one:.4f}" for one in (self.exported, self.trained))
         return (
-            f"{self.metric} {exported} against {trained} on {many(self.count, 'picture')}, "
+            f"{self.metric} {exported} against {trained} on {many(self.count, *self.nouns)}, "
             f"{self.agreement:.2%} the same answers{ties}"
         )
 
@@ -81,6 +84,7 @@ def compare_on_data(
         made[precision] = Comparison(
             metric=kind.METRIC.title,
             count=len(samples),
+            nouns=nouns_of(bundle.manifest.definition.input),
             trained=known(kind.headline(expected, truths)),
             exported=known(kind.headline(got, truths)),
             agreement=kind.same_answers(expected, got),

@@ -21,7 +21,7 @@ UNIT = "share of the attention"
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:  # noqa: ARG001 -- as every method
     """Return the attention weights, (h, w) ≥ 0 summing to 1. Raises SettingsError: the net has no attention."""
     with torch.inference_mode():
-        weights_Bhw = model.net.net.attention(model.net.images(pixels_HWC[None]))
+        weights_Bhw = model.net.classifier.attention(model.net.images(pixels_HWC[None]))
     if weights_Bhw is None:
         raise SettingsError(
             f"{model.net.name}: has no attention weights to show. Use class_map, gradcam or occlusion, or train the "

@@ -25,8 +25,11 @@ UNIT = "{kind.STRENGTH} while a place is shown, above its mean"
 
 _MASKS, _AT_ONCE = 500, 50
 _GRID, _SHOWN = 16, 0.5  # Cells across and down, and the share of them that a mask shows
-CELL = 1 / _GRID
-GRAIN = CELL / 2
+
+
+def cells(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the height and width of a mask's cells, in pixels."""
+    return max(1, round(shape[0] / _GRID)), max(1, round(shape[1] / _GRID))
 
 
 def explain(model: Subject, pixels_HWC: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.float32]:

@@ -12,7 +12,9 @@ from sightsmith.kinds.labels.figures import Bin
 from sightsmith.kinds.parts.charts import Frame, dot, grid, legend, padded, path, svg, tag, text
 
 
-def coverage_chart(coverage: Sequence[float], right: Sequence[float], thresholds: Sequence[float]) -> Markup:
+def coverage_chart(
+    coverage: Sequence[float], right: Sequence[float], thresholds: Sequence[float], items: str
+) -> Markup:
     """Draw accuracy over coverage: the most confident answers first."""
     points = list(zip(coverage, right, strict=True))
     frame = Frame(left=52, top=30, width=392, height=206, x=(0, 1), y=padded([*right, 1.0], 0.06, high=1.0))
@@ -24,8 +26,8 @@ def coverage_chart(coverage: Sequence[float], right: Sequence[float], thresholds
     return svg(
         460,
         280,
-        "Accuracy over the share of pictures answered",
-        [grid(frame, "share of pictures answered", percent_y=True, percent_x=True), line, *marks],
+        f"Accuracy over the share of {items} answered",
+        [grid(frame, f"share of {items} answered", percent_y=True, percent_x=True), line, *marks],
     )
 
 

@@ -21,8 +21,8 @@ TOP_KS = (3, 5)  # Top-k accuracies reported if there are more than k classes
 KEPT = 5  # Answers kept a sample
 GROUP_ACCURACY = "group_accuracy"  # Measured only if samples have groups, all of a group with one target
 _TEST = (
-    "The p-value is of McNemar's test on the pictures that only one of the two models gets right; if "
-    "pictures have groups, it is of sign flips of the difference in each group."
+    "The p-value is of McNemar's test on the {0} that only one of the two models gets right; if "
+    "{0} have groups, it is of sign flips of the difference in each group."
 )
 
 
@@ -211,7 +211,7 @@ def compare(
         metrics=gaps,
         p_value=p_value,
         test="McNemar" if groups_N is None else "sign flips of groups",
-        explains=_TEST,
+        explains=_TEST.format(first.nouns[1]),
         verdict=summary.verdict(gaps[METRIC.name].value, p_value, METRIC),
     )
 

@@ -3,6 +3,7 @@
 Shapes: N samples, K classes.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,15 @@ def lead(evaluated: Evaluated) -> Markup:
     counts, span = evaluated.counts, evaluated.intervals["accuracy"]
     name, constant = baseline(evaluated)
     groups = f" in {counts['groups']:,} groups" if "groups" in counts else ""
-    others = "groups" if "groups" in counts else "pictures"
+    _, items = evaluated.nouns
+    others = "groups" if "groups" in counts else items
     return Markup(
-        "Right on <b>{}</b> of {:,} pictures{}; with other {} of the same kind between {} and {} is to be expected "
+        "Right on <b>{}</b> of {:,} {}{}; with other {} of the same kind between {} and {} is to be expected "
         "(95% interval). Always answering “{}” would be right on {}."
     ).format(
         share(evaluated.overall["accuracy"]),
         counts["evaluated"],
+        items,
         groups,
         others,
         share(span.low),
@@ -72,7 +75,7 @@ def tiles(evaluated: Evaluated) -> list[Tile]:
         **{f"top{k}": (f"Top-{k} accuracy", f"right one among the {k} best answers") for k in ks},
     }
     if GROUP_ACCURACY in evaluated.overall:
-        text = "share of groups whose pictures together give the right answer"
+        text = f"share of groups whose {evaluated.nouns[1]} together give the right answer"
         shown[GROUP_ACCURACY] = ("Group accuracy", text)
     area = evaluated.overall["macro_auroc"]
     ece = share(evaluated.figures.calibration.ece, 2)
@@ -162,13 +165,14 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
     figures: Figures = evaluated.figures
     count = len(evaluated.names)
     few = count <= MAX_MATRIX
+    one, several = evaluated.nouns
     place = "evaluation.json" if kept else "the output of evaluate --json"
     note = (
         Markup(
-            'Rows are the classes of the pictures, columns the answers. <span style="color:var(--right)">■</span> '
+            'Rows are the classes of the {}, columns the answers. <span style="color:var(--right)">■</span> '
             'right, <span style="color:var(--wrong)">■</span> wrong; the stronger, the larger the share of the row '
             "(mistakes on a square-root scale)."
-        )
+        ).format(several)
         if few
         else f"{count} classes are too many for a readable matrix; the most frequent confusions are below, and the "
         f"whole matrix is in {place}."
@@ -179,23 +183,29 @@ def _confused(evaluated: Evaluated, *, kept: bool) -> Section:
         [Cell(target, "name"), Cell(answer, "name"), Cell(f"{count:,}"), meter(count / support[target])]
         for target, answer, count in confusions
     ]
-    header = [Cell("Picture shows", ""), Cell("Model answered", ""), Cell("Pictures"), Cell("Of the class")]
+    header = [
+        Cell(f"{one.capitalize()} shows", ""),
+        Cell("Model answered", ""),
+        Cell(several.capitalize()),
+        Cell("Of the class"),
+    ]
     chart = [Chart(svg=confusion_chart(figures.confusion_KK, evaluated.names), scrolls=True)] if few else []
     table = (
         Table(title="Most frequent confusions", header=header, rows=rows)
         if rows
-        else Note("No picture was answered wrongly.", quiet=False)
+        else Note(f"No {one} was answered wrongly.", quiet=False)
     )
     return Section(title="Which classes are confused", note=note, beside=True, blocks=[*chart, table])
 
 
 def _each_class(evaluated: Evaluated) -> Section:
+    one_item, items = evaluated.nouns
     note = (
-        "Precision: how many of the answers “this class” are right. Recall: how many of the class's pictures are "
-        "found. F1: their harmonic mean. AUROC: how often a picture of the class gets a higher score for it than one "
-        "of another class."
+        f"Precision: how many of the answers “this class” are right. Recall: how many of the class's {items} are "
+        f"found. F1: their harmonic mean. AUROC: how often a {one_item} of the class gets a higher score for it than "
+        "one of another class."
     )
-    header = [Cell("Class", ""), *(Cell(name) for name in ("Pictures", "Precision", "Recall", "F1", "AUROC"))]
+    header = [Cell("Class", ""), *(Cell(name) for name in (items.capitalize(), "Precision", "Recall", "F1", "AUROC"))]
     rows = [
         [
             Cell(one.name, "name"),
@@ -209,7 +219,7 @@ def _each_class(evaluated: Evaluated) -> Section:
 
 def _reliable(evaluated: Evaluated) -> Section:
     figures, rows = evaluated.figures.calibration, evaluated.rows
-    curve = selective.coverage(rows.scores_NT[:, 0], rows.right_N)
+    curve, items = selective.coverage(rows.scores_NT[:, 0], rows.right_N), evaluated.nouns[1]
     promise = Note(
         "Of all answers given with a confidence of 80%, 80% should be right: bars should end on the dashed line."
     )
@@ -219,8 +229,8 @@ def _reliable(evaluated: Evaluated) -> Section:
     )
     bars = Column(title="Reliability", blocks=[promise, Chart(svg=reliability_chart(figures.bins)), errors])
     blocks: list[Chart | Table | Note] = [
-        Note("Leaving the least confident pictures to a person makes the other answers right more often."),
-        Chart(svg=_coverage(curve)),
+        Note(f"Leaving the least confident {items} to a person makes the other answers right more often."),
+        Chart(svg=_coverage(curve, items)),
     ]
     goals = [
         [Cell(f"{goal.accuracy * 100:g}%", ""), Cell(f"{goal.threshold:.3f}"), Cell(share(goal.coverage))]
@@ -228,21 +238,22 @@ def _reliable(evaluated: Evaluated) -> Section:
     ]
     if goals:
         header = [Cell("To be right on", ""), Cell("answer from a score of"), Cell("which answers")]
-        caution = Note("Thresholds were found on these pictures; check one on others before relying on it.")
+        caution = Note(f"Thresholds were found on these {items}; check one on others before relying on it.")
         blocks += [Table(header=header, rows=goals), caution]
     sure = Column(title="Answering only when sure", blocks=blocks)
     return Section(title="Can the probabilities be believed?", columns=[bars, sure])
 
 
-def _coverage(curve: selective.Coverage) -> Markup:
+def _coverage(curve: selective.Coverage, items: str) -> Markup:
     step = max(1, len(curve.coverage_P) // 60)
     last = len(curve.coverage_P) - 1
     # accuracy over very few answers jumps between 0 and 1
     kept = [at for at in range(0, last + 1, step) if curve.coverage_P[at] >= 0.02 or at == last]
     kept = [*kept, last] if kept[-1:] != [last] else kept
-    return coverage_chart(
-        *([float(part[at]) for at in kept] for part in (curve.coverage_P, curve.accuracy_P, curve.threshold_P))
+    coverage, accuracy, thresholds = (
+        [float(part[at]) for at in kept] for part in (curve.coverage_P, curve.accuracy_P, curve.threshold_P)
     )
+    return coverage_chart(coverage, accuracy, thresholds, items)
 
 
 def picks(evaluated: Evaluated, each: int) -> list[Pick]:
@@ -253,15 +264,16 @@ def picks(evaluated: Evaluated, each: int) -> list[Pick]:
     rows: Rows = evaluated.rows
     surest_first = np.argsort(-rows.scores_NT[:, 0], kind="stable")
     right = surest_first[rows.right_N[surest_first]]
-    look = "Look here first: wrong labels, classes that look alike, or a model that looks at the wrong place. "
-    look += "The heat maps show the evidence for the answer given and for the right one."
+    look = "Look here first: wrong labels, classes that look alike, or a model that looks at the wrong place."
+    heats = "The heat maps show the evidence for the answer given and for the right one."
     told = (
         ("Most confidently wrong", look, surest_first[~rows.right_N[surest_first]]),
         ("Right, but least sure", "One step from a mistake.", right[::-1]),
     )
     explains = "The surest of each class in turn: the model's idea of the class."
     surest = Pick("Right and surest", explains, in_turn(right, rows.targets_N)[:each])
-    return [*summary.picks(evaluated, each, told), surest]
+    wrong, unsure = summary.picks(evaluated, each, told)
+    return [replace(wrong, heats=heats), unsure, surest]
 
 
 def said(evaluated: Evaluated, sample: int) -> list[Piece]:

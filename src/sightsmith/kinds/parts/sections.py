@@ -16,6 +16,7 @@ class Evaluated(Protocol):
     """The interface of an evaluation of any kind of answer.
 
     Attributes:
+        nouns: a sample, singular and plural, such as `("picture", "pictures")`.
         names: of the classes or tags, in the order of the indices.
         counts: `evaluated` samples, and their `groups` if they have any.
         groups: name of each sample's group, or None.
@@ -25,6 +26,8 @@ class Evaluated(Protocol):
         rows: the kind's record of each answer beside its truth.
     """
 
+    @property
+    def nouns(self) -> tuple[str, str]: ...
     @property
     def names(self) -> tuple[str, ...]: ...
     @property
@@ -154,6 +157,7 @@ class Pick:
     title: str
     explains: str
     samples_N: NDArray[Any] = field(repr=False)
+    heats: str = ""  # explains their heat maps, if there are any
 
 
 def in_turn(samples_N: NDArray[Any], kinds_M: NDArray[Any]) -> NDArray[Any]:

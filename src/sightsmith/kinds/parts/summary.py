@@ -70,8 +70,8 @@ def uncertain(evaluated: Evaluated, metric: Metric) -> list[Finding]:
     half = (span.high - span.low) / 2 if span else 0.0
     if half < _WIDE:
         return []
-    noun = "group" if "groups" in evaluated.counts else "picture"
-    counted = many(evaluated.counts.get("groups", evaluated.counts["evaluated"]), noun)
+    nouns = ("group", "groups") if "groups" in evaluated.counts else evaluated.nouns
+    counted = many(evaluated.counts.get("groups", evaluated.counts["evaluated"]), *nouns)
     text = (
         f"With {counted} {metric.title} is uncertain by ±{half * 100:.1f} points; four times as many would halve that."
     )

@@ -1,0 +1,88 @@
+"""The words of an evaluation of clips: nothing of it speaks of pictures, and a card shows four frames of its clip."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import patch_bundle
+from patch_bundle import COLOURS, PATCH, SIDE, patch_picture
+from sightsmith.evaluation import record
+from sightsmith.evaluation.compare import compare
+from sightsmith.evaluation.evaluate import evaluate
+from sightsmith.evaluation.record import Evaluation
+from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.runtime.predictor import Predictor
+
+_HIDDEN = re.compile(r"<style>.*?</style>|<script>.*?</script>|data:[^\"]*", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Return a folder of clips as frames, by class; one of green says that it is red, and one has a damaged frame."""
+    folder, rng = tmp_path_factory.mktemp("clips"), np.random.default_rng(0)
+    for target, label in enumerate((*COLOURS, "none")):
+        for number in range(3):
+            shown = 1 if (label, number) == ("red", 0) else target
+            place = folder / label / str(number)
+            place.mkdir(parents=True)
+            for frame in range(4):
+                picture = patch_picture(rng, shown, 2 + 5 * frame, (SIDE - PATCH) // 2)
+                Image.fromarray(picture).save(place / f"{frame}.png")
+    broken = folder / "none" / "2" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    noise = np.random.default_rng(0).integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8)
+    bundle = patch_bundle.write_clip_bundle(tmp_path_factory.mktemp("bundle") / "patches", [noise, noise[::-1]])
+    return Predictor.open(bundle, backend="torch", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def done(predictor, clips, tmp_path_factory):
+    page = tmp_path_factory.mktemp("report") / "index.html"
+    return evaluate(predictor, EvaluateSettings(data=clips, format="clips", report=page), quiet=True)
+
+
+def test_the_report_and_the_texts_speak_of_clips(done) -> None:
+    page = _HIDDEN.sub("", done.report.read_text(encoding="utf-8"))
+    assert "of 11 clips; with other clips of the same kind" in page
+    assert "<h2>Clips left out</h2>" in page
+    assert "heat maps" not in page
+    for text in (page, done.to_text(), repr(done), done._repr_html_()):
+        assert "clips" in text
+        assert "picture" not in text.lower()
+
+
+def test_a_card_shows_the_sheet_of_four_frames(done) -> None:
+    page = done.report.read_text(encoding="utf-8")
+    wrong = re.search(r'src="data:image/[a-z]+;base64,([^"]+)" alt="clip: red/0"', page)
+    with Image.open(io.BytesIO(base64.b64decode(wrong[1]))) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    high, wide = pixels.shape[0] // 2, pixels.shape[1] // 2
+    green = pixels[..., 1] - pixels[..., [0, 2]].max(axis=2) > 60
+    lefts = [np.flatnonzero(green[y : y + high, x : x + wide].any(axis=0))[0] for y in (0, high) for x in (0, wide)]
+    assert lefts == sorted(set(lefts)), "the patch moves to the right from frame to frame"
+
+
+def test_an_evaluation_that_is_read_again_still_counts_clips(done, tmp_path) -> None:
+    done.save(tmp_path)
+    assert Evaluation.load(tmp_path).nouns == ("clip", "clips")
+
+
+def test_a_comparison_counts_clips(done, predictor, tmp_path) -> None:
+    paths = []
+    for name in ("one", "two"):
+        texts = zip((record.JSON_NAME, record.TABLE_NAME), done.files(), strict=True)
+        files = {f"{record.FOLDER}/{file}": text for file, text in texts}
+        noise = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+        paths.append(patch_bundle.write_clip_bundle(tmp_path / name, [noise, noise], files=files).path)
+    found = compare(paths)
+    assert "picture" not in found.to_text() + _HIDDEN.sub("", found.to_html())
+    assert "clips/s" in found.to_text()
