@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
+
+from clip_bundle import moving_square, write_moves_bundle
+from video_files import write_video
 
 START = 60
 """Seconds that a start or an end may take on a busy machine."""
@@ -181,3 +185,24 @@ def encoded(image: Image.Image, form: str = "PNG", **options) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def moves_bundle(made_once):
+    """Return the folder of a small net that tells videos of squares that move left or right, exported to OpenVINO."""
+    pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
+
+    def make(folder: Path) -> None:
+        from sightsmith.runtime.export import export
+
+        export(write_moves_bundle(folder / "moves"), ["openvino"], quiet=True)
+
+    return made_once("moves_bundle", make) / "moves"
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory) -> bytes:
+    """Return an MP4 of 4.8 seconds: a square that moves to the left and to the right in turn, three times."""
+    pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
+    frames_THWC = np.concatenate([moving_square(bool(turn % 2), 50) for turn in range(6)])
+    return write_video(tmp_path_factory.mktemp("video") / "moves.mp4", frames_THWC).read_bytes()

@@ -60,6 +60,12 @@ def sniff_video(start: bytes) -> tuple[str, str] | None:
     return None
 
 
+def too_slow(name: str, seconds: float) -> PictureError:
+    return PictureError(
+        f"{name}: a clip may take {seconds:g} s to decode, this one took longer. Make it shorter or its frames smaller."
+    )
+
+
 class Deadline:
     """The moment at which the decoding of one clip must be over."""
 
@@ -69,10 +75,7 @@ class Deadline:
     def check(self) -> None:
         """Raise PictureError: the time is over."""
         if time.monotonic() > self._until:
-            raise PictureError(
-                f"{self._name}: a clip may take {self._seconds:g} s to decode, this one took longer. Make it shorter "
-                "or its frames smaller."
-            )
+            raise too_slow(self._name, self._seconds)
 
     @property
     def left(self) -> float:

@@ -17,7 +17,7 @@ from sightsmith.serving.served import Registry
 _STATIC = Path(__file__).parent / "static"
 _PAGES = {"/": _STATIC / "index.html", "/docs": _STATIC / "docs.html"}
 _ABOUT = (
-    "Send a picture, get its classes; or a seed, and get pictures. Every answer of status 400 and above is "
+    "Send a picture or a clip, get its classes; or a seed, and get pictures. Every answer of status 400 and above is "
     '`{"error": message}`, under `/v1/images` in OpenAI\'s form, and the message says what to do. An unknown parameter '
     "or field is an error, never ignored."
 )
@@ -32,7 +32,9 @@ def create_app(registry: Registry, leaving: Callable[[], bool] = bool) -> ASGIAp
     app = FastAPI(title="Sightsmith", version=version("sightsmith"), description=_ABOUT, docs_url=None, redoc_url=None)
     app.state.registry = registry
     handle_failures(app)
-    for router in (prediction_routes.router, image_routes.router, model_routes.router, model_routes.health_router):
+    forms = {model.form.noun: model.form for model in registry.models.values()}
+    predictions = prediction_routes.documented([*forms.values()])
+    for router in (predictions, image_routes.router, model_routes.router, model_routes.health_router):
         app.include_router(router)
     for path, file in (_PAGES | {f"/static/{file.name}": file for file in _STATIC.iterdir()}).items():
         app.add_route(path, _page(file), methods=["GET", "HEAD"], include_in_schema=False)

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sightsmith.core.images import too_slow
+from sightsmith.core.video import Clip
 from sightsmith.inputs.seed import Seed
 from sightsmith.runtime.runner import Placed, Value
 from sightsmith.serving.schemas import Load
@@ -27,8 +28,8 @@ THREADS = "model"  # Name prefix of the threads that run models
 _TINY_PIXELS = 65_536
 _TINY_BYTES = 16_384
 
-Item = bytes | Seed | Callable[[], Any]
-"""An encoded picture, a seed, or a function that returns a decoded picture, called in the thread that decodes."""
+Item = bytes | Clip | Seed | Callable[[], Any]
+"""An encoded picture, a clip, a seed, or a function that returns a decoded picture, called where it is decoded."""
 
 T = TypeVar("T")
 

@@ -1,10 +1,12 @@
-"""The threads that decode pictures and large texts, for all models of a service."""
+"""The threads that decode pictures and large texts, and wait for processes that decode clips, for all models."""
 
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from sightsmith.serving.clip_decoders import ClipDecoders
 
 THREADS = "decode"  # Name prefix of the threads that decode
 
@@ -15,10 +17,14 @@ class Decoders(ThreadPoolExecutor):
     """A pool that starts all threads at once, and reports how long all of them have been busy.
 
     Starting a thread later, when memory is short, may hang.
+
+    Attributes:
+        clips: the processes that decode clips, one a thread; not started yet.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__(count, thread_name_prefix=THREADS)
+        self.clips = ClipDecoders(count)
         self._count = count
         self._lock = threading.Lock()
         self._given = self._ended = 0
@@ -36,6 +42,10 @@ class Decoders(ThreadPoolExecutor):
         future = super().submit(call, *arguments, **named)
         future.add_done_callback(self._note)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.clips.close()
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
     def stuck(self) -> float:
         """Return the seconds since a thread was last free; 0 if one is free now."""

@@ -63,7 +63,9 @@ async def model(request: Request, name: str) -> schemas.ModelFacts:
         input=source.facts(shown),
         sees=source.describe(shown),
         explains=model.explains,
-        options=create_model("Options", **schemas.query_fields(model.kind)).model_json_schema()["properties"],
+        options=create_model("Options", **schemas.query_fields(model.kind, model.form)).model_json_schema()[
+            "properties"
+        ],
         backend=model.predictor.why,
         created=manifest.created,
         definition=manifest.definition_digest,

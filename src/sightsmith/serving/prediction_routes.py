@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from functools import reduce
+from collections.abc import Sequence
+from functools import cache, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,19 +18,20 @@ from sightsmith.runtime.runner import Value
 from sightsmith.runtime.tiles import Tiling, tiling_of
 from sightsmith.serving.closing import unless_closed
 from sightsmith.serving.failures import RefusalError, answer_to, refuse_query
+from sightsmith.serving.forms import Form
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_fields, query_fields
 from sightsmith.serving.served import GENERATIONS, ServedModel, registry_of
 from sightsmith.serving.tiled import answer_by_tiles
-from sightsmith.serving.uploads import RAW, read_picture
+from sightsmith.serving.uploads import Sent, read_file
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "A parameter, field or form is wrong."},
     404: {"model": Failure, "description": "No such model; the message names the nearest."},
     408: {"model": Failure, "description": "The request took too long to arrive."},
     413: {"model": Failure, "description": "The request has more bytes than allowed."},
-    415: {"model": Failure, "description": "The content type is not a picture, form or JSON."},
-    422: {"model": Failure, "description": "The picture cannot be decoded, takes too long, or has too many pixels."},
+    415: {"model": Failure, "description": "The content type is not that of the item, a form or JSON."},
+    422: {"model": Failure, "description": "The file cannot be decoded, takes too long, or has too many pixels."},
     500: {"model": Failure, "description": "The model or the service failed; its log has the details."},
     503: {"model": Failure, "description": "Not ready or too busy; see Retry-After."},
 }
@@ -43,64 +45,93 @@ class PredictQuery(BaseModel):
     label: str | None = Field(default=None, description="With explain: the class to explain; the best by default.")
 
 
-QUERIES = {kind: create_model(f"Query{kind.title()}", __base__=PredictQuery, **query_fields(kind)) for kind in ANSWERS}
-"""The query parameters of a prediction, by kind of answer."""
-if TYPE_CHECKING:
-    AnyQuery = PredictQuery
-else:  # for FastAPI's documentation: the parameters of every kind
-    AnyQuery = create_model(
-        "PredictQuery",
-        __base__=PredictQuery,
-        **{name: field for kind in QUERIES for name, field in query_fields(kind).items()},
-    )
 _FILE = {"type": "string", "format": "binary"}
-_BASE64 = {"type": "string", "format": "byte", "description": "The file in base64."}
-_FIELDS = {"image": _BASE64, **AnyQuery.model_json_schema()["properties"]}
-_FORMS = {
-    "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _FILE}},
-    **dict.fromkeys(RAW, _FILE),
-    "application/json": {"type": "object", "required": ["image"], "properties": _FIELDS},
-}
-_BODY = {
-    "required": True,
-    "description": "One picture: JPEG, PNG, WebP, BMP or TIFF. Query parameters may also be fields of the JSON.",
-    "content": {kind: {"schema": form} for kind, form in _FORMS.items()},
-}
 _ADDRESS = re.compile(r"/v1/models/([^/]+)/predict")
 
-router = APIRouter(prefix="/v1/models", tags=["Prediction"])
+
+@cache
+def query_of(kind: str, form: Form) -> type[PredictQuery]:
+    """Return the query parameters of a prediction, by kind of answer and form of the item."""
+    return create_model(f"Query{kind.title()}", __base__=PredictQuery, **query_fields(kind, form))
 
 
-@router.post(
-    "/{name}/predict",
-    summary="Answer one picture",
-    response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
-    responses=_REFUSALS,
-    openapi_extra={"requestBody": _BODY},
-)
-async def predict(request: Request, name: str, query: Annotated[AnyQuery, Query()]) -> JSONResponse:
+def documented(forms: Sequence[Form]) -> APIRouter:
+    """Return the route as it is documented for models that are asked with items of these forms."""
+    fields = {name: field for form in forms for kind in ANSWERS for name, field in query_fields(kind, form).items()}
+    query_type = create_model("PredictQuery", __base__=PredictQuery, **fields)
+
+    async def endpoint(request: Request, name: str, query: Annotated[query_type, Query()]) -> JSONResponse:  # type: ignore[valid-type]
+        return await predict(request, name, query)
+
+    router = APIRouter(prefix="/v1/models", tags=["Prediction"])
+    router.add_api_route(
+        "/{name}/predict",
+        endpoint,
+        methods=["POST"],
+        name="predict",
+        summary=f"Answer one {' or '.join(form.noun for form in forms)}",
+        description=predict.__doc__,
+        response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
+        responses=_REFUSALS,
+        openapi_extra={"requestBody": _body(forms, query_type)},
+    )
+    return router
+
+
+def _body(forms: Sequence[Form], query: type[PredictQuery]) -> dict[str, Any]:
+    parts = {name: schema for form in forms if form.part for name, schema in _properties(form.part).items()}
+    base64 = {
+        form.field: {"type": "string", "format": "byte", "description": f"The {form.noun}'s file in base64."}
+        for form in forms
+    }
+    content: dict[str, Any] = {
+        "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _FILE, **parts}},
+        **dict.fromkeys((kind for form in forms for kind in form.types), _FILE),
+        "application/json": {
+            "type": "object",
+            "anyOf": [{"required": [form.field]} for form in forms],
+            "properties": base64 | _properties(query),
+        },
+    }
+    one = "; ".join(f"one {form.noun}: {form.formats}" for form in forms)
+    return {
+        "required": True,
+        "description": f"{one[0].upper()}{one[1:]}. Query parameters may also be fields of the JSON.",
+        "content": {kind: {"schema": schema} for kind, schema in content.items()},
+    }
+
+
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    properties: dict[str, Any] = model.model_json_schema()["properties"]
+    return properties
+
+
+async def predict(request: Request, name: str, query: PredictQuery) -> JSONResponse:
     """Answer as the model's kind does, or with an object (Explained) if `explain=true` or `shapes=true`."""
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, query)
     model.refuse_busy()  # before the picture is sent, if that is known already
     with registry.held.share() as add:
-        known = tuple(QUERIES[model.kind].model_fields)
-        sent = await read_picture(request, registry.settings, add, registry.decoders, known)
+        known = query_of(model.kind, model.form)
+        sent = await read_file(
+            request, model.form, registry.settings, add, registry.decoders, tuple(known.model_fields)
+        )
         if sent.fields:
-            query = _with_fields(query, QUERIES[model.kind], sent.fields)
+            query = _with_fields(query, known, sent)
             _check(model, query)
+        item = model.form.item(sent.content, query)
         # Only now: who is slow to send must not keep a place from those who have sent.
         if tiling := _tiling(query):
-            work = answer_by_tiles(registry, model, sent.picture, tiling)
+            work = answer_by_tiles(registry, model, sent.content, tiling)
             return JSONResponse(_told(model, query, await unless_closed(request, work)))
         with model.place():
-            prediction = await model.batcher.answer(sent.picture, whole=query.explain)
+            prediction = await model.batcher.answer(item, whole=query.explain)
             told = _told(model, query, prediction)
             if query.explain:
                 aspect = prediction.aspect(query.label)
                 told |= await asyncio.get_running_loop().run_in_executor(
-                    registry.decoders, explanation, model.predictor, prediction, aspect, sent.picture
+                    registry.decoders, explanation, model.predictor, prediction, aspect, sent.content
                 )
             return JSONResponse(told)
 
@@ -132,7 +163,7 @@ def direct(app: FastAPI) -> ASGIApp:
         request = Request(scope, receive, send)
         try:
             model = registry_of(request).model(address[1])
-            response = await predict(request, address[1], _query(request, QUERIES[model.kind]))
+            response = await predict(request, address[1], _query(request, query_of(model.kind, model.form)))
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer, as FastAPI's handlers would make it
             response = answer_to(request, error)
         await response(scope, receive, send)
@@ -150,14 +181,15 @@ def _query(request: Request, known: type[PredictQuery]) -> PredictQuery:
         raise _invalid(error, "query") from None
 
 
-def _with_fields(query: PredictQuery, known: type[PredictQuery], fields: dict[str, Any]) -> PredictQuery:
-    """Return the query with the fields of the request's JSON."""
-    if twice := query.model_fields_set & fields.keys():
-        raise RefusalError(400, f"{min(twice)!r} is given in the query and in the JSON. Give it once.")
+def _with_fields(query: PredictQuery, known: type[PredictQuery], sent: Sent) -> PredictQuery:
+    """Return the query with the fields of the request's body."""
+    if twice := query.model_fields_set & sent.fields.keys():
+        raise RefusalError(400, f"{min(twice)!r} is given in the query and in the {sent.place}. Give it once.")
+    given = {**query.model_dump(exclude_unset=True), **sent.fields}
     try:
-        return known.model_validate({**query.model_dump(exclude_unset=True), **fields}, strict=True)
+        return known.model_validate(given, strict=sent.place == "JSON")
     except ValidationError as error:
-        raise _invalid(error, "JSON") from None
+        raise _invalid(error, sent.place) from None
 
 
 def _invalid(error: ValidationError, place: str) -> RequestValidationError:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, create_model
 from sightsmith.core.settings import field_docs
 from sightsmith.kinds import FIRST, KINDS, optional_part, part_of
 from sightsmith.runtime.tiles import MOST_OVERLAP, OVERLAP, SIDES
+from sightsmith.serving.forms import Form
 
 
 @cache
@@ -41,10 +42,17 @@ class _TilingFields(BaseModel):
     )
 
 
-def query_fields(kind: str) -> dict[str, Any]:
-    """Return the fields of a request, as `option_fields`: the options, and tiles if answers to them can be merged."""
+def query_fields(kind: str, form: Form) -> dict[str, Any]:
+    """Return the fields of a request, as `option_fields`.
+
+    They are the options, tiles if answers to them can be merged, and the part of the item if it may have parts.
+    """
     tiling = _TilingFields.model_fields if optional_part(kind, "tiles") else {}
-    return option_fields(kind) | {name: (field.annotation, field) for name, field in tiling.items()}
+    return {
+        **option_fields(kind),
+        **{name: (field.annotation, field) for name, field in tiling.items()},
+        **form.part_fields,
+    }
 
 
 class Failure(BaseModel):
@@ -111,7 +119,7 @@ class ModelLine(BaseModel, extra="allow"):
 
     name: str
     ready: bool = Field(description="Its witnesses are answered right by the live model.")
-    takes: str = Field(description="What it is asked with: picture or seed.")
+    takes: str = Field(description="What it is asked with: picture, clip or seed.")
     kind: str = Field(description="Kind of answer, such as labels.")
     explains: bool = Field(description="It takes ?explain=true.")
 
@@ -119,8 +127,10 @@ class ModelLine(BaseModel, extra="allow"):
 class Limits(BaseModel):
     """Limits of a request."""
 
-    bytes: int = Field(description="Of one request's picture.")
-    pixels: int = Field(description="Width × height of one picture; of all pictures of a request to a generator.")
+    bytes: int = Field(description="Of one request's picture or video.")
+    pixels: int = Field(
+        description="Width × height of one picture or frame; of all pictures of a request to a generator."
+    )
     generated_pictures: int = Field(description="Pictures of a request to a generator.")
     tiles: int = Field(description="Tiles that a request may have its picture cut into.")
 
@@ -133,7 +143,7 @@ class ModelList(BaseModel):
 
 
 class Load(BaseModel):
-    """The work of the model since the service started."""
+    """The work of the model since the service started; a clip counts like a picture."""
 
     pictures: int = Field(description="Pictures answered.")
     runs: int = Field(description="Runs of the model; fewer than pictures if requests came together.")
@@ -148,10 +158,10 @@ class ModelFacts(BaseModel, extra="allow"):
     reason: str = Field(description="Why it is not ready; empty if it is.")
     checked: str | None = Field(description="When its witnesses were last replayed, UTC.")
     task: str
-    takes: str = Field(description="What it is asked with: picture or seed.")
+    takes: str = Field(description="What it is asked with: picture, clip or seed.")
     kind: str
     net: str
-    input: dict[str, int | float | str] = Field(description="How an item becomes the net's input.")
+    input: dict[str, int | float | str | None] = Field(description="How an item becomes the net's input.")
     sees: str = Field(description="The same in words.")
     explains: bool
     options: dict[str, Any] = Field(description="Options of its answers: JSON schemas by query parameter.")

@@ -19,11 +19,15 @@ from sightsmith.core.images import EXTENSIONS, decode, printable, sniff
 from sightsmith.core.names import did_you_mean, shortened
 from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import stack
+from sightsmith.core.video import Clip
+from sightsmith.inputs import Reader
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Placed, Value
 from sightsmith.serving.batching import Batcher, Item
+from sightsmith.serving.clip_decoders import SPARE
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.failures import RefusalError, busy
+from sightsmith.serving.forms import CLIP, form_of
 from sightsmith.serving.schemas import ReadyLine
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
@@ -39,10 +43,13 @@ class ServedModel:
     def __init__(self, name: str, predictor: Predictor, decoders: Decoders, settings: ServeSettings) -> None:
         self.name, self.predictor, self.settings = name, predictor, settings
         self.manifest = predictor.bundle.manifest
+        definition = self.manifest.definition
+        self.form = form_of(definition.input)
+        self._reader = Reader(definition.input, definition.input_settings)
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept in memory: the bundle on disk may be replaced while this one is still served.
         self._witnesses = predictor.bundle.witnesses()
-        shown = settings.examples and not self.generates
+        shown = settings.examples and not self.generates and not self.watches
         self.examples = [*map(for_browsers, self._witnesses.items)] if shown else []
         self._health = ReadyLine(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
@@ -55,7 +62,7 @@ class ServedModel:
             decoders,
             batch=settings.batch,
             wait=settings.batch_wait / 1000,
-            limit=settings.decode_seconds,
+            limit=settings.decode_seconds + (SPARE if self.watches else 0),
         )
         self._checks: asyncio.Task[None] | None = None
 
@@ -63,6 +70,11 @@ class ServedModel:
     def generates(self) -> bool:
         """It makes pictures from seeds."""
         return self.manifest.definition.input == "seed"
+
+    @property
+    def watches(self) -> bool:
+        """It is asked with clips."""
+        return self.form is CLIP
 
     def command(self, address: str) -> str:
         """Return a command line that asks the model at the service's address."""
@@ -73,11 +85,11 @@ class ServedModel:
         return f"curl -F file=@{sample} {address}/v1/models/{self.name}/predict"
 
     def _sample(self) -> Path:
-        """Return a picture's file: a witness, if the bundle is a folder."""
+        """Return a picture's file: a witness, if the bundle is a folder; of clips a name."""
         bundle = self.predictor.bundle
         pictures = (bundle.folder / name for name in bundle.manifest.files if name.startswith("witnesses/"))
         found = next((path for path in pictures if path.suffix in EXTENSIONS), None)
-        return Path("picture.jpg") if bundle.zipped or found is None else found
+        return Path(self.form.sample) if bundle.zipped or found is None else found
 
     @property
     def kind(self) -> str:
@@ -108,8 +120,12 @@ class ServedModel:
     async def start(self) -> None:
         """Begin to work in the running event loop: replay the witnesses, then go on replaying them.
 
-        Raises ProofError: the model does not give the answers that its bundle promises.
+        Raises:
+            ProofError: the model does not give the answers that its bundle promises.
+            SettingsError: it is asked with clips, and PyAV is not installed.
         """
+        if self.watches:
+            self._decoders.clips.start()
         self.batcher.start()
         await self.check()
         if not self.health.ready:
@@ -148,7 +164,10 @@ class ServedModel:
         if not health.ready:
             raise busy(f"model {self.name!r} is not ready: {health.reason}", max(1, round(self.settings.recheck)))
         if self.under_way + count > self.settings.queue:
-            taken = f"model {self.name!r} has {self.under_way} pictures under way of the {self.settings.queue} it takes"
+            taken = (
+                f"model {self.name!r} has {self.under_way} {self.form.noun}s under way of the {self.settings.queue} "
+                "it takes"
+            )
             raise busy(f"{taken}. Send it again later.")
 
     @contextmanager
@@ -167,8 +186,10 @@ class ServedModel:
             await self.check()
 
     def _decode(self, item: Item) -> Placed:
-        item = item() if callable(item) else item
-        return self.predictor.placed(item, Bounds(self.settings.max_pixels, self.settings.decode_seconds))
+        bounds = Bounds(self.settings.max_pixels, self.settings.decode_seconds)
+        if isinstance(item, Clip):
+            return self._decoders.clips.feeds(item, self._reader, bounds), None
+        return self.predictor.placed(item() if callable(item) else item, bounds)
 
     def _run(self, placed: list[Placed], whole: bool) -> list[Value]:
         # the evidence of some nets costs many times as much as their scores

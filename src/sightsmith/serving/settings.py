@@ -40,8 +40,8 @@ class ServeSettings:
     max_upload: int = 20_000_000
     """Bound on the bytes of one request."""
     max_pixels: int = MAX_PIXELS
-    """Bound on width × height of one picture, checked before its pixels are decoded; and of all pictures together that
-    one request asks of a generator."""
+    """Bound on width × height of one picture or frame, checked before its pixels are decoded; and of all pictures
+    together that one request asks of a generator."""
     max_pictures: int = 64
     """Bound on the pictures that one request may ask of a generator."""
     max_tiles: int = 256
@@ -49,7 +49,7 @@ class ServeSettings:
     upload_seconds: float = 60.0
     """Bound on the time that one request may take to arrive, in seconds."""
     decode_seconds: float = 10.0
-    """Bound on the time that decoding one picture may take, in seconds."""
+    """Bound on the time that decoding one picture or clip may take, in seconds."""
     queue: int = 64
     """Pictures that one model may have in progress; more are answered 503 with Retry-After."""
     batch: int = 16
@@ -61,7 +61,8 @@ class ServeSettings:
     drain: float = 30.0
     """Seconds that requests under way have to end after SIGTERM or SIGINT."""
     examples: bool = False
-    """Offer the witnesses' pictures on the page to try; they are real pictures of the model's data."""
+    """Offer the witnesses' pictures on the page to try; they are real pictures of the model's data. Clips are not
+    offered."""
 
     def __post_init__(self) -> None:
         for name, (low, high, note) in _RANGES.items():

@@ -1,6 +1,7 @@
-// The page: choose a model and a picture, see the answer and where the evidence for it lies.
+// The page: choose a model and a picture or video, see the answer and where the evidence for it lies.
 // Talks to the same routes as any other client; see /docs. A model that takes a seed has a view of its own.
 
+import { answerOverTime, clearVideo, showVideo } from "./clips.js";
 import { fail as failGenerator, generatorCommand, useGenerator } from "./generator.js";
 import { clearObjects, resetObjects, showObjects } from "./objects.js";
 import { $, call, modelPath, orFail, quoted, whole } from "./service.js";
@@ -10,6 +11,23 @@ const SHOWN = 440; // pixels of the longest side that smaller pictures are enlar
 const SHOWN_NARROW = 260;
 const TINY = 64; // pictures with no side above this are enlarged pixel by pixel
 const HEALTH_EVERY = 10_000; // milliseconds
+const FILES = {
+  picture: {
+    accept: "image/*,.tif,.tiff,.bmp,.webp",
+    formats: "JPEG, PNG, WebP, BMP, TIFF",
+    title: "What is in the picture?",
+    sample: "picture.jpg",
+    family: "image/",
+  },
+  clip: {
+    accept: "video/*,.mkv,.avi,.mov,.ts,.mts,.m2ts",
+    formats: "MP4, QuickTime, WebM, Matroska, AVI, MPEG-TS",
+    title: "What happens in the video?",
+    sample: "video.mp4",
+    family: "video/",
+  },
+};
+const PART = ["start", "end"]; // options of a call that choose a part of a video: the timeline asks for parts
 const NARROW = matchMedia("(max-width: 820px)"); // as in page.css: the answer stands below the picture
 
 const state = {
@@ -30,7 +48,6 @@ async function start() {
   const { models, limits } = await call("/v1/models");
   state.models = models;
   state.limits = limits;
-  $("limits").textContent = `JPEG, PNG, WebP, BMP, TIFF · up to ${whole.format(Math.floor(limits.bytes / 1e6))} MB`;
   $("models").replaceChildren(...models.map(({ name }) => new Option(name, name)));
   $("picker").hidden = models.length < 2;
   const asked = decodeURIComponent(location.hash.slice(1));
@@ -41,6 +58,7 @@ async function useModel(name) {
   $("models").value = name;
   const facts = await call(modelPath(name));
   if ($("models").value !== name) return; // another model was chosen while this one's facts arrived
+  if (state.file && watches() !== (facts.takes === "clip")) dropFile(); // the other model cannot read it
   state.facts = facts;
   const { net, sees, input, explains, card_html: card } = state.facts;
   // The one list in the facts holds the names that the model tells apart, under what they are of.
@@ -50,7 +68,8 @@ async function useModel(name) {
     ...(names.length ? [`${whole.format(names.length)} ${noun}`] : []),
     makes() ? `makes ${input.width}×${input.height} pictures from a seed` : `sees ${sees}`,
   ].join(" · ");
-  $("title").textContent = makes() ? "Make pictures" : "What is in the picture?";
+  $("title").textContent = makes() ? "Make pictures" : files().title;
+  showWords();
   $("bench").hidden = makes();
   $("generator").hidden = !makes();
   $("skip").hash = makes() ? "#generator" : "#stage";
@@ -65,6 +84,18 @@ async function useModel(name) {
 }
 
 const makes = () => state.facts?.takes === "seed";
+const watches = () => state.facts?.takes === "clip";
+const files = () => (watches() ? FILES.clip : FILES.picture);
+
+function showWords() {
+  const noun = watches() ? "video" : "picture";
+  $("stage-title").textContent = watches() ? "Video" : "Picture";
+  $("drop-title").textContent = `Drop a ${noun} here`;
+  $("another").textContent = `Another ${noun}`;
+  $("skip").textContent = `Skip to the ${makes() ? "pictures" : noun}`;
+  $("file").accept = files().accept;
+  $("limits").textContent = `${files().formats} · up to ${whole.format(Math.floor(state.limits.bytes / 1e6))} MB`;
+}
 
 // What may be asked of an answer: a control for each, made from its JSON schema.
 function showOptions() {
@@ -72,7 +103,7 @@ function showOptions() {
   state.options = {};
   state.asked = Object.fromEntries(options.filter(([, { page }]) => page !== undefined).map(([name, { page }]) => [name, page]));
   resetObjects(state.asked.threshold ?? 0);
-  const controls = options.filter(([name]) => !(name in state.asked));
+  const controls = options.filter(([name]) => !(name in state.asked) && !(watches() && PART.includes(name)));
   $("options").hidden = controls.length === 0;
   $("options").replaceChildren(...controls.map(([name, schema]) => optionControl(name, schema)));
   const asked = [...options.map(([name, { default: value }]) => [name, value ?? "…"]), ...(state.facts.explains ? [["explain", true]] : [])];
@@ -160,17 +191,29 @@ async function choose(file) {
 
 function showPicture(file) {
   const picture = $("picture");
-  URL.revokeObjectURL(picture.src);
   dropHeats();
   clearObjects();
+  clearVideo();
   $("drop").hidden = true;
   $("shown").hidden = false;
   $("tools").hidden = false;
-  $("layers").hidden = false;
+  $("layers").hidden = watches();
   $("no-preview").hidden = true;
+  URL.revokeObjectURL(picture.src);
   picture.removeAttribute("width");
   picture.classList.remove("tiny");
-  picture.src = URL.createObjectURL(file);
+  if (watches()) {
+    picture.removeAttribute("src");
+    showVideo(file);
+  } else picture.src = URL.createObjectURL(file);
+}
+
+function dropFile() {
+  state.request?.abort();
+  state.file = null;
+  clearVideo();
+  for (const id of ["shown", "tools", "result", "failure"]) $(id).hidden = true;
+  for (const id of ["drop", "empty"]) $(id).hidden = false;
 }
 
 $("picture").addEventListener("load", () => {
@@ -199,7 +242,7 @@ const wantsHeat = () => state.facts.explains && $("heat-on").checked;
 async function ask(query) {
   state.request?.abort();
   const request = (state.request = new AbortController());
-  const type = state.file.type.startsWith("image/") ? state.file.type : "application/octet-stream";
+  const type = state.file.type.startsWith(files().family) ? state.file.type : "application/octet-stream";
   $("answer").setAttribute("aria-busy", "true");
   try {
     return await call(`${modelPath(state.facts.name)}/predict?${new URLSearchParams(query)}`, {
@@ -222,6 +265,7 @@ async function predict() {
     show(answer);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
+    if (watches()) answerOverTime(state.file, state.facts, answer.shapes);
     if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
   }, fail);
 }
@@ -349,7 +393,7 @@ function showCommand() {
     $("curl").textContent = generatorCommand();
     return;
   }
-  const file = state.file?.name ?? "picture.jpg";
+  const file = state.file?.name ?? files().sample;
   $("curl").textContent = `curl -F ${quoted(`file=@${file}`)} ${location.origin}${modelPath(state.facts.name)}/predict`;
 }
 
@@ -393,7 +437,7 @@ addEventListener("drop", (event) => {
   $("stage").classList.remove("over");
   const [file] = event.dataTransfer.files;
   if (file) choose(file);
-  else fail("Drop a picture's file; a link or text cannot be read here.");
+  else fail("Drop a file; a link or text cannot be read here.");
 });
 addEventListener("paste", ({ clipboardData }) => {
   const [file] = clipboardData.files;

@@ -1,0 +1,199 @@
+"""A model of clips behind HTTP: videos in every form and parts of them, and what is refused."""
+
+import base64
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from video_files import write_repeated, write_sound, write_video
+
+PREDICT = "/v1/models/moves/predict"
+LIMIT = 1.0
+"""Seconds that a clip may take to decode."""
+
+
+@pytest.fixture(scope="module")
+def moves(serving, moves_bundle, exported_bundle):
+    options = ("--max-upload", "2000000", "--decode-seconds", str(LIMIT), "--max-pixels", "1000000", "--examples")
+    with serving(moves_bundle, exported_bundle, *options) as running:
+        yield running
+
+
+def send(moves, content: bytes, model: str = "moves", kind: str = "video/mp4", **query) -> httpx.Response:
+    headers = {"Content-Type": kind}
+    return moves.client.post(f"/v1/models/{model}/predict", content=content, headers=headers, params=query)
+
+
+def form(moves, content: bytes, model: str = "moves", **fields) -> httpx.Response:
+    return moves.client.post(f"/v1/models/{model}/predict", files={"file": content}, data=fields)
+
+
+def decoders(moves) -> list[int]:
+    """Return the numbers of the processes that decode."""
+    children = Path(f"/proc/{moves.process.pid}/task/{moves.process.pid}/children").read_text()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.split()}
+    return [pid for pid, command in commands.items() if b"sightsmith.serving.clip_process" in command]
+
+
+def test_a_video_is_answered_alike_in_every_form_and_as_by_the_command_line(moves, moves_bundle, video):
+    from sightsmith.core.video import Clip
+    from sightsmith.model import load
+
+    sent = {"video": base64.b64encode(video).decode(), "start": 0.8, "end": 1.6}
+    answers = [
+        send(moves, video, start=0.8, end=1.6),
+        send(moves, video, kind="application/octet-stream", start=0.8, end=1.6),
+        form(moves, video, start="0.8", end="1.6"),
+        moves.client.post(f"{PREDICT}?start=.8&end=1.6", files={"file": video}),
+        moves.client.post(PREDICT, json=sent),
+        moves.client.post(f"{PREDICT}?start=.8", json={key: sent[key] for key in ("video", "end")}),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    with load(moves_bundle) as model:
+        scores = [model.predict(Clip(video, *part)).to_json()[0]["score"] for part in ((0.8, 1.6), (0.0, None))]
+    assert [answers[0].json()[0]["score"], send(moves, video).json()[0]["score"]] == pytest.approx(scores, abs=1e-3)
+    assert abs(scores[0] - scores[1]) > 2e-3, "the part is another clip"
+
+
+def test_its_facts_and_documentation_name_what_it_takes(moves, service):
+    facts = moves.client.get("/v1/models/moves").json()
+    assert facts["takes"] == "clip"
+    assert facts["input"]["frames"] == 4
+    assert {"sampling", "spacing", "height", "width"} <= facts["input"].keys()
+    assert {"top", "start", "end"} <= facts["options"].keys()
+    assert "start" not in moves.client.get("/v1/models/digits").json()["options"]
+    assert moves.curl.startswith("Try: curl -F file=@video.mp4 ")
+    for running, takes in ((moves, True), (service, False)):
+        asked = running.client.get("/openapi.json").json()["paths"]["/v1/models/{name}/predict"]["post"]
+        forms = asked["requestBody"]["content"]
+        assert ("start" in [one["name"] for one in asked["parameters"]]) is takes
+        assert ("video/mp4" in forms) is takes
+        assert ("video" in forms["application/json"]["schema"]["properties"]) is takes
+        assert {"image/png", "multipart/form-data"} <= forms.keys()
+        assert ("start" in forms["multipart/form-data"]["schema"]["properties"]) is takes
+
+
+def encoded_sound(tmp_path) -> bytes:
+    return write_sound(tmp_path / "sound.mp4").read_bytes()
+
+
+PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/private.ts\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file (zero bytes)"),
+        (PLAYLIST, "a playlist, which names other files or addresses"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "a playlist"),
+        (b"/etc/passwd", "not a video in a known container"),
+        (b"http://127.0.0.1:9/video.mp4", "not a video in a known container"),
+    ],
+)
+def test_what_is_no_video_is_refused(moves, content, message):
+    for answer in (send(moves, content), form(moves, content)):
+        assert answer.status_code == 422
+        assert message in answer.json()["error"]
+
+
+def test_damaged_and_oversized_videos_are_refused(moves, video, tmp_path):
+    big = write_video(tmp_path / "big.mp4", np.zeros((2, 1000, 1002, 3), np.uint8)).read_bytes()
+    for content, status, message in (
+        (video[:1500], 422, "truncated or damaged"),
+        (video[: len(video) // 2], 422, "truncated or damaged"),
+        (encoded_sound(tmp_path), 422, "no video in it (audio alone)"),
+        (big, 422, "1002×1000 is over the bound of 1,000,000 pixels a frame"),
+        (video + bytes(2_000_000), 413, "a clip may have 2,000,000 bytes"),
+    ):
+        answer = send(moves, content)
+        assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_pictures_for_a_model_of_clips_and_the_other_way_round(moves, video, digit):
+    assert form(moves, digit).status_code == 422
+    assert "a picture, not a video" in form(moves, digit).json()["error"]
+    answer = send(moves, digit, kind="image/png")
+    assert answer.status_code == 415
+    assert "'image/png' is not a clip. Send the file with its own type (video/mp4" in answer.json()["error"]
+    answer = moves.client.post(PREDICT, json={"image": base64.b64encode(digit).decode()})
+    assert (answer.status_code, "unknown JSON field 'image'" in answer.json()["error"]) == (400, True)
+    answer = form(moves, video, "digits")
+    assert (answer.status_code, "not a picture" in answer.json()["error"]) == (422, True), answer.text
+    assert send(moves, video, "digits").status_code == 415
+    answer = form(moves, digit, "digits", start="1")
+    assert (answer.status_code, "unknown form field 'start'" in answer.json()["error"]) == (400, True)
+    assert "unknown query parameter 'end'" in send(moves, digit, "digits", kind="image/png", end=1).json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "message"),
+    [
+        ({"start": "1", "end": "0.5"}, 400, "clip.end must be after its start of 1 s, got 0.5"),
+        ({"start": "-1"}, 400, "'start': input should be greater than or equal to 0"),
+        ({"start": "nan"}, 400, "'start'"),
+        ({"start": "inf"}, 400, "clip.start must be"),
+        ({"end": "soon"}, 400, "form parameter 'end': input should be a valid number"),
+        ({"begin": "1"}, 400, "unknown form field 'begin'"),
+        ({"start": "9"}, 422, "the clip starts at 9 s, and the video ends at 4.80 s"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(moves, video, part, status, message):
+    answer = form(moves, video, **part)
+    assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_a_part_is_given_once(moves, video):
+    answer = moves.client.post(f"{PREDICT}?start=1", files={"file": video}, data={"start": "1"})
+    assert (answer.status_code, "in the query and in the form" in answer.json()["error"]) == (400, True)
+    answer = moves.client.post(PREDICT, files=[("file", video), ("start", (None, "1")), ("start", (None, "2"))])
+    assert (answer.status_code, "'start' is given more than once" in answer.json()["error"]) == (400, True)
+
+
+def test_a_process_that_hangs_is_killed_at_the_limit_while_others_are_answered(moves, video, digit):
+    before = decoders(moves)
+    assert len(before) >= 2
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)  # as a decoder in an endless loop: it answers no more, and ends by no request
+    begun = time.monotonic()
+    answer = send(moves, video)
+    assert (answer.status_code, "a clip may take 1 s to decode" in answer.json()["error"]) == (422, True), answer.text
+    assert time.monotonic() - begun > LIMIT
+    assert send(moves, digit, "digits", kind="image/png").status_code == 200
+    for _ in before[1:]:
+        send(moves, video)
+    assert not set(before) & set(decoders(moves))
+    assert send(moves, video).status_code == 200
+    assert moves.client.get("/readyz").status_code == 200
+
+
+def test_a_process_that_is_gone_is_replaced(moves, video):
+    before = decoders(moves)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    for _ in before:
+        assert send(moves, video).status_code == 200
+    assert not set(before) & set(decoders(moves))
+
+
+def test_a_long_decoding_ends_by_itself_at_the_limit(moves, tmp_path):
+    path = write_repeated(tmp_path / "slow.mp4", np.full((1000, 992, 3), 90, np.uint8), 1500)
+    assert path.stat().st_size < 2_000_000
+    before = decoders(moves)
+    answer = send(moves, path.read_bytes())
+    assert (answer.status_code, "took longer" in answer.json()["error"]) == (422, True), answer.text
+    assert decoders(moves) == before
+
+
+def test_no_process_is_left_when_the_service_ends(serving, moves_bundle, video):
+    with serving(moves_bundle) as running:
+        pids = decoders(running)
+        assert send(running, video).status_code == 200
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0
+        assert [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists()] == []
