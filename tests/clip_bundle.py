@@ -54,7 +54,7 @@ def write_moves_bundle(path: Path):
         input_settings=settings,
         kind="labels",
         names=NAMES,
-        programs=task.PROGRAMS,
+        programs=task.PROGRAMS[:1],
         graphs={"model": Graph(inputs=clip.ports(settings), outputs=task.OUTPUTS)},
     )
     items, inputs = encode_items(clips[:4], definition)
