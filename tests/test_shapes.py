@@ -6,7 +6,7 @@ import torch
 
 from shapes_by_name import checked, shape_of
 from sightsmith.kinds.labels import metrics
-from sightsmith.tasks.parts import mixing
+from sightsmith.tasks.parts import elbo
 
 
 def overlap(boxes_N4, others_M4, weights_N=None):
@@ -44,5 +44,5 @@ def test_a_wrong_rank_size_or_pair_of_sizes_is_found():
 
 def test_the_package_is_checked_here():
     with pytest.raises(AssertionError, match="images_BCHW is no"):
-        mixing.mix(torch.zeros(2, 3), 0.0, 0.0)
+        elbo.bernoulli(torch.zeros(2, 3), torch.zeros(2, 3))
     assert hasattr(metrics.accuracy, "__wrapped__")
