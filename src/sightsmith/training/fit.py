@@ -129,7 +129,7 @@ def _ready(
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
-        plan = _in_memory(plan, loaders, task.input.NOUNS[1])
+        plan = _in_memory(plan, loaders, task.nouns)
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
         if settings.minutes and not before:

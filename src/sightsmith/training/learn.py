@@ -56,7 +56,7 @@ def _estimate(run: Run, loaders: Loaders) -> None:
     if sentences:
         run.work.write("rules.txt", "\n".join(sentences) + "\n")
         run.tell("\n".join(f"  {sentence}" for sentence in sentences))
-    nouns = run.task.input.NOUNS[1]
+    nouns = run.task.nouns
     run.tell(f"fitted to {len(targets):,} {nouns} in {duration(seconds)}: val {metric.title} {epoch.score:.4f}")
 
 
@@ -86,6 +86,6 @@ def _descend(run: Run, loaders: Loaders) -> None:
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-            f"a process that decodes {run.task.input.NOUNS[1]} was killed, often for lack of memory ({error}). Go on "
+            f"a process that decodes {run.task.nouns} was killed, often for lack of memory ({error}). Go on "
             f"with --resume and fewer of them: --workers {max(0, plan.workers.value - 1)}."
         ) from error

@@ -40,7 +40,13 @@ class TaskChoice:
     @property
     def rate(self) -> str:
         """The unit of the speed of training, for people."""
-        return getattr(self.input, "RATE", f"{self.input.NOUNS[1]}/s")
+        return getattr(INPUTS.module(items_of(self.reads)), "RATE", f"{self.nouns}/s")
+
+    @property
+    def nouns(self) -> str:
+        """The items of training, plural, for messages."""
+        nouns: str = INPUTS.module(items_of(self.reads)).NOUNS[1]
+        return nouns
 
     @property
     def kind(self) -> ModuleType:
