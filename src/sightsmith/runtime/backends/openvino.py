@@ -1,8 +1,8 @@
 """OpenVINO on the processor: the fast backend, without torch.
 
-One item, and a batch of fewer items than OpenVINO has streams, is run by a model compiled for the time of one answer;
-larger batches and `stream` use one compiled for answers a second. Each is compiled on first use, with only the
-requested outputs. No usage data is sent: OpenVINO's telemetry is never loaded.
+`run` uses a model compiled for the time of one answer, `stream` one compiled for answers a second; each is compiled
+on first use, with only the requested outputs. No usage data is sent: OpenVINO's telemetry is
+never loaded.
 """
 
 import os
@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from sightsmith.bundle.store import Bundle
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError
 from sightsmith.core.machine import this_machine, usable_cores
-from sightsmith.core.ports import Arrays, check_feeds, part
+from sightsmith.core.ports import Arrays, check_feeds
 from sightsmith.runtime.session import Session
 
 RANK = 10
@@ -77,7 +76,6 @@ class _Compiled:
     """A compiled model and the requests that are free to use; `deque` may be shared between threads."""
 
     model: Any
-    streams: int  # Requests that compute at the same time
     free: deque[Any] = field(default_factory=deque)
 
     def take(self) -> Any:
@@ -102,11 +100,12 @@ class OpenVinoSession(Session):
         """Answer many batches, in order; OpenVINO's optimal number of requests runs at once."""
         names = self.chosen(outputs)
         compiled = self._get(names, "THROUGHPUT")
+        most = compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         under_way: deque[tuple[Any, Arrays]] = deque()
         try:
             for feeds in batches:
                 check_feeds(self.ports, feeds)
-                if len(under_way) > compiled.streams:
+                if len(under_way) > most:
                     request, _kept = under_way.popleft()  # keeps the arrays alive until the request is done
                     yield self._answer(compiled, request, names)
                 under_way.append(self._start(compiled, feeds))
@@ -118,13 +117,6 @@ class OpenVinoSession(Session):
                 request.wait()
 
     def _run(self, feeds: Arrays, outputs: tuple[str, ...]) -> Arrays:
-        count = len(next(iter(feeds.values())))
-        streams = self._get(outputs, "THROUGHPUT").streams if count > 1 else 0
-        if 1 <= streams <= count:
-            # The threads of one stream wait for each other after each layer, and longer if other work shares the cores.
-            bounds = [count * stream // streams for stream in range(streams + 1)]
-            answers = list(self.stream([part(feeds, *pair) for pair in pairwise(bounds)], outputs))
-            return {name: np.concatenate([answer[name] for answer in answers]) for name in outputs}
         compiled = self._get(outputs, "LATENCY")
         request, _kept = self._start(compiled, feeds)
         return self._answer(compiled, request, outputs)
@@ -150,9 +142,7 @@ class OpenVinoSession(Session):
     def _get(self, outputs: tuple[str, ...], hint: Hint) -> _Compiled:
         with self._lock:
             if (outputs, hint) not in self._compiled:
-                model = self._compile(outputs, hint)
-                streams = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-                self._compiled[outputs, hint] = _Compiled(model, streams)
+                self._compiled[outputs, hint] = _Compiled(self._compile(outputs, hint))
             return self._compiled[outputs, hint]
 
     def _compile(self, outputs: tuple[str, ...], hint: Hint) -> Any:
