@@ -115,11 +115,11 @@ def build_net(
     raw, sizes = settings or {}, {"channels": channels, "classes": classes, "height": height, "width": width}
     if name not in OWN_NETS:
         return _library_of(name).build(name, raw, weights=weights, **sizes)
-    if weights != "none" and parts:
-        raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
     file = OWN_NETS.module(name)
     if weights == "pretrained" and not hasattr(file, _FRAME_NET):
         raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
+    if weights != "none" and parts:
+        raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
     given = from_mapping(file.Settings, raw, where=name)
     frame_net = _frame_net(file, given, sizes, weights)
     module = _build_part(file, given, role, sizes, frame_net)
