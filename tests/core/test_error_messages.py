@@ -52,6 +52,6 @@ def test_every_setting_that_is_on_or_off_is_known():
         field.name
         for settings in EVERY
         for field in dataclasses.fields(settings)
-        if get_type_hints(settings)[field.name] is bool
+        if get_type_hints(settings)[field.name] in (bool, bool | None)
     }
     assert switches == set(errors._SWITCHES) - {"strict"}, "strict is an argument of check alone"

@@ -19,7 +19,7 @@ LIMIT = 1.0
 
 @pytest.fixture(scope="module")
 def moves(serving, moves_bundle, exported_bundle):
-    options = ("--max-upload", "2000000", "--decode-seconds", str(LIMIT), "--max-pixels", "1000000", "--examples")
+    options = ("--max-upload", "9000000", "--decode-seconds", str(LIMIT), "--max-pixels", "1000000", "--examples")
     with serving(moves_bundle, exported_bundle, *options) as running:
         yield running
 
@@ -109,7 +109,7 @@ def test_damaged_and_oversized_videos_are_refused(moves, video, tmp_path):
         (video[: len(video) // 2], 422, "truncated or damaged"),
         (encoded_sound(tmp_path), 422, "no video in it (audio alone)"),
         (big, 422, "1002×1000 is over the bound of 1,000,000 pixels a frame"),
-        (video + bytes(2_000_000), 413, "a clip may have 2,000,000 bytes"),
+        (video + bytes(9_000_000), 413, "a clip may have 9,000,000 bytes"),
     ):
         answer = send(moves, content)
         assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
@@ -182,8 +182,8 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
 
 
 def test_a_long_decoding_ends_by_itself_at_the_limit(moves, tmp_path):
-    path = write_repeated(tmp_path / "slow.mp4", np.full((1000, 992, 3), 90, np.uint8), 1500)
-    assert path.stat().st_size < 2_000_000
+    path = write_repeated(tmp_path / "slow.mp4", np.full((1000, 992, 3), 90, np.uint8), 8000)
+    assert path.stat().st_size < 9_000_000
     before = decoders(moves)
     answer = send(moves, path.read_bytes())
     assert (answer.status_code, "took longer" in answer.json()["error"]) == (422, True), answer.text

@@ -162,8 +162,8 @@ def test_an_answer_that_is_not_json_is_reported_and_the_next_explanation_shows_t
         page.locator("#failure", has_text="answered 200, not JSON").wait_for()
         page.unroute("**/predict?*label=*")
         second.dispatch_event("click")
-        page.locator("#result").wait_for(state="visible")
-        assert page.locator("#failure").is_hidden()
+        page.locator("#failure").wait_for(state="hidden")
+        assert page.locator("#result").is_visible()
 
 
 def test_the_command_is_copied(opened, service, digit):

@@ -14,7 +14,6 @@ from sightsmith.core.ports import Arrays
 from sightsmith.core.records import Split
 from sightsmith.data.gate import GateReport, check, require_usable
 from sightsmith.data.picture_index import PictureIndex
-from sightsmith.data.pixels import RamCache, load_all
 from sightsmith.data.settings import GateSettings
 from sightsmith.data.source import Source, open_source
 from sightsmith.data.splits import Splits, SplitSettings, assign, fingerprint, k_folds
@@ -24,6 +23,7 @@ from sightsmith.kinds.parts.intervals import group_indices
 from sightsmith.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from sightsmith.data.pixels import RamCache
     from sightsmith.training.task import TaskChoice
 
 _TOLD = ("name-and-path", "not-a-picture")  # Codes of informational findings that are printed before training
@@ -47,13 +47,17 @@ class Subset:
 
     def ready(self, read: Reader, *, quiet: bool = False) -> Arrays:
         """Return the inputs of all; they are kept for another net that reads them alike. Raises as `load_all`."""
+        from sightsmith.data.pixels import load_all  # imports torch, which takes seconds
+
         kept = self._in_memory
         if ("ready", read) not in kept:
             kept["ready", read] = load_all(self.pictures, read, quiet=quiet)
         return kept["ready", read]
 
-    def decoded(self, read: Reader, *, quiet: bool = False) -> RamCache:
+    def decoded(self, read: Reader, *, quiet: bool = False) -> "RamCache":
         """Return them decoded, little larger than the input, kept likewise. Raises as `RamCache`."""
+        from sightsmith.data.pixels import RamCache  # imports torch, which takes seconds
+
         kept = self._in_memory
         if ("decoded", read) not in kept:
             kept["decoded", read] = RamCache(self.pictures, read, quiet=quiet)
