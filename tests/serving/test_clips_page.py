@@ -36,7 +36,7 @@ def shown_titles(answers: dict[tuple[float, float], list[dict]], name: str) -> l
 
 def test_a_video_is_shown_with_its_answer_and_those_of_its_parts(opened, moves, video):
     with opened(moves.url) as page:
-        assert page.locator("#title").inner_text() == "What happens in the video?"
+        page.locator("#title", has_text="What happens in the video?").wait_for()
         assert page.locator("#drop-title").inner_text() == "Drop a video here"
         assert page.locator("#file").get_attribute("accept").startswith("video/*")
         choose(page, video)
