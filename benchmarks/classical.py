@@ -133,7 +133,7 @@ class Exported:
         self.predictor.close()
 
     def pixels(self, samples: Sequence[Sample]) -> NDArray[np.uint8]:
-        return np.stack([self.predictor.feeds(one.picture)["pixels"] for one in samples])
+        return np.stack([self.predictor.feeds(one.item)["pixels"] for one in samples])
 
     def features(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
         parts = [self.normalise(torch.from_numpy(self.pixels(part))) for part in _cut(samples, 512)]

@@ -55,7 +55,7 @@ def archive() -> Path:
         parts["val"], parts["train"] = parts["train"][-_VALIDATION:], parts["train"][:-_VALIDATION]
         arrays: dict[str, NDArray[Any]] = {}
         for split, samples in parts.items():
-            arrays[f"{split}_images"] = np.stack([np.asarray(one.picture) for one in samples]).reshape(-1, 28, 28)
+            arrays[f"{split}_images"] = np.stack([np.asarray(one.item) for one in samples]).reshape(-1, 28, 28)
             arrays[f"{split}_labels"] = np.array([one.target for one in samples])
         np.savez(ARCHIVE, **arrays, classes=np.array(source.names))
     return ARCHIVE

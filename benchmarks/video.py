@@ -25,11 +25,15 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.common import ROOT, claim, data, machine, sightsmith
+from sightsmith.bundle.location import baselines_folder
 
 FOLDER = ROOT / "runs" / "video"
 _FOLDS = 4
 _STEPS = {"left": (0, -3), "right": (0, 3), "up": (-3, 0), "down": (3, 0)}
 _SIDE, _FRAMES, _CLIPS = 24, 8, 1200  # of the moving digits
+
+
+Answers = dict[str, dict[str, bool]]  # by net and clip: whether it was answered right
 
 
 class Clip(NamedTuple):
@@ -47,7 +51,7 @@ def order(folder: Path) -> bool:
         for way, step in (("forwards", 1), ("backwards", -1))
     ]
     flags = ("--size", "32", "--frames", "10", "--sampling", "uniform", "--epochs", "40")
-    right = _folds(folder, clips, flags, ("lstm", "frames"))
+    right = _folds(folder, clips, flags, "lstm")
     print(f"order of {len(clips)} tracks: {_told(right)}")
     return claim("order of frames: accuracy of lstm, 4 folds", _mean(right["lstm"]), 0.9, unit="")
 
@@ -58,7 +62,7 @@ def moving(folder: Path) -> bool:
     if not table.exists():
         _write(table, _moving_digits(folder / "clips"))
     flags = ("--size", str(_SIDE), "--frames", str(_FRAMES), "--sampling", "uniform", "--epochs", "12")
-    right = {net: _right(folder / f"moving-{net}", table, flags, net) for net in ("lstm", "frames")}
+    right = _right(folder / "moving-lstm", table, flags, "lstm")
     print(f"moving digits: {_told(right)}")
     return claim("digits that move: accuracy of lstm", _mean(right["lstm"]), 0.98, unit="")
 
@@ -67,9 +71,9 @@ def signs(folder: Path) -> bool:
     """Train on the classes of signs; the net is the one that training keeps."""
     clips = [Clip(str(_frame_folder(folder / name, frames)), label, name) for name, label, frames in _tracks()]
     flags = ("--size", "16", "--frames", "10", "--sampling", "uniform")
-    right = _folds(folder, clips, flags, ("auto", "lstm", "frames"))
+    right = _folds(folder, clips, flags)
     print(f"class of {len(clips)} tracks: {_told(right)}")
-    low, high = _interval(right["auto"], right["frames"])
+    low, high = _interval(right["kept"], right["frames"])
     print(f"signs: kept by train above frames {_gain(right):+.3f} (95 %: {low:+.3f}…{high:+.3f})")
     return claim("signs: upper end of the net kept above frames", high, 0.0, unit="")
 
@@ -77,8 +81,8 @@ def signs(folder: Path) -> bool:
 def fights(folder: Path) -> bool:
     """Train on clips with and without fights."""
     clips = [Clip(str(path), path.parent.name, path.stem) for path in sorted(data("fight_clips").glob("*/*.mp4"))]
-    right = _folds(folder, clips, (), ("auto", "lstm", "frames"))
-    low, high = _interval(right["auto"], right["frames"])
+    right = _folds(folder, clips, ())
+    low, high = _interval(right["kept"], right["frames"])
     print(f"fights: {_told(right)}; kept above frames {_gain(right):+.3f} (95 %: {low:+.3f}…{high:+.3f})")
     return True
 
@@ -92,15 +96,15 @@ def rows(folder: Path) -> bool:
     return claim("digits by rows: accuracy of rowlstm", metrics["accuracy"], 0.97, unit="")
 
 
-def _folds(folder: Path, clips: list[Clip], flags: Iterable[str], nets: Iterable[str]) -> dict[str, dict[str, bool]]:
-    """Train each net on each fold and return by net which test clips it answered right, by their paths."""
-    right: dict[str, dict[str, bool]] = defaultdict(dict)
+def _folds(folder: Path, clips: list[Clip], flags: Iterable[str], net: str | None = None) -> Answers:
+    """Train on each fold and return by net which test clips it answered right, by their paths."""
+    right: Answers = defaultdict(dict)
     for fold in range(_FOLDS):
         table = folder / f"fold-{fold}.csv"
         if not table.exists():
             _write(table, clips, fold)
-        for net in nets:
-            right[net] |= _right(folder / f"fold-{fold}-{net}", table, flags, net)
+        for name, found in _right(folder / f"fold-{fold}-{net or 'auto'}", table, flags, net).items():
+            right[name] |= found
     return right
 
 
@@ -120,14 +124,23 @@ def _write(table: Path, clips: Iterable[Clip], fold: int = 0) -> None:
         writer.writerows((clip.path, clip.label, split_of[clip.group], clip.group) for clip in clips)
 
 
-def _right(bundle: Path, table: Path, flags: Iterable[str], net: str) -> dict[str, bool]:
-    """Train a net unless it is there, and return which test clips it answers right."""
+def _right(bundle: Path, table: Path, flags: Iterable[str], net: str | None) -> Answers:
+    """Train unless it is done, and return by net which test clips it answers right; the bundle's own is also `kept`.
+
+    One training fits `lstm` and `frames`: one is kept, and the other is its baseline.
+    """
     if not bundle.exists():
-        chosen = () if net == "auto" else ("--model", net)
+        chosen = ("--model", net) if net else ()
         same = ("--no-near-duplicates", "--threads", "2", "--overwrite")
         sightsmith("train", table, *chosen, *flags, *same, "--out", bundle, quiet=True)
-    sightsmith("evaluate", bundle, "--out", bundle.with_suffix(".evaluation"), "--overwrite", quiet=True)
-    with (bundle.with_suffix(".evaluation") / "predictions.csv").open(newline="") as file:
+    kept = json.loads((bundle / "manifest.json").read_text())["nets"]["net"]["name"]
+    right = {path.name: _answers(path, table) for path in baselines_folder(bundle).iterdir() if path.is_dir()}
+    return right | dict.fromkeys((kept, "kept"), _answers(bundle, table))
+
+
+def _answers(bundle: Path, table: Path) -> dict[str, bool]:
+    sightsmith("evaluate", bundle, quiet=True)
+    with (bundle / "report" / "predictions.csv").open(newline="") as file:
         return {f"{table.stem}/{row['key']}": row["target"] == row["answer"] for row in csv.DictReader(file)}
 
 
@@ -170,8 +183,8 @@ def _mean(right: dict[str, bool]) -> float:
     return float(np.mean(list(right.values())))
 
 
-def _gain(right: dict[str, dict[str, bool]]) -> float:
-    return _mean(right["auto"]) - _mean(right["frames"])
+def _gain(right: Answers) -> float:
+    return _mean(right["kept"]) - _mean(right["frames"])
 
 
 def _interval(first: dict[str, bool], second: dict[str, bool]) -> tuple[float, float]:
@@ -182,7 +195,7 @@ def _interval(first: dict[str, bool], second: dict[str, bool]) -> tuple[float, f
     return float(low), float(high)
 
 
-def _told(right: dict[str, dict[str, bool]]) -> str:
+def _told(right: Answers) -> str:
     return ", ".join(f"{net} {_mean(found):.3f}" for net, found in right.items())
 
 

@@ -30,7 +30,7 @@ from sightsmith.explanation.settings import ExplainSettings
 from sightsmith.inputs import INPUTS, items_of
 from sightsmith.runtime.annotation_writer import open_drawings
 from sightsmith.runtime.file_source import file_source
-from sightsmith.runtime.paths import Item, find_items
+from sightsmith.runtime.paths import Asked, find_items
 from sightsmith.runtime.prediction_writer import open_writer
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Outcome
@@ -127,22 +127,22 @@ class Model:
         """
         failed: list[str] = []
         definition = self.predictor.definition
-        noun = INPUTS.module(items_of(definition.input)).NOUNS[0]
+        read = INPUTS.module(items_of(definition.input))
         drawing = open_drawings(settings.draw, definition.kind, settings.options, definition.input)
-        with open_writer(settings, definition.kind, self.names, noun) as writer, drawing as draw:
-            asked: deque[Item] = deque()
+        with open_writer(settings, definition.kind, self.names, read.NOUNS[0]) as writer, drawing as draw:
+            asked: deque[Asked] = deque()
             outcomes = self.predict_each(
-                _pictures(inputs, settings.urls, asked, moving=items_of(definition.input) == "clip"),
+                _pictures(inputs, settings.urls, asked, moving=hasattr(read, "shown")),
                 settings.batch,
                 tiles=settings.tiles,
                 tile_overlap=settings.tile_overlap,
             )
             for outcome in track(outcomes, "Predicting", quiet=settings.out is None):
-                item = asked.popleft()
-                why = item.error or (f"{outcome.error}" if outcome.error else None)
-                picture: Any = b"" if item.picture is None else item.picture
-                writer.write(item.name, outcome.prediction, why, picture)
-                draw(item.name, outcome.prediction, picture)
+                one = asked.popleft()
+                why = one.error or (f"{outcome.error}" if outcome.error else None)
+                item: Any = b"" if one.item is None else one.item
+                writer.write(one.name, outcome.prediction, why, item)
+                draw(one.name, outcome.prediction, item)
                 if why:
                     failed.append(why)
         return failed
@@ -230,7 +230,7 @@ class Model:
         encoder = Encoder(self.bundle)
         chosen = open_evaluation_data(self.bundle, EvaluateSettings(data=data, missing_ok=True, **to_mapping(asked)))
         targets = [sample.target for sample in chosen.samples] if self.names else []
-        latents = encoder.encode([sample.picture for sample in chosen.samples], targets, quiet=quiet)
+        latents = encoder.encode([sample.item for sample in chosen.samples], targets, quiet=quiet)
         texts = [self.names[target] for target in targets] or [""] * len(chosen.samples)
         latents.save(out, [sample.key for sample in chosen.samples], texts, overwrite=asked.overwrite)
         return tuple(chosen.skipped)
@@ -487,8 +487,8 @@ def open_source(data: str | Path, **options: Any) -> Any:
     return open_data(data, from_mapping(SourceOptions, options, where="open_source"))
 
 
-def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Item], *, moving: bool) -> Iterable[Any]:
+def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Asked], *, moving: bool) -> Iterable[Any]:
     """Yield the pictures or clips of the inputs, remembering each item; one that is not there fails to decode."""
-    for item in find_items(inputs, urls=urls, moving=moving):
-        asked.append(item)
-        yield item.picture if item.picture is not None else b""
+    for one in find_items(inputs, urls=urls, moving=moving):
+        asked.append(one)
+        yield one.item if one.item is not None else b""

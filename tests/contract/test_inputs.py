@@ -97,7 +97,7 @@ def test_it_is_told_to_people_and_clients(name):
 @every_made_input
 def test_as_many_items_are_made_as_there_are_samples_and_others_are_refused(name):
     read = reader_of(name)
-    samples = [Sample(key=f"{at}", picture=b"", target=at % 2) for at in range(5)]
+    samples = [Sample(key=f"{at}", item=b"", target=at % 2) for at in range(5)]
     made = read.file.asked(samples, read.settings)
     check_feeds(read.ports(), stack([read.feeds(item) for item in made]))
     assert len({read.file.encode(item, read.settings) for item in made}) == 5

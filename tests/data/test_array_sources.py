@@ -55,7 +55,7 @@ def test_idx_folder(tmp_path, zipped):
     assert len(source.samples) == 24
     first, other = source.samples[0], source.samples[12]
     assert (first.key, first.split, other.key, other.split) == ("train/00000", "train", "test/00000", "test")
-    assert np.array_equal(source.samples[5].picture, PICTURES[5])
+    assert np.array_equal(source.samples[5].item, PICTURES[5])
     assert source.samples[5].target == 5 % 3
 
 
@@ -146,7 +146,7 @@ def test_npz_with_medmnist_keys(tmp_path):
     source = open_source(file)
     assert source.format == "npz"
     assert [s.key for s in source.samples[::12]] == ["train/00000", "val/00000", "test/00000"]
-    assert decode(source.samples[1].picture).size == (6, 4)
+    assert decode(source.samples[1].item).size == (6, 4)
     assert open_source(tmp_path).format == "npz"
 
 
@@ -241,7 +241,7 @@ def test_cifar10_binary(tmp_path):
         assert source.names == ("airplane", "automobile")
         assert [s.split for s in source.samples] == ["train"] * 8 + ["test"] * 2
     record = np.fromfile(folder / "data_batch_2.bin", dtype=np.uint8).reshape(4, -1)[1]
-    picture = source.samples[5].picture
+    picture = source.samples[5].item
     assert picture.shape == (32, 32, 3)
     assert source.samples[5].target == record[0]
     assert picture[0, 1, 2] == record[1 + 2 * 1024 + 1]

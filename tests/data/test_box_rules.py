@@ -210,7 +210,7 @@ def test_ignored_objects_teach_and_measure_nothing():
 
 def test_negatives_are_counted_and_alone_are_nothing_to_learn():
     none = [replace(each, target=boxed(np.zeros((0, 4)), np.zeros(0), (40, 40))) for each in clean()]
-    report = checked([*clean(), *(replace(each, key=f"n{each.key}", picture=stripes(90 + at, 0)) for at, each in
+    report = checked([*clean(), *(replace(each, key=f"n{each.key}", item=stripes(90 + at, 0)) for at, each in
                                   enumerate(none))])  # fmt: skip
     assert "Objects in a picture: 0 to 2, median 1; 20 pictures have none." in report.to_text()
     assert report.to_json()["objects_in_a_picture"]["none (negative)"] == 20
@@ -224,7 +224,7 @@ def test_copies_are_contradictions_if_their_boxes_differ_and_leaks_if_in_two_spl
     samples = clean(20, SPLITS)
     again = replace(samples[0], key="20.jpg")
     leaked = replace(samples[1], key="21.jpg", split="test")
-    moved = sample(22, (0, *CELL), (1, 22, 8, 38, 20), picture=samples[2].picture, split="train")
+    moved = sample(22, (0, *CELL), (1, 22, 8, 38, 20), picture=samples[2].item, split="train")
     report = checked([*samples, again, leaked, moved])
     assert problem(report, "duplicate").groups == (("00.jpg", "20.jpg"),)
     assert problem(report, "leak").groups == (("01.jpg", "21.jpg"),)
@@ -241,7 +241,7 @@ def test_copies_are_contradictions_if_their_boxes_differ_and_leaks_if_in_two_spl
 def test_truths_of_many_objects_are_short_in_messages():
     crowd = [(number % 2, number, 3, number + 9, 20) for number in range(30)]
     first = sample(20, *crowd)
-    second = sample(21, *crowd[1:], picture=first.picture)
+    second = sample(21, *crowd[1:], picture=first.item)
     (note,) = problem(checked([*clean(), first, second]), "contradiction").notes
     assert note == "15 cell, 15 plate / 15 plate, 14 cell"
 
@@ -306,6 +306,6 @@ def test_a_picture_beyond_the_usual_bound_of_pixels_is_measured_if_the_bound_is_
     file = io.BytesIO()
     Image.new("1", (8000, 6300)).save(file, "PNG")
     large = replace(
-        cells.samples[0], picture=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300))
+        cells.samples[0], item=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300))
     )
     assert not shift_of(replace(cells, samples=(large,)), max_pixels=60_000_000)

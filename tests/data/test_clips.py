@@ -56,7 +56,7 @@ def test_a_folder_of_videos_per_class_is_clips(clips):
         *(f"run/{at}.mp4" for at in range(1, 12, 2)),
         *(f"walk/{at}.mp4" for at in range(0, 12, 2)),
     ]
-    assert source.samples[0].picture == Clip(f"{clips}/run/1.mp4")
+    assert source.samples[0].item == Clip(f"{clips}/run/1.mp4")
     assert source.problems == ()
 
 
@@ -97,7 +97,7 @@ def test_frames_in_a_folder_of_their_own_are_a_clip(tmp_path):
         ("run/b", "run"),
         ("walk/c", "walk"),
     ]
-    assert source.samples[0].picture.video == tuple(f"{tmp_path}/data/run/a/{at}.png" for at in range(11))
+    assert source.samples[0].item.video == tuple(f"{tmp_path}/data/run/a/{at}.png" for at in range(11))
     assert open_source(tmp_path / "data").input == "picture", "without the format they are pictures of three classes"
 
 
@@ -106,8 +106,8 @@ def test_a_pattern_tells_which_pictures_are_frames_of_one_clip(shared_data):
     source = open_source(tracks, SourceOptions(frames_by=r"^(\d+/\d+)_"))
     assert (len(source.samples), len(source.names)) == (172, 43)
     assert [sample.key for sample in source.samples[:5]] == ["0/00000", "0/00001", "0/00002", "0/00003", "1/00000"]
-    assert {len(sample.picture.video) for sample in source.samples} == {10}
-    frames = source.samples[0].picture.video
+    assert {len(sample.item.video) for sample in source.samples} == {10}
+    frames = source.samples[0].item.video
     assert frames == tuple(f"{tracks}/0/00000_{at:05}.ppm" for at in range(0, 30, 3))
     assert open_source(tracks, SourceOptions(frames_by=r"(\d+)_\d+\.ppm$")).samples == source.samples
 
@@ -151,8 +151,8 @@ def test_a_table_names_clips_their_parts_and_their_groups(place):
         ("frames", None, "test"),
     ]
     video = f"{place}/run/3.mp4"
-    assert [sample.picture for sample in source.samples[1:3]] == [Clip(video, 0.0, 0.2), Clip(video, 0.2)]
-    assert len(source.samples[3].picture.video) == 3
+    assert [sample.item for sample in source.samples[1:3]] == [Clip(video, 0.0, 0.2), Clip(video, 0.2)]
+    assert len(source.samples[3].item.video) == 3
     assert source.samples[0].attributes == {"site": "north"}
     assert codes(source)["bad-part"].notes == ("row 6: '0.3 to 0.1'", "row 7: 'soon to '")
     assert codes(source)["missing-file"].keys == ("gone.mp4",)

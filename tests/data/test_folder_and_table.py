@@ -47,7 +47,7 @@ def test_a_folder_per_class(tmp_path):
     ]
     assert source.strata().tolist() == [0, 1, 1, 1, 2]
     assert source.problems == ()
-    assert decode(source.samples[4].picture).size == (9, 9)
+    assert decode(source.samples[4].item).size == (9, 9)
 
 
 def test_classes_are_in_natural_order(tmp_path):
@@ -214,7 +214,7 @@ def test_names_that_are_not_utf8(tmp_path):
     assert len(set(keys)) == 4
     for sample in source.samples:
         sample.key.encode("utf-8")
-        assert decode(sample.picture).size == (9, 9)
+        assert decode(sample.item).size == (9, 9)
 
 
 def test_a_location_that_is_not_utf8_can_be_printed(tmp_path):
@@ -222,7 +222,7 @@ def test_a_location_that_is_not_utf8_can_be_printed(tmp_path):
     put(root, "a/1.png", "b/2.png")
     source = open_source(root)
     source.location.encode("utf-8")
-    assert decode(source.samples[0].picture).size == (9, 9)
+    assert decode(source.samples[0].item).size == (9, 9)
 
 
 def test_an_empty_folder_says_what_to_put_there(tmp_path):
@@ -284,7 +284,7 @@ def test_a_table(tmp_path):
         ("p/2.png", 1, "val", "bob"),
         ("p/3.png", 0, None, None),
     ]
-    assert decode(source.samples[0].picture).size == (9, 9)
+    assert decode(source.samples[0].item).size == (9, 9)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_digits_are_all_there_and_scaled_exactly():
     assert len(source.samples) == 1797
     assert np.array_equal(source.strata(), raw.target)
     for place in (0, 17, 1796):
-        picture = source.samples[place].picture
+        picture = source.samples[place].item
         assert picture.dtype == np.uint8
         assert np.array_equal(picture, np.round(raw.images[place] * 255 / 16))
     assert {sample.split for sample in source.samples} == {None}
@@ -169,7 +169,7 @@ def test_the_index_takes_less_than_a_kilobyte_a_picture(tmp_path):
 
 def test_pictures_of_arrays_are_views():
     source = open_source("digits")
-    first, last = source.samples[0].picture, source.samples[-1].picture
+    first, last = source.samples[0].item, source.samples[-1].item
     assert first.base is last.base
 
 

@@ -32,7 +32,7 @@ def test_the_figures_are_those_of_the_predictions(evaluated) -> None:
     bundle, done = evaluated
     samples = own_split(bundle, "test").samples
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
-        outcomes = list(predictor.predict([sample.picture for sample in samples]))
+        outcomes = list(predictor.predict([sample.item for sample in samples]))
     read = [(s, o.prediction) for s, o in zip(samples, outcomes, strict=True) if o.error is None]
     targets_N = np.array([sample.target for sample, _ in read])
     scores_NK = np.stack([labels.scores_K for _, labels in read])

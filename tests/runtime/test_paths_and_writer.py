@@ -53,8 +53,8 @@ def test_a_folder_is_listed_as_training_data_is(folder):
     for name in ("b/phone.HEIC", "x.avif", "moving.gif"):
         (folder / name).write_bytes(b"not read")
     items = list(find_items([str(folder)]))
-    assert names((item for item in items if item.picture), folder) == ["a.png", "b/1.PNG", "b/2.png"]
-    lost = [item for item in items if not item.picture]
+    assert names((item for item in items if item.item), folder) == ["a.png", "b/1.PNG", "b/2.png"]
+    lost = [item for item in items if not item.item]
     assert names(lost, folder) == ["b/phone.HEIC", "moving.gif", "x.avif"]
     assert all("this format is not read here. Convert it" in item.error for item in lost)
     assert set(names(lost, folder)) == set(list_pictures(str(folder)).unsupported)
@@ -71,7 +71,7 @@ def test_patterns_and_files_keep_the_order_asked_for(folder):
 def test_what_is_not_there_is_an_item_with_an_error(folder, given):
     (folder / "b" / "empty").mkdir()
     (item,) = find_items([str(folder / given)])
-    assert item.picture is None
+    assert item.item is None
     assert given in item.error
 
 
@@ -79,13 +79,13 @@ def test_a_name_that_is_not_utf8_is_read_and_printable(folder):
     Path(os.fsdecode(os.fsencode(folder) + b"/b/caf\xe9.png")).write_bytes(png())
     found = [item for item in find_items([str(folder / "b")]) if "caf" in item.name]
     assert found[0].name.encode("utf-8").endswith(b"caf\\udce9.png")
-    assert found[0].picture.exists()
+    assert found[0].item.exists()
 
 
 def piped(data: bytes) -> list[str]:
     code = (
         "from sightsmith.runtime.paths import find_items\n"
-        "for item in find_items(['-']): print(item.name, type(item.picture).__name__, item.error)"
+        "for item in find_items(['-']): print(item.name, type(item.item).__name__, item.error)"
     )
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
     return done.stdout.decode().splitlines()
@@ -115,9 +115,9 @@ def test_every_format_is_known_on_standard_input(kind):
 def test_a_name_that_cannot_be_looked_at_does_not_stop_the_rest(folder):
     long = str(folder / ("x" * 300))
     bad, good = find_items([long, str(folder / "a.png")])
-    assert bad.picture is None
+    assert bad.item is None
     assert "cannot be looked at (File name too long)" in bad.error
-    assert good.picture == folder / "a.png"
+    assert good.item == folder / "a.png"
 
 
 def test_linked_folders_are_walked_once_and_never_in_a_circle(folder, tmp_path_factory):
@@ -166,10 +166,10 @@ def site():
 
 def test_addresses_are_fetched_only_when_asked(site):
     (refused,) = find_items([f"{site}/ok.png"])
-    assert refused.picture is None
+    assert refused.item is None
     assert "--urls" in refused.error
     fetched, missing = find_items([f"{site}/ok.png", f"{site}/none.png"], urls=True)
-    assert fetched.picture == png()
+    assert fetched.item == png()
     assert "404" in missing.error
 
 
@@ -177,7 +177,7 @@ def test_addresses_are_fetched_only_when_asked(site):
 def test_an_address_that_is_none_does_not_stop_the_rest(site, address):
     wrong, fetched = find_items([address, f"{site}/ok.png"], urls=True)
     assert f"{address}: not fetched (" in wrong.error
-    assert fetched.picture == png()
+    assert fetched.item == png()
 
 
 def answer() -> Labels:

@@ -27,7 +27,7 @@ def subset(start, stop, *, turned, strata=None, groups=None):
     samples = open_source("digits").samples[start:stop]
     mirrored_N = np.random.default_rng(start).random(len(samples)) < turned
     pictures = [
-        np.ascontiguousarray(one.picture[:, ::-1]) if mirrored else one.picture
+        np.ascontiguousarray(one.item[:, ::-1]) if mirrored else one.item
         for one, mirrored in zip(samples, mirrored_N, strict=True)
     ]
     targets_N = np.array([one.target for one in samples])

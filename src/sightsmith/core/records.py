@@ -14,7 +14,7 @@ class Sample:
     """One picture or clip with its label and metadata."""
 
     key: str  # unique in its source and the same on every machine: a relative path, or `train/00042` in a large file
-    picture: Any  # an item of the source's input: a `Picture`, or a `Clip`; decoded when needed
+    item: Any  # of the source's input: a `Picture`, or a `Clip`; decoded when needed
     target: Any = None  # the truth that the task learns, for classification the index of the class; None if unknown
     group: str | None = None  # samples of one group (person, video, patient) never straddle two splits
     split: Split | None = None  # the split that the source assigns, None if it assigns none

@@ -186,10 +186,10 @@ def _unique(paths: list[str]) -> list[str]:
 
 
 def _link(sample: Sample, target: Path) -> None:
-    if not isinstance(sample.picture, (str, Path)):
+    if not isinstance(sample.item, (str, Path)):
         raise DataError(f"{sample.key}: the picture is no file, so it cannot be written.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    original = Path(sample.picture).resolve()
+    original = Path(sample.item).resolve()
     try:
         target.hardlink_to(original)
     except OSError:  # another disk, or one without links

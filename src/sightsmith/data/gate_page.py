@@ -113,13 +113,11 @@ def _show(key: str, sample: Sample | None, source: Source, spots: Sequence[Spot]
     shown = Shown(key, source.brief_text(sample), sample.split or "")
     contents = optional_part(source.kind, "contents")
     try:
-        image = INPUTS.module(source.input).face(
-            sample.picture, near=_SCENE if contents or _is_sheet(source) else _SIDE
-        )
+        image = INPUTS.module(source.input).face(sample.item, near=_SCENE if contents or _is_sheet(source) else _SIDE)
         if contents and sample.target is not None:
             image.thumbnail((_SCENE, _SCENE))
             shapes = contents.shapes(sample.target, source.names)
-            return replace(shown, scene=draw_scene(image, picture_size(sample.picture), shapes, spots))
+            return replace(shown, scene=draw_scene(image, picture_size(sample.item), shapes, spots))
     except PictureError:
         return shown
     side = _SCENE if _is_sheet(source) else _SIDE

@@ -100,7 +100,7 @@ def _work(samples: Sequence[Sample], scan: Scan, max_pixels: int, threads: int) 
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[range]] = deque()
         for places in _runs(samples):
-            arrays = isinstance(samples[places[0]].picture, np.ndarray)
+            arrays = isinstance(samples[places[0]].item, np.ndarray)
             running.append(pool.submit(_scan_arrays if arrays else _scan_files, samples, places, scan, max_pixels))
             if len(running) > 2 * threads:
                 yield from running.popleft().result()
@@ -113,7 +113,7 @@ def _runs(samples: Sequence[Sample]) -> Iterator[range]:
     start = 0
     for _, run in groupby(samples, _array_type):
         stop = start + sum(1 for _ in run)
-        picture = samples[start].picture
+        picture = samples[start].item
         most = _FILES_AT_ONCE
         if isinstance(picture, np.ndarray):
             most = max(1, min(_ARRAYS_AT_ONCE, _BYTES_AT_ONCE // max(1, picture.nbytes)))
@@ -122,7 +122,7 @@ def _runs(samples: Sequence[Sample]) -> Iterator[range]:
 
 
 def _array_type(sample: Sample) -> tuple[object, ...] | None:
-    picture = sample.picture
+    picture = sample.item
     return (picture.shape, picture.dtype) if isinstance(picture, np.ndarray) else None
 
 
@@ -138,7 +138,7 @@ def _scan_files(samples: Sequence[Sample], places: range, scan: Scan, max_pixels
 
 
 def _scan_file(sample: Sample, place: int, scan: Scan, max_pixels: int) -> None:
-    seen = INPUTS.module(scan.input).look(sample.picture, _NEAR, max_pixels)
+    seen = INPUTS.module(scan.input).look(sample.item, _NEAR, max_pixels)
     scan.hashes[place] = np.frombuffer(seen.digest, dtype=np.uint8)
     scan.thumbnails[place] = thumbnail(seen.face)
     scan.sizes[place] = seen.size
@@ -154,7 +154,7 @@ def _failure(error: PictureError) -> tuple[str, str]:
 
 
 def _scan_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixels: int) -> range:
-    first = samples[places[0]].picture
+    first = samples[places[0]].item
     try:
         decode(first)  # one shape and type: if the first can be decoded, all can
         height, width = first.shape[:2]
@@ -163,7 +163,7 @@ def _scan_arrays(samples: Sequence[Sample], places: range, scan: Scan, max_pixel
     except PictureError as error:
         scan.failures.update(dict.fromkeys(places, _failure(error)))
         return places
-    stack = np.stack([samples[place].picture for place in places])
+    stack = np.stack([samples[place].item for place in places])
     part = slice(places.start, places.stop)
     head = f"{stack.dtype.str}{stack.shape[1:]}".encode()
     digests = b"".join(hashlib.sha256(head + array.tobytes()).digest() for array in stack)

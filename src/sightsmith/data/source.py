@@ -63,7 +63,7 @@ class Source:
         Raises OSError: it cannot be read.
         """
         if sample.key not in self.hashes:
-            self.hashes[sample.key] = INPUTS.module(self.input).digest(sample.picture)
+            self.hashes[sample.key] = INPUTS.module(self.input).digest(sample.item)
         return self.hashes[sample.key]
 
     def strata(self) -> NDArray[np.int64]:

@@ -256,7 +256,7 @@ def _digest(keys: Sequence[str], truths: Sequence[str], contents: Sequence[bytes
 def _page(predictor: Predictor, chosen: EvaluationData, done: Evaluation, keep: bool) -> str:
     bundle = predictor.bundle
     curves = bundle.file(_CURVES).read_text(encoding="utf-8") if _CURVES in bundle.manifest.files else ""
-    galleries = gallery.build(done, predictor, {printable(sample.key): sample.picture for sample in chosen.samples})
+    galleries = gallery.build(done, predictor, {printable(sample.key): sample.item for sample in chosen.samples})
     return report_html(done, bundle.manifest, galleries, curves, kept=keep)
 
 

@@ -131,9 +131,7 @@ def turned(definition: Definition, samples: Sequence[Sample]) -> Turned:
             except PictureError as error:
                 skipped.append(Skipped(key=printable(sample.key), why=f"{error}"))
     items = (
-        source.asked(used, definition.input_settings)
-        if hasattr(source, "asked")
-        else [sample.picture for sample in used]
+        source.asked(used, definition.input_settings) if hasattr(source, "asked") else [sample.item for sample in used]
     )
     return Turned(used, items, truths, skipped)
 

@@ -51,7 +51,7 @@ def _find(subject: Subject, neighbours: Sequence[Neighbour]) -> list[Image.Image
     for one in neighbours:
         if one.key not in samples:
             raise DataError(f"{source.location}: {one.key} is missing.")
-        picture = samples[one.key].picture
+        picture = samples[one.key].item
         features_D = subject.net.measured(subject.runner.feeds(picture)[PIXELS])
         if np.linalg.norm(features_D - one.features_D) > _SAME * (np.linalg.norm(one.features_D) + _SAME):
             raise DataError(f"{source.location}: {one.key} is another picture than in the training.")

@@ -25,7 +25,7 @@ An input's file has:
 - `describe(settings) -> str`: in a few words, for people; `facts(settings) -> dict`: for the service's clients;
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
 - `shown(item, settings, near=None) -> [(s, PIL image)]`, if that array has a time: the upright frames behind it, each
-  with its moment;
+  with its moment; folders then give videos, and folders of frames, as items;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
   (`parts/survey.py`);

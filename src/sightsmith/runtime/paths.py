@@ -28,15 +28,15 @@ _START = 512  # Bytes that tell a picture or a video from a list of paths
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Asked:
     """One picture or clip asked for: its name, and the item or why there is none."""
 
     name: str
-    picture: Picture | Clip | None
+    item: Picture | Clip | None
     error: str | None = None
 
 
-def find_items(inputs: Iterable[str], *, urls: bool = False, moving: bool = False) -> Iterator[Item]:
+def find_items(inputs: Iterable[str], *, urls: bool = False, moving: bool = False) -> Iterator[Asked]:
     """Yield the pictures of the inputs, or their videos, folders in sorted order.
 
     Args:
@@ -58,7 +58,7 @@ def find_items(inputs: Iterable[str], *, urls: bool = False, moving: bool = Fals
             yield _failed(given, "addresses are not fetched unless you say --urls.")
 
 
-def _paths(given: str, *, moving: bool) -> Iterator[Item]:
+def _paths(given: str, *, moving: bool) -> Iterator[Asked]:
     path = Path(given)
     try:
         is_folder, exists = path.is_dir(), path.exists()
@@ -68,7 +68,7 @@ def _paths(given: str, *, moving: bool) -> Iterator[Item]:
     if is_folder:
         yield from _folder(path, moving=moving)
     elif exists:
-        yield Item(printable(given), path)
+        yield Asked(printable(given), path)
     elif not glob.has_magic(given):
         yield _failed(given, "no such file.")
     else:
@@ -80,18 +80,18 @@ def _paths(given: str, *, moving: bool) -> Iterator[Item]:
             yield from _paths(name, moving=moving)
 
 
-def _folder(folder: Path, *, moving: bool) -> Iterator[Item]:
+def _folder(folder: Path, *, moving: bool) -> Iterator[Asked]:
     """Yield a folder's pictures or clips in the order of training data, then an error for each unusable file."""
     listing = list_pictures(str(folder))
     found = listing.videos if moving else listing.pictures
     for name in sorted(found, key=natural):
         for file in sorted(found[name], key=natural):
             path = folder / name / file
-            yield Item(printable(str(path)), path)
+            yield Asked(printable(str(path)), path)
     for name in sorted(listing.pictures, key=natural) if moving else ():
         path = folder / name
         frames = tuple(path / file for file in sorted(listing.pictures[name], key=natural))
-        yield Item(printable(str(path)), Clip(frames))
+        yield Asked(printable(str(path)), Clip(frames))
     for name in sorted(listing.unsupported, key=natural):
         yield _failed(folder / name, "this format is not read here. Convert it to JPEG or PNG.")
     for name in sorted(listing.closed):
@@ -101,18 +101,18 @@ def _folder(folder: Path, *, moving: bool) -> Iterator[Item]:
         yield _failed(folder, f"no {noun} in this folder ({', '.join(sorted(endings))}).")
 
 
-def _failed(name: str | Path, why: str) -> Item:
+def _failed(name: str | Path, why: str) -> Asked:
     shown = printable(str(name))
-    return Item(shown, None, f"{shown}: {why}")
+    return Asked(shown, None, f"{shown}: {why}")
 
 
-def _standard_input(*, urls: bool, moving: bool) -> Iterator[Item]:
+def _standard_input(*, urls: bool, moving: bool) -> Iterator[Asked]:
     buffered = cast("io.BufferedReader", sys.stdin.buffer)
     start = buffered.peek(_START)
     if sniff(start) or sniff_video(start):
         data = buffered.read(MAX_FETCH + 1)
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
-        yield Item("-", None, too_long) if len(data) > MAX_FETCH else Item("-", data)
+        yield Asked("-", None, too_long) if len(data) > MAX_FETCH else Asked("-", data)
         return
     for line in buffered:
         name = os.fsdecode(line).strip()
@@ -120,7 +120,7 @@ def _standard_input(*, urls: bool, moving: bool) -> Iterator[Item]:
             yield from find_items([name], urls=urls, moving=moving)
 
 
-def _url(url: str) -> Item:
+def _url(url: str) -> Asked:
     try:
         # http and https only, see `find_items`; a malformed address is a ValueError
         request = urllib.request.Request(url, headers={"User-Agent": "sightsmith"})  # noqa: S310
@@ -128,4 +128,4 @@ def _url(url: str) -> Item:
             data = answer.read(MAX_FETCH + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return _failed(url, f"not fetched ({error}).")
-    return Item(url, data) if len(data) <= MAX_FETCH else _failed(url, f"more than {MAX_FETCH >> 20} MiB.")
+    return Asked(url, data) if len(data) <= MAX_FETCH else _failed(url, f"more than {MAX_FETCH >> 20} MiB.")

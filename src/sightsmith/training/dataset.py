@@ -99,7 +99,7 @@ class Dataset:
     def _part(self, split: Split) -> Subset:
         samples = [self.source.samples[place] for place in self.splits.indices(split, self.source)]
         kind, truths = KINDS.module(self.source.kind), [sample.target for sample in samples]
-        pictures = PictureIndex(sample.picture for sample in samples)
+        pictures = PictureIndex(sample.item for sample in samples)
         groups_N = group_indices([sample.group or "" for sample in samples])
         return Subset(pictures, kind.targets(truths, self.source.names), kind.strata(truths), groups_N)
 

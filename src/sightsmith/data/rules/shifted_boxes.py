@@ -61,7 +61,7 @@ def _profiles(found: Objects, place: int) -> list[Floats | None]:
     None if no side is far enough from the border. The mean over the picture is 1.
     """
     chosen, bound = found.pictures_N == place, found.data.settings.max_pixels
-    image = decode(found.data.source.samples[place].picture, near=_SIDE, max_pixels=bound).convert("L")
+    image = decode(found.data.source.samples[place].item, near=_SIDE, max_pixels=bound).convert("L")
     scale = _SIDE / int(found.sizes_N2[chosen][0].max())
     width, height = (max(2, round(side * scale)) for side in found.sizes_N2[chosen][0].tolist())
     grey_HW = np.asarray(image.resize((width, height)), dtype=np.float32)

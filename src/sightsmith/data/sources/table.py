@@ -102,7 +102,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
     samples = [
         Sample(
             key=printable(row["path"]) + part_text(row if clips else {}),
-            picture=items[at],
+            item=items[at],
             target=truth,
             group=row.get(group_column or "") or (usual[at] if usual else None),
             split=split_named(row.get("split", "")),

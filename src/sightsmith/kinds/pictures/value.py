@@ -104,7 +104,7 @@ def truth_of(sample: Sample, input_settings: Any) -> NDArray[np.uint8]:
 
     Raises PictureError: it cannot be decoded.
     """
-    pixels_HWC: NDArray[np.uint8] = input_settings.real.apply(sample.picture)
+    pixels_HWC: NDArray[np.uint8] = input_settings.real.apply(sample.item)
     return pixels_HWC
 
 
