@@ -67,13 +67,13 @@ class _WindowAttention(ShiftedWindowAttention3d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the map (B, T, H, W, C) of one of the same shape."""
         length, *sides = x.shape[1:4]
-        places_P = torch.arange(-(-length // self.window_size[0]) * self.window_size[0], device=x.device)
+        places_P = torch.arange(_whole_windows(length, self.window_size[0]), device=x.device)
         several_1 = places_P[-1:] >= self.window_size[0]  # windows along the time
         absent_P = (places_P >= length) & ~several_1
         axes = [_axis(length, self.window_size[0], self.shift_size[0] * several_1.long(), places_P)]
         for side, window, shift in zip(sides, self.window_size[1:], self.shift_size[1:], strict=True):
             least = min(window, side)
-            places = torch.arange(-(-side // least) * least, device=x.device)
+            places = torch.arange(_whole_windows(side, least), device=x.device)
             axes.append(_axis(side, least, shift if side > window else 0, places))
         masks = self._masks(axes, absent_P, x.dtype)
         inside = self._attend(_windows(_shifted(x, axes), axes), masks, [axis.window for axis in axes])
@@ -102,6 +102,11 @@ class _WindowAttention(ShiftedWindowAttention3d):
         shares_BVMNN = F.dropout(scores_BVMNN.softmax(dim=-1), self.attention_dropout, self.training)
         pooled_BVNC = (shares_BVMNN @ v_BVMND).transpose(2, 3).flatten(3)
         return F.dropout(self.proj(pooled_BVNC), self.dropout, self.training)
+
+
+def _whole_windows(length: int, window: int) -> int:
+    # Never `-(-length // window)`: ONNX rounds a quotient towards 0, not down
+    return (length + window - 1) // window * window
 
 
 def _axis(length: int, window: int, shift: int | Tensor, places_P: Tensor) -> _Axis:
