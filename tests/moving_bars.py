@@ -37,8 +37,8 @@ def there_and_back(seconds: float = 4.0) -> np.ndarray:
     return bar_frames(np.concatenate([there, there[::-1]]), np.random.default_rng(1))
 
 
-def write_bundle_of(path: Path, *, carries: bool):
-    """Train an LSTM and write its bundle: sampled at a fixed spacing, with a graph of one frame, or uniformly."""
+def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
+    """Train a net and write its bundle: sampled at a fixed spacing, with a graph of one frame, or uniformly."""
     import torch
 
     from drafts import record_of
@@ -59,7 +59,7 @@ def write_bundle_of(path: Path, *, carries: bool):
     picture = Preprocessing(height=SIDE, width=SIDE, mean=(0.3,) * 3, std=(0.3,) * 3, resize="squash")
     sampling = {"sampling": "dense", "spacing": 1 / RATE} if carries else {"sampling": "uniform"}
     settings = clip.Settings(frames=FRAMES, picture=picture, **sampling)
-    built = build_net("lstm", {"hidden": 16}, **task.sizes(NAMES, settings))
+    built = build_net(net, {"hidden": 16} if net == "lstm" else {}, **task.sizes(NAMES, settings))
     clips, targets_N = clips_of(64)
     frames, targets = torch.from_numpy(clips), torch.from_numpy(targets_N)
     facts = Facts(names=NAMES, input_settings=settings)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sightsmith.bundle.store import Bundle, Content, add_files
-from sightsmith.bundle.witnesses import Proof
+from sightsmith.bundle.witnesses import Proof, Witnesses
 from sightsmith.core import notebooks
 from sightsmith.core.counts import many
 from sightsmith.core.errors import BackendError, ProofError, SettingsError
@@ -27,7 +27,7 @@ from sightsmith.inputs import nouns_of
 from sightsmith.kinds import KINDS
 from sightsmith.runtime.backends import BACKENDS
 from sightsmith.runtime.predictor import load_sessions
-from sightsmith.runtime.proving import Comparison, compare_on_data
+from sightsmith.runtime.proving import Comparison, at_other_lengths, compare_on_data, replay_all
 from sightsmith.runtime.runner import Item, Runner
 from sightsmith.runtime.session import default_batch
 
@@ -122,6 +122,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as top:
         graphs = _write_graphs(bundle, Path(top))
         folders = {name: Path(top, name) for name in modules}
+        others = at_other_lengths(bundle)
         proved: list[Proved] = []
         left_out: list[tuple[str, str, str]] = []
         for name, module in track(modules.items(), "Exporting and proving", len(modules), quiet=quiet):
@@ -132,7 +133,7 @@ def export(
             sessions = {one: load_sessions(bundle, folders[name], name, one) for one in wanted}
             runners = {one: Runner(bundle.manifest.definition, loaded) for one, loaded in sessions.items()}
             required = set(wanted) if precision != "auto" else {"fp32"}
-            kept, why = _prove(bundle, name, runners, prove, required, quiet)
+            kept, why = _prove(bundle, name, runners, others, prove, required, quiet)
             proved += kept
             left_out += [(name, one, reason) for one, reason in why.items()]
         further = _whole_graph(bundle, graphs[0], Path(top)) if whole else {}
@@ -188,14 +189,15 @@ def _prove(
     bundle: Bundle,
     name: str,
     runners: Mapping[str, Runner],
+    others: Sequence[Witnesses],
     samples: Sequence[tuple[Item, Any]],
     required: set[str],
     quiet: bool,
 ) -> tuple[list[Proved], dict[str, str]]:
     """Return the proofs of a backend by precision, and why precisions that are not required were left out."""
     witnesses = bundle.witnesses()
-    proofs = {one: runner.replay(witnesses, reread=False) for one, runner in runners.items()}
-    why = {one: str(proof) for one, proof in proofs.items() if not proof.ok}
+    replayed = {one: replay_all(runner, witnesses, others) for one, runner in runners.items()}
+    why = {one: reason for one, (_, reason) in replayed.items() if reason}
     runners = {one: runner for one, runner in runners.items() if one not in why}
     data = compare_on_data(bundle, name, runners, samples, quiet=quiet)
     metric = KINDS.module(bundle.manifest.definition.kind).METRIC
@@ -209,7 +211,9 @@ def _prove(
     rates = _rates(runners, witnesses.inputs)
     kept = {one: runner for one, runner in runners.items() if one not in why}
     items = nouns_of(bundle.manifest.definition.input)[1]
-    proved = [Proved(name, one, proofs[one], data.get(one), rates[one], items, kept[one].describe()) for one in kept]
+    proved = [
+        Proved(name, one, replayed[one][0], data.get(one), rates[one], items, kept[one].describe()) for one in kept
+    ]
     return proved, why
 
 

@@ -1,14 +1,18 @@
-"""Comparing an export with the trained model on labelled items."""
+"""Comparing an export with the trained model: on witnesses, also of other lengths, and on labelled items."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 
+from numpy.typing import NDArray
+
 from sightsmith.bundle.store import Bundle
+from sightsmith.bundle.witnesses import Proof, Witnesses, worst
 from sightsmith.core.counts import many
-from sightsmith.core.ports import stack
+from sightsmith.core.errors import BackendError, BundleError
+from sightsmith.core.ports import Port, stack
 from sightsmith.core.progress import track
 from sightsmith.inputs import nouns_of
 from sightsmith.kinds.parts.intervals import known
@@ -16,6 +20,8 @@ from sightsmith.kinds.parts.metric import Metric
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Item, Runner, Value
 from sightsmith.runtime.session import default_batch
+
+_OTHERS = 3  # Witnesses of another length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,48 @@ class Comparison:
 
     def _drop(self, metric: Metric, trained: float) -> float:
         return math.inf if self.exported is None else metric.drop(trained, self.exported)
+
+
+def at_other_lengths(bundle: Bundle) -> list[Witnesses]:
+    """Return witnesses of other lengths than the bundle's, for inputs with free axes: 1, and twice the usual plus 1.
+
+    The entries are those of the bundle's witnesses, and the outputs the trained model's in fp32. Each set has three,
+    which a replay answers as one and as two.
+    """
+    witnesses, ports = bundle.witnesses(), bundle.manifest.definition.graph.inputs
+    if not any(port.free for port in ports.values()):
+        return []
+    trained = Predictor.open(bundle, "torch", "fp32")
+    items = tuple(islice(cycle(witnesses.items), _OTHERS))
+    made = []
+    for long in (False, True):
+        inputs = {name: _of_length(array[:_OTHERS], ports[name], long) for name, array in witnesses.inputs.items()}
+        made.append(Witnesses(items, inputs, trained.run(inputs)))
+    return made
+
+
+def _of_length(array: NDArray[Any], port: Port, long: bool) -> NDArray[Any]:
+    lengths = {axis + 1: 2 * port.shape[axis] + 1 if long else 1 for axis in port.free}
+    for axis, length in {0: _OTHERS, **lengths}.items():
+        array = array.take(range(length), axis=axis, mode="wrap")
+    return array
+
+
+def replay_all(runner: Runner, witnesses: Witnesses, others: Sequence[Witnesses]) -> tuple[Proof, str]:
+    """Return the worst replay of a bundle's witnesses and of others, and why it does not hold; empty if it does."""
+    proof = runner.replay(witnesses, reread=False)
+    if not proof.ok:
+        return proof, str(proof)
+    for other in others:
+        shapes = ", ".join(f"{name} of the shape {array.shape[1:]}" for name, array in other.inputs.items())
+        try:
+            again = runner.replay(other, reread=False)
+        except (BackendError, BundleError) as error:
+            return proof, f"for {shapes} it fails: {error}"
+        if not again.ok:
+            return again, f"for {shapes} {again}"
+        proof = worst([proof, again])
+    return proof, ""
 
 
 def compare_on_data(

@@ -1,0 +1,62 @@
+"""An export of a net for clips is proved at other lengths than its example's."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import sightsmith.nets
+from moving_bars import FRAMES, write_bundle_of
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import ProofError
+from sightsmith.runtime.backends.onnx import OnnxSession
+from sightsmith.runtime.export import export
+from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.proving import at_other_lengths, replay_all
+from sightsmith.runtime.runner import Runner
+from sightsmith.runtime.torch_session import graph_module, rebuild
+
+
+def test_the_other_lengths_are_one_frame_and_more_than_twice_the_usual(moving_bars_bundles):
+    with Bundle.open(moving_bars_bundles / "window") as bundle, Predictor.open(bundle, "torch", "fp32") as trained:
+        short, long = at_other_lengths(bundle)
+        assert [len(one.items) for one in (short, long)] == [3, 3]
+        assert [one.inputs["frames"].shape[1] for one in (short, long)] == [1, 2 * FRAMES + 1]
+        usual = bundle.witnesses().inputs["frames"]
+        np.testing.assert_array_equal(long.inputs["frames"][:, FRAMES : 2 * FRAMES], usual[:3])
+        np.testing.assert_array_equal(long.outputs["logits"], trained.run(long.inputs)["logits"])
+
+
+def test_a_model_of_pictures_has_no_other_lengths(digits_bundle):
+    with Bundle.open(digits_bundle) as bundle:
+        assert at_other_lengths(bundle) == []
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_graph_that_is_right_for_the_length_of_its_example_alone_is_refused(backend, tmp_path, monkeypatch):
+    added = str(Path(__file__).parent / "added_nets")
+    monkeypatch.setattr(sightsmith.nets, "__path__", [*sightsmith.nets.__path__, added])
+    bundle = write_bundle_of(tmp_path / "m", carries=False, net="counts_missing_frames")
+    with pytest.raises(ProofError, match=rf"export to {backend} in \w+: .* for frames of the shape \(1, 16, 16, 3\)"):
+        export(bundle, (backend,), quiet=True)
+    assert not Bundle.open(tmp_path / "m").manifest.backends
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_that_takes_the_length_of_its_example_alone_is_refused(moving_bars_bundles, tmp_path):
+    with Bundle.open(moving_bars_bundles / "window") as bundle:
+        definition, witnesses = bundle.manifest.definition, bundle.witnesses()
+        module = graph_module("classify_clips", rebuild(bundle), definition, "model")
+        example = torch.from_numpy(witnesses.inputs["frames"][:2])
+        batch = ({0: torch.export.Dim("batch", min=1)},)
+        names = {"input_names": ["frames"], "output_names": ["logits"]}
+        torch.onnx.export(module, (example,), dynamic_shapes=batch, dynamo=True, verbose=False, **names).save(
+            tmp_path / "fixed.onnx"
+        )
+        loaded = onnxruntime.InferenceSession(tmp_path / "fixed.onnx", providers=["CPUExecutionProvider"])
+        runner = Runner(definition, {"model": OnnxSession(loaded, definition.graph, "fp32")})
+        assert replay_all(runner, witnesses, []) == (runner.replay(witnesses, reread=False), "")
+        _, why = replay_all(runner, witnesses, at_other_lengths(bundle))
+        assert why.startswith("for frames of the shape (1, 16, 16, 3) it fails: onnx: the model failed")
