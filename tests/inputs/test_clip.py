@@ -180,7 +180,7 @@ def test_the_survey_and_the_choice_look_at_frames(tmp_path):
     chosen = clip.choose(wanted, [path])
     assert (chosen.frames, chosen.sampling, chosen.spacing, chosen.picture.shape) == (6, "dense", 0.1, (24, 24, 1))
     assert chosen.picture.mean == pytest.approx(((20 + 8 * 4.5) / 255,), abs=0.03)
-    again = clip.choose(replace(wanted, like=chosen), [frames_THWC(1)])
+    again = clip.choose(replace(wanted, like=chosen.picture), [frames_THWC(1)])
     assert again.picture.mean == chosen.picture.mean
 
 

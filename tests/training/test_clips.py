@@ -1,11 +1,16 @@
 """What training chooses for clips, and what it refuses."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.machine import this_machine
+from sightsmith.inputs import clip
 from sightsmith.inputs.parts.survey import Survey
-from sightsmith.training.plan import choose
+from sightsmith.training.plan import choose, wanted_input
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import choose_task
 
@@ -13,8 +18,15 @@ CLIPS = Survey(count=100, side=240, grey=False, in_memory=False, moving=True)
 PICTURES = Survey(count=100, side=32, grey=False, in_memory=False)
 
 
-def plan_of(survey, **given):
-    return choose(TrainSettings(data="somewhere", model="smallresnet", **given), survey, this_machine())
+def plan_of(survey, model="smallresnet", **given):
+    return choose(TrainSettings(data="somewhere", model=model, **given), survey, this_machine())
+
+
+def input_of(model, weights, net=None):
+    """Return the input chosen for grey clips, with first weights."""
+    net = net or {}
+    plan = plan_of(replace(CLIPS, grey=True), model, weights=str(weights), net=net)
+    return clip.choose(wanted_input(plan, net), [np.zeros((4, 8, 8), np.uint8)]).picture
 
 
 def test_labels_of_clips_have_a_task_of_their_own():
@@ -59,3 +71,38 @@ def test_clips_are_smaller_and_fewer_in_a_batch_than_pictures_and_not_mirrored()
 def test_a_spacing_without_dense_sampling_is_refused():
     with pytest.raises(SettingsError, match="spacing must be left out unless sampling is dense"):
         TrainSettings(data="somewhere", sampling="uniform", spacing=0.5)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "there/resnet18.pth"])
+@pytest.mark.parametrize("model", ["frames", "gru", "lstm"])
+def test_trained_weights_of_the_backbone_are_shown_frames_as_they_were_pictures(model, weights):
+    picture = input_of(model, weights, {"backbone": "resnet18"})
+    assert (picture.colour, picture.crop_fraction) == ("rgb", 0.95)
+    assert picture.mean == (0.485, 0.456, 0.406)
+    assert picture.std == (0.229, 0.224, 0.225)
+    assert input_of(model, weights, {"backbone": "test_resnet"}).mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("weights", "net"), [("none", {"backbone": "resnet18"}), ("there/net.safetensors", {})])
+def test_without_published_weights_the_clips_say_how_they_are_normalised(weights, net):
+    picture = input_of("lstm", weights, net)
+    assert (picture.colour, picture.mean, picture.crop_fraction) == ("grey", (0.0,), 1.0)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "there/r3d.pth"])
+def test_nets_of_torchvision_are_shown_clips_as_kinetics_was(weights):
+    picture = input_of("r3d_18", weights)
+    assert (picture.colour, picture.crop_fraction) == ("rgb", 0.875)
+    assert (picture.mean, picture.std) == ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+
+
+def test_weights_of_a_bundle_for_clips_are_shown_clips_as_there(moving_bars_bundles):
+    with Bundle.open(moving_bars_bundles / "window") as bundle:
+        file, settings = bundle.path / bundle.manifest.net.file, bundle.manifest.definition.input_settings
+    picture = input_of("lstm", file)
+    assert (picture.colour, picture.mean, picture.std) == ("rgb", settings.picture.mean, settings.picture.std)
+
+
+def test_a_backbone_that_is_unknown_is_named_before_any_weights_are_read():
+    with pytest.raises(SettingsError, match="unknown net 'resnet1'"):
+        input_of("lstm", "pretrained", {"backbone": "resnet1"})

@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -248,9 +248,8 @@ def survey(items: Sequence[Item]) -> Survey:
 
 def choose(wanted: Wanted, items: Sequence[Item]) -> Settings:
     """Return settings for `wanted`, with the mean and std of the initial weights, else of a sample of the clips."""
-    like = wanted.like.picture if isinstance(wanted.like, Settings) else wanted.like
     faces = [face(items[position], wanted.side) for position in spread(len(items), _SEEN)]
-    picture = choose_pixels(replace(wanted, like=like), faces)
+    picture = choose_pixels(wanted, faces)
     return Settings(frames=wanted.frames, sampling=wanted.sampling, spacing=wanted.spacing, picture=picture)
 
 

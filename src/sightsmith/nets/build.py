@@ -18,6 +18,7 @@ from sightsmith.nets.parts.records import (
     ONLY_ROLE,
     RANDOM_WEIGHTS,
     BuiltNet,
+    NativeInput,
     NetInfo,
     WeightsRecord,
     describe_settings,
@@ -51,12 +52,22 @@ def describe_net(name: str) -> NetInfo:
     return _describe_own(name, count=True) if name in OWN_NETS else _library_of(name).describe(name, count=True)
 
 
+def native_input(name: str, settings: Mapping[str, Any]) -> NativeInput | None:
+    """Return the input that published weights were trained on, of a net for clips those of the net of its frames.
+
+    None: the net has no published weights. Raises SettingsError: an unknown name or setting.
+    """
+    if name in OWN_NETS and hasattr(file := OWN_NETS.module(name), _FRAME_NET):
+        name = getattr(from_mapping(file.Settings, settings, where=name), file.FRAME_NET)
+    return _facts(name).native
+
+
 def require_family(name: str, family: str, task: str) -> None:
     """Raise SettingsError if a net is unknown, or of another family than a task trains; the message names the others.
 
     Nothing is built or fetched for it.
     """
-    info = _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
+    info = _facts(name)
     if info.family == family:
         return
     way_out = f"Train it with --task {info.own_task}, or leave --model out."
@@ -156,7 +167,7 @@ def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, Any], weight
     if not hasattr(file, _FRAME_NET):
         return None
     name = getattr(settings, file.FRAME_NET)
-    info = _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
+    info = _facts(name)
     if info.family != CLASSIFIER or info.fitted:
         raise SettingsError(
             f"net.{file.FRAME_NET}: {name} is no classifier of pictures that is trained by gradient descent. Name one, "
@@ -192,6 +203,11 @@ def _require_role(name: str, role: str) -> None:
 def _roles(name: str) -> tuple[str, ...]:
     roles: tuple[str, ...] = getattr(OWN_NETS.module(name), "ROLES", (ONLY_ROLE,))
     return roles
+
+
+def _facts(name: str) -> NetInfo:
+    """Describe a net without its number of parameters: nothing is built."""
+    return _describe_own(name) if name in OWN_NETS else _library_of(name).describe(name)
 
 
 def _describe_own(name: str, *, count: bool = False) -> NetInfo:

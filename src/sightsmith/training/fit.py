@@ -107,7 +107,7 @@ def _ready(
     names = task.names(dataset.source.names, dataset.source.kind)
     before = _recall(work, dataset)
     plan = _plan(task, settings, train, before, tell)
-    read = _reader(task, plan, train, before)
+    read = _reader(task, plan, settings.net, train, before)
     small = plan.size.value <= SMALL and not hasattr(task.kind, "GEOMETRY")
     if plan.augment.value.flip == "horizontal" and settings.flip == "auto" and small:
         plan = _mirroring(plan, compare_mirrored(task, train, val, read))
@@ -344,10 +344,10 @@ def _in_memory(plan: Plan, loaders: Loaders, nouns: str) -> Plan:
     return plan
 
 
-def _reader(task: TaskChoice, plan: Plan, train: Subset, before: Mapping[str, Any]) -> Reader:
+def _reader(task: TaskChoice, plan: Plan, net: Mapping[str, Any], train: Subset, before: Mapping[str, Any]) -> Reader:
     if before:
         return Reader(task.reads, task.input.Settings.from_json(before["input_settings"]))
-    return Reader(task.reads, task.input.choose(wanted_input(plan), train.pictures))
+    return Reader(task.reads, task.input.choose(wanted_input(plan, net), train.pictures))
 
 
 def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:

@@ -18,8 +18,9 @@ from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.inputs.clip import Settings as ClipSettings
 from sightsmith.inputs.parts.survey import Survey, Wanted
-from sightsmith.nets.build import describe_net, fetch_weights
+from sightsmith.nets.build import describe_net, fetch_weights, native_input
 from sightsmith.nets.parts.records import NativeInput, NetInfo
 from sightsmith.training.augmenting import choose_augmentation
 from sightsmith.training.choice import FEW, SMALL, Choice, given, is_open
@@ -145,7 +146,7 @@ def choose(
     batch = given(settings.batch_size) or _batch(survey, size.value, device.value)
     if survey.moving and is_open(settings.batch_size):
         batch = Choice(min(batch.value, _CLIPS), "clips have many frames")
-    fed = _fed_with(weights.value, info) if pretrained else None
+    fed = _fed_with(weights.value, info, settings.net) if pretrained else None
     colour = given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
     epochs = given(settings.epochs) or _epochs(
@@ -234,9 +235,9 @@ _OF_DESCENT = (
 )
 
 
-def wanted_input(plan: Plan) -> Wanted:
-    """Return the input that the plan asks for."""
-    like = _fed_with(plan.weights.value, describe_net(plan.model.value))
+def wanted_input(plan: Plan, net: Mapping[str, Any] = _NOTHING) -> Wanted:
+    """Return the input that the plan asks for, with the net's settings `net`."""
+    like = _fed_with(plan.weights.value, describe_net(plan.model.value), net)
     if isinstance(like, NativeInput):
         like = Preprocessing(
             height=like.height,
@@ -297,8 +298,11 @@ def _size(survey: Survey, info: NetInfo) -> Choice:
     return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{most}")
 
 
-def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None:
-    """Return the preprocessing of weights: of the bundle that the file is in, else of the net's published weights."""
+def _fed_with(weights: str, info: NetInfo, net: Mapping[str, Any]) -> Preprocessing | NativeInput | None:
+    """Return the preprocessing of weights: of the bundle that the file is in, else of the net's published weights.
+
+    It is that of a picture, or of each frame of a clip.
+    """
     if weights == "none":
         return info.native if info.fitted else None
     beside = Path(weights).with_name(MANIFEST)
@@ -306,11 +310,12 @@ def _fed_with(weights: str, info: NetInfo) -> Preprocessing | NativeInput | None
         with suppress(BundleError, UnicodeDecodeError):  # another program's manifest
             manifest = Manifest.from_text(beside.read_text(encoding="utf-8"))
             settings = manifest.definition.input_settings
-            if Path(weights).name in {net.file for net in manifest.nets.values()} and isinstance(
-                settings, Preprocessing
-            ):
+            if isinstance(settings, ClipSettings):
+                settings = settings.picture
+            files = {one.file for one in manifest.nets.values()}
+            if Path(weights).name in files and isinstance(settings, Preprocessing):
                 return settings
-    return info.native
+    return native_input(info.name, net)
 
 
 def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:

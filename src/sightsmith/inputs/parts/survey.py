@@ -33,7 +33,7 @@ class Wanted:
     sampling: Sampling = "uniform"  # how they are chosen, likewise
     spacing: float | None = None  # seconds between them if at fixed gaps, likewise
     like: Any = None
-    """The input settings that the first weights were trained with; None for random or undocumented weights."""
+    """How pictures, or the frames of clips, were prepared for the first weights; None for random or undocumented ones."""
 
 
 def spread(count: int, wanted: int = _SEEN) -> list[int]:
