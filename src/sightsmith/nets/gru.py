@@ -17,12 +17,9 @@ Deviation: the paper's first version resets h[t−1] before the product with U_n
 is reset, which takes one matrix product for all three gates.
 """
 
-from dataclasses import dataclass
-
 from torch import nn
 
-from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER, ClipNet
+from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER
 from sightsmith.nets.parts.recurrent import RecurrentNet, RecurrentSettings
 
 PAPER = "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078"
@@ -31,19 +28,10 @@ FAMILY = CLIP_CLASSIFIER
 FRAME_NET = "backbone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(RecurrentSettings):
-    """Settings of the net."""
-
-
 class GruNet(RecurrentNet):
     """The state is h alone."""
 
     cell, state_parts = nn.GRU, 1
 
 
-def build(
-    settings: Settings, frame_net: ClassifierNet, *, channels: int, classes: int, height: int, width: int
-) -> ClipNet:
-    """Build the net over a picture net. Raises SettingsError: the picture net gives no vector of features."""
-    return GruNet(settings, frame_net, channels=channels, classes=classes, height=height, width=width)
+Settings, build = RecurrentSettings, GruNet

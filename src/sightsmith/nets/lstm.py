@@ -17,12 +17,9 @@ The cell, which `tests/nets/test_recurrent.py` checks against plain loops (x[t] 
 torch stacks W_i, W_f, W_g, W_o in `weight_ih_l0`, the four U in `weight_hh_l0`, b in `bias_ih_l0`, d in `bias_hh_l0`.
 """
 
-from dataclasses import dataclass
-
 from torch import nn
 
-from sightsmith.nets.parts.classifier import ClassifierNet
-from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER, ClipNet
+from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER
 from sightsmith.nets.parts.recurrent import RecurrentNet, RecurrentSettings
 
 PAPER = "Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997; Donahue et al., arXiv:1411.4389"
@@ -31,19 +28,10 @@ FAMILY = CLIP_CLASSIFIER
 FRAME_NET = "backbone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(RecurrentSettings):
-    """Settings of the net."""
-
-
 class LstmNet(RecurrentNet):
     """The state is h and c."""
 
     cell, state_parts = nn.LSTM, 2
 
 
-def build(
-    settings: Settings, frame_net: ClassifierNet, *, channels: int, classes: int, height: int, width: int
-) -> ClipNet:
-    """Build the net over a picture net. Raises SettingsError: the picture net gives no vector of features."""
-    return LstmNet(settings, frame_net, channels=channels, classes=classes, height=height, width=width)
+Settings, build = RecurrentSettings, LstmNet

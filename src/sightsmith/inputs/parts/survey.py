@@ -33,7 +33,7 @@ class Wanted:
     sampling: Sampling = "uniform"  # how they are chosen, likewise
     spacing: float | None = None  # seconds between them if at fixed gaps, likewise
     like: Any = None
-    """How pictures, or the frames of clips, were prepared for the first weights; None for random or undocumented ones."""
+    """How pictures, or the frames of clips, were prepared for the first weights; None if unknown or random."""
 
 
 def spread(count: int, wanted: int = _SEEN) -> list[int]:

@@ -24,7 +24,8 @@ from sightsmith.core.files import sha256
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.settings import from_mapping, to_mapping
 from sightsmith.nets.parts.checks import between
-from sightsmith.nets.parts.downloads import CANNOT_FETCH, from_hub, from_url, reason_of
+from sightsmith.nets.parts.downloads import CANNOT_FETCH, cannot_fetch, from_hub, from_url, reason_of
+from sightsmith.nets.parts.library_net import parameter_count
 from sightsmith.nets.parts.records import (
     RANDOM_WEIGHTS,
     BuiltNet,
@@ -78,7 +79,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
         settings=describe_settings(Settings),
         native=_native(config),
         pretrained=tuple((one, _config(one).license or "not stated") for one in best_first),
-        parameters=_count(name) if count else None,
+        parameters=parameter_count(lambda: timm.create_model(name, pretrained=False)) if count else None,
     )
 
 
@@ -129,11 +130,7 @@ def fetch(name: str) -> Path:
         return _from_hub(config) if config.hf_hub_id else from_url(str(config.url))
     except CANNOT_FETCH as error:
         where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
-        raise DataError(
-            f"{name}: its published weights cannot be fetched from {where} ({reason_of(error)}). Connect to the "
-            "network, or fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights "
-            "none."
-        ) from error
+        raise cannot_fetch(name, str(where), error) from error
 
 
 def _from_hub(config: PretrainedCfg) -> Path:
@@ -183,12 +180,6 @@ def _paper(name: str, config: PretrainedCfg) -> str:
         if found:
             return f"arXiv:{found[1]}"
     return ", ".join(names_of(config.paper_ids))
-
-
-def _count(name: str) -> int:
-    with torch.device("meta"):
-        net = timm.create_model(name, pretrained=False)
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def _arguments(name: str, settings: Settings, channels: int, classes: int, height: int, width: int) -> dict[str, Any]:

@@ -12,10 +12,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import torchvision
 from torch import nn
 from torchvision.models import detection, get_model
@@ -23,20 +21,14 @@ from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FrozenBatchNorm2d
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.core.settings import from_mapping
 from sightsmith.nets.parts.checks import at_least
 from sightsmith.nets.parts.detector import DETECTOR
-from sightsmith.nets.parts.records import (
-    RANDOM_WEIGHTS,
-    BuiltNet,
-    NativeInput,
-    NetInfo,
-    WeightsRecord,
-    describe_settings,
-)
+from sightsmith.nets.parts.library_net import parameter_count, with_weights
+from sightsmith.nets.parts.records import BuiltNet, NativeInput, NetInfo, describe_settings
 from sightsmith.nets.parts.torchvision_net import OneStage, TorchvisionNet, TwoStage
 from sightsmith.nets.parts.torchvision_weights import LICENCE, WEIGHTS_LICENCE, fetch, origin, published
-from sightsmith.nets.parts.weights import State, load_weights
+from sightsmith.nets.parts.weights import State
 
 _GROUPS = 32  # Most groups of group normalisation, as its paper has them
 _FINE_TUNING = {"lr": 1e-4}  # As the library's own recipes for AdamW and 16 pictures in a step
@@ -108,10 +100,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     """Describe a net; `count` builds it (without memory for its weights) to count the parameters."""
     family, parameters = _FAMILIES[_family_name(name)], None
     if count:
-        with torch.device("meta"):
-            parameters = sum(
-                one.numel() for one in _library_net(name, len(published(name).meta["categories"])).parameters()
-            )
+        parameters = parameter_count(lambda: _library_net(name, len(published(name).meta["categories"])))
     return NetInfo(
         name=name,
         library="torchvision",
@@ -152,21 +141,8 @@ def build(
     options = _regions(wanted) if isinstance(wanted, TwoStageSettings) else {}
     model = _library_net(name, classes + 1, **options)
     _replace_norms(model, wanted.norm)
-    module, record = family.wrap(model), RANDOM_WEIGHTS
-    if weights != "none":
-        path = fetch(name) if weights == "pretrained" else Path(weights)
-        record = load_weights(module, path, net=name, adapt=_renamed)
-    if weights == "pretrained":
-        record = WeightsRecord(origin(name), WEIGHTS_LICENCE, record.sha256, record.notes, record.new_head)
-    return BuiltNet(
-        module=module,
-        name=name,
-        settings=to_mapping(wanted),
-        paper=family.paper,
-        licence=LICENCE,
-        weights=record,
-        native=_native(name),
-    )
+    module = family.wrap(model)
+    return with_weights(module, describe(name), wanted, weights, fetch, _renamed)
 
 
 def _family_name(name: str) -> str:

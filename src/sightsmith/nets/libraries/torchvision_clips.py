@@ -11,28 +11,19 @@ of an odd number of maps; Swin is computed as in `parts/swin3d.py`, with the sam
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- the field's own name for it
 from torchvision.models import get_model
 
-from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.core.settings import from_mapping
 from sightsmith.nets.parts.checks import smallest_input
 from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER, ClipNet
-from sightsmith.nets.parts.records import (
-    RANDOM_WEIGHTS,
-    BuiltNet,
-    NativeInput,
-    NetInfo,
-    WeightsRecord,
-    describe_settings,
-)
+from sightsmith.nets.parts.library_net import parameter_count, with_weights
+from sightsmith.nets.parts.records import BuiltNet, NativeInput, NetInfo, describe_settings
 from sightsmith.nets.parts.swin3d import swin3d
 from sightsmith.nets.parts.torchvision_weights import LICENCE, WEIGHTS_LICENCE, fetch, origin, published
-from sightsmith.nets.parts.weights import load_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +123,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     """Describe a net; `count` builds it (without memory for its weights) to count the parameters."""
     net, parameters = _NETS[name], None
     if count:
-        with torch.device("meta"):
-            built = net.make(name, len(published(name).meta["categories"]))
-            parameters = sum(one.numel() for one in built.parameters())
+        parameters = parameter_count(lambda: net.make(name, len(published(name).meta["categories"])))
     return NetInfo(
         name=name,
         library="torchvision",
@@ -166,20 +155,8 @@ def build(
     """
     net, wanted = _NETS[name], from_mapping(Settings, settings, where=name)
     smallest_input(name, net.least, height, width)
-    module, record = TorchvisionClipNet(net.make(name, classes), net.head), RANDOM_WEIGHTS
-    if weights != "none":
-        record = load_weights(module, fetch(name) if weights == "pretrained" else Path(weights), net=name)
-    if weights == "pretrained":
-        record = WeightsRecord(origin(name), WEIGHTS_LICENCE, record.sha256, record.notes, record.new_head)
-    return BuiltNet(
-        module=module,
-        name=name,
-        settings=to_mapping(wanted),
-        paper=net.paper,
-        licence=LICENCE,
-        weights=record,
-        native=_native(name),
-    )
+    module = TorchvisionClipNet(net.make(name, classes), net.head)
+    return with_weights(module, describe(name), wanted, weights, fetch)
 
 
 def _native(name: str) -> NativeInput:

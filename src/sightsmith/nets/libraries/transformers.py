@@ -13,22 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from sightsmith.core.errors import BackendError, DataError
-from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.core.errors import BackendError
+from sightsmith.core.settings import from_mapping
 from sightsmith.nets.parts.checks import at_least, multiples
 from sightsmith.nets.parts.detector import DETECTOR
-from sightsmith.nets.parts.downloads import CANNOT_FETCH, from_hub, reason_of
-from sightsmith.nets.parts.records import (
-    RANDOM_WEIGHTS,
-    BuiltNet,
-    NativeInput,
-    NetInfo,
-    WeightsRecord,
-    describe_settings,
-)
-from sightsmith.nets.parts.weights import State, load_weights
+from sightsmith.nets.parts.downloads import CANNOT_FETCH, cannot_fetch, from_hub
+from sightsmith.nets.parts.library_net import parameter_count, with_weights
+from sightsmith.nets.parts.records import BuiltNet, NativeInput, NetInfo, describe_settings
+from sightsmith.nets.parts.weights import State
 
 if TYPE_CHECKING:
     from sightsmith.nets.parts.transformers_net import TransformersNet
@@ -180,9 +172,7 @@ def describe(name: str, *, count: bool = False) -> NetInfo:
     """Describe a net; `count` builds it (without memory for its weights) to count the parameters."""
     parameters = None
     if count and find_spec("transformers") is not None:
-        with torch.device("meta"):
-            net = _module(name, Settings(), _CLASSES, _NATIVE.height, _NATIVE.width)
-        parameters = sum(one.numel() for one in net.parameters())
+        parameters = parameter_count(lambda: _module(name, Settings(), _CLASSES, _NATIVE.height, _NATIVE.width))
     return NetInfo(
         name=name,
         library="transformers",
@@ -221,21 +211,8 @@ def build(
             f"{name}: this net is of transformers, which is not installed: pip install 'sightsmith[transformers]'. Or "
             "choose another net, such as --model yolo."
         )
-    module, record = _module(name, wanted, classes, height, width), RANDOM_WEIGHTS
-    if weights != "none":
-        path = fetch(name) if weights == "pretrained" else Path(weights)
-        record = load_weights(module, path, net=name, adapt=_renamed)
-    if weights == "pretrained":
-        record = WeightsRecord(_NETS[name].weights, LICENCE, record.sha256, record.notes, record.new_head)
-    return BuiltNet(
-        module=module,
-        name=name,
-        settings=to_mapping(wanted),
-        paper=_NETS[name].paper,
-        licence=LICENCE,
-        weights=record,
-        native=_NATIVE,
-    )
+    module = _module(name, wanted, classes, height, width)
+    return with_weights(module, describe(name), wanted, weights, fetch, _renamed)
 
 
 def fetch(name: str) -> Path:
@@ -244,11 +221,7 @@ def fetch(name: str) -> Path:
     try:
         return from_hub(repository, "model.safetensors")
     except CANNOT_FETCH as error:
-        raise DataError(
-            f"{name}: its published weights cannot be fetched from https://huggingface.co/{repository} "
-            f"({reason_of(error)}). Connect to the network, or fetch the file elsewhere and use --weights FILE, or "
-            "start from random numbers with --weights none."
-        ) from error
+        raise cannot_fetch(name, f"https://huggingface.co/{repository}", error) from error
 
 
 def _module(name: str, settings: Settings, classes: int, height: int, width: int) -> "TransformersNet":

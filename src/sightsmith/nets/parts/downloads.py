@@ -7,6 +7,8 @@ import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError  # type: ignore[attr-defined]
 
+from sightsmith.core.errors import DataError
+
 CANNOT_FETCH = (OSError, RuntimeError, ValueError, HTTPError)  # What fetching raises without a network or the file
 
 _PATIENCE = 10.0  # Seconds to wait for a hub that does not answer
@@ -37,6 +39,14 @@ def from_hub(repository: str, *names: str) -> Path:
             get_hf_file_metadata(hf_hub_url(repository, name), timeout=_PATIENCE)
             return Path(hf_hub_download(repository, name))
     raise FileNotFoundError("it has no weights")
+
+
+def cannot_fetch(net: str, where: str, error: BaseException) -> DataError:
+    """Return the error of published weights that cannot be fetched, with the ways out."""
+    return DataError(
+        f"{net}: its published weights cannot be fetched from {where} ({reason_of(error)}). Connect to the network, or "
+        "fetch the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
+    )
 
 
 def reason_of(error: BaseException) -> str:

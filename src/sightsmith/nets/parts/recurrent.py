@@ -55,6 +55,8 @@ class RecurrentNet(ClipNet):
 
     Attributes:
         state_parts: how many tensors the state of the cell has.
+
+    Raises SettingsError: the picture net gives no vector of features.
     """
 
     cell: type[nn.LSTM] | type[nn.GRU]

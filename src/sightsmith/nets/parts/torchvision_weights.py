@@ -7,8 +7,7 @@ from pathlib import Path
 
 from torchvision.models import WeightsEnum, get_model_weights
 
-from sightsmith.core.errors import DataError
-from sightsmith.nets.parts.downloads import from_url
+from sightsmith.nets.parts.downloads import CANNOT_FETCH, cannot_fetch, from_url
 
 LICENCE = "BSD-3-Clause"
 WEIGHTS_LICENCE = "not stated"
@@ -29,8 +28,5 @@ def fetch(name: str) -> Path:
     url = published(name).url
     try:
         return from_url(url)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{name}: its published weights cannot be fetched from {url} ({error}). Connect to the network, or fetch "
-            "the file elsewhere and use --weights FILE, or start from random numbers with --weights none."
-        ) from error
+    except CANNOT_FETCH as error:
+        raise cannot_fetch(name, url, error) from error
