@@ -193,7 +193,8 @@ def test_a_classifier_of_pictures_starts_the_frames(name, tmp_path):
     assert len(ours) == len(theirs) - 2
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert built.weights.new_head
-    assert "6 of 6 tensors of the backbone are taken from net.safetensors" in built.weights.notes[0]
+    assert built.weights.origin == "net.safetensors"
+    assert built.weights.notes[-1] == f"all of {name} but its backbone starts from random numbers"
 
 
 def test_a_classifier_of_pictures_starts_the_votes_with_its_head_if_the_classes_are_as_many(tmp_path):
@@ -225,6 +226,26 @@ def test_the_weights_of_timm_start_the_frames(tmp_path):
     built = build("gru", {"backbone": "test_resnet"}, tmp_path / "net.pth", height=32, width=32)
     ours = built.module.backbone.net.state_dict()
     assert all(torch.equal(one, saved.state_dict()[key]) for key, one in ours.items())
+
+
+@pytest.mark.parametrize("name", ["frames", *CELLS])
+def test_weights_for_other_pictures_are_adapted_to_the_frames(name, tmp_path):
+    torch.manual_seed(2)
+    torch.save(timm.create_model("test_vit", num_classes=4).state_dict(), tmp_path / "net.pth")
+    own = {} if name == "frames" else {"hidden": 6}
+    settings = {"channels": 1, "classes": 4, "height": 64, "width": 64}
+    built = build_net(name, own | {"backbone": "test_vit"}, weights=str(tmp_path / "net.pth"), **settings)
+    alone = build_net("test_vit", {}, weights=str(tmp_path / "net.pth"), **settings)
+    ours = built.module.published() if name == "frames" else built.module.backbone.published()
+    wanted = alone.module.published().state_dict()
+    assert all(torch.equal(one, wanted[key]) for key, one in ours.state_dict().items())
+    assert "was adapted from 3 colour channels to 1" in built.weights.notes[0]
+
+
+def test_a_backbone_of_other_weights_is_refused(tmp_path):
+    save_file(build_net("smallcnn", {}, **SIZES).module.state_dict(), tmp_path / "net.safetensors")
+    with pytest.raises(DataError, match="the weights are not those of smallresnet as it is built here"):
+        build("lstm", {"backbone": "smallresnet"}, tmp_path / "net.safetensors")
 
 
 def test_a_net_for_other_classes_gives_all_but_its_last_layer(tmp_path):

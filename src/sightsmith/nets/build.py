@@ -23,11 +23,13 @@ from sightsmith.nets.parts.records import (
     WeightsRecord,
     describe_settings,
 )
-from sightsmith.nets.parts.weights import load_weights
+from sightsmith.nets.parts.weights import load_weights, read_state
 
 OWN_NETS = Catalogue("sightsmith.nets", "net", besides="build")
 _LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
-_FRAME_NET = "FRAME_NET"  # Name in the file of a net for clips: of the setting that names the net of its frames
+# Names in the file of a net for clips
+_FRAME_NET = "FRAME_NET"  # of the setting that names the net of its frames
+_OWN_PART = "OWN_PART"  # of a part that no net of its frames has; without one, all weights are those of that net
 
 
 def net_names(search: str | None = None, limit: int | None = None) -> list[NetInfo]:
@@ -140,7 +142,7 @@ def build_net(
         settings=to_mapping(given),
         paper=file.PAPER,
         licence=file.LICENCE,
-        weights=_start(module, weights, name, frame_net),
+        weights=_start(module, weights, name, file, frame_net),
         native=None if frame_net is None else frame_net.native,
     )
 
@@ -173,17 +175,27 @@ def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, Any], weight
             f"net.{file.FRAME_NET}: {name} is no classifier of pictures that is trained by gradient descent. Name one, "
             "such as smallcnn or resnet18."
         )
-    return build_net(name, weights="pretrained" if weights == "pretrained" else "none", **sizes)
+    return build_net(name, weights="none" if _of_whole_net(file, weights) else weights, **sizes)
 
 
-def _start(module: Any, weights: str, name: str, frame_net: BuiltNet | None) -> WeightsRecord:
+def _of_whole_net(file: ModuleType, weights: str) -> bool:
+    """Tell whether weights are those of a net for clips, and not of the net that describes its frames."""
+    if weights in ("none", "pretrained") or not hasattr(file, _OWN_PART):
+        return False
+    return any(f"{file.OWN_PART}." in key for key in read_state(Path(weights)))
+
+
+def _start(module: Any, weights: str, name: str, file: ModuleType, frame_net: BuiltNet | None) -> WeightsRecord:
     """Load the weights that one of our own nets starts from, unless its frame net has them; return their record."""
     if weights == "none":
         return RANDOM_WEIGHTS
-    if frame_net is None or weights != "pretrained":
+    if frame_net is None or frame_net.weights == RANDOM_WEIGHTS:
         return load_weights(module, Path(weights), net=name)
-    published = frame_net.weights
-    return replace(published, new_head=published.new_head or module.feature_net() is not None)
+    record = frame_net.weights
+    if not hasattr(file, _OWN_PART):
+        return record
+    note = f"all of {name} but its {file.FRAME_NET} starts from random numbers"
+    return replace(record, notes=(*record.notes, note), new_head=True)
 
 
 def _require_role(name: str, role: str) -> None:

@@ -20,12 +20,12 @@ is reset, which takes one matrix product for all three gates.
 from torch import nn
 
 from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER
-from sightsmith.nets.parts.recurrent import RecurrentNet, RecurrentSettings
+from sightsmith.nets.parts.recurrent import CLIP_HEAD, RecurrentNet, RecurrentSettings
 
 PAPER = "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078"
 LICENCE = "Apache-2.0"
 FAMILY = CLIP_CLASSIFIER
-FRAME_NET = "backbone"
+FRAME_NET, OWN_PART = "backbone", CLIP_HEAD
 
 
 class GruNet(RecurrentNet):

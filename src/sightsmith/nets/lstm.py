@@ -20,12 +20,12 @@ torch stacks W_i, W_f, W_g, W_o in `weight_ih_l0`, the four U in `weight_hh_l0`,
 from torch import nn
 
 from sightsmith.nets.parts.clip_classifier import CLIP_CLASSIFIER
-from sightsmith.nets.parts.recurrent import RecurrentNet, RecurrentSettings
+from sightsmith.nets.parts.recurrent import CLIP_HEAD, RecurrentNet, RecurrentSettings
 
 PAPER = "Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997; Donahue et al., arXiv:1411.4389"
 LICENCE = "Apache-2.0"
 FAMILY = CLIP_CLASSIFIER
-FRAME_NET = "backbone"
+FRAME_NET, OWN_PART = "backbone", CLIP_HEAD
 
 
 class LstmNet(RecurrentNet):

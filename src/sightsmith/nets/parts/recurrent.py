@@ -28,6 +28,8 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.clip_classifier import ClipNet, State
 from sightsmith.nets.parts.frame_features import each_frame, without_head
 
+CLIP_HEAD = "clip_head"  # No picture net has a part of this name, by which weights of the whole net are told
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentSettings:
@@ -87,7 +89,6 @@ class RecurrentNet(ClipNet):
         )
         self.score = nn.Linear(states, 1, bias=False) if settings.pooling == "attention" else None
         self.dropout = nn.Dropout(settings.dropout)
-        # No picture net has a part of this name: a file of its weights is told from one of this net by the names
         self.clip_head = nn.Linear(states, classes)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
@@ -112,14 +113,11 @@ class RecurrentNet(ClipNet):
         logits_BK = self.clip_head(self.dropout(states_B1S[:, 0]))
         return logits_BK, tuple(one_LBU.transpose(0, 1) for one_LBU in (after if self.state_parts > 1 else (after,)))
 
-    def feature_net(self) -> nn.Module:
-        return self.backbone.published()
-
     def head_parts(self) -> tuple[str, ...]:
-        return ("rnn", "clip_head") if self.score is None else ("rnn", "score", "clip_head")
+        return ("rnn", CLIP_HEAD) if self.score is None else ("rnn", "score", CLIP_HEAD)
 
     def class_parts(self) -> tuple[str, ...]:
-        return ("clip_head",)
+        return (CLIP_HEAD,)
 
     def _pool(self, states_BTS: Tensor) -> Tensor:
         if self.score is not None:
