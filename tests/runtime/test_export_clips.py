@@ -1,5 +1,6 @@
 """An export of a net for clips is proved at other lengths than its example's."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import sightsmith.nets
 from moving_bars import FRAMES, write_bundle_of
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import ProofError
-from sightsmith.runtime.backends.onnx import OnnxSession
+from sightsmith.runtime.backends import onnx, openvino
 from sightsmith.runtime.export import export
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.proving import at_other_lengths, replay_all
@@ -44,19 +45,33 @@ def test_a_graph_that_is_right_for_the_length_of_its_example_alone_is_refused(ba
     assert not Bundle.open(tmp_path / "m").manifest.backends
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_graph_that_takes_the_length_of_its_example_alone_is_refused(moving_bars_bundles, tmp_path):
+@pytest.fixture(scope="module")
+def fixed_graph(moving_bars_bundles, tmp_path_factory):
+    """Return a folder with the graph of a bundle as `model.onnx`, for clips of the usual number of frames alone."""
+    folder = tmp_path_factory.mktemp("fixed")
+    with Bundle.open(moving_bars_bundles / "window") as bundle:
+        module = graph_module("classify_clips", rebuild(bundle), bundle.manifest.definition, "model")
+        example = torch.from_numpy(bundle.witnesses().inputs["frames"][:2])
+    names = {"input_names": ["frames"], "output_names": ["logits"]}
+    batch = ({0: torch.export.Dim("batch", min=1)},)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(module, (example,), dynamic_shapes=batch, dynamo=True, verbose=False, **names)
+    program.save(folder / "model.onnx")
+    return folder
+
+
+def fixed_session(backend, folder, graph):
+    if backend == "onnx":
+        loaded = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+        return onnx.OnnxSession(loaded, graph, "fp32")
+    return openvino.OpenVinoSession(openvino._core().read_model(folder / "model.onnx"), graph, "fp32", 1)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_graph_that_takes_the_length_of_its_example_alone_is_refused(backend, fixed_graph, moving_bars_bundles):
     with Bundle.open(moving_bars_bundles / "window") as bundle:
         definition, witnesses = bundle.manifest.definition, bundle.witnesses()
-        module = graph_module("classify_clips", rebuild(bundle), definition, "model")
-        example = torch.from_numpy(witnesses.inputs["frames"][:2])
-        batch = ({0: torch.export.Dim("batch", min=1)},)
-        names = {"input_names": ["frames"], "output_names": ["logits"]}
-        torch.onnx.export(module, (example,), dynamic_shapes=batch, dynamo=True, verbose=False, **names).save(
-            tmp_path / "fixed.onnx"
-        )
-        loaded = onnxruntime.InferenceSession(tmp_path / "fixed.onnx", providers=["CPUExecutionProvider"])
-        runner = Runner(definition, {"model": OnnxSession(loaded, definition.graph, "fp32")})
+        runner = Runner(definition, {"model": fixed_session(backend, fixed_graph, definition.graph)})
         assert replay_all(runner, witnesses, []) == (runner.replay(witnesses, reread=False), "")
         _, why = replay_all(runner, witnesses, at_other_lengths(bundle))
-        assert why.startswith("for frames of the shape (1, 16, 16, 3) it fails: onnx: the model failed")
+        assert why.startswith(f"for frames of the shape (1, 16, 16, 3) it fails: {backend}: the model failed")

@@ -125,9 +125,12 @@ class OpenVinoSession(Session):
         # a shared tensor must be writable
         shared = {name: np.require(array, requirements=("C", "W")) for name, array in feeds.items()}
         request = compiled.take()
-        for name, array in shared.items():
-            request.set_tensor(name, _openvino().Tensor(array, shared_memory=True))
-        request.start_async()
+        try:
+            for name, array in shared.items():
+                request.set_tensor(name, _openvino().Tensor(array, shared_memory=True))
+            request.start_async()
+        except RuntimeError as error:  # such as an axis of another length than the graph takes
+            raise BackendError(f"openvino: the model failed: {_short(error)}") from error
         return request, shared
 
     def _answer(self, compiled: _Compiled, request: Any, outputs: tuple[str, ...]) -> Arrays:
