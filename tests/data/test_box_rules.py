@@ -305,7 +305,5 @@ def test_a_shift_is_not_told_of_few_or_loose_boxes(cells):
 def test_a_picture_beyond_the_usual_bound_of_pixels_is_measured_if_the_bound_is_raised(cells):
     file = io.BytesIO()
     Image.new("1", (8000, 6300)).save(file, "PNG")
-    large = replace(
-        cells.samples[0], item=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300))
-    )
+    large = replace(cells.samples[0], item=file.getvalue(), target=boxed(np.array([CELL]), np.zeros(1), (8000, 6300)))
     assert not shift_of(replace(cells, samples=(large,)), max_pixels=60_000_000)
