@@ -370,16 +370,17 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
 def _freeze(settings: TrainSettings, task: TaskChoice, learner: Learner, nets: Mapping[str, BuiltNet]) -> None:
     """Freeze the backbone, if it is to be frozen in all epochs.
 
-    Raises SettingsError: there is none, or it would be random numbers for ever.
+    Raises SettingsError: there is none, or parts of it would be random numbers for ever.
     """
     if not any(True for _ in learner.backbone_parameters()):
         raise SettingsError(f"train: freeze_epochs must be 0 for the task {task.name!r}, whose nets have no head.")
     if not settings.frozen:
         return
-    if all(built.weights.origin == "none" for built in nets.values()):
+    if any(built.weights.random_backbone for built in nets.values()):
         raise SettingsError(
-            "train: freeze_epochs must not be all for a net of random numbers: its backbone would never learn. Give "
-            "--weights pretrained or a file of weights (of clips: those of --net.backbone), or a number of epochs."
+            "train: freeze_epochs must not be all if parts of the backbone start from random numbers, which would "
+            "never learn. Give --weights pretrained or a file that has all of it (of clips: of --net.backbone), or a "
+            "number of epochs."
         )
     learner.freeze(frozen=True)
 
