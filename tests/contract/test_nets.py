@@ -118,6 +118,26 @@ def test_head_and_backbone_share_out_the_parameters(name, channels, height, widt
     assert backbone
     assert not head & backbone
     assert head | backbone == {id(parameter) for parameter in module.parameters()}
+    rests_without_its_head(module)
+    features = module.features(torch.randn(2, channels, height, width))
+    has_nothing_of_the_head(module, [features] if isinstance(features, torch.Tensor) else features)
+
+
+def rests_without_its_head(module):
+    """Check that a frozen backbone, and nothing of the head, is in evaluation mode."""
+    module.train()
+    resting = list(module.resting_modules())
+    assert resting
+    for one in resting:
+        one.eval()
+    assert all(one.training for name in module.head_parts() for one in module.get_submodule(name).modules())
+    norms = [one for one in module.modules() if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)]
+    assert not any(one.training for one in norms)
+
+
+def has_nothing_of_the_head(module, features):
+    sum(one.square().sum() for one in features).backward()
+    assert all(parameter.grad is None for parameter in module.head_parameters())
 
 
 @every_net
@@ -294,6 +314,17 @@ def test_a_net_for_clips_is_rebuilt_and_has_a_head_and_a_backbone(name, settings
     assert not head & backbone
     assert head | backbone == {id(parameter) for parameter in built.module.parameters()}
     assert {id(parameter) for parameter in built.module.class_parameters()} <= head
+
+
+@every_clip_net
+def test_a_net_for_clips_answers_from_features_without_its_head(name, settings):
+    module, clips = clip_net(name, settings).module, torch.randn(2, 5, 3, 32, 40)
+    rests_without_its_head(module)
+    features = module.features(clips)
+    has_nothing_of_the_head(module, [features])
+    module.eval()
+    with torch.inference_mode():
+        assert torch.equal(module.classify(module.features(clips)), module(clips))
 
 
 @every_clip_net

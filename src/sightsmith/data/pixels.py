@@ -40,6 +40,19 @@ class InMemory:
         return {name: array[np.asarray(positions)] for name, array in self._arrays.items()}
 
 
+class Views:
+    """Several arrays of each item, all in memory, which the epochs show in turn."""
+
+    in_memory = True
+
+    def __init__(self, views: Sequence[Arrays]) -> None:
+        self._views = [InMemory(arrays) for arrays in views]
+
+    def fetch(self, positions: Positions, epoch: int, *, mix: bool = True) -> Arrays:
+        """Return the arrays of the epoch's view at these positions."""
+        return self._views[epoch % len(self._views)].fetch(positions, epoch, mix=mix)
+
+
 class Decoding:
     """Items read one by one, from a file or from memory; files are decoded at the smallest sufficient scale."""
 
@@ -126,6 +139,11 @@ def load_all(items: PictureIndex, read: Reader, *, quiet: bool = False) -> Array
 def fits_in_memory(count: int, read: Reader) -> bool:
     """Tell whether so many inputs may be kept in memory."""
     return _bytes(count, read) <= _room()
+
+
+def fits_beside(size: int) -> bool:
+    """Tell whether so many bytes may be kept in memory."""
+    return size <= _room()
 
 
 def _room() -> int:

@@ -10,6 +10,7 @@ Shapes: B batch, T frames, C channels, H W height and width of a frame, K classe
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -40,6 +41,15 @@ class FramesNet(ClipNet):
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
         return each_frame(self.net, frames_BTCHW).mean(dim=1)
+
+    def features(self, frames_BTCHW: Tensor) -> Any:
+        """Return the picture net's last features of each frame, (B, T, D, h, w) or as the net has them."""
+        features: Any = self.net.features(frames_BTCHW.flatten(0, 1))
+        several = not isinstance(features, Tensor)  # of several scales
+        return features if several else features.unflatten(0, frames_BTCHW.shape[:2])
+
+    def classify(self, features: Any) -> Tensor:
+        return each_frame(self.net.classify, features).mean(dim=1)
 
     def published(self) -> nn.Module:
         return self.net.published()

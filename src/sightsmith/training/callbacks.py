@@ -42,16 +42,9 @@ class Steps(Callback):
 
     def __init__(self, run: Run, order: Order, schedule: Schedule) -> None:
         self._settings, self._order, self._schedule, self._clip = run.settings, order, schedule, run.plan.clip.value
-        self._backbone = list(run.learner.backbone_parameters())
+        self._learner = run.learner
         self._frozen: bool | None = None
         self._batch = 0
-        resting = {id(parameter) for parameter in self._backbone}
-        self._norms = [
-            module
-            for module in run.learner.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)  # no public name for all of them
-            and any(id(parameter) in resting for parameter in module.parameters(recurse=False))
-        ]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._order.set_epoch(trainer.current_epoch)
@@ -66,13 +59,10 @@ class Steps(Callback):
         for optimiser in trainer.optimizers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
-        frozen = trainer.current_epoch < self._settings.freeze_epochs
+        frozen = self._settings.freezes(trainer.current_epoch)
         if frozen != self._frozen:
             self._frozen = frozen
-            for parameter in self._backbone:
-                parameter.requires_grad_(not frozen)
-            for norm in self._norms:
-                norm.train(not frozen)
+            self._learner.freeze(frozen=frozen)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Average the gradient over its batches, and clip it to the largest norm.

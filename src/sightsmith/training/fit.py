@@ -24,13 +24,14 @@ from sightsmith.inputs import Reader
 from sightsmith.nets.build import build_net, describe_net, require_family
 from sightsmith.nets.parts.layout import channels_last
 from sightsmith.nets.parts.records import BuiltNet
-from sightsmith.tasks.parts.learner import Facts
+from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
 from sightsmith.training.choice import SMALL, Choice, is_open
 from sightsmith.training.curves import Curves
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
 from sightsmith.training.fitted import beside
+from sightsmith.training.frozen import with_features
 from sightsmith.training.learn import learn
 from sightsmith.training.lr_find import find_lr
 from sightsmith.training.mirror import Mirrored, compare_mirrored
@@ -122,14 +123,16 @@ def _ready(
             f"train: {net} is fitted in one step, and the task {task.name!r} trains by gradient descent. Name "
             "another --model."
         )
-    if settings.freeze_epochs and not any(True for _ in learner.backbone_parameters()):
-        raise SettingsError(f"train: freeze_epochs must be 0 for the task {task.name!r}, whose nets have no head.")
+    if settings.freeze_epochs:
+        _freeze(settings, task, learner, nets)
     if plan.channels_last.value:
         channels_last(learner)
     run = Run(settings, work, task, plan, read, nets, learner, tell, quiet)
     loaders = make_loaders(run, train, val, dataset.part("calibration"))
     with arithmetic(plan.device.value, deterministic=settings.deterministic), closing(loaders):
         plan = _in_memory(plan, loaders, task.nouns)
+        if settings.frozen:
+            loaders, plan = with_features(replace(run, plan=plan), loaders)
         if plan.lr.value == "find":
             plan = replace(plan, lr=_find_lr(run, loaders))
         if settings.minutes and not before:
@@ -364,6 +367,24 @@ def _with_head(plan: Plan, nets: Mapping[str, BuiltNet], tell: Tell) -> Plan:
     return plan
 
 
+def _freeze(settings: TrainSettings, task: TaskChoice, learner: Learner, nets: Mapping[str, BuiltNet]) -> None:
+    """Freeze the backbone, if it is to be frozen in all epochs.
+
+    Raises SettingsError: there is none, or parts of it would be random numbers for ever.
+    """
+    if not any(True for _ in learner.backbone_parameters()):
+        raise SettingsError(f"train: freeze_epochs must be 0 for the task {task.name!r}, whose nets have no head.")
+    if not settings.frozen:
+        return
+    if any(built.weights.random_backbone for built in nets.values()):
+        raise SettingsError(
+            "train: freeze_epochs must not be all if parts of the backbone start from random numbers, which would "
+            "never learn. Give --weights pretrained or a file that has all of it (of clips: of --net.backbone), or a "
+            "number of epochs."
+        )
+    learner.freeze(frozen=True)
+
+
 def _find_lr(run: Run, loaders: Loaders) -> Choice:
     learner, settings = run.learner, run.settings
     if len(learner.OPTIMISERS) != 1:
@@ -383,5 +404,5 @@ def _find_lr(run: Run, loaders: Loaders) -> Choice:
 
 def _paced(run: Run, loaders: Loaders, minutes: float) -> Plan:
     """Return the plan with the epochs that fill the minutes."""
-    epochs, share = measure_pace(run, loaders, minutes).length(minutes, run.settings.freeze_epochs + 1)
+    epochs, share = measure_pace(run, loaders, minutes).length(minutes, run.settings.fewest_epochs)
     return replace(paced(run.plan, epochs), epoch_share=share)

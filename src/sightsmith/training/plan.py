@@ -150,7 +150,7 @@ def choose(
     colour = given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
     epochs = given(settings.epochs) or _epochs(
-        survey, settings.freeze_epochs + 1, pretrained=pretrained, small=small, grey=grey
+        survey, settings.fewest_epochs, pretrained=pretrained, small=small, grey=grey
     )
     if survey.placed:
         fitted_by = Choice("letterbox", "objects keep their shape")

@@ -155,8 +155,9 @@ class TrainSettings(SourceOptions, CardSettings):
     chooses, else 1."""
     accumulate: int = 1
     """Batches for each optimiser step, 1…10,000."""
-    freeze_epochs: int = 0
-    """Epochs that train only the head, batch norms frozen too, before the whole net is trained, ≥ 0."""
+    freeze_epochs: int | Literal["all"] = 0
+    """Epochs that train only the head, the backbone in evaluation mode, before the whole net is trained, ≥ 0. all: the
+    head alone in every epoch, on trained weights; the features that it is given are then computed once (see cache)."""
     patience: int = 0
     """Stop after this many epochs without a better validation score; 0 turns it off."""
     seed: int = 0
@@ -177,7 +178,8 @@ class TrainSettings(SourceOptions, CardSettings):
     accelerator, none if the pictures are in memory."""
     cache: Literal["auto", "off", "ram"] = "auto"
     """ram: decode every training picture once, a little larger than needed, and keep it in memory; an error if it does
-    not fit. auto: ram for clips, and for pictures with objects, if it fits, else off."""
+    not fit. auto: ram for clips, and for pictures with objects, if it fits, else off. Both also keep the features of a
+    backbone that is frozen in all epochs, if they fit."""
 
     # Records
     logger: Literal["csv", "tensorboard", "mlflow"] = "csv"
@@ -206,6 +208,20 @@ class TrainSettings(SourceOptions, CardSettings):
             raise SettingsError("train: out must be given here, the folder that the bundle is written to.")
         return Path(self.out)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether every epoch trains the head alone."""
+        return self.freeze_epochs == "all"
+
+    def freezes(self, epoch: int) -> bool:
+        """Tell whether an epoch, counted from 0, trains the head alone."""
+        return self.freeze_epochs == "all" or epoch < self.freeze_epochs
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Epochs that a training needs: one more than those with a frozen backbone, unless all are."""
+        return 1 if self.freeze_epochs == "all" else self.freeze_epochs + 1
+
     def _wrong(self) -> Iterable[tuple[str, str, bool]]:
         """Yield (setting, rule, whether it is broken) for the rules that are not plain ranges."""
         yield "folds", "0 (off) or 2…100", self.folds == 1
@@ -224,7 +240,8 @@ class TrainSettings(SourceOptions, CardSettings):
         yield "model", "a name; `models` lists them", not self.model
         yield "minutes", "> 0", self.minutes is not None and self.minutes <= 0
         yield "minutes", "left out if epochs are given", self.minutes is not None and self.epochs is not None
-        yield "freeze_epochs", "less than epochs", self.epochs is not None and self.freeze_epochs >= self.epochs
+        yield "freeze_epochs", "0…100,000, or all", not 1 <= self.fewest_epochs <= 100_001
+        yield "freeze_epochs", "less than epochs, or all", self.epochs is not None and self.epochs < self.fewest_epochs
 
 
 def with_task_named(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +260,7 @@ _RANGES: dict[tuple[float, float], tuple[str, ...]] = {
     (0, 180): ("rotate",),
     (0, 256): ("workers",),
     (0, 1000): ("warmup_epochs", "head_scale"),
-    (0, 100_000): ("freeze_epochs", "patience", "minutes"),
+    (0, 100_000): ("patience", "minutes"),
     (0, 1e6): ("clip",),
     (0, 2**32 - 1): ("seed",),
     (1, 64): ("witnesses",),

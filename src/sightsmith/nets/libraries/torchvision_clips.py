@@ -104,8 +104,23 @@ class TorchvisionClipNet(ClipNet):
         logits_BK: Tensor = self.model(colour_BT3HW.transpose(1, 2))
         return logits_BK
 
+    def features(self, frames_BTCHW: Tensor) -> Tensor:
+        """Return what the last layers are given, (B, D), or (B, D, t, h, w) of S3D."""
+        seen: list[Tensor] = []
+        with self._last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
+            self(frames_BTCHW)
+        return seen[0]
+
+    def classify(self, features: Tensor) -> Tensor:
+        logits = self._last(features)
+        return logits.flatten(2).mean(dim=2) if logits.ndim > 2 else logits
+
     def published(self) -> nn.Module:
         return self.model
+
+    @property
+    def _last(self) -> nn.Module:
+        return self.model.get_submodule(self._head.partition(".")[0])
 
     def head_parts(self) -> tuple[str, ...]:
         return (f"model.{self._head}",)

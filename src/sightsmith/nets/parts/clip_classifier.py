@@ -4,6 +4,7 @@ Shapes: B batch, T frames of a clip, C channels, H W height and width of a frame
 """
 
 from abc import abstractmethod
+from typing import Any
 
 from torch import Tensor
 
@@ -29,6 +30,14 @@ class ClipNet(HeadedNet):
     @abstractmethod
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
         """Return the logits (B, K)."""
+
+    @abstractmethod
+    def features(self, frames_BTCHW: Tensor) -> Any:
+        """Return the numbers that `classify` makes the logits of, first axis B; no part of the head computes them."""
+
+    @abstractmethod
+    def classify(self, features: Any) -> Tensor:
+        """Return the logits (B, K) of the features."""
 
     def begin(self, batch: int) -> State:
         """Return the state before the first frame of `batch` clips."""

@@ -4,6 +4,7 @@ Shapes: B batch, C channels, H W height and width of the input, M objects of a p
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -46,6 +47,15 @@ class DetectorNet(HeadedNet):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.detect(images_BCHW)
+
+    def resting_modules(self) -> Iterator[nn.Module]:
+        """Yield the batch norms of the backbone: the others of its parts may compute losses in training mode alone."""
+        backbone = {id(parameter) for parameter in self.backbone_parameters()}
+        for module in self.modules():
+            own = {id(parameter) for parameter in module.parameters(recurse=False)}
+            # torch has no public name for all batch norms
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and not own.isdisjoint(backbone):
+                yield module
 
 
 def in_colour(images_BCHW: Tensor) -> Tensor:

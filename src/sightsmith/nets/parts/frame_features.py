@@ -3,6 +3,9 @@
 Shapes: B batch, T frames, N = B·T, C channels, H W height and width of a frame, D features.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,10 +14,15 @@ from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.timm_net import CANNOT
 
 
-def each_frame(net: nn.Module, frames_BTCHW: Tensor) -> Tensor:
-    """Return a net's answers to all frames of all clips, (B, T, D), computed as one batch of pictures."""
-    batch, frames = frames_BTCHW.shape[:2]
-    return net(frames_BTCHW.flatten(0, 1)).unflatten(0, (batch, frames))
+def each_frame(net: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
+    """Return what a net makes of all frames of all clips, (B, T, D), computed as one batch of pictures.
+
+    Args:
+        net: or a part of one, such as that after the features.
+        frames: pictures (B, T, C, H, W), or features of them.
+    """
+    answers: Any = net(frames.flatten(0, 1))
+    return answers.unflatten(0, frames.shape[:2])
 
 
 def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) -> int:

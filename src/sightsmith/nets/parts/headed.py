@@ -37,8 +37,27 @@ class HeadedNet(nn.Module):
         names = _beginnings(self.class_parts())
         return (parameter for name, parameter in self.named_parameters() if name.startswith(names))
 
+    def resting_modules(self) -> Iterator[nn.Module]:
+        """Yield the largest parts of the backbone, which are in evaluation mode while it is frozen.
+
+        Parts without parameters between those and the head, such as its dropout, are not among them.
+        """
+        heads = {self.get_submodule(name) for name in self.head_parts()}
+        return _outside(self, heads)
+
     def _in_head(self, parameter: str) -> bool:
         return parameter.startswith(_beginnings(self.head_parts()))
+
+
+def _outside(module: nn.Module, heads: set[nn.Module]) -> Iterator[nn.Module]:
+    """Yield the largest parts of a module that have parameters, none of them of the heads."""
+    for child in module.children():
+        if child in heads or next(child.parameters(), None) is None:
+            continue
+        if heads.isdisjoint(child.modules()):
+            yield child
+        else:
+            yield from _outside(child, heads)
 
 
 def _beginnings(parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -78,9 +78,11 @@ class WeightsRecord:
     sha256: str = ""  # of the file, in hexadecimal; empty for random ones
     notes: tuple[str, ...] = ()  # sentences about weights that were skipped or adapted
     new_head: bool = True  # whether the classifier starts from random numbers
+    random_backbone: bool = False  # whether a part before the head does
 
 
-RANDOM_WEIGHTS = WeightsRecord(origin="none", licence="none")  # The record of a net that starts from random numbers
+RANDOM_WEIGHTS = WeightsRecord(origin="none", licence="none", random_backbone=True)
+"""The record of a net that starts from random numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,13 @@ class RecurrentNet(ClipNet):
         self.clip_head = nn.Linear(states, classes)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        features_BTD = each_frame(self.backbone, frames_BTCHW)
+        return self.classify(self.features(frames_BTCHW))
+
+    def features(self, frames_BTCHW: Tensor) -> Tensor:
+        """Return what describes each frame, (B, T, D)."""
+        return each_frame(self.backbone, frames_BTCHW)
+
+    def classify(self, features_BTD: Tensor) -> Tensor:
         states_BTS, _ = self.rnn(features_BTD)
         return self.clip_head(self.dropout(self._pool(states_BTS)))
 

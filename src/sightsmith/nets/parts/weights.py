@@ -56,7 +56,7 @@ def load_weights(module: HeadedNet, path: Path, *, net: str, adapt: Adapt | None
     read = read_state(path)
     state = _renamed(read, wanted)
     if (features := module.feature_net()) is not None and not state.keys() & wanted.keys():
-        return _load_features(features, path, read, net)
+        return _load_features(module, features, path, read, net)
     if adapt is not None and (state.keys() != wanted.keys() or _misshapen(state, wanted)):
         state, notes = adapt(state)
     head = {key for key, value in target.named_parameters(remove_duplicate=False) if id(value) in head_ids}
@@ -66,7 +66,7 @@ def load_weights(module: HeadedNet, path: Path, *, net: str, adapt: Adapt | None
     return WeightsRecord(path.name, "not stated", sha256(path), notes + dropped, new_head=bool(dropped))
 
 
-def _load_features(features: nn.Module, path: Path, read: State, net: str) -> WeightsRecord:
+def _load_features(module: HeadedNet, features: nn.Module, path: Path, read: State, net: str) -> WeightsRecord:
     """Load the tensors of the part that gives features, by name and shape. Raises DataError: less than half fit."""
     wanted = features.state_dict()
     own_names = {other: key for key in wanted for other in _undivided(key)}
@@ -83,7 +83,9 @@ def _load_features(features: nn.Module, path: Path, read: State, net: str) -> We
         f"{len(fitting)} of {many(len(wanted), 'tensor')} of the backbone are taken from {path.name}; the rest of the "
         "net starts from random numbers"
     )
-    return WeightsRecord(path.name, "not stated", sha256(path), (note,))
+    taken = {id(value) for key, value in features.named_parameters(remove_duplicate=False) if key in fitting}
+    random = any(id(value) not in taken for value in module.backbone_parameters())
+    return WeightsRecord(path.name, "not stated", sha256(path), (note,), random_backbone=random)
 
 
 def _undivided(key: str) -> Iterator[str]:

@@ -51,9 +51,19 @@ class ClassifyLearner(PictureLearner):
         self.register_buffer("class_weights_K", _class_weights(settings, facts), persistent=False)
         self.class_weights_K: Tensor | None
 
+    @property
+    def keeps_features(self) -> bool:
+        return super().keeps_features and not self._mixes
+
+    @property
+    def _mixes(self) -> bool:
+        return bool(self.settings.mixup or self.settings.cutmix)
+
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""
         feeds, targets = batch
+        if not self._mixes:
+            return self._smoothed(self.answer(feeds), targets)
         mixed = mix(self.images(feeds), self.settings.mixup, self.settings.cutmix)
         logits_BK = self.nets["net"](mixed.images).float()
         loss = self._smoothed(logits_BK, targets)

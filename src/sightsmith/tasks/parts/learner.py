@@ -13,6 +13,8 @@ from sightsmith.nets.parts.headed import HeadedNet
 
 Feeds = Mapping[str, Tensor]  # Inputs by name, as the ports of the task's input describe them, first axis B
 Batch = tuple[Feeds, Tensor]  # Inputs and their targets, first axis B
+FEATURES = "features"
+"""Name of the feed that replaces the inputs: what the frozen parts of the nets make of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,15 @@ class Learner(nn.Module):
         """Return the first output of the graph, first axis B, for the feeds of the trained model."""
         raise self._missing("answer", "return the first output of its graph")
 
+    @property
+    def keeps_features(self) -> bool:
+        """Whether `answer` and `loss` take the features of a frozen backbone for the inputs."""
+        return False
+
+    def features(self, feeds: Feeds) -> Any:  # noqa: ARG002 -- learners override it
+        """Return what the backbone makes of the inputs, first axis B; it can be kept if it is one tensor."""
+        raise self._missing("features", "return the features of its backbone")
+
     def measured(self, batch: Batch) -> Tensor:
         """Return what validation measures of a batch, first axis B: the answers, unless a learner says otherwise."""
         return self.answer(batch[0])
@@ -114,6 +125,15 @@ class Learner(nn.Module):
         for net in self.nets_of(optimiser):
             if isinstance(net, HeadedNet):
                 yield from net.head_parameters()
+
+    def freeze(self, *, frozen: bool) -> None:
+        """Let the heads alone learn, the rest in evaluation mode, or all again."""
+        for parameter in self.backbone_parameters():
+            parameter.requires_grad_(not frozen)
+        for net in self.nets.values():
+            if isinstance(net, HeadedNet):
+                for module in net.resting_modules():
+                    module.train(not frozen)
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters outside the head, of the nets that have a head."""

@@ -12,8 +12,9 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs import clip
 from sightsmith.inputs.picture import PIXELS
 from sightsmith.nets.parts.classifier import ClassifierNet
+from sightsmith.nets.parts.clip_classifier import ClipNet
 from sightsmith.nets.parts.fitted import FittedNet
-from sightsmith.tasks.parts.learner import Facts, Feeds, Learner
+from sightsmith.tasks.parts.learner import FEATURES, Facts, Feeds, Learner
 from sightsmith.tasks.parts.normalise import Normalise
 
 
@@ -44,9 +45,19 @@ class PictureLearner(Learner):
         images: Tensor = self.normalise(feeds[self._array])
         return images
 
+    @property
+    def keeps_features(self) -> bool:
+        return isinstance(self.nets["net"], ClassifierNet | ClipNet)
+
+    def features(self, feeds: Feeds) -> Any:
+        """Return the net's last features."""
+        net: Any = self.nets["net"]
+        return net.features(self.images(feeds))
+
     def answer(self, feeds: Feeds) -> Tensor:
         """Return the net's outputs, (B, K) float32."""
-        answers_BK: Tensor = self.nets["net"](self.images(feeds))
+        net: Any = self.nets["net"]
+        answers_BK: Tensor = net.classify(feeds[FEATURES]) if FEATURES in feeds else net(self.images(feeds))
         return answers_BK.float()
 
 
