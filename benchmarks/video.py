@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,13 +125,19 @@ def cached(folder: Path) -> bool:
 
 def _folds(folder: Path, clips: list[Clip], flags: Iterable[str], net: str | None = None) -> Answers:
     """Train on each fold and return by net which test clips it answered right, by their paths."""
-    right: Answers = defaultdict(dict)
-    for fold in range(_FOLDS):
-        table = folder / f"fold-{fold}.csv"
+    tables = [folder / f"fold-{fold}.csv" for fold in range(_FOLDS)]
+    for fold, table in enumerate(tables):
         if not table.exists():
             _write(table, clips, fold)
-        for name, found in _right(folder / f"fold-{fold}-{net or 'auto'}", table, flags, net).items():
-            right[name] |= found
+
+    def trained(table: Path) -> Answers:
+        return _right(table.with_name(f"{table.stem}-{net or 'auto'}"), table, flags, net)
+
+    right: Answers = defaultdict(dict)
+    with ThreadPoolExecutor(2) as two:  # a fold for each core
+        for found in two.map(trained, tables):
+            for name, answers in found.items():
+                right[name] |= answers
     return right
 
 
@@ -157,7 +164,7 @@ def _right(bundle: Path, table: Path, flags: Iterable[str], net: str | None) -> 
     """
     if not bundle.exists():
         chosen = ("--model", net) if net else ()
-        same = ("--no-near-duplicates", "--threads", "2", "--overwrite")
+        same = ("--no-near-duplicates", "--threads", "1", "--overwrite")
         sightsmith("train", table, *chosen, *flags, *same, "--out", bundle, quiet=True)
     kept = json.loads((bundle / "manifest.json").read_text())["nets"]["net"]["name"]
     right = {path.name: _answers(path, table) for path in baselines_folder(bundle).iterdir() if path.is_dir()}

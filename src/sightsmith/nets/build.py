@@ -18,7 +18,6 @@ from sightsmith.nets.parts.records import (
     ONLY_ROLE,
     RANDOM_WEIGHTS,
     BuiltNet,
-    NativeInput,
     NetInfo,
     WeightsRecord,
     describe_settings,
@@ -27,6 +26,7 @@ from sightsmith.nets.parts.weights import load_weights, read_state
 
 OWN_NETS = Catalogue("sightsmith.nets", "net", besides="build")
 _LIBRARIES = Catalogue("sightsmith.nets.libraries", "library of nets")
+_SMALL = 64  # Pixels a side up to which pictures are small: a net that halves them five times leaves too little
 # Names in the file of a net for clips
 _FRAME_NET = "FRAME_NET"  # of the setting that names the net of its frames
 _OWN_PART = "OWN_PART"  # of a part that no net of its frames has; without one, all weights are those of that net
@@ -54,14 +54,23 @@ def describe_net(name: str) -> NetInfo:
     return _describe_own(name, count=True) if name in OWN_NETS else _library_of(name).describe(name, count=True)
 
 
-def native_input(name: str, settings: Mapping[str, Any]) -> NativeInput | None:
-    """Return the input that published weights were trained on, of a net for clips those of the net of its frames.
+def usual_picture_net(side: int) -> str:
+    """Return the net that is trained if none is named, for pictures or frames with this shorter side in pixels."""
+    return "smallresnet" if side <= _SMALL else "resnet18"
 
-    None: the net has no published weights. Raises SettingsError: an unknown name or setting.
+
+def published_net(name: str, settings: Mapping[str, Any], side: int) -> NetInfo:
+    """Return the net whose published weights a net starts from: itself, or of a net for clips the net of its frames.
+
+    Args:
+        settings: the net's settings by name.
+        side: of its input, shorter side, pixels.
+
+    Raises SettingsError: an unknown name or setting.
     """
     if name in OWN_NETS and hasattr(file := OWN_NETS.module(name), _FRAME_NET):
-        name = getattr(from_mapping(file.Settings, settings, where=name), file.FRAME_NET)
-    return _facts(name).native
+        name = getattr(_resolved(file, from_mapping(file.Settings, settings, where=name), side), file.FRAME_NET)
+    return _facts(name)
 
 
 def require_family(name: str, family: str, task: str) -> None:
@@ -133,7 +142,7 @@ def build_net(
         raise SettingsError(f"{name}: it has no published weights. Use --weights none or --weights FILE.")
     if weights != "none" and parts:
         raise SettingsError(f"{name}: its {role} starts from random numbers, not from {weights}. Use --weights none.")
-    given = from_mapping(file.Settings, raw, where=name)
+    given = _resolved(file, from_mapping(file.Settings, raw, where=name), min(height, width))
     frame_net = _frame_net(file, given, sizes, weights)
     module = _build_part(file, given, role, sizes, frame_net)
     return BuiltNet(
@@ -161,6 +170,13 @@ def _build_part(
     return file.build(settings, role=role, **sizes) if hasattr(file, "ROLES") else file.build(settings, **sizes)
 
 
+def _resolved(file: ModuleType, settings: Any, side: int) -> Any:
+    """Return the settings of a net with the net of its frames named, which an open one has chosen by their side."""
+    if getattr(settings, getattr(file, _FRAME_NET, ""), None) != "auto":
+        return settings
+    return replace(settings, **{file.FRAME_NET: usual_picture_net(side)})
+
+
 def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, Any], weights: str) -> BuiltNet | None:
     """Build the picture net that a net for clips shows each frame; None for nets without one.
 
@@ -173,7 +189,7 @@ def _frame_net(file: ModuleType, settings: Any, sizes: Mapping[str, Any], weight
     if info.family != CLASSIFIER or info.fitted:
         raise SettingsError(
             f"net.{file.FRAME_NET}: {name} is no classifier of pictures that is trained by gradient descent. Name one, "
-            "such as smallcnn or resnet18."
+            "such as smallresnet or resnet18."
         )
     return build_net(name, weights="none" if _of_whole_net(file, weights) else weights, **sizes)
 
@@ -227,8 +243,9 @@ def _describe_own(name: str, *, count: bool = False) -> NetInfo:
     if count:
         sizes = {"channels": 3, "classes": 10, "height": 32, "width": 32}
         with torch.device("meta"):
-            frame_net = _frame_net(file, file.Settings(), sizes, "none")
-            modules = [_build_part(file, file.Settings(), role, sizes, frame_net) for role in roles]
+            settings = _resolved(file, file.Settings(), sizes["height"])
+            frame_net = _frame_net(file, settings, sizes, "none")
+            modules = [_build_part(file, settings, role, sizes, frame_net) for role in roles]
         parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
     return NetInfo(
         name=name,

@@ -28,8 +28,9 @@ FRAME_NET = "backbone"
 class Settings:
     """Settings of the net."""
 
-    backbone: str = "smallcnn"
-    """The net that answers at each frame: any net for pictures, ours or timm's, such as smallresnet or resnet18."""
+    backbone: str = "auto"
+    """The net that answers at each frame: any net for pictures, ours or timm's. auto: smallresnet for frames up to 64
+    pixels, resnet18 for larger ones."""
 
 
 class FramesNet(ClipNet):
@@ -50,6 +51,12 @@ class FramesNet(ClipNet):
 
     def classify(self, features: Any) -> Tensor:
         return each_frame(self.net.classify, features).mean(dim=1)
+
+    def learned(self, features: Any) -> tuple[Tensor, Tensor]:
+        """Return the answer to each frame: each of them must be right alone, which teaches more than their mean."""
+        logits_BTK = each_frame(self.net.classify, features)
+        frames = logits_BTK.shape[1]
+        return logits_BTK, logits_BTK.new_full((frames,), 1 / frames)
 
     def published(self) -> nn.Module:
         return self.net.published()

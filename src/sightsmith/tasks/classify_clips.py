@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sightsmith.core.ports import Signature
 from sightsmith.core.preprocessing import Preprocessing
@@ -26,7 +26,19 @@ ALSO_TRY = "frames"  # Where the order of the frames tells nothing, it is the be
 COMPARED = True
 
 Settings, check, validation, score = classes.Settings, classes.check, classes.validation, classes.score
-learner, sizes = classes.ClassifyLearner, picture_sizes
+sizes = picture_sizes
+
+
+class ClipLearner(classes.ClassifyLearner):
+    """A classifier of clips being trained, whose loss is of the answers along a clip if the net can give them."""
+
+    def learned(self, seen: Tensor, *, kept: bool) -> classes.Answers:
+        net: Any = self.nets["net"]
+        answers: classes.Answers = net.learned(seen if kept else net.features(seen))
+        return answers
+
+
+learner = ClipLearner
 
 
 def graph(

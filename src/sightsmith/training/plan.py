@@ -20,7 +20,7 @@ from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs.clip import Settings as ClipSettings
 from sightsmith.inputs.parts.survey import Survey, Wanted
-from sightsmith.nets.build import describe_net, fetch_weights, native_input
+from sightsmith.nets.build import describe_net, fetch_weights, published_net, usual_picture_net
 from sightsmith.nets.parts.records import NativeInput, NetInfo
 from sightsmith.training.augmenting import choose_augmentation
 from sightsmith.training.choice import FEW, SMALL, Choice, given, is_open
@@ -103,7 +103,7 @@ def choose_within_reach(
     if settings.weights != "auto" or plan.weights.value == "none":
         return plan
     try:
-        fetch_weights(plan.model.value)
+        fetch_weights(published_net(plan.model.value, settings.net, plan.size.value).name)
     except DataError as error:
         tell(f"warning: {error} They were not asked for, so this training starts from random weights.")
         plan = choose(replace(settings, weights="none"), survey, machine, other, usual)
@@ -127,16 +127,16 @@ def choose(
     Raises SettingsError: a device that is absent, an unknown net, or weights that it does not have.
     """
     asked = settings.model
-    by_size = "smallresnet" if survey.side <= SMALL else "resnet18"
     model = (
         given(settings.model)
         or given(usual.get("model"))
-        or Choice(by_size, f"the median shorter side is {survey.side} pixels")
+        or Choice(usual_picture_net(survey.side), f"the median shorter side is {survey.side} pixels")
     )
     info = describe_net(model.value)
     if info.fitted:
         settings = as_fitted(settings, info.name)
-    weights = given(settings.weights) or _weights(info)
+    published = published_net(info.name, settings.net, settings.size or survey.side)
+    weights = given(settings.weights) or _weights(published)
     pretrained = weights.value != "none"
     recipe = {name: one for name, one in _recipe(usual, info, weights.value).items() if _wanted(settings, name)}
     settings = replace(settings, **{name: one.value for name, one in recipe.items()})
@@ -146,7 +146,7 @@ def choose(
     batch = given(settings.batch_size) or _batch(survey, size.value, device.value)
     if survey.moving and is_open(settings.batch_size):
         batch = Choice(min(batch.value, _CLIPS), "clips have many frames")
-    fed = _fed_with(weights.value, info, settings.net) if pretrained else None
+    fed = _fed_with(weights.value, info, published) if pretrained else None
     colour = given(settings.colour) or _colour(survey, fed)
     grey = colour.value == "grey"
     epochs = given(settings.epochs) or _epochs(
@@ -237,7 +237,8 @@ _OF_DESCENT = (
 
 def wanted_input(plan: Plan, net: Mapping[str, Any] = _NOTHING) -> Wanted:
     """Return the input that the plan asks for, with the net's settings `net`."""
-    like = _fed_with(plan.weights.value, describe_net(plan.model.value), net)
+    published = published_net(plan.model.value, net, plan.size.value)
+    like = _fed_with(plan.weights.value, describe_net(plan.model.value), published)
     if isinstance(like, NativeInput):
         like = Preprocessing(
             height=like.height,
@@ -298,7 +299,7 @@ def _size(survey: Survey, info: NetInfo) -> Choice:
     return Choice(side, f"{survey.side} rounded up to a multiple of {_STEP}, in {_LEAST}…{most}")
 
 
-def _fed_with(weights: str, info: NetInfo, net: Mapping[str, Any]) -> Preprocessing | NativeInput | None:
+def _fed_with(weights: str, info: NetInfo, published: NetInfo) -> Preprocessing | NativeInput | None:
     """Return the preprocessing of weights: of the bundle that the file is in, else of the net's published weights.
 
     It is that of a picture, or of each frame of a clip.
@@ -315,7 +316,7 @@ def _fed_with(weights: str, info: NetInfo, net: Mapping[str, Any]) -> Preprocess
             files = {one.file for one in manifest.nets.values()}
             if Path(weights).name in files and isinstance(settings, Preprocessing):
                 return settings
-    return native_input(info.name, net)
+    return published.native
 
 
 def _colour(survey: Survey, fed: Preprocessing | NativeInput | None) -> Choice:

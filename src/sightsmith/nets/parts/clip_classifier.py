@@ -39,6 +39,14 @@ class ClipNet(HeadedNet):
     def classify(self, features: Any) -> Tensor:
         """Return the logits (B, K) of the features."""
 
+    def learned(self, features: Any) -> tuple[Tensor, Tensor]:
+        """Return what the loss of training is of: answers (B, S, K), and the share of each, (S,), whose sum is 1.
+
+        By default that is the answer to the whole clip alone.
+        """
+        logits_BK = self.classify(features)
+        return logits_BK[:, None], logits_BK.new_ones(1)
+
     def begin(self, batch: int) -> State:
         """Return the state before the first frame of `batch` clips."""
         raise NotImplementedError(f"{type(self).__name__} reads a clip as a whole")

@@ -49,6 +49,6 @@ def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) 
 
 def _refusal(why: str) -> str:
     return (
-        f"net.backbone: the net gives no single vector of features for a frame ({why}). Name another, such as smallcnn "
-        "or resnet18."
+        f"net.backbone: the net gives no single vector of features for a frame ({why}). Name another, such as "
+        "smallresnet or resnet18."
     )

@@ -33,8 +33,9 @@ CLIP_HEAD = "clip_head"  # No picture net has a part of this name, by which weig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentSettings:
-    backbone: str = "smallcnn"
-    """The net that describes each frame: any net for pictures, ours or timm's, such as smallresnet or resnet18."""
+    backbone: str = "auto"
+    """The net that describes each frame: any net for pictures, ours or timm's. auto: smallresnet for frames up to 64
+    pixels, resnet18 for larger ones."""
     hidden: int = 128
     """Units of each recurrent layer, in each direction. ≥ 1."""
     layers: int = 1
@@ -101,6 +102,18 @@ class RecurrentNet(ClipNet):
     def classify(self, features_BTD: Tensor) -> Tensor:
         states_BTS, _ = self.rnn(features_BTD)
         return self.clip_head(self.dropout(self._pool(states_BTS)))
+
+    def learned(self, features_BTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the answer after each frame if the net can give it; a later one has a larger share of the loss.
+
+        Ng et al., "Beyond Short Snippets", CVPR 2015, arXiv:1503.08909, with shares that grow by the same step.
+        """
+        if not self.streams:
+            return super().learned(features_BTD)
+        states_BTS, _ = self.rnn(features_BTD)
+        logits_BTK = self.clip_head(self.dropout(states_BTS))
+        gains_T = torch.arange(1, logits_BTK.shape[1] + 1, device=logits_BTK.device, dtype=torch.float32)
+        return logits_BTK, gains_T / gains_T.sum()
 
     def begin(self, batch: int) -> State:
         if not self.streams:

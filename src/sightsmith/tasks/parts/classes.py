@@ -1,11 +1,11 @@
 """What the tasks that learn classes share, whatever they see.
 
-Shapes: B batch, N items, K classes.
+Shapes: B batch, N items, K classes, S answers to an item.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from sightsmith.core.errors import SettingsError, TrainingError
 from sightsmith.kinds.labels.temperature import cross_entropy
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.nets.parts.checks import at_least, between
-from sightsmith.tasks.parts.learner import Batch, Facts
-from sightsmith.tasks.parts.mixing import mix
+from sightsmith.tasks.parts.learner import FEATURES, Batch, Facts
+from sightsmith.tasks.parts.mixing import Mixed, mix
 from sightsmith.tasks.parts.pictures import PictureGraph, PictureLearner
+
+Answers = tuple[Tensor, Tensor]  # logits (B, S, K), and the share of each answer in the loss, (S,), whose sum is 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +64,33 @@ class ClassifyLearner(PictureLearner):
     def loss(self, batch: Batch, optimiser: str) -> Tensor:  # noqa: ARG002 -- there is one
         """Return the training loss of a batch; targets are indices (B,) int64 or shares (B, K) float."""
         feeds, targets = batch
-        if not self._mixes:
-            return self._smoothed(self.answer(feeds), targets)
-        mixed = mix(self.images(feeds), self.settings.mixup, self.settings.cutmix)
-        logits_BK = self.nets["net"](mixed.images).float()
-        loss = self._smoothed(logits_BK, targets)
+        kept = FEATURES in feeds
+        mixed = Mixed(feeds[FEATURES]) if kept else mix(self.images(feeds), self.settings.mixup, self.settings.cutmix)
+        answers = self.learned(mixed.images, kept=kept)
+        loss = self._error(answers, targets)
         if mixed.partner_B is None:
             return loss
-        return mixed.share * loss + (1 - mixed.share) * self._smoothed(logits_BK, targets[mixed.partner_B])
+        return mixed.share * loss + (1 - mixed.share) * self._error(answers, targets[mixed.partner_B])
 
-    def _smoothed(self, logits_BK: Tensor, targets: Tensor) -> Tensor:
-        smoothing = self.settings.label_smoothing
-        return F.cross_entropy(logits_BK, targets, weight=self.class_weights_K, label_smoothing=smoothing)
+    def learned(self, seen: Tensor, *, kept: bool) -> Answers:
+        """Return the answers whose error is the loss: here one to each item.
+
+        Args:
+            seen: the net's inputs or, if they are `kept`, its features.
+        """
+        net: Any = self.nets["net"]
+        logits_BK: Tensor = net.classify(seen) if kept else net(seen)
+        return logits_BK[:, None], logits_BK.new_ones(1)
+
+    def _error(self, answers: Answers, targets: Tensor) -> Tensor:
+        """Return the smoothed cross-entropy of the answers, each by its share."""
+        logits_BSK, shares_S = answers[0].float(), answers[1].float()
+        smoothing, weight_K = self.settings.label_smoothing, self.class_weights_K
+        errors = [
+            F.cross_entropy(logits_BK, targets, weight=weight_K, label_smoothing=smoothing)
+            for logits_BK in logits_BSK.unbind(dim=1)
+        ]
+        return torch.stack(errors) @ shares_S
 
 
 def check(settings: Settings, *, balanced: bool) -> None:
