@@ -59,7 +59,9 @@ def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
     picture = Preprocessing(height=SIDE, width=SIDE, mean=(0.3,) * 3, std=(0.3,) * 3, resize="squash")
     sampling = {"sampling": "dense", "spacing": 1 / RATE} if carries else {"sampling": "uniform"}
     settings = clip.Settings(frames=FRAMES, picture=picture, **sampling)
-    built = build_net(net, {"hidden": 16} if net == "lstm" else {}, **task.sizes(NAMES, settings))
+    built = build_net(
+        net, {"backbone": "smallcnn"} | ({"hidden": 16} if net == "lstm" else {}), **task.sizes(NAMES, settings)
+    )
     clips, targets_N = clips_of(64)
     frames, targets = torch.from_numpy(clips), torch.from_numpy(targets_N)
     facts = Facts(names=NAMES, input_settings=settings)

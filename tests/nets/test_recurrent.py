@@ -169,6 +169,38 @@ def test_nets_that_need_the_whole_clip_do_not_stream():
     assert build("lstm").module.streams
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_the_loss_is_of_the_answer_after_each_frame_and_later_ones_have_larger_shares(name):
+    net = build(name).module.eval()
+    frames_BTCHW = torch.randn(2, 4, 3, 16, 16)
+    with torch.no_grad():
+        answers_BSK, shares_S = net.learned(net.features(frames_BTCHW))
+        for last in range(4):
+            torch.testing.assert_close(answers_BSK[:, last], net(frames_BTCHW[:, : last + 1]))
+    torch.testing.assert_close(shares_S, torch.tensor([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_the_loss_of_votes_is_of_each_of_them_and_that_of_other_nets_of_the_answer_to_the_clip():
+    frames_BTCHW = torch.randn(2, 4, 3, 16, 16)
+    votes = build_net("frames", {"backbone": "rowlstm"}, **SIZES).module.eval()
+    with torch.no_grad():
+        answers_BSK, shares_S = votes.learned(votes.features(frames_BTCHW))
+        torch.testing.assert_close(answers_BSK[:, 2], votes.net(frames_BTCHW[:, 2]))
+        torch.testing.assert_close(shares_S, torch.full((4,), 0.25))
+        for whole in ({"bidirectional": True}, {"pooling": "attention"}):
+            net = build("gru", whole).module.eval()
+            answers_BSK, shares_S = net.learned(net.features(frames_BTCHW))
+            torch.testing.assert_close(answers_BSK, net(frames_BTCHW)[:, None])
+            assert shares_S.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("name", ["frames", *CELLS])
+def test_an_open_net_of_the_frames_is_chosen_by_their_size_and_recorded(name):
+    with torch.device("meta"):
+        small, large = (build_net(name, **SIZES | {"height": side, "width": 80}) for side in (64, 65))
+    assert (small.settings["backbone"], large.settings["backbone"]) == ("smallresnet", "resnet18")
+
+
 def test_averaging_does_not_know_the_order_and_a_recurrent_net_does():
     frames_BTCHW = torch.randn(2, 5, 3, 16, 16)
     for name, knows in (("frames", False), ("lstm", True), ("gru", True)):
@@ -178,7 +210,7 @@ def test_averaging_does_not_know_the_order_and_a_recurrent_net_does():
             forwards, backwards = net(frames_BTCHW), net(frames_BTCHW.flip(1))
         assert torch.allclose(forwards, backwards, atol=1e-6) is not knows
     with torch.no_grad():
-        voting = build_net("frames", {}, **SIZES).module.eval()
+        voting = build_net("frames", {"backbone": "smallcnn"}, **SIZES).module.eval()
         logits_TK = voting.net(frames_BTCHW[0])
         torch.testing.assert_close(voting(frames_BTCHW[:1])[0], sum(logits_TK) / 5)
 
@@ -201,17 +233,18 @@ def test_a_classifier_of_pictures_starts_the_votes_with_its_head_if_the_classes_
     torch.manual_seed(9)
     picture = build_net("smallcnn", {}, **SIZES).module
     save_file(picture.state_dict(), tmp_path / "net.safetensors")
-    built = build_net("frames", {}, weights=str(tmp_path / "net.safetensors"), **SIZES)
+    cnn = {"backbone": "smallcnn"}
+    built = build_net("frames", cnn, weights=str(tmp_path / "net.safetensors"), **SIZES)
     assert all(torch.equal(one, picture.state_dict()[key]) for key, one in built.module.net.state_dict().items())
     assert not built.weights.new_head
-    other = build_net("frames", {}, weights=str(tmp_path / "net.safetensors"), **SIZES | {"classes": 9})
+    other = build_net("frames", cnn, weights=str(tmp_path / "net.safetensors"), **SIZES | {"classes": 9})
     assert other.weights.new_head
     assert torch.equal(other.module.net.conv1.weight, picture.conv1.weight)
 
 
 @pytest.mark.parametrize("name", ["frames", *CELLS])
 def test_weights_of_a_net_for_clips_come_back_whole(name, tmp_path):
-    settings = {} if name == "frames" else {"hidden": 6}
+    settings = {"backbone": "smallcnn"} | ({} if name == "frames" else {"hidden": 6})
     torch.manual_seed(1)
     trained = build_net(name, settings, **SIZES).module
     save_file(trained.state_dict(), tmp_path / "net.safetensors")

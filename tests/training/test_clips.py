@@ -83,7 +83,9 @@ def test_trained_weights_of_the_backbone_are_shown_frames_as_they_were_pictures(
     assert input_of(model, weights, {"backbone": "test_resnet"}).mean == (0.5, 0.5, 0.5)
 
 
-@pytest.mark.parametrize(("weights", "net"), [("none", {"backbone": "resnet18"}), ("there/net.safetensors", {})])
+@pytest.mark.parametrize(
+    ("weights", "net"), [("none", {"backbone": "resnet18"}), ("there/net.safetensors", {"backbone": "smallcnn"})]
+)
 def test_without_published_weights_the_clips_say_how_they_are_normalised(weights, net):
     picture = input_of("lstm", weights, net)
     assert (picture.colour, picture.mean, picture.crop_fraction) == ("grey", (0.0,), 1.0)
