@@ -86,3 +86,16 @@ def test_a_net_that_fixes_the_length_is_refused():
     inputs = {"frames": Port("uint8", (4, 2, 2, 3), free=(0,))}
     with pytest.raises(Exception, match=r"frames_0|takes 4 entries on axis 1 alone"):
         exported(KeepsTheLength(), inputs, ("logits",))
+
+
+class DecidesByContent(torch.nn.Module):
+    def forward(self, frames):
+        levels = frames.float().mean(dim=(1, 2, 3))
+        return -levels if levels.sum() > 8 else levels
+
+
+def test_a_net_that_the_exporter_cannot_follow_is_refused_with_the_reason_alone(capfd):
+    inputs = {"frames": Port("uint8", (4, 2, 2, 3), free=(0,))}
+    with pytest.raises(ValueError, match="^Could not guard on data-dependent expression"):
+        exported(DecidesByContent(), inputs, ("logits",))
+    assert capfd.readouterr() == ("", "")

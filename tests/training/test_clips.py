@@ -1,6 +1,7 @@
 """What training chooses for clips, and what it refuses."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sightsmith.core.errors import SettingsError
 from sightsmith.core.machine import this_machine
 from sightsmith.inputs import clip
 from sightsmith.inputs.parts.survey import Survey
+from sightsmith.training.fitted import beside
 from sightsmith.training.plan import choose, wanted_input
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.task import choose_task
@@ -103,6 +105,14 @@ def test_weights_of_a_bundle_for_clips_are_shown_clips_as_there(moving_bars_bund
         file, settings = bundle.path / bundle.manifest.net.file, bundle.manifest.definition.input_settings
     picture = input_of("lstm", file)
     assert (picture.colour, picture.mean, picture.std) == ("rgb", settings.picture.mean, settings.picture.std)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "there/net.pth"])
+def test_the_votes_of_frames_start_from_the_weights_of_a_net_with_the_same_backbone_alone(weights):
+    nets = (("r3d_18", "auto"), ("lstm", weights), ("auto", weights))
+    for model, expected in nets:
+        settings = TrainSettings(data="somewhere", model=model, weights=weights)
+        assert beside(settings, "frames", Path("there")).weights == expected
 
 
 def test_a_backbone_that_is_unknown_is_named_before_any_weights_are_read():

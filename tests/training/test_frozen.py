@@ -9,7 +9,7 @@ from PIL import Image
 from digit_training import settings, stop_after_first_checkpoint
 from moving_bars import clips_of
 from sightsmith.bundle.store import Bundle
-from sightsmith.core.errors import SettingsError, TrainingError
+from sightsmith.core.errors import DataError, SettingsError, TrainingError
 from sightsmith.training.train import train
 
 NAMES = ("left", "right")
@@ -126,8 +126,10 @@ def test_features_that_do_not_fit_are_not_kept(bars, weights, tmp_path, monkeypa
     assert cache_of(bundle) == ("off", "the frozen backbone runs in each epoch: its features do not fit in memory")
 
 
-def test_random_numbers_are_not_frozen_for_ever(bars, tmp_path):
+def test_random_numbers_are_not_frozen_for_ever(bars, weights, tmp_path):
     told = r"all if parts of the backbone start from random numbers.* Give weights='pretrained' or a file"
     with pytest.raises(SettingsError, match=told):
         run(bars, tmp_path / "m", "none", **ALONE)
+    with pytest.raises(DataError, match=r"of another shape: backbone\.0\.0\.weight"):
+        run(bars, tmp_path / "m", weights, colour="grey", **ALONE)  # the first filters of the file are for colours
     assert list(tmp_path.iterdir()) == []

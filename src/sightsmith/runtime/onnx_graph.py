@@ -19,7 +19,7 @@ from sightsmith.runtime.torch_session import graph_module, rebuild
 
 _LARGEST = 2_000_000_000  # Bytes of weights above which they get a separate file: protobuf is limited to 2 GiB
 _LONGEST = 65536  # Most items of a batch, and entries on a free axis
-_NOISY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+_NOISY = ("torch._guards", "torch.fx", "torch._dynamo", "torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
 def to_onnx(bundle: Bundle, graph: str, path: Path) -> None:
@@ -52,7 +52,7 @@ def exported(module: nn.Module, inputs: Mapping[str, Port], outputs: Sequence[st
         outputs: names of the module's outputs, in order.
 
     Raises:
-        ValueError: the graph would have a fixed length on such an axis.
+        ValueError: the graph would have a fixed length on such an axis, or the exporter cannot follow the net.
         Exception: what the exporter passes on from the net's own code.
     """
     # A length of 1 in the example would be taken for a constant
@@ -63,16 +63,19 @@ def exported(module: nn.Module, inputs: Mapping[str, Port], outputs: Sequence[st
         )
         for port in inputs.values()
     )
-    with _quiet(), torch.no_grad():
-        program: Any = torch.onnx.export(
-            module,
-            examples,
-            dynamo=True,
-            dynamic_shapes=tuple(_free_sides(name, port) for name, port in inputs.items()),
-            input_names=list(inputs),
-            output_names=list(outputs),
-            verbose=False,
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            program: Any = torch.onnx.export(
+                module,
+                examples,
+                dynamo=True,
+                dynamic_shapes=tuple(_free_sides(name, port) for name, port in inputs.items()),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:  # tells how to use the exporter; the reason is its cause
+        raise ValueError(str(error.__cause__ or error)) from error
     shapes = {
         one.name: [side if isinstance(side, int) else None for side in one.shape] for one in program.model.graph.inputs
     }
@@ -118,11 +121,12 @@ def _free_sides(name: str, port: Port) -> dict[int, Any]:
 def _quiet() -> Iterator[None]:
     """Suppress the exporter's progress, warnings and logs."""
     levels = {logger: logger.level for logger in map(logging.getLogger, _NOISY)}
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         warnings.simplefilter("ignore")
         try:
             for logger in levels:
-                logger.setLevel(logging.ERROR)
+                logger.setLevel(logging.CRITICAL)  # What fails is raised too
             yield
         finally:
             for logger, level in levels.items():

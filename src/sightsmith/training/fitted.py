@@ -7,7 +7,7 @@ from typing import Any
 from sightsmith.core.errors import SettingsError
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.nets.build import describe_net
-from sightsmith.training.choice import FEW, SMALL, Choice
+from sightsmith.training.choice import FEW, SMALL, Choice, is_open
 from sightsmith.training.settings import TrainSettings
 
 _NOT_FITTED = (
@@ -43,13 +43,17 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
     """Return the settings of another net for the same data, split alike.
 
     A net that learns by gradient descent takes those of the first net, and of its `net.*` those that it has too: one of
-    clips describes the frames by the same backbone.
+    clips describes the frames by the same backbone. First weights of a named net without such settings are not for it.
     """
     info = describe_net(net)
     if not info.fitted:
         known = {one.name for one in info.settings}
         own = {name: value for name, value in settings.net.items() if name in known}
-        return replace(settings, model=net, net=own, baselines=False, out=out)
+        alone = not is_open(settings.model) and known.isdisjoint(
+            one.name for one in describe_net(settings.model).settings
+        )
+        weights = "auto" if alone else settings.weights
+        return replace(settings, model=net, net=own, weights=weights, baselines=False, out=out)
     open_again: dict[str, Any] = {
         name: _DEFAULTS[name] for name in (*_NOT_FITTED, "weights", "precision", "contrast", "logger", "baselines")
     }
