@@ -194,7 +194,7 @@ def test_faulty_clips_are_named(place):
     write_video(run / "large.mp4", noise(2, 25, (256, 128)))
     shutil.copy(run / "1.mp4", run / "copy.mp4")
     shutil.copy(run / "3.mp4", place / "walk" / "other.mp4")
-    write_video(run / "again.mp4", noise(seed=5), options={"crf": "30"})
+    write_video(run / "again.mp4", noise(seed=5), options={"g": "3"})
 
     report = check(open_source(place), GateSettings(tiny_class=1, max_pixels=20_000), quiet=True)
     found = {code: problem.keys for code, problem in codes(report).items()}

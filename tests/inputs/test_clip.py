@@ -172,7 +172,7 @@ def test_settings_that_cannot_be_are_refused(wrong):
 
 def test_the_survey_and_the_choice_look_at_frames(tmp_path):
     pytest.importorskip("av")
-    path = write_video(tmp_path / "a.mp4", frames_THWC(10))
+    path = write_video(tmp_path / "a.mkv", frames_THWC(10), codec="ffv1", pixels="gray")
     seen = clip.survey([path, frames_THWC(3, (40, 30))])
     assert (seen.count, seen.side, seen.in_memory) == (2, 39, False)
     assert seen.grey

@@ -202,7 +202,7 @@ def moves_bundle(made_once):
 
 @pytest.fixture(scope="session")
 def video(tmp_path_factory) -> bytes:
-    """Return an MP4 of 4.8 seconds: a square that moves to the left and to the right in turn, three times."""
+    """Return an MP4 of 4.8 s, which browsers play: a square that moves to the left and to the right in turn, thrice."""
     pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
     frames_THWC = np.concatenate([moving_square(bool(turn % 2), 50) for turn in range(6)])
-    return write_video(tmp_path_factory.mktemp("video") / "moves.mp4", frames_THWC).read_bytes()
+    return write_video(tmp_path_factory.mktemp("video") / "moves.mp4", frames_THWC, codec="libvpx-vp9").read_bytes()

@@ -3,6 +3,7 @@
 import base64
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from video_files import write_repeated, write_sound, write_video
+from video_files import claiming, write_repeated, write_sound, write_video
 
 PREDICT = "/v1/models/moves/predict"
 LIMIT = 1.0
@@ -182,12 +183,22 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
 
 
 def test_a_long_decoding_ends_by_itself_at_the_limit(moves, tmp_path):
-    path = write_repeated(tmp_path / "slow.mp4", np.full((1000, 992, 3), 90, np.uint8), 8000)
+    path = write_repeated(tmp_path / "slow.mp4", (992, 1000), 8000, codec="libvpx-vp9")
     assert path.stat().st_size < 9_000_000
     before = decoders(moves)
     answer = send(moves, path.read_bytes())
     assert (answer.status_code, "took longer" in answer.json()["error"]) == (422, True), answer.text
     assert decoders(moves) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
+def test_a_header_that_asks_for_gigabytes_is_refused_at_the_bound_on_memory(moves, tmp_path):
+    """A header of a few bytes names 170 million frames, 47 days, whose list takes 4.1 GB."""
+    path = write_video(tmp_path / "forged.mp4", np.zeros((20, 48, 64, 3), np.uint8))
+    before = decoders(moves)
+    answer = send(moves, claiming(path.read_bytes(), 170_000_000))
+    assert (answer.status_code, "damaged" in answer.json()["error"]) == (422, True), answer.text
+    assert decoders(moves) == before, "it was refused by itself, in time"
 
 
 def test_no_process_is_left_when_the_service_ends(serving, moves_bundle, video):

@@ -19,12 +19,13 @@ from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.core.names import natural
 from sightsmith.core.video import Clip
 from sightsmith.core.video_files import EXTENSIONS as VIDEOS
-from sightsmith.core.video_files import sniff_video
+from sightsmith.core.video_files import is_playlist, sniff_video
 from sightsmith.data.sources.parts.listing import SYSTEM_NAMES, list_pictures
 
 MAX_FETCH = 20 * 2**20  # Bytes taken from one URL, and from standard input, at the most
 _FETCH_SECONDS = 20.0
 _START = 512  # Bytes that tell a picture or a video from a list of paths
+_MOST_PATH = 1 << 16  # Bytes of a line with a path or a URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,13 @@ def _standard_input(*, urls: bool, moving: bool) -> Iterator[Asked]:
         too_long = f"standard input: more than {MAX_FETCH >> 20} MiB. Save it to a file and name that."
         yield Asked("-", None, too_long) if len(data) > MAX_FETCH else Asked("-", data)
         return
-    for line in buffered:
+    if is_playlist(start):
+        yield Asked("-", None, "standard input: a playlist, which names other files or addresses. Give a video itself.")
+        return
+    while line := buffered.readline(_MOST_PATH):
+        if len(line) == _MOST_PATH:
+            yield Asked("-", None, f"standard input: a line of over {_MOST_PATH:,} bytes, which is no path.")
+            return
         name = os.fsdecode(line).strip()
         if name and name != "-":
             yield from find_items([name], urls=urls, moving=moving)
