@@ -57,8 +57,8 @@ def write_video(
     return path
 
 
-def write_repeated(path: Path, size: tuple[int, int], count: int, codec="mpeg4", **options):
-    """Write the same encoded grey frame, `size` as (width, height), `count` times in 6 seconds: quick to make."""
+def write_repeated(path: Path, size: tuple[int, int], count: int, codec="mpeg4", seconds=6, **options):
+    """Write the same encoded grey frame, `size` as (width, height), `count` times in `seconds`: quick to make."""
     import av
 
     width, height = size
@@ -71,8 +71,20 @@ def write_repeated(path: Path, size: tuple[int, int], count: int, codec="mpeg4",
         for number in range(count):
             packet = av.Packet(content)
             packet.stream, packet.time_base, packet.is_keyframe = video, base, True
-            packet.pts = packet.dts = number * 540_000 // count
+            packet.pts = packet.dts = number * seconds * 90_000 // count
             out.mux(packet)
+    return path
+
+
+def write_empty(path: Path):
+    """Write a video without a frame."""
+    import av
+
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.open()
+        out.start_encoding()
     return path
 
 

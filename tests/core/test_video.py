@@ -301,7 +301,7 @@ def compressed_header() -> bytes:
         (lambda tmp: b"hello, no video " * 40, "not a video in a known container"),
         (lambda tmp: write_sound(tmp / "song.mp4"), r"no video in it \(audio alone\)"),
         (lambda tmp: noisy_mp4(tmp)[:900], "truncated or damaged"),
-        (lambda tmp: mp4_without_frames(tmp), "none of its frames can be decoded|no size"),
+        (lambda tmp: mp4_without_frames(tmp), "none of its frames can be decoded|or it is damaged"),
         (lambda tmp: unknown_codec(tmp), "its codec is unknown"),
         (lambda tmp: compressed_header(), "its header is compressed"),
         (lambda tmp: tmp, "a folder, not a video"),
@@ -386,6 +386,11 @@ def large(tmp_path_factory):
     stream = write_repeated(folder / "large.ts", (7680, 4320), 3, codec="libx264", preset="ultrafast").read_bytes()
     empty = b"\x47\x1f\xff\x10" + 184 * b"\xff"
     return {"avi": avi, "ts": stream, "late": 32_000 * empty + stream}
+
+
+def test_frames_far_over_the_bound_are_refused_too(large):
+    with pytest.raises(PictureError, match="far over the bound of 1,000,000 pixels a frame"):
+        read_header(Clip(large["avi"]), Bounds(max_pixels=1_000_000))
 
 
 @pytest.mark.parametrize("form", ["avi", "ts", "late"])

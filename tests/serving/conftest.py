@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_bundle import moving_square, write_moves_bundle
+from moving_clips import moving_square, write_squares_bundle
 from video_files import write_video
 
 START = 60
@@ -195,7 +195,7 @@ def moves_bundle(made_once):
     def make(folder: Path) -> None:
         from sightsmith.runtime.export import export
 
-        export(write_moves_bundle(folder / "moves"), ["openvino"], quiet=True)
+        export(write_squares_bundle(folder / "moves"), ["openvino"], quiet=True)
 
     return made_once("moves_bundle", make) / "moves"
 

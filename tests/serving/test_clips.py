@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from odd_clips import LEFT_OUT, ODD, write_odd_clips
 from video_files import claiming, write_repeated, write_sound, write_video
 
 PREDICT = "/v1/models/moves/predict"
@@ -101,6 +102,23 @@ def test_what_is_no_video_is_refused(moves, content, message):
     for answer in (send(moves, content), form(moves, content)):
         assert answer.status_code == 422
         assert message in answer.json()["error"]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("odd")
+    write_odd_clips(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [*LEFT_OUT, *ODD])
+def test_odd_clips_are_named_or_answered(moves, odd, name):
+    answer = send(moves, (odd / name).read_bytes())
+    refused = {**LEFT_OUT, "large.avi": "far over the bound of 1,000,000 pixels a frame"}
+    if name in refused and name != "claims.mkv":
+        assert (answer.status_code, refused[name] in answer.json()["error"]) == (422, True), answer.text
+    else:  # what is there of a video that claims more is answered
+        assert (answer.status_code, {one["label"] for one in answer.json()}) == (200, {"left", "right"}), answer.text
 
 
 def test_damaged_and_oversized_videos_are_refused(moves, video, tmp_path):

@@ -190,7 +190,7 @@ class FileFrames:
 
     def _square_size(self, raw: "VideoFrame") -> tuple[int, int]:
         """Return the size of a frame in square pixels, of the same height, once one is decoded."""
-        stream = self._video.stream  # of MPEG-TS the decoder alone knows the shape of a pixel
+        stream = self._video.stream  # the decoder alone may know the shape of a pixel
         return _square(raw.width, raw.height, stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
 
     @property

@@ -203,7 +203,8 @@ class OpenVideo:
         stream = next((one for one in videos if self._av.cover not in one.disposition), None)
         if stream is None:
             kinds = sorted({one.type for one in self.container.streams})
-            raise PictureError(f"{self._name}: no video in it ({' and '.join(kinds) or 'no stream'} alone). Delete it.")
+            found = f"{' and '.join(kinds)} alone" if kinds else "nothing at all"
+            raise PictureError(f"{self._name}: no video in it ({found}). Delete it.")
         codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else None
         if codec not in CODECS:
             named = f"the codec {codec} is not read here" if codec else "its codec is unknown, or it is damaged"
@@ -225,7 +226,10 @@ def _bound_of(bounds: Bounds) -> str:
 def check_frame_size(width: int, height: int, name: str, bounds: Bounds) -> None:
     """Raise TooManyPixelsError if a frame is over the bound, PictureError if it has no size."""
     if width < 1 or height < 1:
-        raise PictureError(f"{name}: its frames have no size, so it is damaged. Export it again or delete it.")
+        raise PictureError(  # FFmpeg forgets a size that is far over its bound
+            f"{name}: its frames are far over the bound of {bounds.max_pixels:,} pixels a frame, or it is damaged. "
+            "Make them smaller, or export it again."
+        )
     if width * height > bounds.max_pixels:
         raise TooManyPixelsError(
             f"{name}: {width}×{height} is over the bound of {bounds.max_pixels:,} pixels a frame. Make it smaller."
