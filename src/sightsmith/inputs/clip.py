@@ -51,7 +51,7 @@ FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 _MOST = 1024  # Frames of an input
 _WHOLE = 1e-6  # Of a count that is whole but for rounding
 _SHOWN = 4  # Frames of a face, two by two
-_KEPT = 4  # Frames that training keeps in memory for each frame of the input, at most
+_KEPT = 4  # Frames that training keeps in memory for each frame of the input, at most; even
 _SEEN = 64  # Clips that a survey opens, at most
 
 
@@ -124,8 +124,8 @@ def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float
 def reduced(item: Item, settings: Settings) -> Clip:
     """Return the clip as an array of frames at the size that training keeps in memory, evenly spaced in time.
 
-    These are all frames, or those at four moments for each frame of the input, if there are more: `uniform` and
-    `segments` see at their usual moments the frames of the video.
+    `uniform` and `segments`: those at two moments for each frame of the input, or four if the clip has more frames than
+    that, so that their usual moments show the frames of the video. `dense`: all frames, or four in each spacing.
     """
     with open_clip(as_clip(item)) as reading:
         count, picture = _reduced_count(reading, settings), settings.picture
@@ -271,9 +271,10 @@ def as_clip(item: Item) -> Clip:
 
 def _reduced_count(reading: Reading, settings: Settings) -> int:
     """Return how many frames of a clip training keeps in memory, at least 1."""
-    gap = settings.spacing or reading.seconds / settings.frames
     frames = round(reading.seconds * reading.header.rate)
-    return max(1, min(frames, math.ceil(_KEPT * reading.seconds / gap - _WHOLE)))
+    if settings.spacing is None:  # an even number in each part, so that its middle is one of their moments
+        return settings.frames * (_KEPT // 2 if frames <= _KEPT // 2 * settings.frames else _KEPT)
+    return max(1, min(frames, math.ceil(_KEPT * reading.seconds / settings.spacing - _WHOLE)))
 
 
 def _picture_header(reading: Reading, count: int) -> Header:
