@@ -94,12 +94,12 @@ def moving_bars_bundles(made_once):
 
     `window` is exported to OpenVINO, `carries` to every backend.
     """
-    from moving_bars import write_bundle_of
+    from moving_clips import write_bars_bundle
     from sightsmith.runtime.export import export
 
     def make(folder: Path) -> None:
-        export(write_bundle_of(folder / "carries", carries=True), ("openvino", "onnx"), quiet=True)
-        export(write_bundle_of(folder / "window", carries=False), ("openvino",), quiet=True)
+        export(write_bars_bundle(folder / "carries", carries=True), ("openvino", "onnx"), quiet=True)
+        export(write_bars_bundle(folder / "window", carries=False), ("openvino",), quiet=True)
 
     return made_once("moving_bars_bundles", make)
 

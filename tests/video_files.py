@@ -1,5 +1,10 @@
-"""Small videos made by PyAV: each frame is of one brightness, which tells its number after any codec."""
+"""Small videos made by PyAV: each frame is of one brightness, which tells its number after any codec.
 
+The encoders are FFmpeg's own and libvpx; H.264 is read from real data. x264 and x265, which are under the GPL, write
+only what has no other encoder here: a frame of 8K in H.264, on which FFmpeg would start a decoder at once, and HEVC.
+"""
+
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +28,7 @@ def write_video(
     path: Path,
     frames,
     *,
-    codec="libx264",
+    codec="mpeg4",
     pixels="yuv420p",
     rate=25,
     times=None,
@@ -52,22 +57,59 @@ def write_video(
     return path
 
 
-def write_repeated(path: Path, frame_HWC, count: int):
-    """Write the same encoded frame `count` times in 6 seconds: quick to make, slow to decode."""
+def write_repeated(path: Path, size: tuple[int, int], count: int, codec="mpeg4", seconds=6, **options):
+    """Write the same encoded grey frame, `size` as (width, height), `count` times in `seconds`: quick to make."""
     import av
 
+    width, height = size
     with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=25, options={"tune": "stillimage"})
-        video.height, video.width = frame_HWC.shape[:2]
-        video.pix_fmt = "yuv420p"
-        encoded = [*video.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")), *video.encode(None)]
+        video = out.add_stream(codec, rate=25, options=options)
+        video.height, video.width, video.pix_fmt = height, width, "yuv420p"
+        grey = np.full((height * 3 // 2, width), 128, np.uint8)
+        encoded = [*video.encode(av.VideoFrame.from_ndarray(grey, format="yuv420p")), *video.encode(None)]
         content, base = bytes(encoded[0]), Fraction(1, 90_000)
         for number in range(count):
             packet = av.Packet(content)
             packet.stream, packet.time_base, packet.is_keyframe = video, base, True
-            packet.pts = packet.dts = number * 540_000 // count
+            packet.pts = packet.dts = number * seconds * 90_000 // count
             out.mux(packet)
     return path
+
+
+def write_empty(path: Path):
+    """Write a video without a frame."""
+    import av
+
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.open()
+        out.start_encoding()
+    return path
+
+
+def remuxed(data: bytes, form: str) -> bytes:
+    """Return the frames of a video, as they are encoded, in a container of FFmpeg's name `form`."""
+    import av
+
+    out = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format=form) as target:
+        video = source.streams.video[0]
+        copied = target.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.dts is not None:
+                packet.stream = copied
+                target.mux(packet)
+    return out.getvalue()
+
+
+def claiming(data: bytes, count: int) -> bytes:
+    """Return an MP4 whose header names so many frames of a byte each, of the length of the real ones."""
+    forged = bytearray(data)
+    for kind, at, numbers in ((b"stsz", 8, (1, count)), (b"stts", 12, (count,)), (b"stsc", 16, (count,))):
+        begin = forged.rindex(kind) + at
+        forged[begin : begin + 4 * len(numbers)] = b"".join(number.to_bytes(4, "big") for number in numbers)
+    return bytes(forged)
 
 
 def write_sound(path: Path):

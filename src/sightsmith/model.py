@@ -128,11 +128,17 @@ class Model:
         failed: list[str] = []
         definition = self.predictor.definition
         read = INPUTS.module(items_of(definition.input))
+        moves = hasattr(read, "shown")
+        if settings.frame_rate is not None and not moves:
+            raise SettingsError(
+                f"predict: frame_rate: this model takes {read.NOUNS[1]}, which have no frames. Leave it out."
+            )
+        rate = settings.rate(self.manifest.data) if moves else None
         drawing = open_drawings(settings.draw, definition.kind, settings.options, definition.input)
         with open_writer(settings, definition.kind, self.names, read.NOUNS[0]) as writer, drawing as draw:
             asked: deque[Asked] = deque()
             outcomes = self.predict_each(
-                _pictures(inputs, settings.urls, asked, moving=hasattr(read, "shown")),
+                _pictures(inputs, settings.urls, asked, rate),
                 settings.batch,
                 tiles=settings.tiles,
                 tile_overlap=settings.tile_overlap,
@@ -487,8 +493,8 @@ def open_source(data: str | Path, **options: Any) -> Any:
     return open_data(data, from_mapping(SourceOptions, options, where="open_source"))
 
 
-def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Asked], *, moving: bool) -> Iterable[Any]:
+def _pictures(inputs: Sequence[str], urls: bool, asked: deque[Asked], rate: float | None) -> Iterable[Any]:
     """Yield the pictures or clips of the inputs, remembering each item; one that is not there fails to decode."""
-    for one in find_items(inputs, urls=urls, moving=moving):
+    for one in find_items(inputs, urls=urls, rate=rate):
         asked.append(one)
         yield one.item if one.item is not None else b""

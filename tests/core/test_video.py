@@ -2,9 +2,13 @@
 
 import io
 import os
+import re
 import socket
+import struct
 import sys
 import threading
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +18,26 @@ from PIL import Image
 from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsError
 from sightsmith.core.placement import Bounds
 from sightsmith.core.video import Clip, frames, open_clip, pick, read_header
-from video_files import frames_THWC, numbers, write_sound, write_video
+from video_files import frames_THWC, numbers, remuxed, write_repeated, write_sound, write_video
 
 pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
 
 COUNT = 28
+OUT_OF_ORDER = {"bf": "2", "qmax": "2"}
+"""Options of an encoder whose frames are stored out of order, and finely enough to be told apart."""
 FORMATS = {
-    "h264.mp4": {},
-    "h264.mov": {},
-    "h264.mkv": {},
-    "h264.ts": {},
-    "h264.avi": {},  # AVI has no times of presentation, and this one has frames out of order
+    "mpeg4.mp4": {},
+    "order.mp4": {"options": OUT_OF_ORDER},
+    "order.mov": {"options": OUT_OF_ORDER},
+    "order.mkv": {"options": OUT_OF_ORDER},
+    "order.ts": {"options": OUT_OF_ORDER},
+    "order.avi": {"options": OUT_OF_ORDER},  # without times of presentation
     "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
     "vp8.webm": {"codec": "libvpx"},
     "vp9.webm": {"codec": "libvpx-vp9"},
-    "mpeg4.avi": {"codec": "mpeg4"},
     "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
     "ffv1.mkv": {"codec": "ffv1", "pixels": "bgr0"},
-    "deep.mp4": {"pixels": "yuv420p10le"},
+    "deep.mkv": {"codec": "ffv1", "pixels": "yuv420p10le"},
     "grey.mkv": {"codec": "ffv1", "pixels": "gray"},
     "deep_grey.mkv": {"codec": "ffv1", "pixels": "gray16le"},
     "clear.mkv": {"codec": "ffv1", "pixels": "bgra"},
@@ -59,6 +65,27 @@ def test_every_frame_comes_once_and_in_order(name, tmp_path):
     assert numbers(pick(Clip(path.read_bytes()), [0.5])) == [12]
 
 
+def test_h264_is_read_alike_in_every_container(shared_data):
+    video = (shared_data("fight_clips") / "fight" / "fi001.mp4").read_bytes()
+    times, expected = zip(*frames(Clip(video), near=64), strict=True)
+    assert len(times) == 53
+    for form in ("mov", "matroska", "mpegts"):
+        found, images = zip(*frames(Clip(remuxed(video, form)), near=64), strict=True)
+        assert found == pytest.approx(times, abs=0.002), form
+        assert images == expected, form
+
+
+def test_h264_that_does_not_say_how_far_its_frames_are_out_of_order_keeps_them_all(shared_data):
+    """The flag before that number, the first of four ones near the end of the parameters, is cleared."""
+    video = bytearray((shared_data("fight_clips") / "fight" / "fi001.mp4").read_bytes())
+    begin = video.rindex(b"avcC") + 12
+    length = int.from_bytes(video[begin - 2 : begin], "big")
+    bits = "".join(f"{byte:08b}" for byte in video[begin : begin + length])
+    at = bits.rindex("1111")
+    video[begin + at // 8] ^= 0x80 >> at % 8
+    assert len(list(frames(Clip(remuxed(bytes(video), "matroska")), near=64))) == 53
+
+
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts"])
 def test_times_of_a_variable_rate_are_those_of_the_frames(name, tmp_path):
     times = [0, 0.04, 0.08, 0.5, 0.54, 2, 2.04, 5]
@@ -74,9 +101,34 @@ def test_the_first_frame_is_at_zero_whatever_the_file_counts_from(tmp_path):
     assert [time for time, _ in frames(Clip(late))] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.002)
     # an MP4 with frames out of order starts before 0 and has an edit list that says so
     edited = write_video(
-        tmp_path / "edited.mp4", frames_THWC(5), options={"bf": "3"}, container_options={"use_editlist": "1"}
+        tmp_path / "edited.mp4", frames_THWC(5), options={"bf": "2"}, container_options={"use_editlist": "1"}
     )
     assert [time for time, _ in frames(Clip(edited))] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.002)
+
+
+def test_what_an_edit_list_cuts_off_is_no_part_of_the_video(tmp_path):
+    """As a phone trims: the frames before and after the part are still in the file."""
+    path = write_video(tmp_path / "trimmed.mp4", frames_THWC(COUNT), options={**OUT_OF_ORDER, "g": "8"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12  # after version, flags and the number of parts: duration in ms, and start
+    start = int.from_bytes(data[at + 4 : at + 8], "big") + 5 * 512
+    data[at : at + 8] = (400).to_bytes(4, "big") + start.to_bytes(4, "big")
+    clip = Clip(bytes(data))
+    header = read_header(clip)
+    assert (header.seconds, header.declared, header.variable) == (pytest.approx(0.4), pytest.approx(0.4), False)
+    times, images = zip(*frames(clip), strict=True)
+    assert times == pytest.approx(np.arange(10) / 25, abs=0.002)
+    assert numbers(images) == list(range(5, 15))
+    assert numbers(pick(clip, [0.1, 9])) == [7, 14]
+
+
+def test_frames_without_times_are_named(tmp_path):
+    data = bytearray(write_video(tmp_path / "a.ts", frames_THWC(5)).read_bytes())
+    at = -1
+    while (at := data.find(b"\0\0\1\xe0", at + 1)) >= 0:  # the start of each frame; its flags say which times follow
+        data[at + 7] &= 0x3F
+    with pytest.raises(PictureError, match="its frames have no times"):
+        read_header(Clip(bytes(data)))
 
 
 def test_a_clip_is_the_part_from_its_start_to_before_its_end(video):
@@ -119,7 +171,7 @@ def test_rotation_tags_turn_frames_upright(degrees, corner, flip, tmp_path):
     header = read_header(Clip(path))
     _, image = next(frames(Clip(path)))
     assert image.size == (header.width, header.height) == ((64, 32) if degrees % 180 == 0 else (32, 64))
-    assert header.ignored_rotation == 0
+    assert header.ignored_rotation == ""
     quarters = np.asarray(image.convert("L").resize((2, 2), Image.Resampling.BOX))
     expected = np.zeros((2, 2))
     expected[corner[0], 1 - corner[1] if flip else corner[1]] = 255
@@ -129,16 +181,24 @@ def test_rotation_tags_turn_frames_upright(degrees, corner, flip, tmp_path):
 def test_a_rotation_tag_of_another_angle_is_ignored_and_told(tmp_path):
     path = write_video(tmp_path / "odd.mp4", frames_THWC(3), rotation=45)
     header = read_header(Clip(path))
-    assert (header.width, header.height, header.rotation, header.ignored_rotation) == (64, 48, 0, 45)
+    assert (header.width, header.height, header.rotation, header.ignored_rotation) == (64, 48, 0, "45°")
 
 
-def test_pixels_that_are_not_square_and_odd_sizes(tmp_path):
+def test_a_rotation_tag_that_does_not_rotate_is_ignored_and_told(tmp_path):
+    data = write_video(tmp_path / "odd.mp4", frames_THWC(3), rotation=90).read_bytes()
+    tag = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    header = read_header(Clip(data.replace(tag, bytes(36))))
+    assert (header.width, header.height, header.rotation, header.ignored_rotation) == (64, 48, 0, "no rotation")
+
+
+@pytest.mark.parametrize("form", ["mp4", "ts"])
+def test_pixels_that_are_not_square_and_odd_sizes(form, tmp_path):
     import av
 
-    path = tmp_path / "wide.mp4"
+    path = tmp_path / f"wide.{form}"
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 33, 17, "yuv444p"
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 33, 17, "yuv420p"
         stream.codec_context.sample_aspect_ratio = 2
         out.mux(stream.encode(av.VideoFrame.from_ndarray(frames_THWC(1, (33, 17))[0], format="rgb24")))
         out.mux(stream.encode(None))
@@ -186,7 +246,7 @@ def test_parts_of_a_file_that_are_damaged_are_counted(tmp_path):
 def test_files_with_random_faults_are_read_or_named(name, tmp_path):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
-    whole = write_video(tmp_path / name, noise, codec="mpeg4" if name == "a.avi" else "libx264", options={"g": "4"})
+    whole = write_video(tmp_path / name, noise, options={"g": "4"})
     read = named = 0
     for _ in range(16):
         data = np.frombuffer(whole.read_bytes(), np.uint8).copy()
@@ -205,10 +265,32 @@ def test_files_with_random_faults_are_read_or_named(name, tmp_path):
     assert named > 0
 
 
-def mp4_with_the_index_first(tmp_path):
-    return write_video(
-        tmp_path / "fast.mp4", frames_THWC(COUNT), container_options={"movflags": "faststart"}
-    ).read_bytes()
+def noisy_mp4(tmp_path, **options) -> bytes:
+    """Return a video of some 20 KB."""
+    noise = np.random.default_rng(0).integers(0, 256, (9, 48, 64, 3), dtype=np.uint8)
+    return write_video(tmp_path / "noise.mp4", noise, **options).read_bytes()
+
+
+def mp4_without_frames(tmp_path) -> bytes:
+    """Return a video whose header is whole, and is cut off where its frames begin."""
+    whole = noisy_mp4(tmp_path, container_options={"movflags": "faststart"})
+    return whole[: whole.index(b"mdat") + 4]
+
+
+def unknown_codec(tmp_path) -> bytes:
+    video = write_video(tmp_path / "a.mkv", frames_THWC(3)).read_bytes()
+    return video.replace(b"V_MPEG4/ISO/ASP", b"V_ANOTHER/CODEC")
+
+
+def compressed_header() -> bytes:
+    """Return a QuickTime file of 1 KB whose header expands to 1 MiB."""
+    packed = (1 << 20).to_bytes(4, "big") + zlib.compress(bytes(1 << 20))
+
+    def box(kind: bytes, *content: bytes) -> bytes:
+        joined = b"".join(content)
+        return (8 + len(joined)).to_bytes(4, "big") + kind + joined
+
+    return box(b"ftyp", b"qt  \0\0\0\0qt  ") + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", packed)))
 
 
 @pytest.mark.parametrize(
@@ -218,8 +300,10 @@ def mp4_with_the_index_first(tmp_path):
         (lambda tmp: b"\0" * 600, "not a video in a known container"),
         (lambda tmp: b"hello, no video " * 40, "not a video in a known container"),
         (lambda tmp: write_sound(tmp / "song.mp4"), r"no video in it \(audio alone\)"),
-        (lambda tmp: write_video(tmp / "whole.mp4", frames_THWC(9)).read_bytes()[:900], "truncated or damaged"),
-        (lambda tmp: mp4_with_the_index_first(tmp)[:1500], r"none of its frames can be decoded|truncated or damaged"),
+        (lambda tmp: noisy_mp4(tmp)[:900], "truncated or damaged"),
+        (lambda tmp: mp4_without_frames(tmp), "none of its frames can be decoded|or it is damaged"),
+        (lambda tmp: unknown_codec(tmp), "its codec is unknown"),
+        (lambda tmp: compressed_header(), "its header is compressed"),
         (lambda tmp: tmp, "a folder, not a video"),
         (lambda tmp: tmp / "none.mp4", "no such file. Correct"),
         (lambda tmp: "rtsp://10.0.0.1/camera", "no such file. Addresses are not read"),
@@ -294,25 +378,56 @@ def test_a_movie_that_refers_to_another_file_is_read_without_it(tmp_path):
     assert numbers(image for _, image in frames(Clip(bytes(data)))) == [0, 1, 2]
 
 
-def test_frames_over_the_bound_are_refused_before_they_are_decoded(tmp_path):
-    path = write_video(tmp_path / "large.avi", frames_THWC(1, (7680, 4320)), codec="mjpeg", pixels="yuvj420p")
-    with pytest.raises(TooManyPixelsError, match=r"7680×4320 is over the bound of 20,000,000 pixels"):
-        read_header(Clip(path), Bounds(max_pixels=20_000_000))
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Return videos of 7680 × 4320 pixels, by container; the streams of the last begin after 6 MB of nothing."""
+    folder = tmp_path_factory.mktemp("large")
+    avi = write_repeated(folder / "large.avi", (7680, 4320), 1).read_bytes()
+    stream = write_repeated(folder / "large.ts", (7680, 4320), 3, codec="libx264", preset="ultrafast").read_bytes()
+    empty = b"\x47\x1f\xff\x10" + 184 * b"\xff"
+    return {"avi": avi, "ts": stream, "late": 32_000 * empty + stream}
+
+
+def test_frames_far_over_the_bound_are_refused_too(large):
+    with pytest.raises(PictureError, match="far over the bound of 1,000,000 pixels a frame"):
+        read_header(Clip(large["avi"]), Bounds(max_pixels=1_000_000))
+
+
+@pytest.mark.parametrize("form", ["avi", "ts", "late"])
+def test_frames_over_the_bound_are_refused_before_they_are_decoded(form, large):
+    clip, bounds = Clip(large[form]), Bounds(max_pixels=20_000_000)
+    with taken_memory() as taken, pytest.raises(TooManyPixelsError, match=r"7680×4320 is over the bound of 20,000,000"):
+        read_header(clip, bounds)
+    assert taken() < 30e6, "a decoded frame takes 50 MB"
+
+
+def test_frames_of_8k_are_read_by_default(large):
+    with open_clip(Clip(large["avi"])) as reading:
+        assert (reading.header.width, reading.header.height) == (7680, 4320)
+        assert next(reading.at([0.0], near=24)).size == (43, 24)
+
+
+def test_arrays_over_the_bound_are_refused():
     with pytest.raises(TooManyPixelsError, match="over the bound"):
         read_header(Clip(np.zeros((1, 50, 50), np.uint8)), Bounds(max_pixels=2_000))
 
 
 def test_a_frame_that_grows_in_the_middle_is_refused_too(tmp_path):
     """Two streams of MPEG-TS one after the other: the size is another from the second on."""
-    small = write_video(tmp_path / "a.ts", frames_THWC(5)).read_bytes()
-    large = write_video(tmp_path / "b.ts", frames_THWC(5, (640, 480))).read_bytes()
+
+    def both(codec):
+        sizes = ((64, 48), (640, 480))
+        return b"".join(
+            write_video(tmp_path / "a.ts", frames_THWC(5, size), codec=codec).read_bytes() for size in sizes
+        )
+
     with pytest.raises(TooManyPixelsError, match="640×480 is over the bound"):
-        list(frames(Clip(small + large), bounds=Bounds(max_pixels=200_000)))
-    both = [image for _, image in frames(Clip(small + large))]
-    assert {image.size for image in both} == {(64, 48)}
-    assert numbers(both) == [0, 1, 2, 3, 4] * 2, "none is lost, although the times of the second start anew"
-    with open_clip(Clip(small + large), Bounds(max_pixels=10_000)) as reading:  # so large that no decoder starts on it
-        assert numbers(image for _, image in reading.all()) == [0, 1, 2, 3, 4]
+        list(frames(Clip(both("mpeg4")), bounds=Bounds(max_pixels=200_000)))
+    images = [image for _, image in frames(Clip(both("mpeg4")))]
+    assert {image.size for image in images} == {(64, 48)}
+    assert numbers(images) == [0, 1, 2, 3, 4] * 2, "none is lost, although the times of the second start anew"
+    with open_clip(Clip(both("mpeg2video")), Bounds(max_pixels=10_000)) as reading:  # no decoder starts on the second
+        assert numbers(image for _, image in reading.all()) == [0, 1, 2, 3]
         assert reading.damaged > 0
 
 
@@ -323,16 +438,28 @@ def test_decoding_stops_at_its_deadline(video):
         list(frames(Clip(frames_THWC(3)), bounds=Bounds(seconds=0)))
 
 
-def test_memory_does_not_grow_with_the_length(tmp_path):
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
+@contextmanager
+def taken_memory():
+    """Yield the function that tells by how many bytes the memory of this process grew since then, at most."""
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if not os.access(reset, os.W_OK):
         pytest.skip("needs /proc, which tells the memory of a process")
-    path = write_video(
-        tmp_path / "long.avi", frames_THWC(28, (640, 480)).repeat(4, axis=0), codec="mjpeg", pixels="yuvj420p"
-    )
-    taken = [int(statm.read_text().split()[1]) * 4096 for _ in frames(Clip(path))]
-    assert len(taken) == 112
-    assert max(taken[5:]) - taken[5] < 40e6, "all frames together take 103 MB"
+
+    def read(name):
+        return int(re.search(rf"{name}:\s+(\d+) kB", status.read_text())[1]) * 1024
+
+    reset.write_text("5")  # the peak is now what is taken now
+    before = read("VmRSS")
+    yield lambda: read("VmHWM") - before
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    """A video of 8,192 frames, which together take 75 MB."""
+    path = write_repeated(tmp_path / "long.mp4", (64, 48), 8192)
+    with open_clip(Clip(path)) as reading, taken_memory() as taken:
+        assert reading.header.frames == 8192
+        assert sum(1 for _ in reading.lazily()) == 8192
+        assert taken() < 10e6
 
 
 def test_clips_are_read_in_several_threads(video):

@@ -101,6 +101,28 @@ def test_frames_in_a_folder_of_their_own_are_a_clip(tmp_path):
     assert open_source(tmp_path / "data").input == "picture", "without the format they are pictures of three classes"
 
 
+def test_the_rate_of_frames_is_25_a_second_or_as_asked(place, tmp_path):
+    write_frames(tmp_path / "data" / "run" / "a")
+    write_frames(place / "frames")
+    (place / "clips.csv").write_text("path,label,start,end\nframes,run,0,0.2\nrun/1.mp4,walk,,\n")
+    as_clips, asked = SourceOptions(format="clips"), SourceOptions(frame_rate=10)
+    assert [sample.item.rate for sample in open_source(tmp_path / "data", as_clips).samples] == [25]
+    (sample,) = open_source(tmp_path / "data", asked).samples
+    assert (sample.item.rate, len(sample.item.video)) == (10, 3)
+    frames, video = open_source(place / "clips.csv", asked).samples
+    assert (frames.item.rate, frames.item.end) == (10, 0.2)
+    assert video.item.video == f"{place}/run/1.mp4"
+    for wrong in (0.0, -1.0, float("inf"), float("nan")):
+        for data in (tmp_path / "data", place / "clips.csv"):
+            with pytest.raises(SettingsError, match="frame_rate must be > 0 frames a second, got"):
+                open_source(data, SourceOptions(frame_rate=wrong))
+    with pytest.raises(SettingsError, match="frame_rate: frames are in folders of clips and in tables alone"):
+        open_source(tmp_path / "data", SourceOptions(format="folder", frame_rate=10))
+    for option in ({"frame_rate": 10.0}, {"frames_by": "(x)"}):
+        with pytest.raises(SettingsError, match=r"digits has no frames\. Leave it out, or write '\./digits'"):
+            open_source("digits", SourceOptions(**option))
+
+
 def test_a_pattern_tells_which_pictures_are_frames_of_one_clip(shared_data):
     tracks = shared_data("gtsrb_tracks")
     source = open_source(tracks, SourceOptions(frames_by=r"^(\d+/\d+)_"))
@@ -194,7 +216,7 @@ def test_faulty_clips_are_named(place):
     write_video(run / "large.mp4", noise(2, 25, (256, 128)))
     shutil.copy(run / "1.mp4", run / "copy.mp4")
     shutil.copy(run / "3.mp4", place / "walk" / "other.mp4")
-    write_video(run / "again.mp4", noise(seed=5), options={"crf": "30"})
+    write_video(run / "again.mp4", noise(seed=5), options={"g": "3"})
 
     report = check(open_source(place), GateSettings(tiny_class=1, max_pixels=20_000), quiet=True)
     found = {code: problem.keys for code, problem in codes(report).items()}

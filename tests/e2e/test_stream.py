@@ -14,7 +14,7 @@ from PIL import Image
 
 import processes
 from live_servers import endless_server
-from moving_bars import RATE, there_and_back
+from moving_clips import RATE, there_and_back
 from processes import sightsmith
 from sightsmith.core.images import picture_size
 from sightsmith.core.video import Clip, open_clip

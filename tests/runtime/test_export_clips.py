@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sightsmith.nets
-from moving_bars import FRAMES, write_bundle_of
+from moving_clips import FRAMES, write_bars_bundle
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import ProofError
 from sightsmith.runtime.backends import onnx, openvino
@@ -39,7 +39,7 @@ def test_a_model_of_pictures_has_no_other_lengths(digits_bundle):
 def test_a_graph_that_is_right_for_the_length_of_its_example_alone_is_refused(backend, tmp_path, monkeypatch):
     added = str(Path(__file__).parent / "added_nets")
     monkeypatch.setattr(sightsmith.nets, "__path__", [*sightsmith.nets.__path__, added])
-    bundle = write_bundle_of(tmp_path / "m", carries=False, net="counts_missing_frames")
+    bundle = write_bars_bundle(tmp_path / "m", carries=False, net="counts_missing_frames")
     with pytest.raises(ProofError, match=rf"export to {backend} in \w+: .* for frames of the shape \(1, 16, 16, 3\)"):
         export(bundle, (backend,), quiet=True)
     assert not Bundle.open(tmp_path / "m").manifest.backends

@@ -82,12 +82,14 @@ def test_a_name_that_is_not_utf8_is_read_and_printable(folder):
     assert found[0].item.exists()
 
 
+PIPED = (
+    "from sightsmith.runtime.paths import find_items\n"
+    "for item in find_items(['-']): print(item.name, type(item.item).__name__, item.error)"
+)
+
+
 def piped(data: bytes) -> list[str]:
-    code = (
-        "from sightsmith.runtime.paths import find_items\n"
-        "for item in find_items(['-']): print(item.name, type(item.item).__name__, item.error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", PIPED], input=data, capture_output=True, check=True)
     return done.stdout.decode().splitlines()
 
 
@@ -96,6 +98,27 @@ def test_standard_input_is_a_picture_or_a_list_of_paths(folder):
     path = str(folder / "a.png")
     assert piped(f"{path}\n\n{path}\n".encode()) == [f"{path} PosixPath None"] * 2
     assert piped(b"\x89PNG" + b"x" * MAX_FETCH)[0].startswith("- NoneType standard input: more than 20 MiB")
+
+
+def test_a_playlist_on_standard_input_is_refused_whole():
+    for playlist in (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", b"ffconcat version 1.0\nfile a.mp4\n"):
+        (line,) = piped(playlist)
+        assert line.startswith("- NoneType standard input: a playlist, which names other files or addresses.")
+
+
+def test_standard_input_that_never_ends_is_refused(folder):
+    """The line that is no path comes after one that is; the other end writes on until nobody reads."""
+    begin, more = f"{folder / 'a.png'}\n".encode(), b"x" * 4096
+    with subprocess.Popen([sys.executable, "-c", PIPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(begin)
+        with pytest.raises(BrokenPipeError):
+            while True:
+                process.stdin.write(more)
+        process.stdin.raw.close()
+        assert process.stdout.read().decode().splitlines() == [
+            f"{folder / 'a.png'} PosixPath None",
+            "- NoneType standard input: a line of over 65,536 bytes, which is no path.",
+        ]
 
 
 @pytest.mark.parametrize("first", ["P1010001.JPG", "BMW/1.jpg", "RIFFRAFF", "P6.ppm", "II.png"])

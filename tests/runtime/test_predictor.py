@@ -18,6 +18,7 @@ from sightsmith.core.errors import BackendError, BundleError, PictureError, Sett
 from sightsmith.core.ports import stack
 from sightsmith.model import load
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.settings import PredictSettings
 from small_bundle import digit_pictures, pack
 
 PICTURES, TARGETS = digit_pictures()
@@ -33,6 +34,13 @@ def overwrite_in_place(path: Path) -> None:
 def predictor(exported_bundle):
     with Predictor.open(exported_bundle) as opened:
         yield opened
+
+
+def test_a_rate_of_frames_is_refused_for_pictures_and_for_streams(exported_bundle):
+    with load(exported_bundle) as model, pytest.raises(SettingsError, match="this model takes pictures, which have no"):
+        model.predict_to(["a.png"], PredictSettings(frame_rate=5))
+    with pytest.raises(SettingsError, match="without frame_rate"):
+        PredictSettings(frame_rate=5, stream=True)
 
 
 def test_pictures_it_was_not_trained_on_are_mostly_right(predictor):

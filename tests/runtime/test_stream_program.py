@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moving_bars import FRAMES
+from moving_clips import FRAMES
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.inputs import Reader, clip
 from sightsmith.nets.build import build_net

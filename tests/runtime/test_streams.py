@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moving_bars import FRAMES, RATE, there_and_back
+from moving_clips import FRAMES, RATE, there_and_back
 from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.video import Clip
 from sightsmith.model import load

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_bundle import moving_square, write_moves_bundle
+from moving_clips import moving_square, write_squares_bundle
 from video_files import write_video
 
 START = 60
@@ -195,14 +195,14 @@ def moves_bundle(made_once):
     def make(folder: Path) -> None:
         from sightsmith.runtime.export import export
 
-        export(write_moves_bundle(folder / "moves"), ["openvino"], quiet=True)
+        export(write_squares_bundle(folder / "moves"), ["openvino"], quiet=True)
 
     return made_once("moves_bundle", make) / "moves"
 
 
 @pytest.fixture(scope="session")
 def video(tmp_path_factory) -> bytes:
-    """Return an MP4 of 4.8 seconds: a square that moves to the left and to the right in turn, three times."""
+    """Return an MP4 of 4.8 s, which browsers play: a square that moves to the left and to the right in turn, thrice."""
     pytest.importorskip("av", reason="needs PyAV: pip install 'sightsmith[video]'")
     frames_THWC = np.concatenate([moving_square(bool(turn % 2), 50) for turn in range(6)])
-    return write_video(tmp_path_factory.mktemp("video") / "moves.mp4", frames_THWC).read_bytes()
+    return write_video(tmp_path_factory.mktemp("video") / "moves.mp4", frames_THWC, codec="libvpx-vp9").read_bytes()

@@ -3,6 +3,7 @@
 import base64
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from video_files import write_repeated, write_sound, write_video
+from odd_clips import LEFT_OUT, ODD, write_odd_clips
+from video_files import claiming, write_repeated, write_sound, write_video
 
 PREDICT = "/v1/models/moves/predict"
 LIMIT = 1.0
@@ -102,6 +104,23 @@ def test_what_is_no_video_is_refused(moves, content, message):
         assert message in answer.json()["error"]
 
 
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("odd")
+    write_odd_clips(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [*LEFT_OUT, *ODD])
+def test_odd_clips_are_named_or_answered(moves, odd, name):
+    answer = send(moves, (odd / name).read_bytes())
+    refused = {**LEFT_OUT, "large.avi": "far over the bound of 1,000,000 pixels a frame"}
+    if name in refused and name != "claims.mkv":
+        assert (answer.status_code, refused[name] in answer.json()["error"]) == (422, True), answer.text
+    else:  # what is there of a video that claims more is answered
+        assert (answer.status_code, {one["label"] for one in answer.json()}) == (200, {"left", "right"}), answer.text
+
+
 def test_damaged_and_oversized_videos_are_refused(moves, video, tmp_path):
     big = write_video(tmp_path / "big.mp4", np.zeros((2, 1000, 1002, 3), np.uint8)).read_bytes()
     for content, status, message in (
@@ -182,12 +201,22 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
 
 
 def test_a_long_decoding_ends_by_itself_at_the_limit(moves, tmp_path):
-    path = write_repeated(tmp_path / "slow.mp4", np.full((1000, 992, 3), 90, np.uint8), 8000)
+    path = write_repeated(tmp_path / "slow.mp4", (992, 1000), 8000, codec="libvpx-vp9")
     assert path.stat().st_size < 9_000_000
     before = decoders(moves)
     answer = send(moves, path.read_bytes())
     assert (answer.status_code, "took longer" in answer.json()["error"]) == (422, True), answer.text
     assert decoders(moves) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
+def test_a_header_that_asks_for_gigabytes_is_refused_at_the_bound_on_memory(moves, tmp_path):
+    """A header of a few bytes names 170 million frames, 47 days, whose list takes 4.1 GB."""
+    path = write_video(tmp_path / "forged.mp4", np.zeros((20, 48, 64, 3), np.uint8))
+    before = decoders(moves)
+    answer = send(moves, claiming(path.read_bytes(), 170_000_000))
+    assert (answer.status_code, "damaged" in answer.json()["error"]) == (422, True), answer.text
+    assert decoders(moves) == before, "it was refused by itself, in time"
 
 
 def test_no_process_is_left_when_the_service_ends(serving, moves_bundle, video):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from clip_bundle import NAMES, SECONDS
+from moving_clips import NAMES, SECONDS
 
 pytestmark = pytest.mark.browser
 

@@ -1,12 +1,20 @@
 """Training on clips: two nets beside each other, one kept and one compared with it, on frames that are decoded once."""
 
 import csv
+import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sightsmith.core.errors import OutputExistsError
+from sightsmith import load
+from sightsmith.bundle.own_data import open_own
+from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.core.video import Clip
+from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.evaluation.test_data import given_data, open_evaluation_data
+from sightsmith.runtime.settings import PredictSettings
 from sightsmith.training import fit
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.train import train
@@ -93,6 +101,29 @@ def test_without_baselines_there_is_one_net(bars, tmp_path):
     assert bundle.manifest.net.name == "lstm"
     assert "baselines" not in bundle.manifest.training
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_the_rate_of_frames_is_that_of_the_training_in_evaluation_and_prediction(bars, tmp_path):
+    bundle = run(bars, tmp_path / "m", frame_rate=10, sampling="dense", spacing=0.1, baselines=False)
+    assert {sample.item.rate for sample in open_own(bundle).samples} == {10}
+    shutil.copytree(bars / "left", tmp_path / "other" / "left")
+    shutil.copytree(bars / "right", tmp_path / "other" / "right")
+    other = given_data(bundle, tmp_path / "other")
+    assert {sample.item.rate for sample in other.samples} == {10}
+    slower = given_data(bundle, tmp_path / "other", EvaluateSettings(frame_rate=5))
+    assert {sample.item.rate for sample in slower.samples} == {5}
+    with pytest.raises(SettingsError, match="frame_rate: the model's own data is read as at its training"):
+        open_evaluation_data(bundle, EvaluateSettings(frame_rate=5))
+
+    frames = tuple(sorted((bars / "left" / "0").iterdir()))
+    with load(bundle.path, backend="torch", threads=1) as model:
+        for asked, rate in ((None, 10), (25, 25)):
+            out = tmp_path / f"{rate}.jsonl"
+            model.predict_to([str(bars / "left" / "0")], PredictSettings(out=out, frame_rate=asked))
+            expected = model.predict(Clip(frames, rate=rate)).to_json()
+            assert json.loads(out.read_text())["labels"][0]["score"] == pytest.approx(expected[0]["score"], abs=1e-5)
+        scores = [model.predict(Clip(frames, rate=rate)).to_json()[0]["score"] for rate in (10, 25)]
+    assert abs(scores[0] - scores[1]) > 1e-4, "the rate tells which frames are seen"
 
 
 @pytest.mark.parametrize("sampling", ["segments", "uniform"])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from digit_training import settings, stop_after_first_checkpoint
-from moving_bars import clips_of
+from moving_clips import clips_of
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import DataError, SettingsError, TrainingError
 from sightsmith.training.train import train

@@ -9,8 +9,9 @@ with y downwards, to (ax + cy, bx + dy).
 
 import math
 import struct
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -65,7 +66,7 @@ class VideoHeader:
     codec: str = ""  # by FFmpeg's name, of pictures by Pillow's; empty for arrays
     mode: str = ""  # format of the stored pixels, such as yuv420p; of pictures by Pillow's name
     rotation: int = 0  # degrees clockwise by which frames were turned upright: 0, 90, 180 or 270
-    ignored_rotation: int = 0  # degrees of a tag that is no right angle, which is ignored; 0 for none
+    ignored_rotation: str = ""  # a tag that is no right angle, which is ignored, in words; empty for none
     variable: bool = False  # whether the gaps between frames differ, at the start or the end
 
 
@@ -84,6 +85,15 @@ class _Timed(NamedTuple):
     decoded: float  # when it is decoded, not after any later packet is shown
     length: float | None  # None if unknown
     is_key: bool
+
+
+@dataclass(slots=True)
+class _Tail:
+    """Facts of the last packets: in a file without an index those of all, so each takes 8 bytes."""
+
+    times: "array[float]" = field(default_factory=lambda: array("d"))  # when each is shown, in seconds
+    end: float = -math.inf  # of the last that is shown, in seconds
+    has_key: bool = False  # whether a keyframe is among them
 
 
 class FileFrames:
@@ -154,7 +164,7 @@ class FileFrames:
         check_frame_size(width, height, self._name, self._bounds)
         degrees, turn, ignored = _turn_of(first.raw)
         stream = self._video.stream  # read before `_tail`, which may open the file again: then this one is freed
-        rate = float(stream.average_rate or stream.guessed_rate or Fraction(25))
+        rate = self._rate
         upright = (height, width) if degrees in (90, 270) else (width, height)
         header = VideoHeader(
             *upright,
@@ -175,13 +185,19 @@ class FileFrames:
     def _with_end(self, header: VideoHeader, begin: float) -> VideoHeader:
         """Return the header with what the last packets tell."""
         tail = self._tail()
-        end = max((each.time + (each.length or header.seconds) for each in tail), default=begin)
-        uneven = header.variable or _is_uneven([each.time for each in tail])
-        return replace(header, seconds=max(end - begin, header.seconds), variable=uneven)
+        uneven = header.variable or _is_uneven(tail.times)
+        return replace(header, seconds=max(tail.end - begin, header.seconds), variable=uneven)
 
     def _square_size(self, raw: "VideoFrame") -> tuple[int, int]:
-        """Return the size of a frame in square pixels, of the same height."""
-        return _square(raw.width, raw.height, self._video.stream.sample_aspect_ratio)
+        """Return the size of a frame in square pixels, of the same height, once one is decoded."""
+        stream = self._video.stream  # the decoder alone may know the shape of a pixel
+        return _square(raw.width, raw.height, stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+
+    @property
+    def _rate(self) -> float:
+        """Frames a second on average, as far as known."""
+        stream = self._video.stream
+        return float(stream.average_rate or stream.guessed_rate or 25)
 
     def _head(self) -> tuple[_Frame, list[float]]:
         """Return the first frame, and the times of the first packets before which no other frame can come."""
@@ -195,23 +211,32 @@ class FileFrames:
                 break
         if first is None:
             raise PictureError(f"{self._name}: none of its frames can be decoded. Export it again or delete it.")
+        if not seen:
+            raise PictureError(f"{self._name}: its frames have no times. Export it again, such as to MP4.")
         return first, [each.time for each in seen if each.time <= seen[-1].decoded]
 
-    def _tail(self) -> list[_Timed]:
-        """Return the packets from a keyframe near the end, without decoding them; all if there is none."""
+    def _tail(self) -> _Tail:
+        """Return facts of the packets from a keyframe near the end, without decoding them; of all if there is none."""
         wanted = _FAR
         for back in _SEEK_BACK:
             if not self._video.seek(wanted - back):
                 break
-            found = self._timed_packets()
-            if any(each.is_key for each in found):
+            found = self._rest()
+            if found.has_key:
                 return found
-            wanted = min((each.time for each in found), default=wanted)
+            wanted = min(found.times, default=wanted)
         self._rewind()
-        return self._timed_packets()
+        return self._rest()
 
-    def _timed_packets(self) -> list[_Timed]:
-        return [each for packet in self._video.packets() for each in self._times_of(packet)]
+    def _rest(self) -> _Tail:
+        """Return facts of the packets from here to the end."""
+        rest, gap = _Tail(), 1 / self._rate
+        for packet in self._video.packets():
+            for each in self._times_of(packet):
+                rest.times.append(each.time)
+                rest.end = max(rest.end, each.time + (each.length or gap))
+                rest.has_key |= each.is_key
+        return rest
 
     @property
     def _has_presentation_times(self) -> bool:
@@ -223,15 +248,16 @@ class FileFrames:
         return None if ticks is None or one.time_base is None else float(ticks * one.time_base)
 
     def _times_of(self, packet: "Packet[Any]") -> Iterator[_Timed]:
+        """Yield the facts of a packet, unless it has no time or lies outside the edit list of the file."""
         time, base = self._stamp(packet), packet.time_base
-        if time is not None and base is not None:
+        if time is not None and base is not None and not packet.is_discard:
             decoded = time if packet.dts is None else float(packet.dts * base)
             length = float(packet.duration * base) if packet.duration else None
             yield _Timed(time, decoded, length, packet.is_keyframe)
 
     def _frames_of(self, packet: "Packet[Any]", last: float | None) -> Iterator[_Frame]:
         """Decode a packet, after a frame at the time `last`."""
-        gap = 1 / float(self._video.stream.average_rate or 25)
+        gap = 1 / self._rate
         for raw in self._video.decode(packet):
             check_frame_size(raw.width, raw.height, self._name, self._bounds)
             time = last + gap if last is not None else 0.0
@@ -319,16 +345,17 @@ def _pixel_format(raw: "VideoFrame") -> str:
     return "gray" if len(components) == 1 and not raw.format.has_palette else "rgb24"
 
 
-def _turn_of(raw: "VideoFrame") -> tuple[int, Image.Transpose | None, int]:
-    """Return degrees clockwise and the way to turn a frame upright, and the degrees of a tag that is ignored."""
+def _turn_of(raw: "VideoFrame") -> tuple[int, Image.Transpose | None, str]:
+    """Return degrees clockwise and the way to turn a frame upright, and in words a tag that is ignored."""
     stored: Any = raw.side_data.get("DISPLAYMATRIX")
     if stored is None:
-        return 0, None, 0
+        return 0, None, ""
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(stored))
     signs = (_sign(a), _sign(b), _sign(c), _sign(d))
     if signs in _TURNS:
-        return *_TURNS[signs], 0
-    return 0, None, round(math.degrees(math.atan2(b, a))) % 360
+        return *_TURNS[signs], ""
+    is_rotation = (a, b) == (d, -c) and (a, b) != (0, 0)
+    return 0, None, f"{round(math.degrees(math.atan2(b, a))) % 360}°" if is_rotation else "no rotation"
 
 
 def _sign(number: int) -> int:

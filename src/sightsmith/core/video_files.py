@@ -47,9 +47,12 @@ _PLAYLIST = re.compile(
     rb"<(MPD|SmoothStreamingMedia|asx|smil)\b)",
     re.DOTALL | re.IGNORECASE,
 )
+_COMPRESSED = b"dcomzlib"  # In a header of QuickTime: by which method it is compressed
 _HEAD = 512  # Bytes that tell the container
 _BUFFER = 1 << 18  # Bytes read at once
-_OPTIONS = {"enable_drefs": "0", "codec_whitelist": ",".join((*CODECS, "libdav1d"))}
+_DECODERS = ",".join((*CODECS, "libdav1d"))
+_LEAST_PIXELS, _MOST_PIXELS = 1 << 16, 2**31 - 1
+"""Bounds on the pixels of a frame for FFmpeg: its MPEG-4 decoder checks 192 × 280 pixels whatever the frame's size."""
 
 
 def sniff_video(start: bytes) -> tuple[str, str] | None:
@@ -58,6 +61,11 @@ def sniff_video(start: bytes) -> tuple[str, str] | None:
         if re.match(pattern, start, re.DOTALL):
             return container, _SUFFIXES[container]
     return None
+
+
+def is_playlist(start: bytes) -> bool:
+    """Tell by its first bytes whether a file is a list of other files or addresses."""
+    return bool(_PLAYLIST.match(start))
 
 
 def too_slow(name: str, seconds: float) -> PictureError:
@@ -99,11 +107,11 @@ class OpenVideo:
     def __init__(self, source: Source, name: str, bounds: Bounds, deadline: Deadline) -> None:
         self._name, self._av, self._deadline = name, import_av(name), deadline
         self.damaged = 0
-        self._file = _Guarded(_opened(source, name), deadline)
+        self._file = _Guarded(_opened(source, name), name, deadline)
         try:
             self.demuxer = _demuxer(self._file.read(_HEAD), name)
             self._file.seek(0)
-            self.container = self._open()
+            self.container = self._open(bounds)
             try:
                 self.stream = self._choose(bounds)
             except BaseException:
@@ -163,13 +171,16 @@ class OpenVideo:
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
 
-    def _open(self) -> "InputContainer":
+    def _open(self, bounds: Bounds) -> "InputContainer":
+        # While FFmpeg looks for the streams it decodes frames, before their size is known here: in MPEG-TS, whose
+        # streams may appear late, where the bound does not reach them, none; the parsers find what is needed.
+        decoders = "none" if self.demuxer == "mpegts" else _DECODERS
         try:
             opened: InputContainer = self._av.open(
                 self._file,
                 "r",
                 format=self.demuxer,
-                options=_OPTIONS,
+                options={"enable_drefs": "0", "codec_whitelist": decoders, "max_pixels": _bound_of(bounds)},
                 io_open=self._refuse,
                 buffer_size=_BUFFER,
                 metadata_errors="replace",
@@ -192,24 +203,33 @@ class OpenVideo:
         stream = next((one for one in videos if self._av.cover not in one.disposition), None)
         if stream is None:
             kinds = sorted({one.type for one in self.container.streams})
-            raise PictureError(f"{self._name}: no video in it ({' and '.join(kinds) or 'no stream'} alone). Delete it.")
-        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+            found = f"{' and '.join(kinds)} alone" if kinds else "nothing at all"
+            raise PictureError(f"{self._name}: no video in it ({found}). Delete it.")
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else None
         if codec not in CODECS:
-            raise PictureError(
-                f"{self._name}: the codec {codec} is not read here ({', '.join(CODECS)} are). Convert it, such as to "
-                "H.264."
-            )
+            named = f"the codec {codec} is not read here" if codec else "its codec is unknown, or it is damaged"
+            raise PictureError(f"{self._name}: {named} ({', '.join(CODECS)} are read). Convert it, such as to H.264.")
         check_frame_size(stream.width, stream.height, self._name, bounds)
-        # Frames that change their size in between are bounded too; twice, since a codec rounds sides up to its blocks.
-        stream.codec_context.options = {"max_pixels": str(2 * bounds.max_pixels)}
+        # By the standard, H.264 that does not say how far its frames are out of order may use all of its memory for
+        # that; by default FFmpeg guesses less, and loses or swaps the first frames.
+        order = {"strict": "1"} if codec == "h264" else {}
+        stream.codec_context.options = {"max_pixels": _bound_of(bounds), **order}  # also of frames that change it
         stream.codec_context.thread_count = 1  # many clips are decoded at once, and errors stay in order
         return stream
+
+
+def _bound_of(bounds: Bounds) -> str:
+    """Return FFmpeg's bound on the pixels of a frame: twice ours, since a codec rounds sides up to its blocks."""
+    return str(min(max(2 * bounds.max_pixels, _LEAST_PIXELS), _MOST_PIXELS))
 
 
 def check_frame_size(width: int, height: int, name: str, bounds: Bounds) -> None:
     """Raise TooManyPixelsError if a frame is over the bound, PictureError if it has no size."""
     if width < 1 or height < 1:
-        raise PictureError(f"{name}: its frames have no size, so it is damaged. Export it again or delete it.")
+        raise PictureError(  # FFmpeg forgets a size that is far over its bound
+            f"{name}: its frames are far over the bound of {bounds.max_pixels:,} pixels a frame, or it is damaged. "
+            "Make them smaller, or export it again."
+        )
     if width * height > bounds.max_pixels:
         raise TooManyPixelsError(
             f"{name}: {width}×{height} is over the bound of {bounds.max_pixels:,} pixels a frame. Make it smaller."
@@ -217,16 +237,25 @@ def check_frame_size(width: int, height: int, name: str, bounds: Bounds) -> None
 
 
 class _Guarded:
-    """An open file whose reads fail after a deadline, which stops a demuxer inside a file."""
+    """An open file whose reads fail after a deadline, which stops a demuxer inside a file, and at a compressed header.
 
-    def __init__(self, file: BinaryIO, deadline: Deadline) -> None:
-        self._file, self._deadline = file, deadline
+    FFmpeg expands a compressed header of QuickTime in memory, to as much as its few bytes say: up to 4 GiB.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, deadline: Deadline) -> None:
+        self._file, self._name, self._deadline = file, name, deadline
+        self._before = b""  # the end of the last read
 
     def read(self, size: int) -> bytes:
         self._deadline.check()
-        return self._file.read(size)
+        data = self._file.read(size)
+        if _COMPRESSED in data or _COMPRESSED in self._before + data[: len(_COMPRESSED)]:
+            raise PictureError(f"{self._name}: its header is compressed, which is not read here. Export it again.")
+        self._before = data[-len(_COMPRESSED) :]
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        self._before = b""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -265,7 +294,7 @@ def _demuxer(start: bytes, name: str) -> str:
         raise PictureError(f"{name}: an empty file (zero bytes). Copy it again or delete it.")
     if found := sniff_video(start):
         return found[0]
-    if _PLAYLIST.match(start):
+    if is_playlist(start):
         raise PictureError(
             f"{name}: a playlist, which names other files or addresses. Only a video file itself is read: give that."
         )

@@ -1,14 +1,40 @@
 """Settings of sources, the gate and splits; apart from them so that the command line reads them without NumPy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.placement import MAX_PIXELS
 
+_FRAME_RATE = 25.0  # Frames a second of clips that are pictures, unless said otherwise
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceOptions:
+class FrameOptions:
+    """How pictures become clips."""
+
+    frame_rate: float | None = None
+    """Frames a second of clips that are pictures, > 0; by default as in the training, else 25. Videos have times of
+    their own."""
+
+    def rate(self, trained: Mapping[str, Any] = {}) -> float:
+        """Return the frames a second, those of the training if it was not given.
+
+        Args:
+            trained: the data that a manifest records.
+
+        Raises SettingsError: it is not above 0.
+        """
+        rate = self.frame_rate if self.frame_rate is not None else trained.get("frame_rate") or _FRAME_RATE
+        if not 0 < rate < float("inf"):
+            raise SettingsError(f"frame_rate must be > 0 frames a second, got {rate:g}")
+        return float(rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(FrameOptions):
     """How to open a source: the flags and arguments of every verb that takes data."""
 
     format: str | None = None
@@ -32,7 +58,7 @@ class SourceOptions:
     in each line."""
 
 
-READING = ("group_by", "label_by", "frames_by", "target", "unit")
+READING = ("group_by", "label_by", "frames_by", "frame_rate", "target", "unit")
 """Options that a bundle remembers, so that its data is read again as at its training."""
 
 

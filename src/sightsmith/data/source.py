@@ -176,6 +176,9 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
         _refuse_columns(options, named)
         if options.label_by is not None:
             raise SettingsError(f"label_by: {location} has labels of its own. Leave it out, or write './{location}'.")
+        for name in ("frames_by", "frame_rate"):
+            if getattr(options, name) is not None:
+                raise SettingsError(f"{name}: {location} has no frames. Leave it out, or write './{location}'.")
         source: Source = named.open_source(str(location), options)
         if not Path(location).exists():
             return source
@@ -199,10 +202,12 @@ def _open(location: str | Path, options: SourceOptions) -> Source:
 
 
 def _by_pattern(path: Path, options: SourceOptions) -> str | None:
-    """Return the format of a folder whose labels or frames are named by patterns, None if there are no patterns."""
-    if options.label_by is None and options.frames_by is None:
+    """Return the format of data whose labels or frames are named by options, None if none are."""
+    if options.frames_by is not None or (options.frame_rate is not None and path.is_dir()):
+        return "clips"
+    if options.label_by is None:
         return None
-    return "clips" if options.frames_by is not None or CATALOGUE.module("clips").detect(path) else "folder"
+    return "clips" if CATALOGUE.module("clips").detect(path) else "folder"
 
 
 def _refuse_patterns(options: SourceOptions, module: ModuleType, path: Path) -> None:
@@ -212,6 +217,11 @@ def _refuse_patterns(options: SourceOptions, module: ModuleType, path: Path) -> 
         raise SettingsError(
             f"label_by: labels are taken from the paths of files in a folder alone, and {printable(str(path))} is "
             f"{f'of the format {name!r}' if path.is_dir() else 'no folder'}. Drop it, or name a folder."
+        )
+    if options.frame_rate is not None and not getattr(module, "HAS_FRAMES", False):
+        raise SettingsError(
+            f"frame_rate: frames are in folders of clips and in tables alone, and {printable(str(path))} is of the "
+            f"format {name!r}. Drop it, or name such data."
         )
     if options.frames_by is not None and name != "clips":
         raise SettingsError(

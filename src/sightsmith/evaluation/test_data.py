@@ -66,7 +66,7 @@ def open_evaluation_data(bundle: Bundle, settings: EvaluateSettings) -> Evaluati
         return given_data(bundle, data, settings, split, missing_ok=missing_ok)
     if named and split not in ("test", named):
         raise SettingsError(f"the data {data!r} is the model's own {named} split, and --split says {split}. Drop one.")
-    reading = ("format", "label_by", "frames_by", "target", "unit", "names")
+    reading = ("format", "label_by", "frames_by", "frame_rate", "target", "unit", "names")
     given = [name for name in reading if getattr(settings, name) is not None]
     if given:
         raise SettingsError(
@@ -155,13 +155,21 @@ def _check_same(bundle: Bundle, source: Source, splits: Splits, split: Split) ->
         )
 
 
+def _inherited(options: SourceOptions, data: Path) -> tuple[str, ...]:
+    """Return the options that other data has from the training, unless they are given."""
+    if data.is_file():
+        return ("target", "frame_rate")
+    return ("label_by", "frames_by", "frame_rate") if options.format is None and data.is_dir() else ()
+
+
 def given_data(
     bundle: Bundle, data: str | Path, options: SourceOptions = _ANY, split: Split = "test", *, missing_ok: bool = False
 ) -> EvaluationData:
     """Return the samples of given data: the stored split if it is the model's own data, moved.
 
     A folder is read as in training: if labels came from file names there, they do so here, unless the options say a
-    format or a pattern. A table has its truths in the columns that the training's had. Numbered classes get the names
+    format or a pattern. A table has its truths in the columns that the training's had. Frames have the rate of the
+    training. Numbered classes get the names
     that they had in the training.
 
     Args:
@@ -171,12 +179,10 @@ def given_data(
     Raises DataError: its truths are of another kind, the class names differ, or no sample is left.
     """
     trained, reading = bundle.manifest.data, options
-    target, group_by = trained.get("target"), trained.get("group_by")
-    for pattern in ("label_by", "frames_by") if options.format is None and Path(data).is_dir() else ():
-        if getattr(options, pattern) is None:
-            reading = replace(reading, **{pattern: trained.get(pattern)})
-    if target is not None and options.target is None and Path(data).is_file():
-        reading = replace(reading, target=target)
+    group_by = trained.get("group_by")
+    for name in _inherited(options, Path(data)):
+        if getattr(options, name) is None:
+            reading = replace(reading, **{name: trained.get(name)})
     source = open_source(data, reading)
     if options.names is None:
         source = named_as_trained(bundle, source)

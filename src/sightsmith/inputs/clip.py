@@ -51,7 +51,7 @@ FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 _MOST = 1024  # Frames of an input
 _WHOLE = 1e-6  # Of a count that is whole but for rounding
 _SHOWN = 4  # Frames of a face, two by two
-_KEPT = 4  # Frames that training keeps in memory for each frame of the input, at most
+_KEPT = 4  # Frames that training keeps in memory for each frame of the input, at most; even
 _SEEN = 64  # Clips that a survey opens, at most
 
 
@@ -124,22 +124,22 @@ def drawn(item: Item, settings: Settings, rng: np.random.Generator, share: float
 def reduced(item: Item, settings: Settings) -> Clip:
     """Return the clip as an array of frames at the size that training keeps in memory, evenly spaced in time.
 
-    These are all frames, or those at four moments for each frame of the input, if there are more: `uniform` and
-    `segments` see at their usual moments the frames of the video.
+    Of pictures these are all, if they are at most four for each frame of the input. Else, and of a file, whose times
+    may be rounded or uneven, they are those at two or four moments for each, so that `uniform` and `segments` see at
+    their usual moments the frames of the video; with `dense` at most four in each spacing.
     """
     with open_clip(as_clip(item)) as reading:
-        count, picture = _reduced_count(reading, settings), settings.picture
-        moments = (reading.start + np.arange(count) * (reading.seconds / count)).tolist()
-        images = reading.at(moments, picture.near(share=1 / CACHE_SPARE))
-        size = reading.header.width, reading.header.height
-        return Clip(np.stack([reduce_pixels(image, size, picture) for image in images]), rate=count / reading.seconds)
+        moments_K, picture = _reduced_moments(reading, settings), settings.picture
+        images = reading.at(moments_K.tolist(), picture.near(share=1 / CACHE_SPARE))
+        size, rate = (reading.header.width, reading.header.height), len(moments_K) / reading.seconds
+        return Clip(np.stack([reduce_pixels(image, size, picture) for image in images]), rate=rate)
 
 
 def reduced_bytes(item: Item, settings: Settings) -> int:
     """Return the size of `reduced` in memory; the first frame is decoded."""
     with open_clip(as_clip(item)) as reading:
         size = reduced_size((reading.header.width, reading.header.height), settings.picture)
-        return _reduced_count(reading, settings) * math.prod(size) * settings.picture.channels
+        return len(_reduced_moments(reading, settings)) * math.prod(size) * settings.picture.channels
 
 
 def placement(item: Item, settings: Settings) -> Placement:
@@ -269,11 +269,18 @@ def as_clip(item: Item) -> Clip:
     return item if isinstance(item, Clip) else Clip(item)
 
 
-def _reduced_count(reading: Reading, settings: Settings) -> int:
-    """Return how many frames of a clip training keeps in memory, at least 1."""
-    gap = settings.spacing or reading.seconds / settings.frames
-    frames = round(reading.seconds * reading.header.rate)
-    return max(1, min(frames, math.ceil(_KEPT * reading.seconds / gap - _WHOLE)))
+def _reduced_moments(reading: Reading, settings: Settings) -> NDArray[np.floating]:
+    """Return the moments (K,) of the video whose frames training keeps in memory, K ≥ 1, evenly spaced."""
+    seconds, header = reading.seconds, reading.header
+    frames = max(1, round(seconds * header.rate))
+    most = math.ceil(_KEPT * (seconds / settings.spacing if settings.spacing else settings.frames) - _WHOLE)
+    if frames <= most and reading.start == 0 and not header.container:
+        return (np.arange(frames) + 0.5) * (seconds / frames)  # pictures at a rate: each, in its middle
+    if settings.spacing is None:  # an even number in each part, so that its middle is one of them
+        count = settings.frames * (_KEPT // 2 if frames <= _KEPT // 2 * settings.frames else _KEPT)
+    else:
+        count = max(1, min(frames, most))
+    return reading.start + np.arange(count) * (seconds / count)
 
 
 def _picture_header(reading: Reading, count: int) -> Header:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.errors import SettingsError
+from sightsmith.data.settings import FrameOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +19,7 @@ class LoadSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PredictSettings:
+class PredictSettings(FrameOptions):
     out: Path | None = None
     """Write to a file (.jsonl, .csv, .txt), or annotations to a folder, instead of standard output."""
     form: str | None = None
@@ -59,7 +60,7 @@ class PredictSettings:
         for name in () if self.stream else ("every", "camera"):
             if getattr(self, name) is not None:
                 raise SettingsError(f"predict: {name} is for streams. Add --stream, or leave --{name} out.")
-        for name in ("tiles", "batch") if self.stream else ():
+        for name in ("tiles", "batch", "frame_rate") if self.stream else ():
             if getattr(self, name) is not None:
                 raise SettingsError(
                     f"predict: a stream is answered frame by frame, without {name}. Leave --{name} out."

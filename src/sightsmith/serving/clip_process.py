@@ -15,6 +15,18 @@ from sightsmith.core.video import Clip
 from sightsmith.core.video_files import import_av
 from sightsmith.inputs import INPUTS
 
+_MEMORY = 4 << 30  # Bytes that a process may use: some headers of a few bytes ask for more
+
+
+def bound_memory() -> None:
+    """Bound the memory of this process on Linux: a request for more is an error in it."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if most == resource.RLIM_INFINITY else min(_MEMORY, most), most))
+
 
 def work(requests: BinaryIO, answers: BinaryIO) -> None:
     try:
@@ -53,4 +65,5 @@ def _answer(answers: BinaryIO, facts: dict[str, str], *arrays: bytes) -> None:
 
 
 if __name__ == "__main__":
+    bound_memory()
     work(sys.stdin.buffer, sys.stdout.buffer)

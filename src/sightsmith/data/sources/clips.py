@@ -7,7 +7,7 @@ frames/fight/first/0001.jpg         frames in a folder of their own are a clip, 
 signs/3/00002_00006.ppm             frame 6 of the clip 3/00002, by --frames-by '^(\d+/\d+)_'; class 3
 ```
 The pictures of a folder are the frames of one clip unless a pattern says which belong together: those whose paths are
-the same up to the end of its part in (…). Frames are in natural order, 25 a second.
+the same up to the end of its part in (…). Frames are in natural order, 25 a second or as `--frame-rate` says.
 """
 
 import os
@@ -27,6 +27,7 @@ from sightsmith.data.sources.parts.class_folders import Layout, open_folder
 from sightsmith.data.sources.parts.listing import Listing, list_pictures, paths_of, refuse_mixture, some_files
 
 HAS_PATHS = True  # Labels may be parts of the files' paths
+HAS_FRAMES = True  # Pictures may be the frames of clips
 
 _VIDEOS, _PICTURES = tuple(video_files.EXTENSIONS), tuple(images.EXTENSIONS)
 
@@ -41,27 +42,29 @@ def detect(path: Path) -> bool:
 def open_source(location: str, options: SourceOptions) -> Source:
     """List the folder.
 
-    Raises DataError: not a folder, no clip in a folder of its class, or pictures among the videos.
+    Raises:
+        DataError: not a folder, no clip in a folder of its class, or pictures among the videos.
+        SettingsError: the frame rate is not above 0.
     """
     if not Path(location).is_dir():
         raise DataError(f"{printable(location)}: the format 'clips' needs a folder, this is a file.")
-    listing = list_pictures(location)
+    listing, rate = list_pictures(location), options.rate()
     if options.frames_by is None:
         refuse_mixture(location, listing, options)
     if listing.videos and options.frames_by is None:
         clips, known = _videos(listing)
-        return open_folder(location, options, clips, _layout(location, {}), known)
+        return open_folder(location, options, clips, _layout(location, {}, rate), known)
     frames, known = _frames(listing, options.frames_by)
     clips = replace(listing, pictures=_by_folder(list(frames)), leaves=[])
-    return open_folder(location, options, clips, _layout(location, frames), known)
+    return open_folder(location, options, clips, _layout(location, frames, rate), known)
 
 
-def _layout(location: str, frames: Frames) -> Layout:
+def _layout(location: str, frames: Frames, rate: float) -> Layout:
     def item(key: str) -> Clip:
         paths = frames.get(key)
         if paths is None:
             return Clip(os.path.join(location, key))  # noqa: PTH118 - a Path takes ten times the memory
-        return Clip(tuple(os.path.join(location, path) for path in paths))  # noqa: PTH118
+        return Clip(tuple(os.path.join(location, path) for path in paths), rate=rate)  # noqa: PTH118
 
     return Layout(format="clips", input="clip", noun="clip", item=item)
 

@@ -28,6 +28,7 @@ from sightsmith.kinds import KINDS, optional_part
 from sightsmith.kinds.parts.columns import Row
 
 HAS_COLUMNS = True
+HAS_FRAMES = True  # Pictures may be the frames of clips
 _OWN = {"path", "split", "group"}
 _SUFFIXES = {".csv", ".tsv"}
 _OFTEN_PATH = ("file", "filename", "file_name", "image", "image_path", "img", "picture", "filepath", "name")
@@ -53,7 +54,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
 
     Raises:
         DataError: no table, a column is missing, no row can be used, or none has a value in the column of `group_by`.
-        SettingsError: `target` names a column that is not there.
+        SettingsError: `target` names a column that is not there, or the frame rate is not above 0.
     """
     path = Path(location)
     if not path.is_file():
@@ -89,7 +90,7 @@ def open_source(location: str, options: SourceOptions) -> Source:
         truths = reader.read(free, rows, target, {} if options.unit is None else {"unit": options.unit})
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    items, faults = open_rows(rows, folder, clips=clips)
+    items, faults = open_rows(rows, folder, rate=options.rate() if clips else None)
     left = {**faults, **truths.left_out}
     for at, fault in sorted(left.items()):
         leave_out(numbers[at], rows[at]["path"], *fault)

@@ -18,7 +18,7 @@ def clip_faults(reading: Reading, count: int) -> dict[str, str]:
     if count == 1:
         faults["one-frame"] = f"{reading.seconds:.2f} s"
     if header.ignored_rotation:
-        faults["odd-rotation"] = f"{header.ignored_rotation}°"
+        faults["odd-rotation"] = header.ignored_rotation
     if header.variable:
         faults["variable-rate"] = f"{header.rate:.1f} frames a second on average"
     return faults

@@ -23,10 +23,14 @@ def shows_clips(folder: str, name: str) -> bool:
     return ending in video_files.EXTENSIONS or os.path.isdir(os.path.join(folder, name))  # noqa: PTH112, PTH118
 
 
-def open_rows(rows: Sequence[Row], folder: str, *, clips: bool) -> tuple[list[Any], dict[int, Fault]]:
-    """Return the item of each row, and the faults of those that have none, by position."""
+def open_rows(rows: Sequence[Row], folder: str, *, rate: float | None) -> tuple[list[Any], dict[int, Fault]]:
+    """Return the item of each row, and the faults of those that have none, by position.
+
+    Args:
+        rate: frames a second of folders of frames; None if the rows name pictures.
+    """
     paths = [os.path.join(folder, row["path"]) for row in rows]  # noqa: PTH118 - takes a tenth of a Path's memory
-    if not clips:
+    if rate is None:
         return list(paths), {}
     items: list[Any] = []
     faults: dict[int, Fault] = {}
@@ -37,7 +41,7 @@ def open_rows(rows: Sequence[Row], folder: str, *, clips: bool) -> tuple[list[An
             faults[at] = ("bad-part", f"{row.get('start', '')} to {row.get('end', '')}")
         elif not video:
             faults[at] = ("no-frame", "")
-        items.append(Clip(video, *part) if part is not None and video else None)
+        items.append(Clip(video, *part, rate=rate) if part is not None and video else None)
     return items, faults
 
 

@@ -1,4 +1,7 @@
-"""Clips of a bar that moves to the left or to the right, and small bundles of nets trained on them for seconds."""
+"""Clips of something that moves to the left or to the right, and small bundles of nets trained on them for seconds.
+
+A bar on frames of 16 × 16 pixels for tests of nets, and a square on larger ones for tests of the service and its page.
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,9 @@ import numpy as np
 
 NAMES = ("left", "right")
 FRAMES, SIDE, RATE = 5, 16, 10.0
-"""Frames of a clip, pixels of a side, and frames a second."""
+"""Of clips of a bar: frames, pixels of a side, and frames a second."""
+SECONDS = 0.8
+"""Length of a clip of a square."""
 
 
 def bar_frames(columns, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -37,8 +42,32 @@ def there_and_back(seconds: float = 4.0) -> np.ndarray:
     return bar_frames(np.concatenate([there, there[::-1]]), np.random.default_rng(1))
 
 
-def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
-    """Train a net and write its bundle: sampled at a fixed spacing, with a graph of one frame, or uniformly."""
+def moving_square(rightwards: bool, seed: int) -> np.ndarray:
+    """Return 20 frames (T, H, W, 3) of a white square that crosses a noisy ground."""
+    rng = np.random.default_rng(seed)
+    frames_THWC = np.repeat(rng.integers(0, 160, (1, 48, 64, 3), dtype=np.uint8), 20, axis=0)
+    places_T, top = np.linspace(4, 48, 20).astype(int) + rng.integers(-3, 4), rng.integers(4, 34)
+    for frame, place in zip(frames_THWC, places_T if rightwards else places_T[::-1], strict=True):
+        frame[top : top + 10, place : place + 10] = 255
+    return frames_THWC
+
+
+def write_bars_bundle(path: Path, *, carries: bool, net: str = "lstm"):
+    """Write the bundle of a net: sampled at a fixed spacing, with a graph of one frame, or uniformly."""
+    sampling = {"sampling": "dense", "spacing": 1 / RATE} if carries else {"sampling": "uniform"}
+    return _write(path, *clips_of(64), rate=RATE, net=net, frames=FRAMES, **sampling)
+
+
+def write_squares_bundle(path: Path):
+    """Write the bundle of an LSTM that sees four frames of each clip."""
+    targets_N = np.arange(40) % 2
+    clips = np.stack([moving_square(bool(target), seed) for seed, target in enumerate(targets_N)])
+    rate = len(clips[0]) / SECONDS
+    return _write(path, clips, targets_N, rate=rate, net="lstm", frames=4, sampling="segments")
+
+
+def _write(path: Path, clips_NTHWC: np.ndarray, targets_N: np.ndarray, *, rate: float, net: str, **sampling):
+    """Train a net on clips for 40 steps, and write its bundle."""
     import torch
 
     from drafts import record_of
@@ -57,13 +86,12 @@ def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
 
     torch.manual_seed(0)
     picture = Preprocessing(height=SIDE, width=SIDE, mean=(0.3,) * 3, std=(0.3,) * 3, resize="squash")
-    sampling = {"sampling": "dense", "spacing": 1 / RATE} if carries else {"sampling": "uniform"}
-    settings = clip.Settings(frames=FRAMES, picture=picture, **sampling)
-    built = build_net(
-        net, {"backbone": "smallcnn"} | ({"hidden": 16} if net == "lstm" else {}), **task.sizes(NAMES, settings)
-    )
-    clips, targets_N = clips_of(64)
-    frames, targets = torch.from_numpy(clips), torch.from_numpy(targets_N)
+    settings = clip.Settings(picture=picture, **sampling)
+    how = {"backbone": "smallcnn"} | ({"hidden": 16} if net == "lstm" else {})
+    built = build_net(net, how, **task.sizes(NAMES, settings))
+    items = [Clip(one, rate=rate) for one in clips_NTHWC]
+    frames = torch.from_numpy(np.stack([clip.feeds(item, settings)[clip.FRAMES] for item in items]))
+    targets = torch.from_numpy(targets_N)
     facts = Facts(names=NAMES, input_settings=settings)
     learns = task.learner({"net": built.module}, facts, task.Settings()).train()
     optimiser = torch.optim.AdamW(learns.parameters(), lr=5e-3)
@@ -81,7 +109,7 @@ def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
         programs=programs_of(task, graphs),
         graphs=graphs,
     )
-    items, inputs = encode_items([Clip(one, rate=RATE) for one in clips[:4]], definition)
+    witnesses, inputs = encode_items(items[:4], definition)
     session = TorchSession("classify_clips", nets, definition, "fp32", graph="model")
     return write_bundle(
         path,
@@ -95,7 +123,7 @@ def write_bundle_of(path: Path, *, carries: bool, net: str = "lstm"):
             versions=versions(),
         ),
         weights={"net": {name: value.numpy() for name, value in built.module.state_dict().items()}},
-        witnesses=Witnesses(items, inputs, session.run(inputs)),
-        splits={"train": 64},
+        witnesses=Witnesses(witnesses, inputs, session.run(inputs)),
+        splits={"train": len(items)},
         files={},
     )
