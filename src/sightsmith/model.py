@@ -161,8 +161,7 @@ class Model:
         """
         asked = from_mapping(PredictSettings, {"stream": True, "every": every}, where="stream")
         with open_stream(self.predictor, file_source(video), asked) as (arriving, _):
-            for _, steps in arriving:
-                yield from steps
+            yield from (step for _, step in arriving if step is not None)
 
     def stream_to(self, source: Source, settings: PredictSettings, stop: Event | None = None) -> Ended:
         """Answer along a source and write the answers, until it ends or `stop` is set."""

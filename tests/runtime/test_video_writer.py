@@ -1,3 +1,6 @@
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +34,12 @@ def test_frames_keep_their_times_and_their_size(tmp_path, size):
     assert [time for time, _ in frames] == pytest.approx(times, abs=1e-4)
     levels = [np.asarray(image).mean() for _, image in frames]
     assert levels == pytest.approx([20 + 10 * index for index in range(6)], abs=3)
+
+
+def test_the_last_frame_is_shown_as_long_as_the_one_before_it(tmp_path):
+    header, _ = read(write(tmp_path / "a.mp4", [0.1 * index for index in range(31)]))
+    assert header.seconds == pytest.approx(3.1, abs=1e-3)
+    assert not header.variable
 
 
 def test_the_answer_covers_the_lower_third_alone(tmp_path):
@@ -67,6 +76,17 @@ def test_what_is_written_can_be_played_before_the_end(tmp_path):
 def test_a_folder_that_is_not_there_is_an_error_that_says_so(tmp_path):
     with pytest.raises(OutputError, match=r"b/a\.mp4: cannot be written"):
         VideoWriter(tmp_path / "b" / "a.mp4")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_an_error_that_says_so(tmp_path):
+    """The write of a fragment fails, or the one that closes the video."""
+    (tmp_path / "a.mp4").symlink_to("/dev/full")
+    told = r"a\.mp4: cannot be written .*No space left.*Make room"
+    for count in (50, 5):
+        with pytest.raises(OutputError, match=told), closing(VideoWriter(tmp_path / "a.mp4")) as writer:
+            for index in range(count):
+                writer.add(index / 10, Image.new("RGB", (64, 48)), [])
 
 
 def test_a_video_without_frames_can_be_closed(tmp_path):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from sightsmith.core.addresses import without_secrets
 from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.core.names import natural
 from sightsmith.core.video import Clip
@@ -49,13 +50,13 @@ def find_items(inputs: Iterable[str], *, urls: bool = False, moving: bool = Fals
         if given == "-":
             yield from _standard_input(urls=urls, moving=moving)
         elif "://" in given and not given.startswith(("http://", "https://")):
-            yield _failed(given, "an address of a stream is answered along its video: say --stream.")
+            yield _failed(without_secrets(given), "an address of a stream is answered along its video: say --stream.")
         elif not given.startswith(("http://", "https://")):
             yield from _paths(given, moving=moving)
         elif urls:
             yield _url(given)
         else:
-            yield _failed(given, "addresses are not fetched unless you say --urls.")
+            yield _failed(without_secrets(given), "addresses are not fetched unless you say --urls.")
 
 
 def _paths(given: str, *, moving: bool) -> Iterator[Asked]:

@@ -40,12 +40,16 @@ class VideoWriter:
             self._file = path.open("wb", buffering=0)
         self._container = av.open(self._file, "w", format="mp4", options=_FRAGMENTS)
         self._stream: Any = None
+        self._failed = False
         self._last = self._keyframe = -1.0
+        self._gap = 1 / 25  # seconds from frame to frame, for which the last one is shown
 
     def add(self, time: float, image: Image.Image, shapes: Sequence[Shape]) -> None:
         """Write a frame, upright, at a time in seconds; one that is not after the frame before is left out."""
         if time <= self._last + _TICK:
             return
+        if self._last >= 0:
+            self._gap = time - self._last
         self._last = time
         image = image if image.mode == "RGB" else image.convert("RGB")
         if self._stream is None:
@@ -55,8 +59,10 @@ class VideoWriter:
         self._encode(self._raw(time, np.asarray(draw_over(image, shapes) if shapes else image)))
 
     def close(self) -> None:
-        """Write the frames that the encoder holds, and the end of the file."""
+        """Write the frames that the encoder holds, and the end of the file; nothing more after a failed write."""
         try:
+            if self._failed:
+                return
             if self._stream is not None:
                 self._encode(None)
             with told(self._path):
@@ -83,5 +89,10 @@ class VideoWriter:
         return raw
 
     def _encode(self, raw: Any) -> None:
+        packets = self._stream.encode(raw)
+        for packet in packets:
+            packet.duration = round(self._gap / _TICK)
+        self._failed = True  # if it raises: FFmpeg crashes when it goes on after that
         with told(self._path):
-            self._container.mux(self._stream.encode(raw))
+            self._container.mux(packets)
+        self._failed = False
