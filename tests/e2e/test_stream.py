@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import processes
+from html_page import Page
 from live_servers import endless_server
 from moving_bars import RATE, there_and_back
 from processes import sightsmith
@@ -46,7 +48,7 @@ def frames_of(path: Path):
 def test_a_long_video_becomes_lines_and_an_annotated_video(place):
     done = sightsmith(
         *("predict", "carries", "long.mp4", "--stream", "--every", ".5", "--top", "1"),
-        *("--out", "a.jsonl", "--draw", "a.mp4"),
+        *("--out", "a.jsonl", "--draw", "a.mp4", "--html", "a.html"),
         cwd=place,
     ).succeeded()
     assert "9 answers, up to 4.0 s of long.mp4." in done.err
@@ -61,6 +63,13 @@ def test_a_long_video_becomes_lines_and_an_annotated_video(place):
     drawn, plain = np.asarray(frames[30][1], float), np.asarray(originals[30][1].convert("RGB"), float)
     assert np.abs(drawn - plain)[:80].mean() < 12
     assert np.abs(drawn - plain)[-20:].mean() > 40
+    page = (place / "a.html").read_text()
+    parsed = Page()
+    parsed.feed(page)
+    assert (parsed.open, parsed.links) == ([], [])
+    assert "9 answers along 4.0 s." in page
+    assert page.count("<svg") == 2
+    assert len(re.findall("<title>right [^<]*</title>", page)) == 9
 
 
 def test_lines_go_to_standard_output_in_every_form(place):
@@ -95,6 +104,7 @@ def test_a_folder_gives_its_videos_and_the_clips_whose_frames_are_files(place):
 def test_ctrl_c_ends_a_live_source_well(place):
     with endless_server(place / "long.mp4") as address:
         arguments = ("predict", "carries", address, "--stream", "--out", "live.jsonl", "--draw", "live.mp4")
+        arguments = (*arguments, "--html", "live.html")
         running = subprocess.Popen(
             processes.command(*arguments), cwd=place, env=processes.environment(), stderr=subprocess.PIPE, text=True
         )
@@ -110,6 +120,7 @@ def test_ctrl_c_ends_a_live_source_well(place):
     rows = lines(place / "live.jsonl")
     assert len(rows) >= 12
     assert f"{len(rows)} answers" in told
+    assert f"{len(rows)} answers along" in (place / "live.html").read_text()
     _, frames = frames_of(place / "live.mp4")
     assert len(frames) >= len(rows) - 1  # the frame after the last answer may be one too many
 
@@ -152,6 +163,9 @@ def test_what_does_not_fit_a_stream_is_refused(place):
     (place / "there.jsonl").write_text("kept")
     for arguments, told in (
         (["long.mp4", "--every", "2"], "every is for streams. Add --stream"),
+        (["long.mp4", "--html", "a.html"], "html is for streams. Add --stream"),
+        (["long.mp4", "--stream", "--html", "there.jsonl"], "exists already"),
+        (["long.mp4", "--stream", "--html", "a.csv", "--out", "a.csv"], "must be apart"),
         (["long.mp4", "--stream", "--batch", "2"], "without batch. Leave --batch out"),
         (["long.mp4", "--stream", "--draw", "folder"], "Name it .mp4"),
         (["long.mp4", "--stream", "--as", "coco"], "a stream is answered in lines"),

@@ -14,12 +14,14 @@ from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.files import refuse_existing, told
 from sightsmith.core.progress import track
 from sightsmith.kinds import options_of
+from sightsmith.kinds.parts.timeline import Ranges
 from sightsmith.runtime.prediction_writer import FORMS, Writer, form_of
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.read_ahead import ReadAhead
 from sightsmith.runtime.runner import Value
 from sightsmith.runtime.settings import PredictSettings
 from sightsmith.runtime.streams import Answering, Arrival, Source, Step, answered, arrivals, require_clips, spacing_of
+from sightsmith.runtime.timeline import Timeline
 from sightsmith.runtime.video_writer import VideoWriter
 
 log = logging.getLogger("sightsmith.runtime")
@@ -36,6 +38,7 @@ class Ended:
     live: bool = False  # whether the source has no end of its own
     stopped: bool = False  # before its end, by `stop`
     problem: str = ""  # why it could not be read to its end
+    ranges: Ranges | None = None  # the answers over time, if there are any and a page is wanted
 
 
 @contextmanager
@@ -83,18 +86,22 @@ def predict_stream(
     answers, problem = 0, ""
     last: Arrival | None = None
     outputs: _Outputs | None = None
+    timeline = None if settings.html is None else Timeline(predictor.definition.kind)
     with open_stream(predictor, source, settings, stop) as (arriving, total), ExitStack() as files:
         try:
             for arrival, step in track(arriving, "Streaming", total, quiet=settings.out is None):
                 outputs = outputs or _Outputs(settings, form, predictor.definition.kind, files)
                 outputs.write(arrival, step)
+                if timeline is not None:
+                    timeline.add(arrival, step)
                 answers, last = answers + (step is not None), arrival
         except PictureError as error:
             if last is None:
                 raise
             problem = f"{error}"
     seconds, live = (0.0, False) if last is None else (last.time, last.live)
-    return Ended(answers, seconds, live=live, stopped=stop.is_set(), problem=problem)
+    ranges = None if timeline is None else timeline.ranges(source.seconds if not (problem or stop.is_set()) else None)
+    return Ended(answers, seconds, live=live, stopped=stop.is_set(), problem=problem, ranges=ranges)
 
 
 class _Outputs:
@@ -145,7 +152,7 @@ def _checked_form(settings: PredictSettings, source: Source) -> str:
         raise SettingsError(f"as: a stream is answered in lines ({' or '.join(FORMS)}), got {form!r}. Leave --as out.")
     if settings.draw is not None and settings.draw.suffix.lower() != ".mp4":
         raise SettingsError(f"draw: a stream is drawn as a video, got {settings.draw}. Name it .mp4.")
-    for path in (settings.out, settings.draw):
+    for path in (settings.out, settings.draw, settings.html):
         if path is not None:
             refuse_existing(path, overwrite=settings.overwrite)
             if source.path is not None and path.exists() and path.samefile(source.path):
