@@ -62,11 +62,14 @@ def test_a_camera_of_the_network_is_read_by_rtsp_and_its_password_is_not_told(st
 
 
 def test_a_whole_video_on_a_server_is_read_once(tmp_path):
-    video = write_video(tmp_path / "a.mkv", frames_THWC(12), codec="mpeg4").read_bytes()
+    """Its last frame comes 20 s after the others: a picture that stands still is no break."""
+    times = [*(0.04 * index for index in range(11)), 20.0]
+    video = write_video(tmp_path / "a.mkv", frames_THWC(12), codec="mpeg4", times=times).read_bytes()
     with http_server(video, b"", whole=True) as address:
         frames, why = read(address_source(address, SOON))
     assert (len(frames), why) == (12, "")
     assert not any(frame.live for frame in frames)  # it waits for a slow model
+    assert [frame.fresh for frame in frames] == [True] + [False] * 11
 
 
 def test_a_whole_video_whose_connection_is_lost_is_not_answered_twice(tmp_path):

@@ -26,11 +26,13 @@ def read(path):
         return reading.header, list(reading.all())
 
 
-@pytest.mark.parametrize("size", [(64, 48), (63, 47), (17, 9), (426, 240)])
-def test_frames_keep_their_times_and_their_size(tmp_path, size):
+@pytest.mark.parametrize(
+    ("size", "scale"), [((64, 48), 4), ((63, 47), 4), ((17, 9), 15), ((239, 61), 2), ((241, 33), 1), ((426, 240), 1)]
+)
+def test_frames_keep_their_times_and_their_size_but_narrow_ones(tmp_path, size, scale):
     times = [0.0, 0.04, 0.08, 0.2, 0.21, 1.5]
     header, frames = read(write(tmp_path / "a.mp4", times, size))
-    assert (header.width, header.height) == size
+    assert (header.width, header.height) == (size[0] * scale, size[1] * scale)
     assert [time for time, _ in frames] == pytest.approx(times, abs=1e-4)
     levels = [np.asarray(image).mean() for _, image in frames]
     assert levels == pytest.approx([20 + 10 * index for index in range(6)], abs=3)
@@ -55,7 +57,7 @@ def test_a_grey_frame_and_one_of_another_size_fit_in(tmp_path):
     writer.add(0.1, Image.new("L", (32, 24), 200), [])
     writer.close()
     header, frames = read(tmp_path / "a.mp4")
-    assert (header.width, len(frames)) == (64, 2)
+    assert (header.width, len(frames)) == (256, 2)
 
 
 def test_a_frame_that_is_not_after_the_one_before_is_left_out(tmp_path):

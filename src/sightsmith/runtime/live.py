@@ -35,7 +35,7 @@ _FORMATS = ("rtsp", "rtp", "mpegts", "mpjpeg", "mjpeg", "flv", "live_flv", "matr
 _PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".pls", ".asx", ".sdp", ".smil", ".xspf")
 _MOST_PIXELS = str(2 * MAX_PIXELS)  # In FFmpeg, since a codec rounds sides up to its blocks; then each frame is checked
 _CUT = 1.0  # Seconds by which a whole video may end sooner than it says; two frames if they take longer
-_JUMP = 10.0  # Seconds without a frame, after which those before say nothing about it
+_JUMP = 10.0  # Seconds without a frame of a live source, after which those before say nothing about it
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}  # FFmpeg's format by system
 
 
@@ -213,7 +213,7 @@ def _decoded(container: "InputContainer", offset: float, name: str, *, live: boo
             size, turn = layout(raw, stream.sample_aspect_ratio)
             check_frame_size(*size, name, UNBOUNDED)
             now = clock.time(raw)
-            fresh = last is None or now - last > _JUMP
+            fresh = last is None or (live and now - last > _JUMP)
             yield Frame(now, partial(to_picture, raw, size, turn), fresh=fresh, live=live)
             last = now
 

@@ -26,7 +26,7 @@ class PredictSettings:
     tools read. By default that of the file's ending; on standard output text on a terminal, else JSON lines."""
     draw: Path | None = None
     """Also draw the answers, each on its picture, as PNG files in this new folder; with --stream as a video with this
-    name, NAME.mp4, at the rate and size of the source, without sound."""
+    name, NAME.mp4, at the rate and size of the source (at least 240 pixels across), without sound."""
     stream: bool = False
     """Answer again and again along one long video, camera or address, at the time of each answer."""
     html: Path | None = None

@@ -111,7 +111,7 @@ class _Outputs:
         self._options = options_of(kind, settings.options)
         self._answer: Value | None = None
         self._begun = 0.0
-        for path in filter(None, (settings.out, settings.draw)):
+        for path in filter(None, (settings.out, settings.draw, settings.html)):
             with told(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
         self._lines, self._out = sys.stdout, settings.out
