@@ -250,7 +250,7 @@ def _predict_stream(bundle: Path, inputs: list[str], asked: PredictSettings, loa
     say(f"{many(ended.answers, 'answer')}, up to {ended.seconds:.1f} s of {source.name}.")
     if ended.problem:
         return fail(ended.problem, 1)
-    return 130 if ended.stopped and not source.live else 0
+    return 130 if ended.stopped and not ended.live else 0
 
 
 @app.command(group=_USE)

@@ -167,12 +167,17 @@ class Model:
         """
         asked = from_mapping(PredictSettings, {"stream": True, "every": every}, where="stream")
         with open_stream(self.predictor, file_source(video), asked) as (arriving, _):
-            for _, steps in arriving:
-                yield from steps
+            yield from (step for _, step in arriving if step is not None)
 
     def stream_to(self, source: Source, settings: PredictSettings, stop: Event | None = None) -> Ended:
-        """Answer along a source and write the answers, until it ends or `stop` is set."""
-        return predict_stream(self.predictor, source, settings, stop)
+        """Answer along a source and write the answers, until it ends or `stop` is set; at the end the page too."""
+        ended = predict_stream(self.predictor, source, settings, stop)
+        if settings.html is not None:
+            from sightsmith.evaluation.timeline_page import timeline_html
+
+            with told(settings.html):
+                write_text(settings.html, timeline_html(ended, self.predictor, source.name))
+        return ended
 
     def generate(self, count: int = 16, *, out: str | Path | None = None, quiet: bool = False, **settings: Any) -> Any:
         """Make pictures from a seed: the same seed gives the same pictures, whatever their count.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sightsmith.kinds import KINDS, part_of
+from sightsmith.kinds import KINDS, optional_part, part_of
 from sightsmith.kinds.parts.answer import Answer
 
 every_kind = pytest.mark.parametrize("name", KINDS.names())
@@ -21,6 +21,7 @@ PARTS = {
     "figures": "measure save load to_table from_table compare brief text further_text",
     "report": "lead tiles findings sections picks said heats side_by_side",
 }
+OPTIONAL_PARTS = {"timeline": "levels chosen EXPLAINS tracks runs"}
 
 
 @every_kind
@@ -32,6 +33,9 @@ def test_it_has_the_whole_interface(name):
     assert [entry for entry in answered if not hasattr(kind.PREDICTION, entry)] == []
     for part, entries in PARTS.items():
         assert [entry for entry in entries.split() if not hasattr(part_of(name, part), entry)] == []
+    for part, entries in OPTIONAL_PARTS.items():
+        if found := optional_part(name, part):
+            assert [entry for entry in entries.split() if not hasattr(found, entry)] == []
 
 
 @every_kind

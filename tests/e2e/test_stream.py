@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import processes
+from html_page import Page
 from live_servers import endless_server
 from moving_clips import RATE, there_and_back
 from processes import sightsmith
@@ -46,21 +48,31 @@ def frames_of(path: Path):
 def test_a_long_video_becomes_lines_and_an_annotated_video(place):
     done = sightsmith(
         *("predict", "carries", "long.mp4", "--stream", "--every", ".5", "--top", "1"),
-        *("--out", "a.jsonl", "--draw", "a.mp4"),
+        *("--out", "a.jsonl", "--draw", "a.mp4", "--html", "a.html"),
         cwd=place,
     ).succeeded()
-    assert "8 answers, up to 3.9 s of long.mp4." in done.err
+    assert "9 answers, up to 4.0 s of long.mp4." in done.err
     rows = lines(place / "a.jsonl")
-    assert [row["time"] for row in rows] == pytest.approx([0.05 + 0.5 * index for index in range(8)])
+    assert [row["time"] for row in rows] == pytest.approx([*(0.05 + 0.5 * index for index in range(8)), 3.95])
     answers = [row["labels"][0]["label"] for row in rows]
-    assert (answers[1:4], answers[6:]) == (["right"] * 3, ["left"] * 2)  # it turns at 2 s
+    assert (answers[1:4], answers[6:]) == (["right"] * 3, ["left"] * 3)  # it turns at 2 s
     header, frames = frames_of(place / "a.mp4")
     original, originals = frames_of(place / "long.mp4")
-    assert (header.width, header.height, header.codec) == (original.width, original.height, "vp9")
+    assert (header.width, header.height, header.codec) == (2 * original.width, 2 * original.height, "vp9")
     assert [moment for moment, _ in frames] == pytest.approx([moment for moment, _ in originals], abs=1e-3)
-    drawn, plain = np.asarray(frames[30][1], float), np.asarray(originals[30][1].convert("RGB"), float)
-    assert np.abs(drawn - plain)[:80].mean() < 12
-    assert np.abs(drawn - plain)[-20:].mean() > 40
+    drawn, plain = (
+        np.asarray(frames[30][1], float),
+        np.asarray(originals[30][1].convert("RGB").resize((320, 256)), float),
+    )
+    assert np.abs(drawn - plain)[:160].mean() < 12
+    assert np.abs(drawn - plain)[-40:].mean() > 40
+    page = (place / "a.html").read_text()
+    parsed = Page()
+    parsed.feed(page)
+    assert (parsed.open, parsed.links) == ([], [])
+    assert "9 answers along 4.0 s." in page
+    assert page.count("<svg") == 2
+    assert len(re.findall("<title>right [^<]*</title>", page)) == 9
 
 
 def test_lines_go_to_standard_output_in_every_form(place):
@@ -95,6 +107,7 @@ def test_a_folder_gives_its_videos_and_the_clips_whose_frames_are_files(place):
 def test_ctrl_c_ends_a_live_source_well(place):
     with endless_server(place / "long.mp4") as address:
         arguments = ("predict", "carries", address, "--stream", "--out", "live.jsonl", "--draw", "live.mp4")
+        arguments = (*arguments, "--html", "live.html")
         running = subprocess.Popen(
             processes.command(*arguments), cwd=place, env=processes.environment(), stderr=subprocess.PIPE, text=True
         )
@@ -110,8 +123,9 @@ def test_ctrl_c_ends_a_live_source_well(place):
     rows = lines(place / "live.jsonl")
     assert len(rows) >= 12
     assert f"{len(rows)} answers" in told
+    assert f"{len(rows)} answers along" in (place / "live.html").read_text()
     _, frames = frames_of(place / "live.mp4")
-    assert len(frames) >= len(rows)
+    assert len(frames) >= len(rows) - 1  # the frame after the last answer may be one too many
 
 
 def test_a_video_without_frames_or_of_one_is_named_or_answered(place):
@@ -132,10 +146,29 @@ def test_a_video_without_frames_or_of_one_is_named_or_answered(place):
     assert len(done.out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["full.jsonl", "full.mp4"])
+def test_a_full_disk_is_named_with_its_file(place, name):
+    output = ("--out", name) if name.endswith("jsonl") else ("--draw", name)
+    done = sightsmith("predict", "carries", "long.mp4", "--stream", *output, cwd=place, file_limit=2_000)
+    done.refused(2, f"error: {name}: cannot be written", "Make room on the disk")
+    assert done.err.count("error") == 1
+
+
+def test_the_video_that_is_read_is_never_written(place):
+    shutil.copy(place / "long.mp4", place / "mine.mp4")
+    for output in ("--draw", "--out"):
+        arguments = ("mine.mp4", "--stream", output, "./mine.mp4", "--overwrite", "--as", "text")
+        sightsmith("predict", "carries", *arguments, cwd=place).refused(2, "mine.mp4: this is the video that is read")
+    assert (place / "mine.mp4").read_bytes() == (place / "long.mp4").read_bytes()
+
+
 def test_what_does_not_fit_a_stream_is_refused(place):
     (place / "there.jsonl").write_text("kept")
     for arguments, told in (
         (["long.mp4", "--every", "2"], "every is for streams. Add --stream"),
+        (["long.mp4", "--html", "a.html"], "html is for streams. Add --stream"),
+        (["long.mp4", "--stream", "--html", "there.jsonl"], "exists already"),
+        (["long.mp4", "--stream", "--html", "a.csv", "--out", "a.csv"], "must be apart"),
         (["long.mp4", "--stream", "--batch", "2"], "without batch. Leave --batch out"),
         (["long.mp4", "--stream", "--draw", "folder"], "Name it .mp4"),
         (["long.mp4", "--stream", "--as", "coco"], "a stream is answered in lines"),
@@ -148,6 +181,6 @@ def test_what_does_not_fit_a_stream_is_refused(place):
     ):
         sightsmith("predict", "carries", *arguments, cwd=place).refused(2, told)
     assert (place / "there.jsonl").read_text() == "kept"
-    sightsmith("predict", "carries", "rtsp://h/a", cwd=place).refused(
-        1, "rtsp://h/a: an address of a stream", "--stream"
-    )
+    done = sightsmith("predict", "carries", "rtsp://me:secret@h/a", cwd=place)
+    done.refused(1, "rtsp://***@h/a: an address of a stream", "--stream")
+    assert "secret" not in done.out + done.err

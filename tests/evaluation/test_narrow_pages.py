@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,7 +12,12 @@ from sightsmith.data.source import open_source
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.evaluate import evaluate
 from sightsmith.evaluation.settings import EvaluateSettings
+from sightsmith.evaluation.timeline_page import timeline_html
+from sightsmith.kinds.labels.value import Labels
 from sightsmith.runtime.predictor import Predictor
+from sightsmith.runtime.stream_output import Ended
+from sightsmith.runtime.streams import Arrival, Step
+from sightsmith.runtime.timeline import Timeline
 from small_bundle import digit_pictures, write_digits_bundle
 
 pytestmark = pytest.mark.browser
@@ -26,7 +32,7 @@ WIDTHS = (390, 768, 1280)
 
 @pytest.fixture(scope="module")
 def pages(make, evaluated, tmp_path_factory) -> dict[str, str]:
-    """Return the text of a report, a comparison and a data check by name."""
+    """Return the text of a report, a comparison, a data check and a timeline by name."""
     folder = tmp_path_factory.mktemp("narrow")
     pictures, targets = digit_pictures()
     for at in range(1397, 1597):
@@ -37,6 +43,7 @@ def pages(make, evaluated, tmp_path_factory) -> dict[str, str]:
     bundle = write_digits_bundle(folder / "bundle", steps=15, classes=NAMES, name=name, splits={})
     with Predictor.open(bundle, backend="torch", precision="fp32") as predictor:
         evaluate(predictor, EvaluateSettings(data=folder / "data", report=folder / "page.html"), quiet=True)
+        timeline = timeline_html(hours_of(predictor), predictor, "rtsp://a_camera_with_a_long_name.local/live/1")
     others = [make("smallcnn", name=f"{name}_{number}") for number in range(2)]
     for other in others:
         with Predictor.open(other, backend="torch", precision="fp32") as predictor:
@@ -46,7 +53,18 @@ def pages(make, evaluated, tmp_path_factory) -> dict[str, str]:
         "report": (folder / "page.html").read_text(encoding="utf-8"),
         "comparison": compare([evaluated[0].path, *(other.path for other in others)]).to_html(),
         "data check": gate_html(check(source, quiet=True), source),
+        "timeline": timeline,
     }
+
+
+def hours_of(predictor) -> Ended:
+    """Return three hours of answers, which change every minute."""
+    timeline = Timeline("labels")
+    for time in range(0, 10_800, 10):
+        scores_K = np.full(len(NAMES), 0.02, np.float32)
+        scores_K[time // 60 % len(NAMES)] = 0.82
+        timeline.add(Arrival(float(time), 0.0), Step(float(time), Labels(NAMES, scores_K)))
+    return Ended(1080, 10_800.0, problem="lost", ranges=timeline.ranges(10_800.0))
 
 
 @pytest.fixture
@@ -67,7 +85,7 @@ def shown(browser, pages):
         context.close()
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "data check"])
+@pytest.mark.parametrize("name", ["report", "comparison", "data check", "timeline"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_page_scrolls_sideways_and_no_cell_is_cut(shown, name, width) -> None:
     page = shown(name, width)
@@ -76,7 +94,7 @@ def test_no_page_scrolls_sideways_and_no_cell_is_cut(shown, name, width) -> None
     assert page.locator("th, td").evaluate_all(cut) == []
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "data check"])
+@pytest.mark.parametrize("name", ["report", "comparison", "data check", "timeline"])
 def test_names_break_only_between_their_words(shown, name) -> None:
     page = shown(name, 390)
     # the rectangles of a range over a word are as many as the lines it stands on

@@ -1,6 +1,7 @@
 """Live sources against real servers in this process."""
 
 import logging
+import re
 import socket
 import sys
 
@@ -10,7 +11,8 @@ import pytest
 import processes
 from live_servers import http_server, rtsp_server
 from sightsmith.core.errors import PictureError, SettingsError
-from sightsmith.runtime.live import Patience, address_source, camera_source, find_source, without_password
+from sightsmith.core.placement import Bounds
+from sightsmith.runtime.live import Patience, _live, address_source, camera_source, find_source
 from video_files import frames_THWC, numbers, write_video
 
 pytest.importorskip("av")
@@ -39,7 +41,7 @@ def test_an_address_that_ends_is_opened_again_and_given_up_after_some_tries(stre
         source = address_source(address, SOON)
         with caplog.at_level(logging.WARNING):
             frames, why = read(source)
-    assert source.live
+    assert all(frame.live for frame in frames)
     assert [index for index, frame in enumerate(frames) if frame.fresh] == [0, len(frames) // 2]
     times = [frame.time for frame in frames]
     assert times[0] == 0
@@ -60,10 +62,50 @@ def test_a_camera_of_the_network_is_read_by_rtsp_and_its_password_is_not_told(st
 
 
 def test_a_whole_video_on_a_server_is_read_once(tmp_path):
-    video = write_video(tmp_path / "a.mkv", frames_THWC(12), codec="mpeg4").read_bytes()
+    """Its last frame comes 20 s after the others: a picture that stands still is no break."""
+    times = [*(0.04 * index for index in range(11)), 20.0]
+    video = write_video(tmp_path / "a.mkv", frames_THWC(12), codec="mpeg4", times=times).read_bytes()
     with http_server(video, b"", whole=True) as address:
         frames, why = read(address_source(address, SOON))
     assert (len(frames), why) == (12, "")
+    assert not any(frame.live for frame in frames)  # it waits for a slow model
+    assert [frame.fresh for frame in frames] == [True] + [False] * 11
+
+
+def test_a_whole_video_whose_connection_is_lost_is_not_answered_twice(tmp_path):
+    video = write_video(tmp_path / "a.mkv", frames_THWC(100), codec="mjpeg", pixels="yuvj420p").read_bytes()
+    with http_server(video[: len(video) // 2], video, whole=True) as address:
+        frames, why = read(address_source(address, SOON))
+    assert 30 < len(frames) < 60
+    assert re.fullmatch(rf"{address}: lost \(.*\) before its end; \d\.\d s of it are answered\. .*", why)
+
+
+def test_a_codec_that_no_file_may_have_is_refused(tmp_path):
+    video = write_video(tmp_path / "a.ts", frames_THWC(12), codec="mpeg1video", container="mpegts").read_bytes()
+    refused = pytest.raises(PictureError, match="the codec mpeg1video is not read here")
+    with http_server(video) as address, refused:
+        next(address_source(address, SOON).frames())
+
+
+def test_frames_over_the_bound_of_pixels_are_refused(stream, monkeypatch):
+    monkeypatch.setattr("sightsmith.runtime.live.UNBOUNDED", Bounds(max_pixels=1000))
+    with http_server(stream) as address, pytest.raises(PictureError, match="64×48 is over the bound of 1,000 pixels"):
+        next(address_source(address, SOON).frames())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lavfi stands in for the devices of Linux")
+def test_a_device_is_read_in_its_own_time_and_opened_again_when_it_is_gone():
+    """FFmpeg's generator of pictures is opened as a camera is, by a format and without an address."""
+    source = _live("camera 0", "testsrc=size=64x48:rate=50:duration=0.2", "lavfi", {}, SOON)
+    begun, frames = [], []
+    for frame in source.frames():
+        frames.append(frame)
+        begun += [frame.time] if frame.fresh else []
+        if len(begun) == 2:
+            break
+    assert [frame.time for frame in frames[:10]] == pytest.approx([0.02 * index for index in range(10)])
+    assert frames[0].picture(None).size == (64, 48)
+    assert begun[1] >= frames[9].time
 
 
 def test_a_server_that_sends_a_playlist_is_refused():
@@ -85,10 +127,19 @@ def test_nothing_listens():
         next(address_source(f"http://127.0.0.1:{processes.free_port()}/live").frames())
 
 
-@pytest.mark.parametrize("address", ["http://h/live.m3u8", "https://h/a.mpd?x=1", "rtsp://h/list.sdp"])
+@pytest.mark.parametrize("address", ["http://h/live.m3u8", "https://h/a.mpd?x=1", "HTTP://h/list.sdp"])
 def test_a_playlist_is_refused_by_its_name(address):
     with pytest.raises(SettingsError, match="a playlist, which names further addresses"):
         address_source(address)
+
+
+def test_a_camera_may_name_its_stream_as_a_description():
+    assert address_source("rtsp://me:secret@camera.local/live1.sdp").name == "rtsp://***@camera.local/live1.sdp"
+
+
+def test_an_address_that_is_none_is_named_without_its_password():
+    with pytest.raises(SettingsError, match=r"^rtsp://\*\*\*@\[::1/a: no address \(Invalid IPv6 URL\)"):
+        address_source("rtsp://me:secret@[::1/a")
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "concat://a", "ftp://h/a.mp4", "pipe://0"])
@@ -109,8 +160,3 @@ def test_a_camera_that_is_absent_is_named():
 def test_a_stream_is_of_one_source(inputs, camera, told):
     with pytest.raises(SettingsError, match=f"name one source.*{told}"):
         find_source(inputs, camera)
-
-
-def test_an_address_is_shown_without_its_password():
-    assert without_password("rtsp://me:x@[::1]:554/a?b=1") == "rtsp://***@[::1]:554/a?b=1"
-    assert without_password("rtsp://h/a") == "rtsp://h/a"

@@ -30,7 +30,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them():
         yield from range(10)
         over.set()
 
-    ahead = ReadAhead(items(), 3, drop=True)
+    ahead = ReadAhead(items(), 3, drops=lambda _: True)
     assert over.wait(30)
     assert list(ahead) == [7, 8, 9]
     assert ahead.dropped == 7

@@ -5,6 +5,7 @@ import re
 import threading
 import weakref
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from sightsmith.model import load
 from sightsmith.runtime.file_source import file_source
 from sightsmith.runtime.settings import PredictSettings
 from sightsmith.runtime.stream_output import open_stream
-from sightsmith.runtime.streams import Frame, Source, spacing_of
+from sightsmith.runtime.streams import Answering, Arrival, Frame, Source, answered, arrivals, spacing_of
 from video_files import frames_THWC, write_video
 
 pytest.importorskip("av")
@@ -39,9 +40,8 @@ def test_answers_follow_the_video_as_it_goes_on(model):
     steps = list(model.stream(VIDEO))
     carries = model.manifest.name == "carries"
     first, gap = (0.05, 0.1) if carries else (0.45, 0.3)  # of a window of .5 s: every .25 s, at its next frame
-    assert steps[0].time == pytest.approx(first)
-    assert len(steps) == (40 if carries else 15)
-    assert np.diff([step.time for step in steps]).max() <= gap + 1e-6
+    times = [first + gap * index for index in range(40 if carries else 12)]
+    assert [step.time for step in steps] == pytest.approx([*times, *([] if carries else [3.95])])
     answers = {round(step.time, 2): step.answer.label for step in steps}
     assert {label for time, label in answers.items() if 0.5 < time < 2} == {"right"}
     assert {label for time, label in answers.items() if time > 2.6} == {"left"}
@@ -54,9 +54,19 @@ def test_a_video_of_the_trained_length_is_answered_as_a_clip(model):
 
 
 def test_answers_can_be_asked_for_less_often(model):
-    times = [step.time for step in model.stream(VIDEO, every=1.0)]
-    assert np.diff(times) == pytest.approx([1.0] * (len(times) - 1))
-    assert len(times) == 4
+    *times, end = [step.time for step in model.stream(VIDEO, every=1.0)]
+    assert np.diff(times) == pytest.approx([1.0] * 3)
+    assert end == pytest.approx(3.95)  # about the last frames
+
+
+def test_no_answers_are_nearer_than_asked_even_after_a_delay(model):
+    every = 0.25
+    answering = Answering(model.predictor, 1 / RATE, every)
+    moments = [0.1 * index for index in range(20) if index < 10 or index >= 14]  # frames of .4 s were dropped
+    steps = [answering.see(moment, VIDEO.video[0]) for moment in moments]
+    times = [step.time for step in steps if step is not None]
+    assert len(times) > 3
+    assert np.diff(times).min() >= every - 1e-6
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -70,6 +80,29 @@ def test_the_parts_of_a_long_video_are_given_by_a_clip(model):
     part = list(model.stream(replace(VIDEO, start=2.5, end=3.5)))
     assert part[-1].answer.label == "left"
     assert part[-1].time < 1
+
+
+@pytest.mark.parametrize("start", [2.56, 2.44])
+def test_a_part_that_starts_between_two_frames_is_answered_as_the_clip(model, start):
+    part = Clip(VIDEO.video, start=start, end=start + FRAMES / RATE, rate=RATE)
+    last = list(model.stream(part))[-1]
+    assert np.abs(last.answer.scores_K - model.predict(part).scores_K).max() <= 1e-5
+
+
+def test_a_part_between_two_frames_is_answered_about_the_one_that_is_shown(model):
+    (step,) = model.stream(Clip(VIDEO.video, start=2.51, end=2.59, rate=RATE))
+    assert step.time == pytest.approx(0.05)
+
+
+def test_a_frame_that_is_shown_for_hours_is_no_list_of_moments(model):
+    """The gap has 36 million moments."""
+    shown = [Frame(0.0, lambda near: Image.fromarray(VIDEO.video[0])), Frame(3.6e6, lambda near: None)]
+    source = Source("long gap", lambda: iter(shown))
+    times = [
+        arrival.time
+        for arrival in islice(arrivals(source, model.manifest.definition.input_settings, 0.1, images=False), 3)
+    ]
+    assert times == pytest.approx([0.05, 0.15, 0.25])
 
 
 @pytest.mark.parametrize("every", [0, -1.0, float("nan")])
@@ -116,8 +149,8 @@ def test_a_frame_that_comes_after_a_break_starts_anew(model):
             yield Frame(index / RATE + late, lambda near, p=pixels: Image.fromarray(p), fresh=index == 20)
 
     settings = PredictSettings(stream=True)
-    with open_stream(model.predictor, Source("camera", broken, live=True), settings) as (arriving, _):
-        times = [step.time for _, steps in arriving for step in steps]
+    with open_stream(model.predictor, Source("camera", broken), settings) as (arriving, _):
+        times = [step.time for _, step in arriving if step is not None]
     assert all(time < 2 or time > 3601 for time in times)
     if model.manifest.name == "window":
         assert sum(time > 3601 for time in times) == 1  # the answer to what there was of a window
@@ -129,15 +162,24 @@ def test_frames_that_a_live_source_sends_too_fast_are_dropped_and_counted(model,
     def burst():
         image = Image.fromarray(VIDEO.video[0])
         for index in range(100):
-            yield Frame(index / RATE, lambda near: image)
+            yield Frame(index / RATE, lambda near: image, live=True)
         over.set()
 
     settings = PredictSettings(stream=True)
-    with open_stream(model.predictor, Source("camera", burst, live=True), settings) as (arriving, _):
+    with open_stream(model.predictor, Source("camera", burst), settings) as (arriving, _):
         next(arriving)
         assert over.wait(60)
         assert len(list(arriving)) <= 9  # those that waited, and an answer at the end
     assert re.search(r"camera: \d+ frames dropped: the model is slower than the source\.", caplog.text)
+
+
+def test_a_break_is_noticed_even_if_the_frame_after_it_was_dropped(model):
+    before = [Arrival(index / RATE, 0.0, VIDEO.video[index]) for index in range(9)]
+    after = VIDEO.video[30 : 30 + FRAMES]
+    arrived = [Arrival(100.2 + index / RATE, 100.0, pixels) for index, pixels in enumerate(after)]
+    steps = [step for _, step in answered([*before, *arrived], Answering(model.predictor, 1 / RATE)) if step]
+    alone = model.predict(Clip(after, rate=RATE))
+    assert np.abs(steps[-1].answer.scores_K - alone.scores_K).max() <= 1e-5
 
 
 @pytest.mark.parametrize(("change", "told"), [(b"\x47" + bytes(187), "grew"), (None, "shrank")])

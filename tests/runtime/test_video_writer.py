@@ -1,3 +1,6 @@
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,14 +26,22 @@ def read(path):
         return reading.header, list(reading.all())
 
 
-@pytest.mark.parametrize("size", [(64, 48), (63, 47), (17, 9), (426, 240)])
-def test_frames_keep_their_times_and_their_size(tmp_path, size):
+@pytest.mark.parametrize(
+    ("size", "scale"), [((64, 48), 4), ((63, 47), 4), ((17, 9), 15), ((239, 61), 2), ((241, 33), 1), ((426, 240), 1)]
+)
+def test_frames_keep_their_times_and_their_size_but_narrow_ones(tmp_path, size, scale):
     times = [0.0, 0.04, 0.08, 0.2, 0.21, 1.5]
     header, frames = read(write(tmp_path / "a.mp4", times, size))
-    assert (header.width, header.height) == size
+    assert (header.width, header.height) == (size[0] * scale, size[1] * scale)
     assert [time for time, _ in frames] == pytest.approx(times, abs=1e-4)
     levels = [np.asarray(image).mean() for _, image in frames]
     assert levels == pytest.approx([20 + 10 * index for index in range(6)], abs=3)
+
+
+def test_the_last_frame_is_shown_as_long_as_the_one_before_it(tmp_path):
+    header, _ = read(write(tmp_path / "a.mp4", [0.1 * index for index in range(31)]))
+    assert header.seconds == pytest.approx(3.1, abs=1e-3)
+    assert not header.variable
 
 
 def test_the_answer_covers_the_lower_third_alone(tmp_path):
@@ -46,7 +57,7 @@ def test_a_grey_frame_and_one_of_another_size_fit_in(tmp_path):
     writer.add(0.1, Image.new("L", (32, 24), 200), [])
     writer.close()
     header, frames = read(tmp_path / "a.mp4")
-    assert (header.width, len(frames)) == (64, 2)
+    assert (header.width, len(frames)) == (256, 2)
 
 
 def test_a_frame_that_is_not_after_the_one_before_is_left_out(tmp_path):
@@ -67,6 +78,17 @@ def test_what_is_written_can_be_played_before_the_end(tmp_path):
 def test_a_folder_that_is_not_there_is_an_error_that_says_so(tmp_path):
     with pytest.raises(OutputError, match=r"b/a\.mp4: cannot be written"):
         VideoWriter(tmp_path / "b" / "a.mp4")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_an_error_that_says_so(tmp_path):
+    """The write of a fragment fails, or the one that closes the video."""
+    (tmp_path / "a.mp4").symlink_to("/dev/full")
+    told = r"a\.mp4: cannot be written .*No space left.*Make room"
+    for count in (50, 5):
+        with pytest.raises(OutputError, match=told), closing(VideoWriter(tmp_path / "a.mp4")) as writer:
+            for index in range(count):
+                writer.add(index / 10, Image.new("RGB", (64, 48)), [])
 
 
 def test_a_video_without_frames_can_be_closed(tmp_path):

@@ -46,6 +46,10 @@ filters the answer itself. It imports the standard library and `core.errors` alo
 `written_at(truth, note, names)`, the thing in it that is written at the place with which a note begins, in words;
 `counts(truths, names) -> list[Counted]` (`parts/counted.py`).
 
+`timeline.py`, if answers along a video are drawn over time (`parts/timeline.py`): of each answer `levels(answer) ->
+(K,)` in 0…1 and `chosen(answer) -> (K,)`, which of these it names, are kept; `EXPLAINS`, a sentence about the drawing;
+`tracks(ranges, names) -> list[Track]`; `runs(ranges, names) -> list[Stretch]`, the times with one answer.
+
 `marks.py`, if answers are pictures that a model made, for the verb `generate`: `to_png(pixels_HWC, facts) -> bytes`,
 which says inside the file that it was generated, and `grid(pictures) -> (H, W, C)`. Such an answer has `pixels_HWC`.
 

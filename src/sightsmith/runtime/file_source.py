@@ -1,9 +1,14 @@
 """The frames of a video file as a stream; of pictures in order and of arrays too."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
 
 from sightsmith.core.errors import PictureError
-from sightsmith.core.video import Clip, describe, open_clip, read_header
+from sightsmith.core.video import Clip, describe, open_clip, pick, read_header
+from sightsmith.core.video_decoding import SLACK
 from sightsmith.inputs import clip
 from sightsmith.inputs.parts.clip_faults import clip_faults, size_of
 from sightsmith.runtime.streams import Frame, Source
@@ -16,7 +21,8 @@ def file_source(item: clip.Item) -> Source:
     given = clip.as_clip(item)
     header = read_header(given)
     end = header.seconds if given.end is None else min(given.end, header.seconds)
-    return Source(describe(given), lambda: _frames(given), seconds=end - given.start, rate=header.rate)
+    path = Path(given.video) if isinstance(given.video, (str, Path)) else None
+    return Source(describe(given), lambda: _frames(given), seconds=end - given.start, rate=header.rate, path=path)
 
 
 def _frames(given: Clip) -> Iterator[Frame]:
@@ -27,8 +33,12 @@ def _frames(given: Clip) -> Iterator[Frame]:
     before, count, name = size_of(given), 0, describe(given)
     with open_clip(given) as reading:
         for time, picture in reading.lazily():
+            if count == 0 and time > reading.start + SLACK:
+                yield Frame(0.0, partial(_shown_at_start, given))
             count += 1
             yield Frame(time - reading.start, picture)
+        if count == 0:  # it lies between two frames
+            yield Frame(0.0, partial(_shown_at_start, given))
         after, faults = size_of(given), clip_faults(reading, count)
     if after != before:
         grown = "grew" if after > before else "shrank"
@@ -38,3 +48,8 @@ def _frames(given: Clip) -> Iterator[Frame]:
     for code in _FAULTS:
         if code in faults:
             raise PictureError(f"{name}: {code} ({faults[code]}); the rest is answered. Copy or export it again.")
+
+
+def _shown_at_start(given: Clip, near: int | None) -> Image.Image:
+    """Return the frame that is shown when a part of a video starts: one before it."""
+    return pick(given, [given.start], near=near)[0]

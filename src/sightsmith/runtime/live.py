@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sightsmith.core.addresses import without_secrets
 from sightsmith.core.errors import PictureError, SettingsError
-from sightsmith.core.images import printable
-from sightsmith.core.placement import MAX_PIXELS
+from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED
 from sightsmith.core.video_decoding import layout, to_picture
-from sightsmith.core.video_files import CODECS, import_av
+from sightsmith.core.video_files import CODECS, check_frame_size, import_av
 from sightsmith.runtime.file_source import file_source
 from sightsmith.runtime.streams import Frame, Source
 
@@ -30,9 +30,12 @@ log = logging.getLogger("sightsmith.runtime")
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "tcp", "udp")
 _BELOW = ("rtp", "srtp", "tls", "httpproxy", "crypto")  # Protocols that those of SCHEMES are made of
+_FILES = ("http", "https")  # Protocols whose paths name files; a camera's path by RTSP may well end in .sdp
 _FORMATS = ("rtsp", "rtp", "mpegts", "mpjpeg", "mjpeg", "flv", "live_flv", "matroska", "mov")
 _PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".pls", ".asx", ".sdp", ".smil", ".xspf")
-_JUMP = 10.0  # Seconds without a frame, after which those before say nothing about it
+_MOST_PIXELS = str(2 * MAX_PIXELS)  # In FFmpeg, since a codec rounds sides up to its blocks; then each frame is checked
+_CUT = 1.0  # Seconds by which a whole video may end sooner than it says; two frames if they take longer
+_JUMP = 10.0  # Seconds without a frame of a live source, after which those before say nothing about it
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}  # FFmpeg's format by system
 
 
@@ -70,26 +73,23 @@ def camera_source(number: int) -> Source:
 
 def address_source(address: str, patience: Patience = Patience()) -> Source:
     """Return the source at an address. Raises SettingsError: of a protocol that is not opened, or a playlist."""
-    parts, name = urlsplit(address), without_password(address)
-    if parts.scheme.lower() not in SCHEMES:
+    name = without_secrets(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise SettingsError(f"{name}: no address ({error}). Write it as rtsp://HOST/PATH.") from error
+    if parts.scheme not in SCHEMES:
         raise SettingsError(f"{name}: a stream comes from {', '.join(SCHEMES)} or a file, not from {parts.scheme}.")
-    if parts.path.lower().endswith(_PLAYLISTS):
+    if parts.scheme in _FILES and parts.path.lower().endswith(_PLAYLISTS):
         raise SettingsError(f"{name}: a playlist, which names further addresses. Name that of the stream itself.")
     options = {
         "protocol_whitelist": ",".join((*SCHEMES, *_BELOW)),
         "format_whitelist": ",".join(_FORMATS),
         "rtsp_flags": "prefer_tcp",
         "codec_whitelist": ",".join((*CODECS, "libdav1d")),
-        "max_pixels": str(MAX_PIXELS),
+        "max_pixels": _MOST_PIXELS,
     }
     return _live(name, address, None, options, patience)
-
-
-def without_password(address: str) -> str:
-    """Return an address for messages: with its user and password as stars."""
-    parts = urlsplit(address)
-    _, at, host = parts.netloc.rpartition("@")
-    return printable(parts._replace(netloc=f"***@{host}").geturl() if at else address)
 
 
 def _camera(number: int) -> tuple[str, str]:
@@ -118,7 +118,7 @@ def _live(name: str, url: str, form: str | None, options: Mapping[str, str], pat
     def connect() -> "InputContainer":
         return _connect(name, url, form, options, patience)
 
-    return Source(name, lambda: _frames(name, connect, patience), live=True)
+    return Source(name, lambda: _frames(name, connect, patience))
 
 
 class _LostError(Exception):
@@ -130,14 +130,16 @@ def _frames(name: str, connect: Callable[[], "InputContainer"], patience: Patien
     begun: float | None = None  # when the first frame came
     last, failed = 0.0, 0
     while True:
+        whole = False  # as a file on a server is: it does not go on elsewhere when it ends
         try:
             with closing(connect()) as container:
+                whole, end = bool(container.duration), _end_of(container)
                 offset = 0.0 if begun is None else max(last, time.monotonic() - begun)
-                for frame in _decoded(container, offset):
+                for frame in _decoded(container, offset, name, live=not whole):
                     begun, last, failed = begun or time.monotonic(), frame.time, 0
                     yield frame
-                if container.duration is not None:  # a whole video, such as a file on a server
-                    return
+            if whole and last >= end:
+                return
             reason = "it ended"
         except _LostError as error:
             reason = f"{error}"
@@ -146,6 +148,10 @@ def _frames(name: str, connect: Callable[[], "InputContainer"], patience: Patien
             raise PictureError(
                 f"{name}: cannot be opened ({reason}). It must be reachable and send video, no playlist (formats: "
                 f"{', '.join(_FORMATS)})."
+            )
+        if whole:
+            raise PictureError(
+                f"{name}: lost ({reason}) before its end; {last:.1f} s of it are answered. Download it first."
             )
         if failed > patience.tries:
             raise PictureError(f"{name}: lost ({reason}), and not found again in {patience.tries} tries.")
@@ -162,13 +168,29 @@ def _connect(name: str, url: str, form: str | None, options: Mapping[str, str], 
         )
     except av.Error as error:
         raise _LostError(_reason(error)) from error
-    if not container.streams.video:
+    decoder = container.streams.video[0].codec_context if container.streams.video else None
+    problem = "" if decoder is not None else "it sends no video in a known codec"
+    if form is None and decoder is not None and decoder.codec.canonical_name not in CODECS:
+        problem = f"the codec {decoder.codec.canonical_name} is not read here"
+    if decoder is None or problem:
         container.close()
-        raise _LostError("it sends no video")
+        raise _LostError(problem)
+    decoder.options = {"max_pixels": _MOST_PIXELS}
     return container
 
 
-def _decoded(container: "InputContainer", offset: float) -> Iterator[Frame]:
+def _end_of(container: "InputContainer") -> float:
+    """Return the seconds after which a whole video may end: less than it says, which may be of its sound alone."""
+    stream = container.streams.video[0]
+    seconds = 0.0
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    elif len(container.streams) == 1:
+        seconds = (container.duration or 0) / 1e6  # in microseconds
+    return seconds - max(_CUT, 2 / float(stream.average_rate or 25))
+
+
+def _decoded(container: "InputContainer", offset: float, name: str, *, live: bool) -> Iterator[Frame]:
     """Yield the frames of a connection, from `offset` seconds on; a packet that cannot be decoded is left out."""
     from av import FFmpegError
 
@@ -189,8 +211,10 @@ def _decoded(container: "InputContainer", offset: float) -> Iterator[Frame]:
             frames = []  # damaged, as after a loss on the way
         for raw in frames:
             size, turn = layout(raw, stream.sample_aspect_ratio)
+            check_frame_size(*size, name, UNBOUNDED)
             now = clock.time(raw)
-            yield Frame(now, partial(to_picture, raw, size, turn), fresh=last is None or now - last > _JUMP)
+            fresh = last is None or (live and now - last > _JUMP)
+            yield Frame(now, partial(to_picture, raw, size, turn), fresh=fresh, live=live)
             last = now
 
 

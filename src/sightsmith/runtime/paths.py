@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from sightsmith.core.addresses import without_secrets
 from sightsmith.core.counts import many
 from sightsmith.core.images import EXTENSIONS, Picture, printable, sniff
 from sightsmith.core.names import natural
@@ -52,13 +53,13 @@ def find_items(inputs: Iterable[str], *, urls: bool = False, rate: float | None 
         if given == "-":
             yield from _standard_input(urls=urls, rate=rate)
         elif "://" in given and not given.startswith(("http://", "https://")):
-            yield _failed(given, "an address of a stream is answered along its video: say --stream.")
+            yield _failed(without_secrets(given), "an address of a stream is answered along its video: say --stream.")
         elif not given.startswith(("http://", "https://")):
             yield from _paths(given, rate=rate)
         elif urls:
             yield _url(given)
         else:
-            yield _failed(given, "addresses are not fetched unless you say --urls.")
+            yield _failed(without_secrets(given), "addresses are not fetched unless you say --urls.")
 
 
 def _paths(given: str, *, rate: float | None) -> Iterator[Asked]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ class ReadAhead(Generic[T]):
     Args:
         items: closed by the thread, if it can be.
         most: items that may wait, ≥ 1.
-        drop: of a full queue drop the oldest item instead of waiting for the reader.
+        drops: whether for an item a full queue drops its oldest one instead of waiting for the reader.
         stop: ends the iteration once it is set, even while no item comes.
 
     Attributes:
@@ -26,9 +26,14 @@ class ReadAhead(Generic[T]):
     """
 
     def __init__(
-        self, items: Iterator[T], most: int, *, drop: bool = False, stop: threading.Event | None = None
+        self,
+        items: Iterator[T],
+        most: int,
+        *,
+        drops: Callable[[T], bool] = lambda _: False,
+        stop: threading.Event | None = None,
     ) -> None:
-        self._items, self._most, self._drop = items, most, drop
+        self._items, self._most, self._drops = items, most, drops
         self._stop = stop or threading.Event()
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
@@ -76,7 +81,7 @@ class ReadAhead(Generic[T]):
     def _add(self, item: T) -> bool:
         """Add an item, when there is room; false if the reader is gone."""
         with self._changed:
-            if self._drop and len(self._waiting) == self._most:
+            if len(self._waiting) == self._most and self._drops(item):
                 self._waiting.popleft()
                 self.dropped += 1
             self._changed.wait_for(lambda: len(self._waiting) < self._most or self._closed)

@@ -27,9 +27,11 @@ class PredictSettings(FrameOptions):
     tools read. By default that of the file's ending; on standard output text on a terminal, else JSON lines."""
     draw: Path | None = None
     """Also draw the answers, each on its picture, as PNG files in this new folder; with --stream as a video with this
-    name, NAME.mp4, at the rate and size of the source, without sound."""
+    name, NAME.mp4, at the rate and size of the source (at least 240 pixels across), without sound."""
     stream: bool = False
     """Answer again and again along one long video, camera or address, at the time of each answer."""
+    html: Path | None = None
+    """With --stream: also write a page with a timeline of the answers, at the end or when it is stopped."""
     every: float | None = None
     """With --stream: least seconds between answers; by default each frame that a model sees that carries its state
     from frame to frame, else half the time that one answer is about."""
@@ -50,14 +52,18 @@ class PredictSettings(FrameOptions):
 
     def __post_init__(self) -> None:
         self._check_stream()
-        if self.out is None or self.draw is None:
-            return
-        out, draw = self.out.resolve(), self.draw.resolve()
-        if out.is_relative_to(draw) or draw.is_relative_to(out):
-            raise SettingsError(f"draw: {self.draw} and the output {self.out} must be apart. Give another folder.")
+        for name, one, other in (
+            ("draw", self.draw, self.out),
+            ("html", self.html, self.out),
+            ("html", self.html, self.draw),
+        ):
+            if one is None or other is None:
+                continue
+            if one.resolve().is_relative_to(other.resolve()) or other.resolve().is_relative_to(one.resolve()):
+                raise SettingsError(f"{name}: {one} and the output {other} must be apart. Give another name.")
 
     def _check_stream(self) -> None:
-        for name in () if self.stream else ("every", "camera"):
+        for name in () if self.stream else ("every", "camera", "html"):
             if getattr(self, name) is not None:
                 raise SettingsError(f"predict: {name} is for streams. Add --stream, or leave --{name} out.")
         for name in ("tiles", "batch", "frame_rate") if self.stream else ():

@@ -11,13 +11,14 @@ Shapes: T frames of a window, H W C height, width and channels of a frame.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.bundle.witnesses import Witnesses
-from sightsmith.core.errors import SettingsError
+from sightsmith.core.errors import PictureError, SettingsError
 from sightsmith.core.ports import Arrays
 from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.core.video_decoding import MakePicture
@@ -37,6 +38,7 @@ class Frame:
     time: float  # seconds since the first frame of the source
     picture: MakePicture  # converts it, which few frames need
     fresh: bool = False  # whether the source began anew with it, so that the frames before say nothing about it
+    live: bool = False  # whether the next frame comes whether or not somebody is ready for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,18 @@ class Source:
     frames: Callable[[], Iterator[Frame]]  # opens it; raises PictureError
     seconds: float | None = None  # its duration, None if nobody knows
     rate: float = 0.0  # frames a second on average, 0 if nobody knows
-    live: bool = False  # whether its frames come whether or not somebody is ready for them
+    path: Path | None = None  # of its file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """A frame of a source with what the model is to see because of it."""
+    """A moment at which the model sees a frame, or a frame to draw."""
 
     time: float
-    fresh: bool
-    samples: list[tuple[float, NDArray[np.uint8]]]  # moments that are decided now, and the frame (H, W, C) shown then
-    image: Image.Image | None = None  # upright, if it is to be drawn
+    begun: float  # when the source began last: what came before says nothing about this
+    pixels_HWC: NDArray[np.uint8] | None = None  # that the model sees
+    image: Image.Image | None = None  # to draw, upright
+    live: bool = False  # as of `Frame`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,28 +107,40 @@ class Sampler:
 
 
 def arrivals(source: Source, settings: clip.Settings, spacing: float, *, images: bool) -> Iterator[Arrival]:
-    """Yield the frames of a source by which the model sees something; all frames, if their images are wanted too.
+    """Yield the moments at which the model sees a frame, in order, and between them all frames if they are drawn.
 
-    Raises PictureError: the source cannot be opened or read.
+    Raises PictureError: the source cannot be opened, or, after the last moment, it cannot be read to its end.
     """
-    sampler, time = Sampler(spacing), 0.0
-    for frame in source.frames():
-        time, samples = frame.time, _converted(sampler.add(frame), settings.picture)
-        if samples or images or frame.fresh:
-            yield Arrival(time, frame.fresh, samples, frame.picture(None) if images else None)
-    if samples := _converted(sampler.end(source.seconds or 0.0), settings.picture):
-        yield Arrival(time, False, samples)
+    sampler, sees, begun, live = Sampler(spacing), _Converter(settings.picture), 0.0, False
+    problem: PictureError | None = None
+    try:
+        for frame in source.frames():
+            for moment, shown in sampler.add(frame):
+                yield Arrival(moment, begun, sees(shown), live=live)
+            begun, live = frame.time if frame.fresh else begun, frame.live
+            if images:
+                yield Arrival(frame.time, begun, image=frame.picture(None), live=live)
+    except PictureError as error:
+        problem = error
+    for moment, shown in sampler.end(source.seconds or 0.0):
+        yield Arrival(moment, begun, sees(shown), live=live)
+    if problem is not None:
+        raise problem
 
 
-def _converted(
-    shown: Iterable[tuple[float, Frame]], preprocessing: Preprocessing
-) -> list[tuple[float, NDArray[np.uint8]]]:
-    """Return the moments of one frame with the frame as the model sees it."""
-    moments = list(shown)
-    if not moments:
-        return []
-    pixels_HWC = preprocessing.apply(moments[0][1].picture(preprocessing.near()))
-    return [(moment, pixels_HWC) for moment, _ in moments]
+class _Converter:
+    """Converts frames to the pixels (H, W, C) that the model sees, one that is shown at several moments once."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
+        self._frame: Frame | None = None
+        self._pixels_HWC = np.empty((0, 0, 0), np.uint8)
+
+    def __call__(self, frame: Frame) -> NDArray[np.uint8]:
+        if frame is not self._frame:
+            self._frame = frame
+            self._pixels_HWC = self._preprocessing.apply(frame.picture(self._preprocessing.near()))
+        return self._pixels_HWC
 
 
 class Answering:
@@ -142,41 +157,50 @@ class Answering:
         carried = _CARRIED in runner.definition.programs
         self._runner = runner
         self._memory: _State | _Window = _State(runner) if carried else _Window(runner, frames)
-        self.every = every or (spacing if carried else spacing * frames / 2)
-        self._due: float | None = None
-
-    def see(self, moment: float, pixels_HWC: NDArray[np.uint8]) -> Step | None:
-        """Take one more frame, and return an answer if one is due."""
-        self._memory.add(pixels_HWC)
-        if not self._memory.ready or (self._due is not None and moment < self._due - _SLACK):
-            return None
-        self._due = self.every + (moment if self._due is None else self._due)
-        return self._step(moment)
-
-    def end(self, moment: float) -> Step | None:
-        """Return the answer to a source that was too short for any; its last frame is repeated."""
-        return self._step(moment) if self._due is None and not self._memory.empty else None
+        self._every = every or (spacing if carried else spacing * frames / 2)
+        self.restart()
 
     def restart(self) -> None:
         """Forget the frames so far."""
         self._memory.clear()
-        self._due = None
+        self._answered: float | None = None
+        self._seen: float | None = None
+
+    def see(self, moment: float, pixels_HWC: NDArray[np.uint8]) -> Step | None:
+        """Take one more frame, and return an answer if one is due."""
+        self._memory.add(pixels_HWC)
+        self._seen = moment
+        soon = self._answered is not None and moment < self._answered + self._every - _SLACK
+        return None if soon or not self._memory.ready else self._step(moment)
+
+    def end(self) -> Step | None:
+        """Return the answer about the last frames, if they came after the last answer; a window may not be full."""
+        return None if self._seen is None or self._seen == self._answered else self._step(self._seen)
 
     def _step(self, moment: float) -> Step:
+        self._answered = moment
         return Step(moment, self._runner.decode(self._memory.outputs())[0])
 
 
-def answered(arriving: Iterable[Arrival], answering: Answering) -> Iterator[tuple[Arrival, list[Step]]]:
-    """Yield each arrival with the answers that are due by it; a last one without frames may follow."""
-    moment: float | None = None
-    for arrival in arriving:
-        if arrival.fresh:
-            answering.restart()
-        steps = [answering.see(*sample) for sample in arrival.samples]
-        moment = arrival.samples[-1][0] if arrival.samples else moment
-        yield arrival, [step for step in steps if step is not None]
-    if moment is not None and (last := answering.end(moment)):
-        yield Arrival(moment, False, []), [last]
+def answered(arriving: Iterable[Arrival], answering: Answering) -> Iterator[tuple[Arrival, Step | None]]:
+    """Yield each arrival with the answer that is due by it; one more may follow at the end.
+
+    Raises PictureError: as `arrivals`, after that.
+    """
+    last: Arrival | None = None
+    problem: PictureError | None = None
+    try:
+        for arrival in arriving:
+            if last is not None and arrival.begun != last.begun:
+                answering.restart()
+            last = arrival
+            yield arrival, None if arrival.pixels_HWC is None else answering.see(arrival.time, arrival.pixels_HWC)
+    except PictureError as error:
+        problem = error
+    if last is not None and (step := answering.end()):
+        yield Arrival(step.time, last.begun, live=last.live), step
+    if problem is not None:
+        raise problem
 
 
 class _State:
@@ -188,10 +212,6 @@ class _State:
         self._sessions, self._outputs = runner.sessions, runner.outputs[:1]
         self._program = PROGRAMS.module(_CARRIED)
         self.clear()
-
-    @property
-    def empty(self) -> bool:
-        return self._state is None
 
     def clear(self) -> None:
         self._state: Arrays | None = None
@@ -211,10 +231,6 @@ class _Window:
     def __init__(self, runner: Runner, frames: int) -> None:
         self._runner, self._frames = runner, frames
         self._ring_T: deque[NDArray[np.uint8]] = deque(maxlen=frames)
-
-    @property
-    def empty(self) -> bool:
-        return not self._ring_T
 
     @property
     def ready(self) -> bool:

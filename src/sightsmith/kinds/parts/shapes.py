@@ -51,9 +51,11 @@ def draw(picture: Picture, shapes: Sequence[Shape], *, most: int | None = None) 
     return rows_below(image, rows) if rows else image
 
 
-def draw_over(image: Image.Image, shapes: Sequence[Shape]) -> Image.Image:
-    """Return an RGB picture of the same size, such as a frame of a video, with all shapes over it."""
-    outlines = [_outline(shape, shape.box, 1.0) for shape in shapes if shape.box is not None]
+def draw_over(image: Image.Image, shapes: Sequence[Shape], scale: int = 1) -> Image.Image:
+    """Return an RGB picture, such as a frame of a video, enlarged `scale` times, with all shapes over it."""
+    if scale > 1:
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    outlines = [_outline(shape, shape.box, scale) for shape in shapes if shape.box is not None]
     rows = _rows(shapes)
     image = outlined(image, outlines) if outlines else image
     return rows_over(image, rows) if rows else image
