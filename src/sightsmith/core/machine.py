@@ -49,6 +49,12 @@ def require_training(work: str) -> None:
         )
 
 
+def used_memory() -> int:
+    """Return the bytes of this process that are in memory now; 0 if the system does not tell."""
+    pages = _read("/proc/self/statm").split()
+    return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

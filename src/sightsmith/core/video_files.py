@@ -7,6 +7,7 @@ FFmpeg comes with PyAV (`av`, the extra `video`), which is imported when the fir
 """
 
 import io
+import math
 import re
 import stat
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsError
 from sightsmith.core.images import printable, sniff
+from sightsmith.core.machine import used_memory
 from sightsmith.core.placement import Bounds
 
 if TYPE_CHECKING:
@@ -67,15 +69,21 @@ def too_slow(name: str, seconds: float) -> PictureError:
 
 
 class Deadline:
-    """The moment at which the decoding of one clip must be over."""
+    """The moment at which the decoding of one clip must be over; that is earlier if it takes too much memory."""
 
-    def __init__(self, name: str, seconds: float) -> None:
-        self._name, self._seconds, self._until = name, seconds, time.monotonic() + seconds
+    def __init__(self, name: str, bounds: Bounds) -> None:
+        self._name, self._bounds, self._until = name, bounds, time.monotonic() + bounds.seconds
+        self._most_memory = used_memory() + bounds.memory
 
     def check(self) -> None:
-        """Raise PictureError: the time is over."""
+        """Raise PictureError: the time is over, or the memory used up."""
         if time.monotonic() > self._until:
-            raise too_slow(self._name, self._seconds)
+            raise too_slow(self._name, self._bounds.seconds)
+        # Not by a limit of the system: decoders that get no memory leave frames out, and some do not tell.
+        if self._most_memory < math.inf and used_memory() > self._most_memory:
+            raise PictureError(
+                f"{self._name}: decoding it takes more memory than it may have. Make its frames smaller, or convert it."
+            )
 
     @property
     def left(self) -> float:
