@@ -176,7 +176,7 @@ class _Process:
             "size": len(clip.video),
             "start": clip.start,
             "end": clip.end,
-            "input": reader and {"name": reader.name, "settings": reader.settings.to_json()},
+            "input": reader and {"name": reader.name, "settings": json.dumps(reader.settings.to_json())},
             "bounds": asdict(bounds),
         }
         self._socket.sendall(json.dumps(asked).encode() + b"\n")
