@@ -296,16 +296,18 @@ class _PyAV(NamedTuple):
     open: Any  # the function
     Error: type[Exception]  # of FFmpeg
     cover: Any  # the mark of a stream that is the cover of a song
+    Frame: Any  # the class of a frame
 
 
 def import_av(name: str) -> _PyAV:
     """Import PyAV. Raises SettingsError, about `name`: it is not installed."""
     try:
         from av import FFmpegError
+        from av import VideoFrame as Frame
         from av import open as open_container
         from av.stream import Disposition
     except ImportError as error:
         raise SettingsError(
             f"{name}: videos are read by PyAV, which is not installed: pip install 'sightsmith[video]'."
         ) from error
-    return _PyAV(open_container, FFmpegError, Disposition.attached_pic)
+    return _PyAV(open_container, FFmpegError, Disposition.attached_pic, Frame)

@@ -14,17 +14,14 @@ _TICK = Fraction(1, 90_000)  # Seconds
 
 def video_of(clip: Clip) -> bytes:
     """Return a clip as a video; but for the colours of neighbouring pixels it has the same frames at the same times."""
-    written = io.BytesIO()
-    av = import_av("service")
-    from av import VideoFrame
-
+    written, av = io.BytesIO(), import_av("service")
     with open_clip(clip) as reading, av.open(written, "w", format="mp4") as container:
         rate = Fraction(reading.header.rate).limit_denominator(1000)
         stream = container.add_stream(_CODEC, rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = reading.header.width, reading.header.height, "yuv420p"
         stream.codec_context.time_base = _TICK
         for time, image in reading.all():
-            frame = VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
+            frame = av.Frame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
             frame.pts, frame.time_base, frame.duration = round(time / _TICK), _TICK, round(1 / rate / _TICK)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
