@@ -59,11 +59,11 @@ class ServedModel:
         self.under_way = 0
         self.tiling = asyncio.Lock()
         self.clips = decoders.clips
-        self._threads = self.clips if self.watches else decoders
+        self._decoders = self.clips if self.watches else decoders
         self.batcher = Batcher(
             self._decode,
             self._run,
-            self._threads,
+            self._decoders,
             batch=settings.batch,
             wait=settings.batch_wait / 1000,
             limit=settings.decode_seconds + (SPARE if self.watches else 0),
@@ -114,7 +114,7 @@ class ServedModel:
     @property
     def health(self) -> ReadyLine:
         """Whether it is ready; an overdue check or decoding counts as hanging, so not ready."""
-        stuck, silent, reason = self._threads.stuck(), time.monotonic() - self._checked, ""
+        stuck, silent, reason = self._decoders.stuck(), time.monotonic() - self._checked, ""
         if stuck > self.settings.decode_seconds + _PATIENCE:
             reason = f"none of the threads that decode has come free for {stuck:.0f} s"
         elif silent > self.settings.recheck + _PATIENCE:
