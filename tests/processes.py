@@ -114,3 +114,12 @@ def free_port() -> int:
 def tree(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, hidden ones too, with its content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def clip_processes(pid: int) -> list[int]:
+    """Return the numbers of the processes that decode clips for a process."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for file in files for child in file.read_text().split()]
+    return [
+        child for child in children if b"sightsmith.serving.clip_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]

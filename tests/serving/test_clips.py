@@ -1,6 +1,7 @@
 """A model of clips behind HTTP: videos in every form and parts of them, and what is refused."""
 
 import base64
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from odd_clips import LEFT_OUT, ODD, write_odd_clips
+from processes import clip_processes
 from video_files import claiming, write_repeated, write_sound, write_video
 
 PREDICT = "/v1/models/moves/predict"
@@ -21,8 +23,8 @@ LIMIT = 1.0
 
 @pytest.fixture(scope="module")
 def moves(serving, moves_bundle, exported_bundle):
-    options = ("--max-upload", "9000000", "--decode-seconds", str(LIMIT), "--max-pixels", "1000000", "--examples")
-    with serving(moves_bundle, exported_bundle, *options) as running:
+    bounds = ("--max-upload", "9000000", "--decode-seconds", str(LIMIT), "--max-pixels", "1000000", "--queue", "2")
+    with serving(moves_bundle, exported_bundle, *bounds, "--examples") as running:
         yield running
 
 
@@ -35,11 +37,14 @@ def form(moves, content: bytes, model: str = "moves", **fields) -> httpx.Respons
     return moves.client.post(f"/v1/models/{model}/predict", files={"file": content}, data=fields)
 
 
+def lines(answer: httpx.Response) -> list[dict]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
 def decoders(moves) -> list[int]:
-    """Return the numbers of the processes that decode."""
-    children = Path(f"/proc/{moves.process.pid}/task/{moves.process.pid}/children").read_text()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.split()}
-    return [pid for pid, command in commands.items() if b"sightsmith.serving.clip_process" in command]
+    return clip_processes(moves.process.pid)
 
 
 def test_a_video_is_answered_alike_in_every_form_and_as_by_the_command_line(moves, moves_bundle, video):
@@ -61,6 +66,50 @@ def test_a_video_is_answered_alike_in_every_form_and_as_by_the_command_line(move
         scores = [model.predict(Clip(video, *part)).to_json()[0]["score"] for part in ((0.8, 1.6), (0.0, None))]
     assert [answers[0].json()[0]["score"], send(moves, video).json()[0]["score"]] == pytest.approx(scores, abs=1e-3)
     assert abs(scores[0] - scores[1]) > 2e-3, "the part is another clip"
+
+
+def test_the_parts_of_a_video_are_answered_as_each_by_itself(moves, video):
+    answers = lines(send(moves, video, part=0.8, every=0.5))
+    assert [answer["start"] for answer in answers] == pytest.approx([0.5 * index for index in range(9)])
+    assert [answer["end"] for answer in answers] == pytest.approx([0.8 + 0.5 * index for index in range(9)])
+    for answer in answers[::3]:
+        assert answer["labels"] == send(moves, video, start=answer["start"], end=answer["end"]).json()
+    inside = lines(form(moves, video, part="0.8", start="0.8", end="2.4"))
+    assert [(answer["start"], answer["end"]) for answer in inside] == [(0.8, 1.6), (1.6, 2.4)]
+    sent = {"video": base64.b64encode(video).decode(), "part": 0.8, "start": 0.8, "end": 2.4, "shapes": True, "top": 1}
+    drawn = lines(moves.client.post(PREDICT, json=sent))
+    assert [answer["labels"] for answer in drawn] == [answer["labels"][:1] for answer in inside]
+    assert [answer["shapes"][0]["name"] for answer in drawn] == [answer["labels"][0]["label"] for answer in inside]
+    (whole,) = lines(send(moves, video, part=60))
+    assert (whole["start"], whole["end"], whole["labels"]) == (0, 4.8, send(moves, video).json())
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "message"),
+    [
+        ({"every": 1}, 400, "parameter 'every' says how far apart parts start; it needs part=SECONDS"),
+        ({"part": 0}, 400, "'part': input should be greater than or equal to 0.01"),
+        ({"part": "inf"}, 400, "'part': input should be a finite number"),
+        ({"part": 0.5, "start": 5}, 422, "the clip starts at 5 s, and the video ends at 4.80 s"),
+        ({"part": 0.01}, 400, "at most 256 parts of a video, and this one of 4.80 s would have 480. Send every=0.02"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(moves, video, asked, status, message):
+    answer = send(moves, video, **asked)
+    assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_examples_are_videos_with_the_answers_of_the_witnesses(moves, moves_bundle):
+    from sightsmith.model import load
+
+    assert moves.client.get("/v1/models/moves").json()["examples"] == 4
+    with load(moves_bundle) as model:
+        expected = [model.predict(item).to_json()[0] for item in model.bundle.witnesses().items]
+    for index, witness in enumerate(expected):
+        example = moves.client.get(f"/v1/models/moves/examples/{index}")
+        assert example.headers["content-type"] == "video/mp4"
+        answer = send(moves, example.content).json()[0]
+        assert (answer["label"], answer["score"]) == (witness["label"], pytest.approx(witness["score"], abs=0.03))
 
 
 def test_its_facts_and_documentation_name_what_it_takes(moves, service):
@@ -200,23 +249,55 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
     assert not set(before) & set(decoders(moves))
 
 
-def test_a_long_decoding_ends_by_itself_at_the_limit(moves, tmp_path):
-    path = write_repeated(tmp_path / "slow.mp4", (992, 1000), 8000, codec="libvpx-vp9")
-    assert path.stat().st_size < 9_000_000
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory) -> bytes:
+    """Return a video of 6 seconds that takes longer to decode than it may."""
+    path = tmp_path_factory.mktemp("slow") / "slow.mp4"
+    content = write_repeated(path, (992, 1000), 8000, codec="libvpx-vp9").read_bytes()
+    assert len(content) < 9_000_000
+    return content
+
+
+def test_a_long_decoding_ends_by_itself_at_the_limit(moves, slow):
     before = decoders(moves)
-    answer = send(moves, path.read_bytes())
+    answer = send(moves, slow)
     assert (answer.status_code, "took longer" in answer.json()["error"]) == (422, True), answer.text
     assert decoders(moves) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
 def test_a_header_that_asks_for_gigabytes_is_refused_at_the_bound_on_memory(moves, tmp_path):
-    """A header of a few bytes names 170 million frames, 47 days, whose list takes 4.1 GB."""
+    """A header of a few bytes names 250 million frames, whose list takes 6 GB."""
     path = write_video(tmp_path / "forged.mp4", np.zeros((20, 48, 64, 3), np.uint8))
     before = decoders(moves)
-    answer = send(moves, claiming(path.read_bytes(), 170_000_000))
+    answer = send(moves, claiming(path.read_bytes(), 250_000_000))
     assert (answer.status_code, "damaged" in answer.json()["error"]) == (422, True), answer.text
     assert decoders(moves) == before, "it was refused by itself, in time"
+
+
+def test_a_part_that_fails_is_told_in_its_line(moves, slow):
+    answers = lines(send(moves, slow, part=2.9, every=4))
+    assert [answer["start"] for answer in answers] == pytest.approx([0, 3.14], abs=0.01)
+    assert ["took longer" in answer["error"] for answer in answers] == [True, True]
+
+
+def test_more_clips_than_fit_are_told_to_come_again(moves, slow, video, digit):
+    with moves.client.stream("POST", PREDICT, content=slow, params={"part": 0.1}) as under_way:
+        assert under_way.status_code == 200
+        answer = send(moves, video)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "2 clips under way of the 2 it takes" in answer.json()["error"]
+        assert send(moves, digit, "digits", kind="image/png").status_code == 200
+    until = time.monotonic() + 5  # all its parts take longer
+    while send(moves, video).status_code == 503:
+        assert time.monotonic() < until, "the client has left, and its places are not free"
+
+
+def test_clients_that_leave_free_their_places(moves, slow, video):
+    for _ in range(2):
+        with pytest.raises(httpx.ReadTimeout):
+            moves.client.post(PREDICT, content=slow, timeout=0.4)
+    assert send(moves, video).status_code == 200
 
 
 def test_no_process_is_left_when_the_service_ends(serving, moves_bundle, video):

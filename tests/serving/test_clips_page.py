@@ -1,10 +1,13 @@
 """The page's view of a video in a real browser: what it shows is the service's answer, over time too."""
 
+import os
 import re
+import signal
 
 import pytest
 
 from moving_clips import NAMES, SECONDS
+from processes import clip_processes
 
 pytestmark = pytest.mark.browser
 
@@ -12,13 +15,11 @@ BARS = """() => [...document.querySelectorAll("#track-list li")].map((track) => 
   track.querySelector(".name").textContent,
   [...track.querySelectorAll(".parts i")].map((bar) => bar.title),
 ])"""
-LAST = "end=4.8"
-"""Of the request for the last part."""
 
 
 @pytest.fixture(scope="module")
 def moves(serving, moves_bundle, exported_bundle):
-    with serving(moves_bundle, exported_bundle) as running:
+    with serving(moves_bundle, exported_bundle, "--examples") as running:
         yield running
 
 
@@ -46,14 +47,11 @@ def test_a_video_is_shown_with_its_answer_and_those_of_its_parts(opened, moves, 
         page.locator("#part").fill(f"{2 * SECONDS}")
         page.locator("#part").press("Tab")
         page.locator("#timeline-state", has_text="5 parts of 1.6 s").wait_for()
-        assert len(asked) == 5
-        parts = [(SECONDS * index, SECONDS * (index + 2)) for index in range(5)]
-        assert [re.search(r"start=([\d.]+)&end=([\d.]+)", url).groups() for url in asked] == [
-            (f"{start:.3f}", f"{end:.3f}") for start, end in parts
-        ]
+        assert [re.search(r"part=([\d.]+)&every=([\d.]+)", url).groups() for url in asked] == [("1.6", "0.8")]
+        parts = [(round(SECONDS * index, 1), round(SECONDS * (index + 2), 1)) for index in range(5)]
         answers = {
-            (round(start, 1), round(end, 1)): moves.client.post(
-                f"/v1/models/moves/predict?start={start:.3f}&end={end:.3f}", files={"file": video}
+            (start, end): moves.client.post(
+                f"/v1/models/moves/predict?start={start}&end={end}", files={"file": video}
             ).json()
             for start, end in parts
         }
@@ -82,17 +80,41 @@ def test_a_time_is_sought_by_pointer_and_keyboard(opened, moves, video):
 
 def test_the_parts_can_be_stopped(opened, moves, video):
     with opened(moves.url) as page:
-        held, asked = [], []
-        page.on("request", lambda request: asked.append(request.url) if "start=" in request.url else None)
-        page.route("**/predict*start=0.9*", lambda route: held.append(route))
         choose(page, video)
-        page.locator("#timeline-state", has_text="2 of 9 parts answered").wait_for()
-        page.wait_for_function("document.querySelectorAll('.parts i').length === 4")
+        page.locator("#timeline-state", has_text="9 parts of 1 s").wait_for()
+        stopped = clip_processes(moves.process.pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        page.locator("#part").fill("1.6")
+        page.locator("#part").press("Tab")
+        page.locator("#timeline-state", has_text="0 of 5 parts answered").wait_for()
         page.locator("#timeline-stop").click()
-        assert page.locator("#timeline-state").inner_text() == "Stopped after 2 of 9 parts"
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        assert page.locator("#timeline-state").inner_text() == "Stopped after 0 of 5 parts"
         assert page.locator("#timeline-stop").is_hidden()
-        page.locator("#best-label").wait_for()
-        assert len(asked) == len(held) + 2 == 3
+        page.locator("#part").fill("2.4")
+        page.locator("#part").press("Tab")
+        page.locator("#timeline-state", has_text="3 parts of 2.4 s").wait_for()
+
+
+def test_parts_that_fail_are_told(opened, moves, video):
+    line = '{"start": %s, "end": %s, "error": "this part is damaged."}\n'
+    with opened(moves.url) as page:
+        page.route("**/predict*part=*", lambda route: route.fulfill(body=line % (0, 2.4) + line % (2.4, 4.8)))
+        choose(page, video)
+        page.locator("#timeline-state", has_text="2 of 2 parts failed: this part is damaged.").wait_for()
+        assert page.locator("#timeline-stop").is_hidden()
+        assert page.locator(".parts i").count() == 0
+
+
+def test_an_example_is_shown_and_answered(opened, moves):
+    with opened(moves.url) as page:
+        page.locator("#example-list button").nth(1).click()
+        page.locator("#best-label", has_text=NAMES[1]).wait_for()
+        page.wait_for_function("document.getElementById('video').duration > 0.7")
+        page.locator("#timeline-state", has_text="One part of 0.8 s").wait_for()
+        page.locator("#example-list button[aria-pressed=true]").wait_for()
 
 
 def test_what_cannot_be_answered_is_told_and_the_next_video_is_shown(opened, moves, video, digit):

@@ -15,10 +15,12 @@ from sightsmith.core.preprocessing import Preprocessing
 from sightsmith.kinds.labels.value import Labels
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.runner import Runner
+from sightsmith.serving.failures import RefusalError
 from sightsmith.serving.heat import explanation
 from sightsmith.serving.model_routes import card_html
 from sightsmith.serving.run import asked_names, check_name
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.video_parts import Cut
 
 
 def test_names_come_from_a_mapping_or_from_text(tmp_path):
@@ -91,3 +93,20 @@ def test_nothing_to_explain_with():
     runner = Runner(define(Preprocessing(height=8, width=8), "a"), {}, {"probabilities": 1.0})
     with pytest.raises(SettingsError, match="no class map"):
         explanation(runner, prediction, Aspect(0, "a", 1.0), b"")
+
+
+def test_a_video_is_cut_into_parts_from_its_start_to_its_end():
+    assert Cut(1.0, 1.0).parts(0, 3, 9) == [(0, 1), (1, 2), (2, 3)]
+    assert Cut(1.0, 1.0).parts(0, 2.5, 9) == [(0, 1), (0.75, 1.75), (1.5, 2.5)], "none is shorter, and nothing is left"
+    assert Cut(2.0, 0.5).parts(1, 4, 9) == [(1, 3), (1.5, 3.5), (2, 4)]
+    assert Cut(5.0, 1.0).parts(0.5, 1.5, 9) == [(0.5, 1.5)]
+    thirds = Cut(0.1, 0.1).parts(0, 0.1 * 3, 3)
+    assert [end for _, end in thirds] == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_the_least_distance_of_parts_that_a_refusal_names_will_do():
+    with pytest.raises(RefusalError, match="would have 480. Send every=0.02 or more"):
+        Cut(0.01, 0.01).parts(0, 4.8, 256)
+    assert len(Cut(0.01, 0.02).parts(0, 4.8, 256)) == 241
+    with pytest.raises(RefusalError, match="at most 1 part .* Send a longer part"):
+        Cut(0.01, 0.01).parts(0, 4.8, 1)

@@ -21,7 +21,13 @@ def test_the_list_of_models(service):
     answer = service.client.get("/v1/models").json()
     digits = {"name": "digits", "ready": True, "takes": "picture", "kind": "labels", "classes": 10, "explains": True}
     assert answer["models"] == [digits]
-    assert answer["limits"] == {"bytes": 300_000, "pixels": 50_000_000, "generated_pictures": 64, "tiles": 256}
+    assert answer["limits"] == {
+        "bytes": 300_000,
+        "pixels": 50_000_000,
+        "generated_pictures": 64,
+        "tiles": 256,
+        "parts": 256,
+    }
 
 
 def test_the_facts_of_a_model(service, exported_bundle):

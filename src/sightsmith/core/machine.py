@@ -49,6 +49,21 @@ def require_training(work: str) -> None:
         )
 
 
+def used_memory() -> int:
+    """Return the bytes of this process that are in memory now; 0 if the system does not tell."""
+    return _pages(1)
+
+
+def reserved_memory() -> int:
+    """Return the bytes of address space that this process has now; 0 if the system does not tell."""
+    return _pages(0)
+
+
+def _pages(place: int) -> int:
+    pages = _read("/proc/self/statm").split()
+    return int(pages[place]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > place else 0
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

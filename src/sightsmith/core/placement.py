@@ -23,6 +23,7 @@ class Bounds:
 
     max_pixels: int = MAX_PIXELS  # bound on width × height of a picture, checked before its pixels are decoded
     seconds: float = math.inf  # bound on the time that decoding may take
+    memory: float = math.inf  # bound on the bytes that this process may take for a clip meanwhile; on Linux
 
 
 UNBOUNDED = Bounds()  # The bounds of a picture that its owner reads: no time limit

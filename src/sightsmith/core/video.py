@@ -118,8 +118,8 @@ def open_clip(clip: Clip, bounds: Bounds = UNBOUNDED) -> Iterator[Reading]:
     """Open a clip for reading.
 
     Args:
-        bounds: on the pixels of a frame, and on the time from now to the end of reading, checked between frames and at
-            reads of the file.
+        bounds: on the pixels of a frame, and on the time from now to the end of reading and the memory meanwhile, both
+            checked between frames and at reads of the file.
 
     Raises:
         PictureError: no such file, no video in it, no known container or codec, damaged, outside the video, or over a
@@ -127,7 +127,7 @@ def open_clip(clip: Clip, bounds: Bounds = UNBOUNDED) -> Iterator[Reading]:
         SettingsError: PyAV is not installed.
     """
     name = describe(clip)
-    deadline = Deadline(name, bounds.seconds)
+    deadline = Deadline(name, bounds)
     if isinstance(clip.video, (Path, str, bytes)):
         with FileFrames(clip.video, name, bounds, deadline) as frames:
             yield Reading(frames, clip, name)

@@ -7,6 +7,7 @@ FFmpeg comes with PyAV (`av`, the extra `video`), which is imported when the fir
 """
 
 import io
+import math
 import re
 import stat
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 from sightsmith.core.counts import many
 from sightsmith.core.errors import PictureError, SettingsError, TooManyPixelsError
 from sightsmith.core.images import printable, sniff
+from sightsmith.core.machine import used_memory
 from sightsmith.core.placement import Bounds
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ _PLAYLIST = re.compile(
 _COMPRESSED = b"dcomzlib"  # In a header of QuickTime: by which method it is compressed
 _HEAD = 512  # Bytes that tell the container
 _BUFFER = 1 << 18  # Bytes read at once
+_LOOK_EVERY = 0.01  # Seconds from one look at the memory to the next, which takes 0.03 ms
 _DECODERS = ",".join((*CODECS, "libdav1d"))
 _LEAST_PIXELS, _MOST_PIXELS = 1 << 16, 2**31 - 1
 """Bounds on the pixels of a frame for FFmpeg: its MPEG-4 decoder checks 192 × 280 pixels whatever the frame's size."""
@@ -75,15 +78,25 @@ def too_slow(name: str, seconds: float) -> PictureError:
 
 
 class Deadline:
-    """The moment at which the decoding of one clip must be over."""
+    """The moment at which the decoding of one clip must be over; that is earlier if it takes too much memory."""
 
-    def __init__(self, name: str, seconds: float) -> None:
-        self._name, self._seconds, self._until = name, seconds, time.monotonic() + seconds
+    def __init__(self, name: str, bounds: Bounds) -> None:
+        self._name, self._bounds, self._until = name, bounds, time.monotonic() + bounds.seconds
+        self._most_memory, self._next_look = used_memory() + bounds.memory, 0.0
 
     def check(self) -> None:
-        """Raise PictureError: the time is over."""
-        if time.monotonic() > self._until:
-            raise too_slow(self._name, self._seconds)
+        """Raise PictureError: the time is over, or the memory used up."""
+        now = time.monotonic()
+        if now > self._until:
+            raise too_slow(self._name, self._bounds.seconds)
+        if self._most_memory < math.inf and now >= self._next_look:
+            self._next_look = now + _LOOK_EVERY
+            # Not by a limit of the system: decoders that get no memory leave frames out, and some do not tell.
+            if used_memory() > self._most_memory:
+                raise PictureError(
+                    f"{self._name}: decoding it takes more memory than it may have. Make its frames smaller, or "
+                    "convert it."
+                )
 
     @property
     def left(self) -> float:
@@ -312,16 +325,18 @@ class _PyAV(NamedTuple):
     open: Any  # the function
     Error: type[Exception]  # of FFmpeg
     cover: Any  # the mark of a stream that is the cover of a song
+    Frame: Any  # the class of a frame
 
 
 def import_av(name: str) -> _PyAV:
     """Import PyAV. Raises SettingsError, about `name`: it is not installed."""
     try:
         from av import FFmpegError
+        from av import VideoFrame as Frame
         from av import open as open_container
         from av.stream import Disposition
     except ImportError as error:
         raise SettingsError(
             f"{name}: videos are read by PyAV, which is not installed: pip install 'sightsmith[video]'."
         ) from error
-    return _PyAV(open_container, FFmpegError, Disposition.attached_pic)
+    return _PyAV(open_container, FFmpegError, Disposition.attached_pic, Frame)

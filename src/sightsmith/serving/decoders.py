@@ -1,59 +1,21 @@
-"""The threads that decode pictures and large texts, and wait for processes that decode clips, for all models."""
-
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+"""All that decodes for the models of a service: threads for pictures and large texts, and processes for clips."""
 
 from sightsmith.serving.clip_decoders import ClipDecoders
-
-THREADS = "decode"  # Name prefix of the threads that decode
-
-T = TypeVar("T")
+from sightsmith.serving.threads import Threads
 
 
-class Decoders(ThreadPoolExecutor):
-    """A pool that starts all threads at once, and reports how long all of them have been busy.
-
-    Starting a thread later, when memory is short, may hang.
+class Decoders(Threads):
+    """Threads that decode pictures and large texts.
 
     Attributes:
-        clips: the processes that decode clips, one a thread; not started yet.
+        clips: as many processes that decode clips, with threads of their own: clips take so long that pictures would
+            wait behind them. Not started yet.
     """
 
     def __init__(self, count: int) -> None:
-        super().__init__(count, thread_name_prefix=THREADS)
+        super().__init__(count)
         self.clips = ClipDecoders(count)
-        self._count = count
-        self._lock = threading.Lock()
-        self._given = self._ended = 0
-        self._moved = time.monotonic()
-        barrier = threading.Barrier(count + 1)
-        for _ in range(count):
-            self.submit(barrier.wait)
-        barrier.wait()
-
-    def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
-        with self._lock:
-            if self._given - self._ended < self._count:
-                self._moved = time.monotonic()
-            self._given += 1
-        future = super().submit(call, *arguments, **named)
-        future.add_done_callback(self._note)
-        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self.clips.close()
+        self.clips.shutdown(wait, cancel_futures=cancel_futures)
         super().shutdown(wait, cancel_futures=cancel_futures)
-
-    def stuck(self) -> float:
-        """Return the seconds since a thread was last free; 0 if one is free now."""
-        with self._lock:
-            return time.monotonic() - self._moved if self._given - self._ended >= self._count else 0.0
-
-    def _note(self, future: Future[T]) -> None:
-        with self._lock:
-            self._ended += 1
-            if not future.cancelled():  # before its turn
-                self._moved = time.monotonic()

@@ -86,13 +86,14 @@ def handle_failures(app: FastAPI) -> None:
 
 def answer_to(request: Request, error: Exception) -> JSONResponse:
     """Return the answer to a request that failed; a fault of the service is logged."""
+    return error_answer(request.url.path, refusal_of(request, error))
+
+
+def refusal_of(request: Request, error: Exception) -> RefusalError:
+    """Return what a request that failed is told; a fault of the service is logged."""
     if _lacks_memory(error):
         log.error("a request was refused: the service has no memory left for it")
-        error = busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
-    return error_answer(request.url.path, _refusal(request, error))
-
-
-def _refusal(request: Request, error: Exception) -> RefusalError:
+        return busy("the service has no memory left for this picture. Send it again later, or a smaller one.")
     if isinstance(error, RefusalError):
         return error
     if isinstance(error, SightsmithError):

@@ -11,6 +11,9 @@ from sightsmith.inputs import items_of
 Item = bytes | Clip
 """What a request carries: an encoded picture, or a part of an encoded video."""
 
+LEAST_SECONDS = 0.01
+"""Of a part of a video that is cut."""
+
 
 class _Part(BaseModel):
     """Which part of a video is asked about."""
@@ -20,6 +23,24 @@ class _Part(BaseModel):
         default=None,
         gt=0,
         description="Of a video: end of that part, in seconds after `start`; its own end by default.",
+    )
+
+
+class _Cut(BaseModel):
+    """Into which parts a video is cut, to answer each."""
+
+    part: float | None = Field(
+        default=None,
+        ge=LEAST_SECONDS,
+        allow_inf_nan=False,
+        description="Of a video: answer parts of so many seconds, spread evenly from `start` to `end`; a line of JSON "
+        "each, with its own `start` and `end`.",
+    )
+    every: float | None = Field(
+        default=None,
+        ge=LEAST_SECONDS,
+        allow_inf_nan=False,
+        description="With part: seconds from the start of a part to that of the next, at most; `part` by default.",
     )
 
 
@@ -33,6 +54,7 @@ class Form:
     formats: str  # for people
     sample: str  # name of a file, for example commands
     part: type[BaseModel] | None = None  # fields of a request that choose a part of the item
+    cut: type[BaseModel] | None = None  # fields of a request that cut the item into parts
 
     @property
     def family(self) -> str:
@@ -41,9 +63,9 @@ class Form:
 
     @property
     def part_fields(self) -> dict[str, Any]:
-        """The fields of `part`, for a pydantic model."""
-        fields = {} if self.part is None else self.part.model_fields
-        return {name: (field.annotation, field) for name, field in fields.items()}
+        """The fields of `part` and `cut`, for a pydantic model."""
+        models = [model for model in (self.part, self.cut) if model is not None]
+        return {name: (field.annotation, field) for model in models for name, field in model.model_fields.items()}
 
     def item(self, content: bytes, asked: BaseModel) -> Item:
         """Return what the model is asked with.
@@ -70,6 +92,7 @@ CLIP = Form(
     formats="MP4, QuickTime, WebM, Matroska, AVI or MPEG-TS",
     sample="video.mp4",
     part=_Part,
+    cut=_Cut,
 )
 _FORMS = {"clip": CLIP}
 

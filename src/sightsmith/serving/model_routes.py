@@ -41,6 +41,7 @@ async def models(request: Request) -> schemas.ModelList:
         pixels=settings.max_pixels,
         generated_pictures=settings.max_pictures,
         tiles=settings.max_tiles,
+        parts=settings.max_parts,
     )
     return schemas.ModelList(models=lines, limits=limits)
 
@@ -83,13 +84,13 @@ async def model(request: Request, name: str) -> schemas.ModelFacts:
     )
 
 
-@router.get("/{name}/examples/{index}", summary="Fetch a picture to try", response_class=Response, responses=_UNKNOWN)
+@router.get("/{name}/examples/{index}", summary="Fetch an example to try", response_class=Response, responses=_UNKNOWN)
 async def example(request: Request, name: str, index: int) -> Response:
-    """Answer with one of the model's example pictures, if the service offers them."""
-    pictures = registry_of(request).model(name).examples
-    if not 0 <= index < len(pictures):
-        raise RefusalError(404, f"model {name!r} offers {len(pictures)} examples here; there is no number {index}.")
-    content, media_type = pictures[index]
+    """Answer with one of the model's example pictures or clips, if the service offers them."""
+    examples = registry_of(request).model(name).examples
+    if not 0 <= index < len(examples):
+        raise RefusalError(404, f"model {name!r} offers {len(examples)} examples here; there is no number {index}.")
+    content, media_type = examples[index]
     return Response(content, media_type=media_type)
 
 

@@ -3,17 +3,19 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from functools import cache, reduce
+from contextlib import ExitStack
+from functools import cache, partial, reduce
 from operator import or_
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError, create_model
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sightsmith.core.names import did_you_mean, shortened
+from sightsmith.core.video import Clip
 from sightsmith.runtime.runner import Value
 from sightsmith.runtime.tiles import Tiling, tiling_of
 from sightsmith.serving.closing import unless_closed
@@ -24,6 +26,7 @@ from sightsmith.serving.schemas import ANSWERS, EXPLAINED, Failure, option_field
 from sightsmith.serving.served import GENERATIONS, ServedModel, registry_of
 from sightsmith.serving.tiled import answer_by_tiles
 from sightsmith.serving.uploads import Sent, read_file
+from sightsmith.serving.video_parts import LINES, Cut, answer_by_parts
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "A parameter, field or form is wrong."},
@@ -34,6 +37,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Failure, "description": "The file cannot be decoded, takes too long, or has too many pixels."},
     500: {"model": Failure, "description": "The model or the service failed; its log has the details."},
     503: {"model": Failure, "description": "Not ready or too busy; see Retry-After."},
+}
+
+_PARTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {LINES: {"schema": {"type": "string", "description": "With part: a line of JSON for each part."}}}}
 }
 
 
@@ -60,7 +67,7 @@ def documented(forms: Sequence[Form]) -> APIRouter:
     fields = {name: field for form in forms for kind in ANSWERS for name, field in query_fields(kind, form).items()}
     query_type = create_model("PredictQuery", __base__=PredictQuery, **fields)
 
-    async def endpoint(request: Request, name: str, query: Annotated[query_type, Query()]) -> JSONResponse:  # type: ignore[valid-type]
+    async def endpoint(request: Request, name: str, query: Annotated[query_type, Query()]) -> Response:  # type: ignore[valid-type]
         return await predict(request, name, query)
 
     router = APIRouter(prefix="/v1/models", tags=["Prediction"])
@@ -72,14 +79,15 @@ def documented(forms: Sequence[Form]) -> APIRouter:
         summary=f"Answer one {' or '.join(form.noun for form in forms)}",
         description=predict.__doc__,
         response_model=reduce(or_, [*ANSWERS.values(), *EXPLAINED.values()]),
-        responses=_REFUSALS,
+        responses=_REFUSALS | (_PARTS if any(form.cut for form in forms) else {}),
         openapi_extra={"requestBody": _body(forms, query_type)},
     )
     return router
 
 
 def _body(forms: Sequence[Form], query: type[PredictQuery]) -> dict[str, Any]:
-    parts = {name: schema for form in forms if form.part for name, schema in _properties(form.part).items()}
+    models = [model for form in forms for model in (form.part, form.cut) if model]
+    parts = {name: schema for model in models for name, schema in _properties(model).items()}
     base64 = {
         form.field: {"type": "string", "format": "byte", "description": f"The {form.noun}'s file in base64."}
         for form in forms
@@ -106,13 +114,18 @@ def _properties(model: type[BaseModel]) -> dict[str, Any]:
     return properties
 
 
-async def predict(request: Request, name: str, query: PredictQuery) -> JSONResponse:
-    """Answer as the model's kind does, or with an object (Explained) if `explain=true` or `shapes=true`."""
+async def predict(request: Request, name: str, query: PredictQuery) -> Response:
+    """Answer as the model's kind does, or with an object (Explained) if `explain=true` or `shapes=true`.
+
+    With `part`, answer each part of a video in a line of JSON: `{"start", "end"}` in seconds and the answer under its
+    kind's name, or an `error`. Closing the connection stops the work.
+    """
     registry = registry_of(request)
     model = registry.model(name)
     _check(model, query)
     model.refuse_busy()  # before the picture is sent, if that is known already
-    with registry.held.share() as add:
+    with ExitStack() as held:
+        add = held.enter_context(registry.held.share())
         known = query_of(model.kind, model.form)
         sent = await read_file(
             request, model.form, registry.settings, add, registry.decoders, tuple(known.model_fields)
@@ -125,8 +138,12 @@ async def predict(request: Request, name: str, query: PredictQuery) -> JSONRespo
         if tiling := _tiling(query):
             work = answer_by_tiles(registry, model, sent.content, tiling)
             return JSONResponse(_told(model, query, await unless_closed(request, work)))
+        if isinstance(item, Clip) and (cut := _cut(query)):
+            return await answer_by_parts(request, model, item, cut, partial(_named, model, query), held)
         with model.place():
-            prediction = await model.batcher.answer(item, whole=query.explain)
+            work = model.batcher.answer(item, whole=query.explain)
+            # A picture takes milliseconds, so that one is answered even if nobody waits for it.
+            prediction = await (unless_closed(request, work) if model.watches else work)
             told = _told(model, query, prediction)
             if query.explain:
                 aspect = prediction.aspect(query.label)
@@ -139,6 +156,25 @@ async def predict(request: Request, name: str, query: PredictQuery) -> JSONRespo
 def _tiling(query: PredictQuery) -> Tiling | None:
     asked = query.model_dump(include={"tiles", "tile_overlap"})  # of some kinds alone
     return tiling_of(**asked) if asked else None
+
+
+def _cut(query: PredictQuery) -> Cut | None:
+    """Return how a video is cut, None if it is answered whole. Raises RefusalError: 400."""
+    asked = query.model_dump(include={"part", "every"})  # of clips alone
+    part, every = asked.get("part"), asked.get("every")
+    if part is None:
+        if every is not None:
+            raise RefusalError(400, "parameter 'every' says how far apart parts start; it needs part=SECONDS.")
+        return None
+    if query.explain:
+        raise RefusalError(400, "parameter 'explain' is for one part alone: ask with its start and end, without part.")
+    return Cut(part, part if every is None else every)
+
+
+def _named(model: ServedModel, query: PredictQuery, prediction: Value) -> dict[str, Any]:
+    """Return an answer under the name of its kind, with what else was asked for."""
+    told = _told(model, query, prediction)
+    return told if query.shapes else {model.kind: told}
 
 
 def _told(model: ServedModel, query: PredictQuery, prediction: Value) -> Any:

@@ -28,11 +28,11 @@ from sightsmith.runtime.predictor import Predictor
 from sightsmith.serving.app import create_app
 from sightsmith.serving.batching import THREADS as MODEL_THREADS
 from sightsmith.serving.connections import PatientProtocol
-from sightsmith.serving.decoders import THREADS as DECODE_THREADS
 from sightsmith.serving.decoders import Decoders
 from sightsmith.serving.log_lines import count_repeats
 from sightsmith.serving.served import Registry, ServedModel
 from sightsmith.serving.settings import ServeSettings
+from sightsmith.serving.threads import THREADS as DECODE_THREADS
 from sightsmith.serving.uploads import Held
 
 log = logging.getLogger("sightsmith.serving")

@@ -133,6 +133,7 @@ class Limits(BaseModel):
     )
     generated_pictures: int = Field(description="Pictures of a request to a generator.")
     tiles: int = Field(description="Tiles that a request may have its picture cut into.")
+    parts: int = Field(description="Parts that a request may have its video cut into.")
 
 
 class ModelList(BaseModel):
@@ -171,7 +172,7 @@ class ModelFacts(BaseModel, extra="allow"):
     metrics: dict[str, Any]
     licences: dict[str, str | None]
     load: Load
-    examples: int = Field(description="Pictures to try at /v1/models/{name}/examples/0, 1, …")
+    examples: int = Field(description="Pictures or clips to try at /v1/models/{name}/examples/0, 1, …")
     card: str = Field(description="The model card, Markdown.")
     card_html: str = Field(description="The model card, HTML.")
 

@@ -21,13 +21,15 @@ from sightsmith.core.placement import Bounds
 from sightsmith.core.ports import stack
 from sightsmith.core.video import Clip
 from sightsmith.inputs import Reader
+from sightsmith.inputs.clip import as_clip
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.runner import Placed, Value
 from sightsmith.serving.batching import Batcher, Item
-from sightsmith.serving.clip_decoders import SPARE
+from sightsmith.serving.clip_decoders import SPARE, clip_bounds
 from sightsmith.serving.decoders import Decoders
+from sightsmith.serving.example_clips import video_of
 from sightsmith.serving.failures import RefusalError, busy
-from sightsmith.serving.forms import CLIP, form_of
+from sightsmith.serving.forms import CLIP, PICTURE, form_of
 from sightsmith.serving.schemas import ReadyLine
 from sightsmith.serving.settings import ServeSettings
 from sightsmith.serving.uploads import Held
@@ -49,17 +51,19 @@ class ServedModel:
         self.card = predictor.bundle.file("README.md").read_text(encoding="utf-8")
         # Kept in memory: the bundle on disk may be replaced while this one is still served.
         self._witnesses = predictor.bundle.witnesses()
-        shown = settings.examples and not self.generates and not self.watches
-        self.examples = [*map(for_browsers, self._witnesses.items)] if shown else []
+        offered = settings.examples and not self.generates
+        show = for_browsers if self.form is PICTURE else clip_for_browsers
+        self.examples = [*map(show, self._witnesses.items)] if offered else []
         self._health = ReadyLine(False, "its witnesses have not been replayed yet", None)
         self._checked = time.monotonic()
         self.under_way = 0
         self.tiling = asyncio.Lock()
-        self._decoders = decoders
+        self.clips = decoders.clips
+        self._decoders = self.clips if self.watches else decoders
         self.batcher = Batcher(
             self._decode,
             self._run,
-            decoders,
+            self._decoders,
             batch=settings.batch,
             wait=settings.batch_wait / 1000,
             limit=settings.decode_seconds + (SPARE if self.watches else 0),
@@ -125,7 +129,7 @@ class ServedModel:
             SettingsError: it is asked with clips, and PyAV is not installed.
         """
         if self.watches:
-            self._decoders.clips.start()
+            self.clips.start()
         self.batcher.start()
         await self.check()
         if not self.health.ready:
@@ -186,10 +190,10 @@ class ServedModel:
             await self.check()
 
     def _decode(self, item: Item) -> Placed:
-        bounds = Bounds(self.settings.max_pixels, self.settings.decode_seconds)
+        bounds = self.settings.max_pixels, self.settings.decode_seconds
         if isinstance(item, Clip):
-            return self._decoders.clips.feeds(item, self._reader, bounds), None
-        return self.predictor.placed(item() if callable(item) else item, bounds)
+            return self.clips.feeds(item, self._reader, clip_bounds(*bounds)), None
+        return self.predictor.placed(item() if callable(item) else item, Bounds(*bounds))
 
     def _run(self, placed: list[Placed], whole: bool) -> list[Value]:
         # the evidence of some nets costs many times as much as their scores
@@ -221,6 +225,11 @@ class Registry:
 def registry_of(request: Request) -> Registry:
     registry: Registry = request.app.state.registry
     return registry
+
+
+def clip_for_browsers(stored: bytes) -> tuple[bytes, str]:
+    """Return a stored clip as a video that every browser plays, and its media type."""
+    return video_of(as_clip(stored)), "video/mp4"
 
 
 def for_browsers(picture: bytes) -> tuple[bytes, str]:

@@ -15,6 +15,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "queue": (1, 100_000, "pictures"),
     "max_pictures": (1, 10_000, "pictures"),
     "max_tiles": (1, 100_000, "tiles"),
+    "max_parts": (1, 100_000, "parts"),
     "batch": (1, 1024, "pictures"),
     "batch_wait": (0, 1000, "milliseconds"),
     "recheck": (0.1, 86_400, "seconds"),
@@ -46,6 +47,8 @@ class ServeSettings:
     """Bound on the pictures that one request may ask of a generator."""
     max_tiles: int = 256
     """Bound on the tiles that one request may have its picture cut into."""
+    max_parts: int = 256
+    """Bound on the parts that one request may have its video cut into."""
     upload_seconds: float = 60.0
     """Bound on the time that one request may take to arrive, in seconds."""
     decode_seconds: float = 10.0
@@ -61,8 +64,7 @@ class ServeSettings:
     drain: float = 30.0
     """Seconds that requests under way have to end after SIGTERM or SIGINT."""
     examples: bool = False
-    """Offer the witnesses' pictures on the page to try; they are real pictures of the model's data. Clips are not
-    offered."""
+    """Offer the witnesses on the page to try; they are real pictures or clips of the model's data."""
 
     def __post_init__(self) -> None:
         for name, (low, high, note) in _RANGES.items():

@@ -1,11 +1,12 @@
-// The view of a video: the file itself, and the answers to its parts over time, which the service is asked for in turn.
+// The view of a video: the file itself, and the answers to its parts over time, which the service sends one by one.
 
 import { colourOf } from "./objects.js";
-import { $, call, modelPath, orFail, whole } from "./service.js";
+import { $, callForLines, modelPath, orFail, whole } from "./service.js";
 
-const MOST_PARTS = 24; // the service gets the file once a part
+const MOST_PARTS = 24;
 const MOST_TRACKS = 6;
 const USUAL_SECONDS = 1; // of a part at the least, if the model's own frames do not say
+const LEAST = 0.01; // seconds of a part that the service answers, and from one to the next
 const ROUNDING = 1e-6; // of a number of parts
 
 const percent = new Intl.NumberFormat(undefined, { style: "percent" });
@@ -16,7 +17,9 @@ const state = {
   file: null,
   facts: null, // of the model that is asked
   names: [], // of its classes
-  parts: [], // { start, end, from, to, shares }: the part asked, where its bar stands, and the share of each class
+  most: MOST_PARTS, // parts that are asked for
+  parts: [], // { start, end, shares, error }: those answered; `shares` has that of each class, null if it failed
+  count: 0, // parts to come in all
   request: null, // AbortController of the parts that are asked now
 };
 
@@ -36,7 +39,7 @@ export function clearVideo() {
   video.load(); // what it showed is let go
   video.hidden = true;
   $("timeline").hidden = true;
-  Object.assign(state, { file: null, parts: [] });
+  Object.assign(state, { file: null, parts: [], count: 0 });
 }
 
 /** Return the length of the video in seconds; 0 if the browser does not know it. */
@@ -45,11 +48,11 @@ const length = () => (Number.isFinite($("video").duration) ? $("video").duration
 // --- its parts --------------------------------------------------------------------------------------------------
 
 /** Ask the model about parts of the video, once the browser knows its length; `shapes` is the answer to all of it. */
-export function answerOverTime(file, facts, shapes) {
+export function answerOverTime(file, facts, shapes, most) {
   const [, names] = Object.entries(facts).find(([, value]) => Array.isArray(value)) ?? ["", []];
   const again = state.file === file && state.facts?.name === facts.name;
   if (again || !shapes.some(({ share }) => share !== null)) return;
-  Object.assign(state, { file, facts, names, parts: [] });
+  Object.assign(state, { file, facts, names, most: Math.min(most, MOST_PARTS), parts: [], count: 0 });
   if (length()) begin();
 }
 
@@ -62,46 +65,34 @@ function begin() {
   ask();
 }
 
-/** Return parts of the video that overlap by half if they are few enough, spread from its start to its end. */
-function partsOf(part) {
-  const all = length();
-  const count = Math.max(1, Math.min(MOST_PARTS, Math.ceil((all - part) / (part / 2) - ROUNDING) + 1));
-  const hop = count > 1 ? (all - part) / (count - 1) : 0;
-  const middle = (index) => index * hop + part / 2;
-  return Array.from({ length: count }, (_, index) => ({
-    start: index * hop,
-    end: index * hop + part,
-    from: index === 0 ? 0 : middle(index - 0.5),
-    to: index === count - 1 ? all : middle(index + 0.5),
-    shares: null,
-  }));
-}
-
+/** Ask for parts that overlap by half if they are few enough, spread from the start of the video to its end. */
 async function ask() {
   stop();
   const request = (state.request = new AbortController());
-  const { file, facts, names } = state;
-  state.parts = partsOf(Math.min($("part").valueAsNumber, length()));
+  const { file, facts, names, most } = state;
+  const part = Math.min($("part").valueAsNumber, length());
+  const left = length() - part;
+  // Rounded up, so that rounding makes no part more than the service allows.
+  const every = Math.ceil(1e4 * Math.max(LEAST, part / 2, left / Math.max(1, most - 1))) / 1e4;
+  Object.assign(state, { parts: [], count: most > 1 ? Math.ceil(left / every - ROUNDING) + 1 : 1 });
   show();
   const top = "top" in facts.options ? { top: Math.max(1, names.length) } : {};
+  const query = new URLSearchParams({ shapes: true, part: most > 1 ? part : length(), every, ...top });
   await orFail(async () => {
-    for (const part of state.parts) {
-      const query = new URLSearchParams({ shapes: true, start: part.start.toFixed(3), end: part.end.toFixed(3), ...top });
-      const { shapes } = await call(`${modelPath(facts.name)}/predict?${query}`, {
-        method: "POST",
-        body: file,
-        headers: { "Content-Type": "application/octet-stream" },
-        signal: request.signal,
-      });
-      part.shares = new Map(shapes.map(({ name, share }) => [name, share ?? 0]));
+    const lines = callForLines(`${modelPath(facts.name)}/predict?${query}`, {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": "application/octet-stream" },
+      signal: request.signal,
+    });
+    for await (const { start, end, shapes, error } of lines) {
+      state.parts.push({ start, end, shares: shapes ? new Map(shapes.map(({ name, share }) => [name, share ?? 0])) : null, error });
       show();
     }
+    state.count = state.parts.length; // the browser may take the video for longer or shorter than the service does
+    show();
   }, (message) => ($("timeline-state").textContent = message));
-  if (state.request !== request) return;
-  const failed = state.parts.some(({ shares }) => shares === null);
-  state.request = null;
-  if (failed) $("timeline-stop").hidden = true;
-  else show();
+  if (state.request === request) stop();
 }
 
 function stop() {
@@ -114,13 +105,30 @@ function stop() {
 
 function show() {
   const done = state.parts.filter(({ shares }) => shares !== null);
-  const [count, part] = [state.parts.length, seconds(state.parts[0].end - state.parts[0].start)];
-  $("timeline-stop").hidden = done.length === count;
-  $("timeline-state").textContent =
-    done.length < count ? `${whole.format(done.length)} of ${whole.format(count)} parts answered` : count === 1 ? `One part of ${part}` : `${whole.format(count)} parts of ${part}. Choose a time to go there.`;
+  $("timeline-stop").hidden = state.parts.length === state.count;
+  $("timeline-state").textContent = words(done);
   $("track-list").replaceChildren(...tracks(done).map((name) => track(name, done)));
   $("axis").replaceChildren(...[0, 0.5, 1].map((share) => element("span", seconds(share * length()))));
   showTime();
+}
+
+function words(done) {
+  const [{ parts }, count] = [state, whole.format(state.count)];
+  if (parts.length < state.count) return `${whole.format(parts.length)} of ${count} parts answered`;
+  const failed = parts.find(({ error }) => error);
+  if (failed) return `${whole.format(parts.length - done.length)} of ${count} parts failed: ${failed.error}`;
+  const part = seconds(parts[0].end - parts[0].start);
+  return parts.length === 1 ? `One part of ${part}` : `${count} parts of ${part}. Choose a time to go there.`;
+}
+
+/** Return where the bar of a part begins and ends: parts that overlap share what they have in common. */
+function edges(part) {
+  const index = state.parts.indexOf(part);
+  const [before, after] = [state.parts[index - 1], state.parts[index + 1]];
+  const from = before ? (before.end + part.start) / 2 : part.start;
+  // The next part is to come: it will begin as far after this one as the others did.
+  const next = after?.start ?? part.start + (before ? part.start - before.start : (length() - part.end) / Math.max(1, state.count - 1));
+  return [from, index === state.count - 1 ? part.end : (part.end + next) / 2];
 }
 
 /** Return the names that have a track: all in the model's order, or the surest of many. */
@@ -133,8 +141,9 @@ function tracks(done) {
 function track(name, done) {
   const item = document.createElement("li");
   const bars = element("span", "", "parts");
-  for (const { from, to, start, end, shares } of done) {
-    const share = shares.get(name) ?? 0;
+  for (const part of done) {
+    const { start, end, shares } = part;
+    const [[from, to], share] = [edges(part), shares.get(name) ?? 0];
     const bar = element("i", "");
     bar.title = `${name} ${percent.format(share)}, ${seconds(start)} to ${seconds(end)}`;
     bar.classList.toggle("best", share === Math.max(...shares.values()));
@@ -158,7 +167,7 @@ function showTime() {
   if (!length()) return;
   const time = $("video").currentTime;
   $("playhead").style.left = `${(time / length()) * 100}%`;
-  const part = state.parts.find(({ from, to }) => from <= time && time <= to);
+  const part = state.parts.find((one) => edges(one)[0] <= time && time <= edges(one)[1]);
   const [name, share] = [...(part?.shares ?? [])].reduce((best, one) => (one[1] > best[1] ? one : best), ["", -1]);
   const tracks = $("tracks");
   tracks.setAttribute("aria-valuemax", length().toFixed(2));
@@ -181,7 +190,7 @@ $("tracks").addEventListener("pointerdown", (event) => {
 });
 $("tracks").addEventListener("pointermove", (event) => event.buttons && seekPointed(event));
 $("tracks").addEventListener("keydown", (event) => {
-  const hop = length() / Math.max(1, state.parts.length);
+  const hop = length() / Math.max(1, state.count);
   const now = $("video").currentTime;
   const to = { ArrowLeft: now - hop, ArrowDown: now - hop, ArrowRight: now + hop, ArrowUp: now + hop, Home: 0, End: length() }[event.key];
   if (to === undefined) return;
@@ -190,12 +199,11 @@ $("tracks").addEventListener("keydown", (event) => {
 });
 $("part").addEventListener("change", ({ target }) => target.reportValidity() && ask());
 $("timeline-stop").addEventListener("click", () => {
-  const done = state.parts.filter(({ shares }) => shares !== null).length;
   stop();
-  $("timeline-state").textContent = `Stopped after ${whole.format(done)} of ${whole.format(state.parts.length)} parts`;
+  $("timeline-state").textContent = `Stopped after ${whole.format(state.parts.length)} of ${whole.format(state.count)} parts`;
 });
 for (const event of ["timeupdate", "seeking", "seeked"]) $("video").addEventListener(event, showTime);
-$("video").addEventListener("loadedmetadata", () => state.file && state.parts.length === 0 && length() && begin());
+$("video").addEventListener("loadedmetadata", () => state.file && state.count === 0 && length() && begin());
 $("video").addEventListener("error", () => {
   if (!$("video").hasAttribute("src")) return; // it was taken away
   $("video").hidden = true;

@@ -27,7 +27,7 @@ const FILES = {
     family: "video/",
   },
 };
-const PART = ["start", "end"]; // options of a call that choose a part of a video: the timeline asks for parts
+const PARTS = ["start", "end", "part", "every"]; // options of a call that choose parts of a video, as the timeline does
 const NARROW = matchMedia("(max-width: 820px)"); // as in page.css: the answer stands below the picture
 
 const state = {
@@ -103,7 +103,7 @@ function showOptions() {
   state.options = {};
   state.asked = Object.fromEntries(options.filter(([, { page }]) => page !== undefined).map(([name, { page }]) => [name, page]));
   resetObjects(state.asked.threshold ?? 0);
-  const controls = options.filter(([name]) => !(name in state.asked) && !(watches() && PART.includes(name)));
+  const controls = options.filter(([name]) => !(name in state.asked) && !(watches() && PARTS.includes(name)));
   $("options").hidden = controls.length === 0;
   $("options").replaceChildren(...controls.map(([name, schema]) => optionControl(name, schema)));
   const asked = [...options.map(([name, { default: value }]) => [name, value ?? "…"]), ...(state.facts.explains ? [["explain", true]] : [])];
@@ -138,12 +138,15 @@ function showExamples() {
   $("examples").hidden = examples === 0;
   $("example-list").replaceChildren(
     ...Array.from({ length: Math.min(examples, 8) }, (_, index) => {
-      const image = Object.assign(new Image(), { src: `${modelPath(name)}/examples/${index}`, alt: `Example ${index + 1}` });
-      const button = Object.assign(document.createElement("button"), { type: "button" });
+      const src = `${modelPath(name)}/examples/${index}`;
+      const image = watches()
+        ? Object.assign(document.createElement("video"), { src, muted: true, playsInline: true, preload: "auto", ariaHidden: true })
+        : Object.assign(new Image(), { src, alt: `Example ${index + 1}` });
+      const button = Object.assign(document.createElement("button"), { type: "button", ariaLabel: `Example ${index + 1}` });
       button.setAttribute("aria-pressed", "false");
       button.append(image);
       button.addEventListener("click", async () => {
-        const answer = await fetch(image.src).catch(() => null);
+        const answer = await fetch(src).catch(() => null);
         if (!answer?.ok) return fail("This example cannot be fetched. Is the service still running?");
         await choose(await answer.blob());
         button.setAttribute("aria-pressed", "true");
@@ -265,7 +268,7 @@ async function predict() {
     show(answer);
     $("timing").textContent = `Answered in ${whole.format(Math.round(performance.now() - start))} ms`;
     if (explain) await keepHeat(answer);
-    if (watches()) answerOverTime(state.file, state.facts, answer.shapes);
+    if (watches()) answerOverTime(state.file, state.facts, answer.shapes, state.limits.parts);
     if (NARROW.matches) $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
   }, fail);
 }

@@ -5,14 +5,16 @@ export const whole = new Intl.NumberFormat();
 
 export class Refused extends Error {}
 
-export async function call(path, options) {
-  let answer;
+async function answered(path, options) {
   try {
-    answer = await fetch(path, options);
+    return await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused("The service does not answer. Is it still running?");
   }
+}
+
+async function jsonOf(answer) {
   const body = await answer.json().catch((error) => {
     if (error.name === "AbortError") throw error; // something else was asked for while this answer arrived
     throw new Refused(`The service answered ${answer.status}, not JSON.`);
@@ -20,6 +22,27 @@ export async function call(path, options) {
   // Under /v1/images an error is an object, as OpenAI's clients expect.
   if (!answer.ok) throw new Refused(body.error?.message ?? body.error ?? `The service answered ${answer.status}.`);
   return body;
+}
+
+export const call = async (path, options) => jsonOf(await answered(path, options));
+
+/** Yield the objects of an answer that has one in each line, as they arrive. */
+export async function* callForLines(path, options) {
+  const answer = await answered(path, options);
+  if (!answer.ok) await jsonOf(answer); // throws its message
+  let rest = "";
+  try {
+    for (const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader(); ; ) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      yield* lines.map((line) => JSON.parse(line));
+    }
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The service stopped in the middle of its answer. Is it still running?");
+  }
 }
 
 export const modelPath = (name) => `/v1/models/${encodeURIComponent(name)}`;
