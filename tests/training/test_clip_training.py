@@ -1,12 +1,16 @@
 """Training on clips: two nets beside each other, one kept and one compared with it, on frames that are decoded once."""
 
 import csv
+import os
+import signal
+from itertools import count
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from sightsmith.core.errors import OutputExistsError
+from sightsmith.core.errors import OutputExistsError, TrainingError
 from sightsmith.training import fit
 from sightsmith.training.settings import TrainSettings
 from sightsmith.training.train import train
@@ -73,6 +77,28 @@ def test_one_net_is_kept_and_the_other_is_compared_with_it_also_after_a_stop(bar
     assert scores[kept] >= scores[other]
     assert (places[kept] / "splits.json").read_text() == (places[other] / "splits.json").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.baselines"]
+
+
+@pytest.mark.parametrize("model", ["auto", "lstm"])
+def test_a_stop_in_the_second_net_ends_the_training_which_goes_on_there(bars, tmp_path, model):
+    steps, stopping = count(1), 8  # the second of the second net: 3 steps an epoch, 2 epochs a net
+
+    def after_step(*_):
+        if next(steps) == stopping:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with (
+        register_optimizer_step_post_hook(after_step),
+        pytest.raises(TrainingError, match="stopped by SIGTERM in epoch 1"),
+    ):
+        run(bars, tmp_path / "m", model=model, epochs=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.train"]
+    bundle = run(bars, tmp_path / "m", model=model, epochs=2, resume=True)
+    kept = bundle.manifest.net.name
+    path = bundle.path if kept == "frames" else tmp_path / "m.baselines/frames"
+    alone = run(bars, tmp_path / "alone", model="frames", epochs=2, net={}, baselines=False)
+    for column in ("train_loss", "val_loss"):
+        assert [row[column] for row in rows(path)] == [row[column] for row in rows(alone.path)]
 
 
 def test_a_named_net_is_compared_with_frames_of_the_same_backbone(bars, tmp_path):

@@ -26,6 +26,7 @@ from sightsmith.nets.parts.layout import channels_last
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
+from sightsmith.training.callbacks import TrainingStoppedError
 from sightsmith.training.choice import SMALL, Choice, is_open
 from sightsmith.training.curves import Curves
 from sightsmith.training.dataset import Dataset, Subset
@@ -178,6 +179,8 @@ def _better(trained: _Trained, dataset: Dataset, opened: ExitStack) -> tuple[_Tr
             first.tell(f"also trying {name}:")
         run, loaders = opened.enter_context(_beside(first, settings, work, dataset))
         other = _Trained(run, loaders, learn(run, loaders), time.monotonic() - started)
+    except TrainingStoppedError:
+        raise
     except _FAILURES as error:
         first.tell(f"{name} was to be tried too, but: {_reason(error)}")
         return trained, _reason(error)
@@ -260,6 +263,8 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
             score = learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
         run.work.mark_fitted(name)
+    except TrainingStoppedError:
+        raise
     except _FAILURES as error:
         return _left_out(name, error, run.tell)
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")
