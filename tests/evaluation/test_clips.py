@@ -71,6 +71,41 @@ def test_a_card_shows_the_sheet_of_four_frames(done) -> None:
     assert lefts == sorted(set(lefts)), "the patch moves to the right from frame to frame"
 
 
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Return a table of parts of 10 videos; the first says that its part in red is green."""
+    folder, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    table = ["path,label,start,end"]
+    for video in range(10):
+        place = folder / "site" / f"{video}.frames"
+        place.mkdir(parents=True)
+        for frame in range(16):  # 0.64 s: a class in each quarter
+            picture = patch_picture(rng, frame // 4, 2 + 5 * (frame % 4), (SIDE - PATCH) // 2)
+            Image.fromarray(picture).save(place / f"{frame}.png")
+        labels = ["green" if video == 0 else "red", *patch_bundle.CLASSES[1:]]
+        table += [
+            f"site/{video}.frames,{label},{at * 0.16},{'' if at == 3 else (at + 1) * 0.16}"
+            for at, label in enumerate(labels)
+        ]
+    (folder / "parts.csv").write_text("\n".join(table))
+    return folder / "parts.csv"
+
+
+def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(predictor, parts, tmp_path) -> None:
+    done = evaluate(predictor, EvaluateSettings(data=parts, report=tmp_path / "index.html"), quiet=True)
+    assert done.overall["accuracy"] == 39 / 40
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    section = page[page.index("Along the videos") :]
+    section = section[: section.index("</section>")]
+    assert "The 8 of 10 with the most mistakes are shown." in section
+    told = re.findall(r"<title>([^<]+ right)</title>", section)
+    assert told[0] == "0.frames: 3 of 4 clips right"
+    assert len(told) == 8
+    assert section.count('class="wrong"') == 2, "the mistake, and the words that name its colour"
+    assert re.search(r"0:00 to 0:00.2: red [\d.]+%, is green", section)
+    assert ">0:00.6</text>" in section, "the end of the last part is that of the video"
+
+
 def test_an_evaluation_that_is_read_again_still_counts_clips(done, tmp_path) -> None:
     done.save(tmp_path)
     assert Evaluation.load(tmp_path).nouns == ("clip", "clips")

@@ -26,6 +26,7 @@ An input's file has:
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
 - `shown(item, settings, near=None) -> [(s, PIL image)]`, if that array has a time: the upright frames behind it, each
   with its moment; folders then give videos, and folders of frames, as items;
+- `span(item) -> Span | None`, optional: the part of a longer video that an item is, for timelines in reports;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
   (`parts/survey.py`);
