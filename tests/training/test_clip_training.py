@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import OutputExistsError, TrainingError
 from sightsmith.training import fit
 from sightsmith.training.settings import TrainSettings
@@ -108,10 +109,16 @@ def test_a_named_net_is_compared_with_frames_of_the_same_backbone(bars, tmp_path
     with pytest.raises(OutputExistsError, match=r"m\.baselines exists already"):
         bundle.path.rename(tmp_path / "moved")
         run(bars, tmp_path / "m", model="lstm")
-    from sightsmith.bundle.store import Bundle
-
     with Bundle.open(tmp_path / "m.baselines/frames") as frames:
         assert frames.manifest.net.settings["backbone"] == "smallresnet"
+
+
+def test_two_nets_share_the_minutes(bars, tmp_path, capsys):
+    run(bars, tmp_path / "m", epochs=None, minutes=0.001, quiet=False)
+    assert "trained alike, sharing the minutes; the better one on validation is kept" in capsys.readouterr().err
+    for path in (tmp_path / "m", *(tmp_path / "m.baselines").iterdir()):
+        with Bundle.open(path) as bundle:
+            assert bundle.manifest.training["plan"]["epochs"]["why"].startswith("0.0005 min at ")
 
 
 def test_without_baselines_there_is_one_net(bars, tmp_path):
