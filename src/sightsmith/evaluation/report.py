@@ -60,13 +60,15 @@ def report_html(
         tiles=[*kind.tiles(evaluation), Tile(name="Speed", value=f"{evaluation.rate:,.0f}/s", explains=explains)],
         findings=findings(evaluation),
         galleries=galleries,
-        first=[baselines.section(evaluation.baselines, evaluation.kind, evaluation.nouns[1])]
-        if evaluation.baselines
-        else [],
-        sections=[
+        first=[
+            *(
+                [baselines.section(evaluation.baselines, evaluation.kind, evaluation.nouns[1])]
+                if evaluation.baselines
+                else []
+            ),
             *(kind.along(evaluation, spans) if spans and hasattr(kind, "along") else []),
-            *kind.sections(evaluation, kept=kept),
         ],
+        sections=kind.sections(evaluation, kept=kept),
         curves=training_curves(
             training_csv, KINDS.module(evaluation.kind).METRIC.name, manifest.metrics.get("best_epoch")
         ),

@@ -68,7 +68,8 @@ def timeline(stretches: Sequence[Stretch], names: Sequence[str], title: str) -> 
     parts += [_caption("Certainty", top, marked), *_bars(axis, drawn, top + _CAPTION)]
     top += _CAPTION + _BARS
     parts += _ticks(axis, top)
-    return tag("svg", tag("title", title), *parts, role="img", style=f"width:100%;height:{top + 20}px")
+    style = f"width:100%;height:{top + 20}px;margin-bottom:20px"
+    return tag("svg", tag("title", title), *parts, role="img", style=style)
 
 
 def key(names: Sequence[str], used: Sequence[str]) -> Markup:
