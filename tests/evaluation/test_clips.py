@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 import patch_bundle
 from patch_bundle import COLOURS, PATCH, SIDE, patch_picture
+from sightsmith.bundle.card import model_card
 from sightsmith.evaluation import record
 from sightsmith.evaluation.compare import compare
 from sightsmith.evaluation.evaluate import evaluate
@@ -109,6 +111,18 @@ def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(predictor, p
 def test_an_evaluation_that_is_read_again_still_counts_clips(done, tmp_path) -> None:
     done.save(tmp_path)
     assert Evaluation.load(tmp_path).nouns == ("clip", "clips")
+
+
+def test_the_model_card_speaks_of_clips(predictor) -> None:
+    plan = {"spacing": {"value": None, "why": ""}, "frames": {"value": 5, "why": ""}}
+    manifest = replace(predictor.manifest, training={"plan": plan}, data={"counts": {"train": 5}})
+    card = model_card(manifest)
+    assert "pip install 'sightsmith[video]'\nsightsmith predict patches clip.mp4\n" in card
+    assert "| clips | 5 train |" in card
+    assert "The clips in `witnesses/` come from the data" in card
+    assert "| frames | 5 |" in card
+    assert "None" not in card.replace("None were recorded", "")
+    assert "picture" not in card.replace("contrast of each picture", "")
 
 
 def test_a_comparison_counts_clips(done, predictor, tmp_path) -> None:

@@ -13,6 +13,8 @@ An input's file has:
   larger than `drawn` needs it, for training that keeps its items in memory; and how many bytes that takes;
 - `face(item, near=None, max_pixels=…) -> PIL image`, if training can read it: one upright picture that stands for the
   item, RGB or grey, reduced to no less than `near` pixels a side;
+- `FILE`, optional: the name of a file with an item, for examples, if it is not `picture.jpg`; `EXTRA`, optional: the
+  extra of the package that reads it;
 - `RATE`, optional: the unit of the speed of training, if it is not the plural of `NOUNS` a second;
 - `SHEET`, optional: True if a face is a sheet of several pictures, which pages show large;
 - `digest(item) -> bytes` and `look(item, near, max_pixels) -> Look` (`parts/look.py`), if data has such items: the hash

@@ -46,6 +46,7 @@ from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 Item = Clip | Video | bytearray | memoryview | io.BytesIO
 """A clip, or a video as a clip of all of it; encoded bytes may also be those of `encode`."""
 NOUNS = ("clip", "clips")
+FILE, EXTRA = "clip.mp4", "video"
 SHEET = True  # A face is several frames
 FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 
