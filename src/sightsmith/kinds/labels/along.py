@@ -12,7 +12,7 @@ from sightsmith.core.pages import breakable
 from sightsmith.core.records import Span
 from sightsmith.kinds.labels.figures import Rows
 from sightsmith.kinds.parts.sections import Block, Chart, Evaluated, Note, Section
-from sightsmith.kinds.parts.timeline import Stretch, key, timeline
+from sightsmith.kinds.parts.strips import Stretch, draw_strips, key
 
 _VIDEOS = 8  # Drawn at most
 
@@ -40,7 +40,7 @@ def along(evaluated: Evaluated, spans: Sequence[Span | None]) -> list[Section]:
     for video, title in zip(worst, _titles(worst), strict=True):
         parts = videos[video]
         told = f"{title}: {sum(not one.wrong for one in parts):,} of {many(len(parts), *evaluated.nouns)} right"
-        blocks += [Note(breakable(told), quiet=False), Chart(svg=timeline(parts, evaluated.names, told))]
+        blocks += [Note(breakable(told), quiet=False), Chart(svg=draw_strips(parts, evaluated.names, told))]
     return [Section(title="Along the videos", note=note, blocks=blocks)]
 
 

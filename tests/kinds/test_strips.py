@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sightsmith.core.drawing import colour_of
-from sightsmith.kinds.parts.timeline import Stretch, clock, key, timeline
+from sightsmith.kinds.parts.strips import Stretch, clock, draw_strips, key
 
 NAMES = ("run", "rest", "fall")
 
@@ -30,7 +30,7 @@ def test_a_moment_is_told_in_minutes_and_seconds(seconds: float, coarse: str, ex
 
 def test_parts_are_drawn_at_their_times_and_the_wrong_ones_marked() -> None:
     parts = [_stretch(5, 10, "rest", "run"), _stretch(0, 5, "run", "run", score=0.6), _stretch(10, 20, "rest", "rest")]
-    drawing = timeline(parts, NAMES, "a video")
+    drawing = draw_strips(parts, NAMES, "a video")
     assert _rects(drawing, f'fill="{colour_of(0)}"') == [(0, 25), (0, 50)]  # answered for 5 s, right for 10 s
     assert _rects(drawing, f'fill="{colour_of(1)}"') == [(25, 75), (50, 50)]
     assert _rects(drawing, 'class="wrong"') == [(25, 25)]
@@ -41,21 +41,21 @@ def test_parts_are_drawn_at_their_times_and_the_wrong_ones_marked() -> None:
 
 
 def test_without_a_truth_there_are_only_answers() -> None:
-    drawing = timeline([_stretch(0, 1, "run"), _stretch(1, 2, "fall")], NAMES, "a video")
+    drawing = draw_strips([_stretch(0, 1, "run"), _stretch(1, 2, "fall")], NAMES, "a video")
     assert "Truth" not in drawing
     assert 'class="wrong"' not in drawing
 
 
 def test_a_part_that_overlaps_the_next_is_drawn_up_to_its_start() -> None:
     parts = [_stretch(start, start + 4, "run" if start else "fall") for start in (0, 2, 4)]
-    drawing = timeline(parts, NAMES, "a video")
+    drawing = draw_strips(parts, NAMES, "a video")
     assert _rects(drawing, f'fill="{colour_of(2)}"') == [(0, 25)]
     assert _rects(drawing, f'fill="{colour_of(0)}"') == [(25, 75)]
 
 
 def test_of_very_many_parts_the_wrong_ones_are_drawn() -> None:
     parts = [_stretch(at, at + 1, "rest" if at == 3333 else "run", "run") for at in range(5000)]
-    drawing = timeline(parts, NAMES, "a video")
+    drawing = draw_strips(parts, NAMES, "a video")
     assert drawing.count("<rect") < 700
     [(left, width)] = _rects(drawing, 'class="wrong"')
     assert left <= 3333 / 50 <= left + width
@@ -63,7 +63,7 @@ def test_of_very_many_parts_the_wrong_ones_are_drawn() -> None:
 
 def test_names_are_written_where_they_fit_and_escaped() -> None:
     names = ("<i>run", "rest")
-    drawing = timeline([_stretch(0, 99, "<i>run"), _stretch(99, 100, "rest")], names, "a & b")
+    drawing = draw_strips([_stretch(0, 99, "<i>run"), _stretch(99, 100, "rest")], names, "a & b")
     assert "&lt;i&gt;run</text>" in drawing
     assert ">rest</text>" not in drawing
     assert "<title>a &amp; b</title>" in drawing

@@ -43,7 +43,7 @@ class Stretch:
         return f"{clock(self.start, exact=True)} to {clock(self.end, exact=True)}: {self.name} {self.score:.1%}{right}"
 
 
-def timeline(stretches: Sequence[Stretch], names: Sequence[str], title: str) -> Markup:
+def draw_strips(stretches: Sequence[Stretch], names: Sequence[str], title: str) -> Markup:
     """Draw the answers to parts of one video, their certainty, and the truth if any is known.
 
     Where parts overlap, the one before ends as the next begins. Of more than 600 parts the worst near each place is
