@@ -93,10 +93,15 @@ def parts(tmp_path_factory):
     return folder / "parts.csv"
 
 
-def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(predictor, parts, tmp_path) -> None:
-    done = evaluate(predictor, EvaluateSettings(data=parts, report=tmp_path / "index.html"), quiet=True)
-    assert done.overall["accuracy"] == 39 / 40
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def along(predictor, parts, tmp_path_factory):
+    report = tmp_path_factory.mktemp("along") / "index.html"
+    return evaluate(predictor, EvaluateSettings(data=parts, report=report), quiet=True)
+
+
+def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(along) -> None:
+    assert along.overall["accuracy"] == 39 / 40
+    page = along.report.read_text(encoding="utf-8")
     section = page[page.index("Along the videos") :]
     section = section[: section.index("</section>")]
     assert "The 8 of 10 with the most mistakes are shown." in section
@@ -106,6 +111,21 @@ def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(predictor, p
     assert section.count('class="wrong"') == 2, "the mistake, and the words that name its colour"
     assert re.search(r"0:00 to 0:00.2: red [\d.]+%, is green", section)
     assert ">0:00.6</text>" in section, "the end of the last part is that of the video"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_in_a_timeline_fit_into_their_fields(along, browser, width) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(along.report.read_text(encoding="utf-8"))
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    measured = """svg => [...svg.querySelectorAll("rect + text")].filter(text => text.style.pointerEvents)
+      .map(text => [text, text.previousElementSibling].map(one => one.getBoundingClientRect().width))
+      .filter(([words]) => words > 0)"""
+    widths = page.locator("section", has_text="Along the videos").locator("svg").last.evaluate(measured)
+    assert len(widths) == 8, "four classes, in the truth and in the answer"
+    assert all(words < field for words, field in widths)
+    page.close()
 
 
 def test_an_evaluation_that_is_read_again_still_counts_clips(done, tmp_path) -> None:
