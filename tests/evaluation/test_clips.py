@@ -145,13 +145,27 @@ def test_the_model_card_speaks_of_clips(predictor) -> None:
     assert "picture" not in card.replace("contrast of each picture", "")
 
 
-def test_a_comparison_counts_clips(done, predictor, tmp_path) -> None:
+@pytest.fixture(scope="module")
+def compared(done, tmp_path_factory):
     paths = []
     for name in ("one", "two"):
         texts = zip((record.JSON_NAME, record.TABLE_NAME), done.files(), strict=True)
         files = {f"{record.FOLDER}/{file}": text for file, text in texts}
         noise = np.zeros((1, SIDE, SIDE, 3), np.uint8)
-        paths.append(patch_bundle.write_clip_bundle(tmp_path / name, [noise, noise], files=files).path)
-    found = compare(paths)
-    assert "picture" not in found.to_text() + _HIDDEN.sub("", found.to_html())
-    assert "clips/s" in found.to_text()
+        place = tmp_path_factory.mktemp("compared") / name
+        paths.append(patch_bundle.write_clip_bundle(place, [noise, noise], files=files).path)
+    return compare(paths)
+
+
+def test_a_comparison_counts_clips(compared) -> None:
+    assert "picture" not in compared.to_text() + _HIDDEN.sub("", compared.to_html())
+    assert "clips/s" in compared.to_text()
+
+
+@pytest.mark.browser
+def test_a_comparison_of_two_fits_a_phone(compared, browser) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.set_content(compared.to_html())
+    hidden = "boxes => boxes.map(box => box.scrollWidth - box.clientWidth)"
+    assert page.locator(".scroll").evaluate_all(hidden) == [0, 0]
+    page.close()
