@@ -11,7 +11,8 @@ __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
 _VERBS = ("Model", "check", "compare", "convert", "load", "open_source", "serve", "train")
-_HOMES = {"SightsmithError": "sightsmith.core.errors"} | dict.fromkeys(_VERBS, "sightsmith.model")
+_HOMES = {"Clip": "sightsmith.core.video", "SightsmithError": "sightsmith.core.errors"}
+_HOMES |= dict.fromkeys(_VERBS, "sightsmith.model")
 __all__ = ["__version__", *sorted(_HOMES)]
 
 

@@ -24,6 +24,7 @@ from sightsmith.core.machine import require_training
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.progress import track
 from sightsmith.core.settings import from_mapping, to_mapping
+from sightsmith.core.video import Clip
 from sightsmith.data.settings import GateSettings, SourceOptions
 from sightsmith.evaluation.settings import EncodeSettings, EvaluateSettings
 from sightsmith.explanation.settings import ExplainSettings
@@ -40,6 +41,9 @@ from sightsmith.runtime.stream_output import Ended, open_stream, predict_stream
 from sightsmith.runtime.streams import Source, Step
 from sightsmith.runtime.tiles import predict_tiled, tiling_of
 from sightsmith.serving.settings import ServeSettings
+
+Item = Picture | Clip
+"""What a model answers: a picture, or of a model of clips a clip; a path, bytes or an array may be either."""
 
 
 class Model:
@@ -74,20 +78,21 @@ class Model:
         return self.predictor.why
 
     @overload
-    def predict(self, pictures: Picture, *, tiles: int | None = None, tile_overlap: float = ...) -> Prediction: ...
+    def predict(self, pictures: Item, *, tiles: int | None = None, tile_overlap: float = ...) -> Prediction: ...
     @overload
     def predict(
-        self, pictures: Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = ...
+        self, pictures: Sequence[Item], *, tiles: int | None = None, tile_overlap: float = ...
     ) -> list[Prediction]: ...
 
     def predict(
-        self, pictures: Picture | Sequence[Picture], *, tiles: int | None = None, tile_overlap: float = 0.2
+        self, pictures: Item | Sequence[Item], *, tiles: int | None = None, tile_overlap: float = 0.2
     ) -> Prediction | list[Prediction]:
-        """Predict one picture, or a list of them.
+        """Predict one picture, or of a model of clips one clip; or a list or a tuple of them.
 
         Args:
             pictures: a path, encoded bytes (bytes, bytearray, memoryview, BytesIO), an (H, W) or (H, W, 1|3|4) array or
-                a PIL image; or a list of such.
+                a PIL image; or a list of such. A clip is a path or the bytes of a video file, an array (T, H, W) or
+                (T, H, W, 1|3), or a `sightsmith.Clip` of such a video or of a tuple of pictures in order.
             tiles: cut larger pictures into tiles of this many pixels a side and merge the answers, if they have places.
             tile_overlap: least overlap of neighbouring tiles, a share of the side, 0…0.9.
 
@@ -107,7 +112,7 @@ class Model:
 
     def predict_each(
         self,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Item],
         batch: int | None = None,
         *,
         tiles: int | None = None,
@@ -157,8 +162,8 @@ class Model:
         """Yield the answers along one long video as it is decoded, each with its time; memory stays bounded.
 
         Args:
-            video: a path, encoded bytes, pictures in order, an array (T, H, W, 3) of uint8, or a
-                `sightsmith.core.video.Clip` of such.
+            video: a path, encoded bytes, pictures in order, an array (T, H, W, 3) of uint8, or a `sightsmith.Clip` of
+                such.
             every: least seconds between answers; None as `PredictSettings.every`.
 
         Raises:

@@ -308,6 +308,7 @@ def compressed_header() -> bytes:
         (lambda tmp: tmp / "none.mp4", "no such file. Correct"),
         (lambda tmp: "rtsp://10.0.0.1/camera", "no such file. Addresses are not read"),
         (lambda tmp: np.zeros((0, 4, 4), np.uint8), "without a frame"),
+        (lambda tmp: np.zeros((48, 64, 3), np.uint8), r"the shape of one picture.* it is array\[None\]"),
         (lambda tmp: np.zeros((4, 4, 4), np.float32), "uint8"),
         (lambda tmp: (), "without a frame"),
         (lambda tmp: 7, "value of type int"),

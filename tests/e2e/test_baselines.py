@@ -107,6 +107,15 @@ def test_another_backend_is_told_with_the_speed(home):
     assert answer.endswith("(openvino int8).")
 
 
+def test_an_answer_that_nothing_is_shown_gives_the_test(home):
+    raw = figures(home / "deep")["baselines"]
+    less = {"verdict": "no difference shown", "p_value": 0.25, "test": "sign flips of groups"}
+    raw["differences"] = [one | less for one in raw["differences"]]  # as of three groups
+    del raw["answer"]
+    answer = answered(raw, "labels", "pictures", {}, deep=True)["answer"]
+    assert "no difference in accuracy is shown (p = 0.25 by sign flips of groups). The accuracy of" in answer
+
+
 def test_a_model_that_is_called_like_a_baseline_is_not_compared_with_itself(home):
     raw = figures(home / "deep")["baselines"]
     raw["models"][0]["name"] = "hog_svm"

@@ -11,7 +11,7 @@ from patch_bundle import FRAMES, PATCH, SIDE, patch_picture
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.placement import Placement
 from sightsmith.explanation.explain import METHODS, explain
-from sightsmith.explanation.sheet import Frame, draw_sheet
+from sightsmith.explanation.sheet import Frame, draw_sheet, rows
 from sightsmith.runtime.predictor import Predictor
 
 LEFT, TOP, WITH_PATCH = 20, 2, 2
@@ -64,7 +64,7 @@ def test_the_files_and_the_text_name_the_frames(predictor, tmp_path) -> None:
     with Image.open(paths["overlay"]) as image:
         assert image.size == done.map_HW.shape[::-1]
     assert np.load(paths["raw"], allow_pickle=False).shape == (FRAMES, SIDE, SIDE)
-    assert "Frames that matter most: 3 at 0.10 s (+" in done.to_text()
+    assert "Frames that matter most, by the fall when frozen: 3 at 0.10 s (+" in done.to_text()
     said = json.loads(json.dumps(done.to_json()))
     assert [one["number"] for one in said["frames"]] == [1, 2, 3, 4, 5]
     assert said["raw_shape"] == [FRAMES, SIDE, SIDE]
@@ -75,6 +75,15 @@ def test_in_a_clip_that_stands_still_no_frame_matters(predictor) -> None:
     done = explain(predictor, still, method="integrated_gradients")
     assert [one.fall for one in done.frames] == [0] * FRAMES
     assert "No frame matters by itself" in done.to_text()
+
+
+def test_falls_have_common_decimals_and_small_ones_are_no_importance() -> None:
+    falls = (0.0183, -6e-05, 0.0046)
+    told = rows([Frame(at, at / 10, fall) for at, fall in enumerate(falls)])
+    assert [text for _, text, *_ in told] == ["+0.018", "+0.000", "+0.005"]
+    assert [share for _, _, share, *_ in told] == pytest.approx([1, 0.0033, 0.25], abs=2e-3)
+    noise = rows([Frame(1, 0.0, 0.0002), Frame(2, 0.1, -0.0001)])
+    assert [(text, share) for _, text, share, *_ in noise] == [("+0.000", pytest.approx(0.02)), ("+0.000", 0.01)]
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS.names() if name not in IN_TIME])

@@ -2,15 +2,20 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
+from itertools import count
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sightsmith import load
 from sightsmith.bundle.own_data import open_own
-from sightsmith.core.errors import OutputExistsError, SettingsError
+from sightsmith.bundle.store import Bundle
+from sightsmith.core.errors import OutputExistsError, SettingsError, TrainingError
 from sightsmith.core.video import Clip
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import given_data, open_evaluation_data
@@ -83,6 +88,28 @@ def test_one_net_is_kept_and_the_other_is_compared_with_it_also_after_a_stop(bar
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.baselines"]
 
 
+@pytest.mark.parametrize("model", ["auto", "lstm"])
+def test_a_stop_in_the_second_net_ends_the_training_which_goes_on_there(bars, tmp_path, model):
+    steps, stopping = count(1), 8  # the second of the second net: 3 steps an epoch, 2 epochs a net
+
+    def after_step(*_):
+        if next(steps) == stopping:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with (
+        register_optimizer_step_post_hook(after_step),
+        pytest.raises(TrainingError, match="stopped by SIGTERM in epoch 1"),
+    ):
+        run(bars, tmp_path / "m", model=model, epochs=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.train"]
+    bundle = run(bars, tmp_path / "m", model=model, epochs=2, resume=True)
+    kept = bundle.manifest.net.name
+    path = bundle.path if kept == "frames" else tmp_path / "m.baselines/frames"
+    alone = run(bars, tmp_path / "alone", model="frames", epochs=2, net={}, baselines=False)
+    for column in ("train_loss", "val_loss"):
+        assert [row[column] for row in rows(path)] == [row[column] for row in rows(alone.path)]
+
+
 def test_a_named_net_is_compared_with_frames_of_the_same_backbone(bars, tmp_path):
     bundle = run(bars, tmp_path / "m", model="lstm", net={"hidden": 4, "backbone": "smallresnet"})
     assert bundle.manifest.net.name == "lstm"
@@ -90,10 +117,16 @@ def test_a_named_net_is_compared_with_frames_of_the_same_backbone(bars, tmp_path
     with pytest.raises(OutputExistsError, match=r"m\.baselines exists already"):
         bundle.path.rename(tmp_path / "moved")
         run(bars, tmp_path / "m", model="lstm")
-    from sightsmith.bundle.store import Bundle
-
     with Bundle.open(tmp_path / "m.baselines/frames") as frames:
         assert frames.manifest.net.settings["backbone"] == "smallresnet"
+
+
+def test_two_nets_share_the_minutes(bars, tmp_path, capsys):
+    run(bars, tmp_path / "m", epochs=None, minutes=0.001, quiet=False)
+    assert "trained alike, sharing the minutes; the better one on validation is kept" in capsys.readouterr().err
+    for path in (tmp_path / "m", *(tmp_path / "m.baselines").iterdir()):
+        with Bundle.open(path) as bundle:
+            assert bundle.manifest.training["plan"]["epochs"]["why"].startswith("0.0005 min at ")
 
 
 def test_without_baselines_there_is_one_net(bars, tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightsmith.bundle.manifest import Manifest
 from sightsmith.core.counts import many
-from sightsmith.inputs import INPUTS, from_files
+from sightsmith.inputs import INPUTS, from_files, items_of, nouns_of
 from sightsmith.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _NOT_SHOWN = (None, "", 0, 0.0, False, "none")  # Parts of a setting that are of
 def model_card(manifest: Manifest) -> str:
     """Return the text of the model card, Markdown with the front matter that model hubs read."""
     definition, kind = manifest.definition, KINDS.module(manifest.definition.kind)
+    source, nouns = INPUTS.module(items_of(definition.input)), nouns_of(definition.input)
+    extra = getattr(source, "EXTRA", "")
     return _template().render(
         manifest=manifest,
         net=manifest.net,
@@ -37,7 +39,10 @@ def model_card(manifest: Manifest) -> str:
         noun=kind.NOUNS[1].capitalize(),
         most=_SHOWN_NAMES,
         from_files=from_files(definition.input),
-        data=_data(manifest.data),
+        package=f"'sightsmith[{extra}]'" if extra else "sightsmith",
+        file=getattr(source, "FILE", "picture.jpg"),
+        nouns=nouns,
+        data=_data(manifest.data, nouns[1]),
     )
 
 
@@ -77,12 +82,12 @@ def _front(manifest: Manifest, kind: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _data(data: Mapping[str, Any]) -> dict[str, Any]:
+def _data(data: Mapping[str, Any], items: str) -> dict[str, Any]:
     counts = (data.get("counts") or {}).items()
     rows = {
         "name": PurePath(str(data["location"])).name if data.get("location") else "",
         "format": data.get("format"),
-        "pictures": ", ".join(f"{count:,} {split}" for split, count in counts if isinstance(count, int)),
+        items: ", ".join(f"{count:,} {split}" for split, count in counts if isinstance(count, int)),
         "left out": data.get("skipped"),
         "grouped by": data.get("group_by"),
         "truth in the columns": data.get("target"),

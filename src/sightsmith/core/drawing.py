@@ -72,10 +72,10 @@ def _draw_plate(draw: ImageDraw.ImageDraw, size: tuple[int, int], one: Outline, 
     left = min(max(0.0, one.box[0]), max(0.0, size[0] - wide))
     top = one.box[1] - high if one.box[1] >= high else min(max(0.0, one.box[1]), max(0.0, size[1] - high))
     draw.rectangle((left, top, left + wide, top + high), fill=one.colour)
-    draw.text((left + letters * 0.3, top + high / 2), words, fill=_letters_on(one.colour), font=font, anchor="lm")
+    draw.text((left + letters * 0.3, top + high / 2), words, fill=letters_on(one.colour), font=font, anchor="lm")
 
 
-def _letters_on(colour: str) -> str:
+def letters_on(colour: str) -> str:
     """Return white or black: which can be read on a colour, by its relative luminance (WCAG 2)."""
     linear = [(part / 255 / 12.92) if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in _rgb(colour)]
     luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

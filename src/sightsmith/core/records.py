@@ -1,8 +1,8 @@
-"""One sample of a dataset, and the names of splits."""
+"""One sample of a dataset, the part of a video that it may be, and the names of splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Split = Literal["train", "val", "test", "calibration"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")  # splits that a source may name; calibration is cut from train
@@ -20,3 +20,11 @@ class Sample:
     split: Split | None = None  # the split that the source assigns, None if it assigns none
     # further facts from the source, such as the other columns of a table (site, device …)
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Span(NamedTuple):
+    """A part of a video: a clip that was cut from it."""
+
+    video: str  # path
+    start: float  # seconds of the video
+    end: float  # seconds, > start

@@ -237,6 +237,11 @@ def _checked(video: object, name: str) -> Sequence[Settled] | NDArray[np.generic
                 f"{name}: a clip is (time, height, width) or (time, height, width, 1|3) of uint8 (0…255). For floats "
                 "in 0…1 pass (255 * array).astype('uint8')."
             )
+        if video.ndim == 3 and video.shape[2] == 3:
+            raise PictureError(
+                f"{name}: has the shape of one picture, (height, width, 3), and a clip is (time, height, width, 3). "
+                "Of one frame it is array[None]."
+            )
         if 0 in video.shape:
             raise PictureError(f"{name}: a clip without a frame or a pixel. Leave it out.")
         return video

@@ -67,15 +67,20 @@ def _answer(raw: Mapping[str, Any], metric: Metric, items: str) -> str:
         told = f"No: {best['net']} is better than {first['net']}."
     elif by_verdict["no difference shown"]:
         best = by_verdict["no difference shown"][0]
-        told = f"It is not shown: between {first['net']} and {best['net']} no difference in {metric.title} is shown."
+        gap = against[best["name"]]  # with few groups p can be large though the interval leaves out 0
+        tested = f"p = {gap['p_value']:.2g} by {gap['test']}"
+        told = (
+            f"It is not shown: between {first['net']} and {best['net']} no difference in {metric.title} is shown "
+            f"({tested})."
+        )
     else:
         best = measured[0]
         told = f"Yes: {first['net']} is better than each baseline; the best of them is {best['net']}."
-    gap = against[best["name"]]["metrics"][metric.name]
+    span = against[best["name"]]["metrics"][metric.name]
     means = [f" ({_backend(one)})" if _backend(best) != _backend(first) else "" for one in (best, first)]
     return (
         f"{told} The {metric.title} of {best['net']} is {_number(best, metric)}, that of {first['net']} "
-        f"{_number(first, metric)}; the difference is {_signed(gap)}. {best['net']} was trained in "
+        f"{_number(first, metric)}; the difference is {_signed(span)}. {best['net']} was trained in "
         f"{seconds(best['training_seconds'])} instead of {seconds(first['training_seconds'])}, has weights of "
         f"{_size(best)} instead of {_size(first)}, and answered {best['pictures_per_second']:,.0f} {items}/s"
         f"{means[0]} instead of {first['pictures_per_second']:,.0f}{means[1]}."

@@ -20,7 +20,7 @@ from sightsmith.core.files import refuse_existing, told, write_text
 from sightsmith.core.images import printable
 from sightsmith.core.machine import require_training, this_machine
 from sightsmith.core.progress import track
-from sightsmith.core.records import Sample
+from sightsmith.core.records import Sample, Span
 from sightsmith.evaluation import gallery
 from sightsmith.evaluation.baselines import answered
 from sightsmith.evaluation.compare import entry_of, side_by_side
@@ -28,6 +28,7 @@ from sightsmith.evaluation.record import FOLDER, JSON_NAME, TABLE_NAME, Evaluati
 from sightsmith.evaluation.report import report_html
 from sightsmith.evaluation.settings import EvaluateSettings
 from sightsmith.evaluation.test_data import EvaluationData, open_evaluation_data, own_split, turned
+from sightsmith.inputs import INPUTS
 from sightsmith.kinds import part_of
 from sightsmith.kinds.parts.instruments import Instruments, Recogniser, require_names
 from sightsmith.kinds.parts.intervals import group_indices
@@ -256,8 +257,17 @@ def _digest(keys: Sequence[str], truths: Sequence[str], contents: Sequence[bytes
 def _page(predictor: Predictor, chosen: EvaluationData, done: Evaluation, keep: bool) -> str:
     bundle = predictor.bundle
     curves = bundle.file(_CURVES).read_text(encoding="utf-8") if _CURVES in bundle.manifest.files else ""
-    galleries = gallery.build(done, predictor, {printable(sample.key): sample.item for sample in chosen.samples})
-    return report_html(done, bundle.manifest, galleries, curves, kept=keep)
+    items = {printable(sample.key): sample.item for sample in chosen.samples}
+    galleries = gallery.build(done, predictor, items)
+    spans = _spans(chosen.input, [items[key] for key in done.keys])
+    return report_html(done, bundle.manifest, galleries, curves, spans, kept=keep)
+
+
+def _spans(source: str, items: Sequence[Any]) -> list[Span | None]:
+    """Return the part of a video that each item is; empty if none is."""
+    span_of = getattr(INPUTS.module(source), "span", None)
+    spans = [] if span_of is None else [span_of(item) for item in items]
+    return spans if any(spans) else []
 
 
 def _keep(predictor: Predictor, done: Evaluation, page: str) -> None:

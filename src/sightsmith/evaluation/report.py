@@ -14,6 +14,7 @@ from sightsmith.bundle.manifest import Manifest
 from sightsmith.core import pages
 from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
+from sightsmith.core.records import Span
 from sightsmith.evaluation import baselines
 from sightsmith.evaluation.gallery import Gallery
 from sightsmith.evaluation.record import Evaluation
@@ -29,7 +30,13 @@ _CURVE_POINTS = 200  # Points drawn of a curve; more would overlap
 
 
 def report_html(
-    evaluation: Evaluation, manifest: Manifest, galleries: Sequence[Gallery], training_csv: str, *, kept: bool
+    evaluation: Evaluation,
+    manifest: Manifest,
+    galleries: Sequence[Gallery],
+    training_csv: str,
+    spans: Sequence[Span | None] = (),
+    *,
+    kept: bool,
 ) -> str:
     """Return the report.
 
@@ -37,6 +44,7 @@ def report_html(
         manifest: the model's papers.
         galleries: pictures to show (`gallery.build`).
         training_csv: the text of training's metrics.csv, for its curves; empty if there is none.
+        spans: the part of a video that each sample is, None for one that is no part; empty if none is.
         kept: whether the figures and the answers are in the bundle's report folder.
     """
     kind = part_of(evaluation.kind, "report")
@@ -52,9 +60,14 @@ def report_html(
         tiles=[*kind.tiles(evaluation), Tile(name="Speed", value=f"{evaluation.rate:,.0f}/s", explains=explains)],
         findings=findings(evaluation),
         galleries=galleries,
-        first=[baselines.section(evaluation.baselines, evaluation.kind, evaluation.nouns[1])]
-        if evaluation.baselines
-        else [],
+        first=[
+            *(
+                [baselines.section(evaluation.baselines, evaluation.kind, evaluation.nouns[1])]
+                if evaluation.baselines
+                else []
+            ),
+            *(kind.along(evaluation, spans) if spans and hasattr(kind, "along") else []),
+        ],
         sections=kind.sections(evaluation, kept=kept),
         curves=training_curves(
             training_csv, KINDS.module(evaluation.kind).METRIC.name, manifest.metrics.get("best_epoch")

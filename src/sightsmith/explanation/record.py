@@ -18,7 +18,7 @@ from sightsmith.core.images import Picture
 from sightsmith.core.overlay import overlay
 from sightsmith.core.placement import Box
 from sightsmith.explanation.drawing import Drawing
-from sightsmith.explanation.sheet import Frame
+from sightsmith.explanation.sheet import Frame, falls
 from sightsmith.kinds.parts.shapes import Shape, draw
 
 REASON = ".reason.svg"  # Ending of the file with the drawn reason
@@ -161,10 +161,11 @@ class Explanation:
         """Return a line with the frames without which the answer gets weakest, if it is of a clip."""
         if not self.frames:
             return []
-        first = sorted((one for one in self.frames if one.fall > 0), key=lambda one: -one.fall)[:_NAMED]
+        told = zip(self.frames, falls(self.frames), strict=True)
+        first = sorted((one for one in told if one[0].matters), key=lambda one: -one[0].fall)[:_NAMED]
         if not first:
-            return ["No frame matters by itself: without any one of them the answer is as strong."]
-        return [f"Frames that matter most: {', '.join(f'{one} ({one.fall:+.2g})' for one in first)}."]
+            return ["No frame matters by itself: with any one of them frozen the answer is as strong."]
+        return [f"Frames that matter most, by the fall when frozen: {', '.join(f'{one} ({by})' for one, by in first)}."]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the arrays and the picture as plain JSON."""

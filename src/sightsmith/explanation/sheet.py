@@ -3,6 +3,7 @@
 Shapes: T frames of the input, F of them on the sheet, h w height and width of the evidence, H W those of the sheet.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from sightsmith.explanation.heat_map import project_evidence
 NEAR = 240  # Pixels of the shorter side of a decoded frame, at least, if the video has so many
 _LONGEST = 320  # Of the longer side of a frame on the sheet
 _MOST = 16  # Frames of a sheet
+LEAST = 0.01  # A fall below is told as none: of a log-probability it is a hundredth of the probability
 
 
 class Frame(NamedTuple):
@@ -25,6 +27,10 @@ class Frame(NamedTuple):
     number: int  # from 1
     seconds: float  # its moment in the video
     fall: float  # by how much the explained answer gets weaker without it, in the kind's strength
+
+    @property
+    def matters(self) -> bool:
+        return self.fall >= LEAST
 
     def to_json(self) -> dict[str, float]:
         return {"number": self.number, "seconds": round(self.seconds, 3), "fall": round(self.fall, 6)}
@@ -62,9 +68,21 @@ def draw_sheet(
 
 
 def rows(frames: Sequence[Frame]) -> list[drawing.Row]:
-    """Return the row of each frame: the bar is its importance, in the pale colour if the frame speaks against."""
-    largest = max(max(abs(frame.fall) for frame in frames), 1e-9)
-    return [(str(one), f"{one.fall:+.2g}", abs(one.fall) / largest, None, one.fall > 0) for one in frames]
+    """Return the row of each frame: the bar is its importance, in the pale colour if the frame speaks against.
+
+    The longest bar is the largest fall, or `LEAST` if all are smaller: noise must not look like importance.
+    """
+    largest, texts = max(LEAST, *(abs(frame.fall) for frame in frames)), falls(frames)
+    return [
+        (str(one), text, abs(one.fall) / largest, None, one.fall > 0) for one, text in zip(frames, texts, strict=True)
+    ]
+
+
+def falls(frames: Sequence[Frame]) -> list[str]:
+    """Return the falls as text, all with the decimals that give the largest two digits."""
+    largest = max(LEAST, *(abs(frame.fall) for frame in frames))
+    decimals = max(0, 1 - math.floor(math.log10(largest)))
+    return [f"{round(frame.fall, decimals) + 0.0:+.{decimals}f}" for frame in frames]  # + 0.0: no -0.00
 
 
 def _fitted(image: Image.Image) -> Image.Image:

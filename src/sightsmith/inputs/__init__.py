@@ -13,6 +13,8 @@ An input's file has:
   larger than `drawn` needs it, for training that keeps its items in memory; and how many bytes that takes;
 - `face(item, near=None, max_pixels=…) -> PIL image`, if training can read it: one upright picture that stands for the
   item, RGB or grey, reduced to no less than `near` pixels a side;
+- `FILE`, optional: the name of a file with an item, for examples, if it is not `picture.jpg`; `EXTRA`, optional: the
+  extra of the package that reads it;
 - `RATE`, optional: the unit of the speed of training, if it is not the plural of `NOUNS` a second;
 - `SHEET`, optional: True if a face is a sheet of several pictures, which pages show large;
 - `digest(item) -> bytes` and `look(item, near, max_pixels) -> Look` (`parts/look.py`), if data has such items: the hash
@@ -26,6 +28,7 @@ An input's file has:
 - `VARIED`, optional: the array of pixels, (H, W, C) or (T, H, W, C) uint8, that augmentation varies;
 - `shown(item, settings, near=None) -> [(s, PIL image)]`, if that array has a time: the upright frames behind it, each
   with its moment; folders then give videos, and folders of frames, as items;
+- `span(item) -> Span | None`, optional: the part of a longer video that an item is, for timelines in reports;
 - `example(rng) -> list[Item]`: a few small items for the contract tests;
 - either, if training can read it, `survey(items) -> Survey` and `choose(wanted, items) -> Settings`
   (`parts/survey.py`);

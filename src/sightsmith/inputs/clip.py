@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsmith.core.errors import SettingsError
-from sightsmith.core.images import Header, settled
+from sightsmith.core.images import Header, printable, settled
 from sightsmith.core.placement import MAX_PIXELS, UNBOUNDED, Bounds, Box, Placement
 from sightsmith.core.ports import Arrays, Port
 from sightsmith.core.preprocessing import Preprocessing
+from sightsmith.core.records import Span
 from sightsmith.core.settings import EXACT, from_mapping
 from sightsmith.core.video import Clip, Reading, Video, open_clip, read_header
 from sightsmith.core.video_files import sniff_video
@@ -45,6 +46,7 @@ from sightsmith.inputs.parts.survey import Survey, Wanted, spread
 Item = Clip | Video | bytearray | memoryview | io.BytesIO
 """A clip, or a video as a clip of all of it; encoded bytes may also be those of `encode`."""
 NOUNS = ("clip", "clips")
+FILE, EXTRA = "clip.mp4", "video"
 SHEET = True  # A face is several frames
 FRAMES = VARIED = "frames"  # Name of the one array, (T, H, W, C) uint8
 
@@ -192,6 +194,20 @@ def shown(item: Item, settings: Settings, near: int | None = None) -> list[tuple
         moments = _moments(reading, settings)
         images = list(reading.at(moments, near))
     return [(moment, _sized(image, images[0].size)) for moment, image in zip(moments, images, strict=True)]
+
+
+def span(item: Item) -> Span | None:
+    """Return the part of a video file, or of a folder of frames, that a clip is; None for a whole video.
+
+    An open end is looked up in the video. Raises PictureError: that cannot be read.
+    """
+    clip = as_clip(item)
+    frames = isinstance(clip.video, tuple)
+    named = clip.video[0] if isinstance(clip.video, tuple) and clip.video else clip.video
+    if not isinstance(named, (str, Path)) or (clip.start == 0 and clip.end is None):
+        return None
+    video = str(Path(named).parent if frames else named)
+    return Span(printable(video), clip.start, read_header(clip).seconds if clip.end is None else clip.end)
 
 
 def face_moments(reading: Reading) -> list[float]:

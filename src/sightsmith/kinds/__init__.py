@@ -80,6 +80,8 @@ overlapping tiles of a picture.
 - `picks(evaluated, each) -> list[Pick]`: the pictures to show; `said(evaluated, sample) -> list[Piece]`: the caption
   of one; `heats(answer, evaluated, sample, input_settings, size)`: the maps to lay over it, (name, (H, W) in 0…1);
 - `drawn(evaluated, sample)`, optional: the shapes to draw over the picture, by caption, instead of maps;
+- `along(evaluated, spans) -> list[Section]`, optional: the answers along the videos whose parts the samples are, by the
+  `Span` of each (`core/records.py`), None for one that is no part; not only None;
 - `side_by_side(evaluated) -> dict[str, str]`: the rows of a comparison.
 """
 

@@ -26,11 +26,12 @@ from sightsmith.nets.parts.layout import channels_last
 from sightsmith.nets.parts.records import BuiltNet
 from sightsmith.tasks.parts.learner import Facts, Learner
 from sightsmith.training.augmenting import mixed_epochs, refuse_unfit
+from sightsmith.training.callbacks import TrainingStoppedError
 from sightsmith.training.choice import SMALL, Choice, is_open
 from sightsmith.training.curves import Curves
 from sightsmith.training.dataset import Dataset, Subset
 from sightsmith.training.finalize import finalize
-from sightsmith.training.fitted import beside
+from sightsmith.training.fitted import alike_time, beside
 from sightsmith.training.frozen import with_features
 from sightsmith.training.learn import learn
 from sightsmith.training.lr_find import find_lr
@@ -73,6 +74,8 @@ def fit(settings: TrainSettings, work: WorkFolder, dataset: Dataset, *, quiet: b
     task = choose_task(settings, dataset.source.kind, dataset.source.input)
     tell(task_line(settings, task, dataset.source.kind, dataset.source.input))
     baselines = _baselines(settings, task, dataset, tell)
+    if settings.minutes:
+        settings = replace(settings, minutes=settings.minutes / _descending(settings, task, baselines))
     with quiet_lightning(), compute_threads(settings.threads), ExitStack() as opened:
         run, loaders = opened.enter_context(_ready(settings, work, task, dataset, tell, quiet=quiet))
         trained = _Trained(run, loaders, learn(run, loaders), time.monotonic() - started)
@@ -178,6 +181,8 @@ def _better(trained: _Trained, dataset: Dataset, opened: ExitStack) -> tuple[_Tr
             first.tell(f"also trying {name}:")
         run, loaders = opened.enter_context(_beside(first, settings, work, dataset))
         other = _Trained(run, loaders, learn(run, loaders), time.monotonic() - started)
+    except TrainingStoppedError:
+        raise
     except _FAILURES as error:
         first.tell(f"{name} was to be tried too, but: {_reason(error)}")
         return trained, _reason(error)
@@ -225,10 +230,17 @@ def _baselines(settings: TrainSettings, task: TaskChoice, dataset: Dataset, tell
     refuse_baselines(settings)
     if found and not asked and not is_open(settings.model):
         tell(
-            f"Baselines: {', '.join(found)}, trained alike, so about twice the time; --no-baselines leaves "
+            f"Baselines: {', '.join(found)}, trained alike, {alike_time(settings)}; --no-baselines leaves "
             f"{'it' if len(found) == 1 else 'them'} out."
         )
     return found
+
+
+def _descending(settings: TrainSettings, task: TaskChoice, baselines: Mapping[str, Any]) -> int:
+    """Return how many nets are trained by gradient descent: they share the minutes."""
+    tried = getattr(task.file, "ALSO_TRY", None)
+    others = {*baselines, *([tried] if tried and is_open(settings.model) and settings.baselines is not False else [])}
+    return 1 + sum(not describe_net(name).fitted for name in others)
 
 
 def _write_beside(other: _Trained, settings: TrainSettings, dataset: Dataset, tell: Tell) -> dict[str, str]:
@@ -260,6 +272,8 @@ def _fit_baseline(run: Run, name: str, net: Mapping[str, Any], dataset: Dataset)
             score = learn(one, loaders)
             finalize(one, loaders, dataset, time.monotonic() - started)
         run.work.mark_fitted(name)
+    except TrainingStoppedError:
+        raise
     except _FAILURES as error:
         return _left_out(name, error, run.tell)
     run.tell(f"baseline {name}: val {run.task.kind.METRIC.title} {score:.4f}, {duration(time.monotonic() - started)}")

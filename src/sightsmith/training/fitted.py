@@ -69,6 +69,11 @@ def beside(settings: TrainSettings, net: str, out: Path) -> TrainSettings:
     )
 
 
+def alike_time(settings: TrainSettings) -> str:
+    """Return in words how long two nets take that are trained alike."""
+    return "sharing the minutes" if settings.minutes else "so about twice the time"
+
+
 def also_try(settings: TrainSettings, survey: Survey, other: str | None, *, pretrained: bool) -> Choice:
     """Choose the net that is tried too, if the first one was not named.
 
@@ -80,7 +85,7 @@ def also_try(settings: TrainSettings, survey: Survey, other: str | None, *, pret
     if not describe_net(other).fitted:
         if settings.baselines is False:
             return Choice(None, "")
-        return Choice(other, "trained alike, so about twice the time; the better one on validation is kept")
+        return Choice(other, f"trained alike, {alike_time(settings)}; the better one on validation is kept")
     said = (
         settings.net or settings.task or settings.baselines or _descent_given(settings),
         settings.contrast != "auto" or settings.precision == "bf16" or settings.logger != "csv",

@@ -86,8 +86,8 @@ class TrainSettings(SourceOptions, CardSettings):
     each epoch, so a smaller share validates more often."""
     minutes: float | None = None
     """Length of the training in minutes instead of `epochs`, in (0, 100,000]: the speed is measured on a few steps, and
-    the number of epochs, at least 1, their `epoch_share` and the schedule follow from it. Checking and decoding the
-    data come on top."""
+    the number of epochs, at least 1, their `epoch_share` and the schedule follow from it. Nets that are trained beside
+    each other share it equally. Checking and decoding the data come on top."""
     batch_size: int | None = None
     """Pictures in a step, 2…65,536; auto: from the number of pictures and their size."""
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sightsmith.core.counts import first_few
 from sightsmith.core.pages import breakable
 from sightsmith.kinds.labels import selective
+from sightsmith.kinds.labels.along import along
 from sightsmith.kinds.labels.charts import coverage_chart, reliability_chart
 from sightsmith.kinds.labels.figures import GROUP_ACCURACY, Figures, Rows
 from sightsmith.kinds.labels.value import METRIC, NOUNS, Labels
@@ -34,6 +35,8 @@ from sightsmith.kinds.parts.sections import (
     share,
 )
 from sightsmith.kinds.parts.summary import meter
+
+__all__ = ["along", "findings", "heats", "lead", "picks", "said", "sections", "side_by_side", "tiles"]
 
 _UNCALIBRATED = 0.03  # Expected calibration error from which a warning is shown
 _WEAK = 0.1  # Recall below the mean by this much names a class as weak
