@@ -166,7 +166,7 @@ def test_a_classifier_starts_a_backbone(name, tmp_path):
         torch.equal(ours[key], theirs[f"{one.replace('_', '.')}.{rest}"]) for key, (one, _, rest) in parts.items()
     )
     assert f"{len(ours)} of {len(ours)} tensors of the backbone are taken from classifier" in built.weights.notes[0]
-    assert built.weights.random_backbone  # the neck
+    assert built.weights.random_backbone, "the layers between the backbone's maps and the head"
 
 
 def test_another_classifier_starts_no_backbone(tmp_path):
