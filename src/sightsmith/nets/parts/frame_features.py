@@ -25,8 +25,36 @@ def each_frame(net: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
     return answers.unflatten(0, frames.shape[:2])
 
 
-def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) -> int:
-    """Remove the classifier of a net in place, and return how many features it gives, D.
+class Cells(nn.Module):
+    """The means of a map in a grid of cells, (N, D·G·G): what is where, coarsely.
+
+    Cells have the bounds of torch's adaptive average pooling; a product of matrices can be exported for any sizes.
+    """
+
+    def __init__(self, grid: int, height: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("rows_Gh", _means(grid, height), persistent=False)
+        self.register_buffer("columns_wG", _means(grid, width).T.contiguous(), persistent=False)
+        self.rows_Gh: Tensor
+        self.columns_wG: Tensor
+
+    def forward(self, map_NDhw: Tensor) -> Tensor:
+        return (self.rows_Gh @ map_NDhw @ self.columns_wG).flatten(1)
+
+
+def _means(cells: int, length: int) -> Tensor:
+    """Return the share of each of `length` places in each cell, (cells, length)."""
+    means = torch.zeros(cells, length)
+    for cell in range(cells):
+        start, end = cell * length // cells, -(-(cell + 1) * length // cells)
+        means[cell, start:end] = 1 / (end - start)
+    return means
+
+
+def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) -> tuple[int, tuple[int, ...]]:
+    """Remove the classifier of a net in place, and return how many features it gives, and the shape of its last map.
+
+    The shape is (D, h, w), or empty for a net without a map.
 
     Raises SettingsError: it has no single vector of features before its classifier.
     """
@@ -36,7 +64,9 @@ def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) 
     image_1CHW = torch.zeros(1, channels, height, width, device=next(net.parameters()).device)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            shape = tuple(net.eval()(image_1CHW).shape)
+            features = net.eval().features(image_1CHW)
+            shape = tuple(net.classify(features).shape)
+            seen = net.as_map(features)
     except CANNOT as error:
         raise SettingsError(
             _refusal(f"{error}".splitlines()[0] if f"{error}" else "it needs its classifier")
@@ -44,7 +74,7 @@ def without_head(net: ClassifierNet, *, channels: int, height: int, width: int) 
     if len(shape) != 2:
         raise SettingsError(_refusal(f"they have the shape {shape[1:]}"))
     net.train(training)
-    return shape[1]
+    return shape[1], tuple(seen.shape[1:]) if seen.ndim == 4 else ()
 
 
 def _refusal(why: str) -> str:

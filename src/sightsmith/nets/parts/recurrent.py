@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sightsmith.nets.parts.checks import at_least, between
 from sightsmith.nets.parts.classifier import ClassifierNet
 from sightsmith.nets.parts.clip_classifier import ClipNet, State
-from sightsmith.nets.parts.frame_features import each_frame, without_head
+from sightsmith.nets.parts.frame_features import Cells, each_frame, without_head
 
 CLIP_HEAD = "clip_head"  # No picture net has a part of this name, by which weights of the whole net are told
 
@@ -36,6 +36,9 @@ class RecurrentSettings:
     backbone: str = "auto"
     """The net that describes each frame: any net for pictures, ours or timm's. auto: smallresnet for frames up to 64
     pixels, resnet18 for larger ones."""
+    grid: int = 2
+    """Cells a side of a grid over the backbone's last map, whose means are described too, so that the net knows where
+    things are. 0: only what a classifier of pictures is given. ≥ 0."""
     hidden: int = 128
     """Units of each recurrent layer, in each direction. ≥ 1."""
     layers: int = 1
@@ -48,6 +51,7 @@ class RecurrentSettings:
     """Share of the pooled state, and of the states between layers, that is dropped while training, in [0, 1)."""
 
     def __post_init__(self) -> None:
+        at_least("net.grid", self.grid, 0)
         at_least("net.hidden", self.hidden, 1)
         at_least("net.layers", self.layers, 1)
         between("net.dropout", self.dropout)
@@ -80,8 +84,10 @@ class RecurrentNet(ClipNet):
         self.streams = not settings.bidirectional and settings.pooling == "last"
         self.backbone = backbone
         states = settings.hidden * (2 if settings.bidirectional else 1)
+        count, last = without_head(backbone, channels=channels, height=height, width=width)
+        self.cells = Cells(settings.grid, *last[1:]) if last and settings.grid else None
         self.rnn = self.cell(
-            without_head(backbone, channels=channels, height=height, width=width),
+            count + (last[0] * settings.grid**2 if self.cells else 0),
             settings.hidden,
             settings.layers,
             batch_first=True,
@@ -97,7 +103,14 @@ class RecurrentNet(ClipNet):
 
     def features(self, frames_BTCHW: Tensor) -> Tensor:
         """Return what describes each frame, (B, T, D)."""
-        return each_frame(self.backbone, frames_BTCHW)
+        return each_frame(self._describe, frames_BTCHW)
+
+    def _describe(self, images_NCHW: Tensor) -> Tensor:
+        features = self.backbone.features(images_NCHW)
+        vector_ND = self.backbone.classify(features)
+        if self.cells is None:
+            return vector_ND
+        return torch.cat([vector_ND, self.cells(self.backbone.as_map(features))], dim=1)
 
     def classify(self, features_BTD: Tensor) -> Tensor:
         states_BTS, _ = self.rnn(features_BTD)
@@ -125,7 +138,7 @@ class RecurrentNet(ClipNet):
     def step(self, images_BCHW: Tensor, state: State) -> tuple[Tensor, State]:
         if not self.streams:
             return super().step(images_BCHW, state)
-        features_B1D = self.backbone(images_BCHW)[:, None]
+        features_B1D = self._describe(images_BCHW)[:, None]
         # The layers are torch's first axis, and the clips ours
         before = tuple(one_BLU.transpose(0, 1).contiguous() for one_BLU in state)
         states_B1S, after = self.rnn(features_B1D, before if self.state_parts > 1 else before[0])
