@@ -291,6 +291,17 @@ def test_a_clip_has_the_same_answer_in_any_batch_and_any_length_is_taken(name, s
 
 
 @every_clip_net
+def test_the_loss_of_a_net_for_clips_is_of_answers_whose_shares_make_a_whole(name, settings):
+    module = clip_net(name, settings).module.eval()
+    with torch.inference_mode():
+        answers_BSK, shares_S = module.learned(module.features(torch.randn(2, 3, 3, 32, 40)))
+    assert answers_BSK.shape == (2, len(shares_S), 5)
+    assert len(shares_S) in (1, 3)
+    assert (shares_S > 0).all()
+    torch.testing.assert_close(shares_S.sum(), torch.tensor(1.0))
+
+
+@every_clip_net
 def test_a_gradient_reaches_every_parameter_of_a_net_for_clips(name, settings):
     module = clip_net(name, settings).module.train()
     module(torch.randn(2, 5, 3, 32, 40)).square().sum().backward()

@@ -13,6 +13,7 @@ from torch import nn
 from nets.exporting import converted, ports
 from sightsmith.core.errors import DataError, SettingsError
 from sightsmith.nets.build import build_net, describe_net, net_names, require_family
+from sightsmith.nets.parts.frame_features import Cells
 
 SIZES = {"channels": 3, "classes": 4, "height": 16, "width": 16}
 SMALL = {"hidden": 6, "backbone": "rowlstm"}
@@ -87,7 +88,7 @@ def test_attention_is_a_weighted_mean_of_the_states(name):
     with torch.no_grad():
         found_BK = net(frames_BTCHW)
         for clip, logits_K in zip(frames_BTCHW, found_BK, strict=True):
-            states_TS = net.rnn(net.backbone(clip))[0]
+            states_TS = net.rnn(net.features(clip[None])[0])[0]
             scores = [sum(map(float.__mul__, net.score.weight[0].tolist(), h)) for h in states_TS.tolist()]
             shares = [math.exp(score) / sum(map(math.exp, scores)) for score in scores]
             pooled_S = sum(share * h for share, h in zip(shares, states_TS, strict=True))
@@ -99,7 +100,7 @@ def test_both_directions_see_the_whole_clip(name):
     net = build(name, {"bidirectional": True}).module.eval()
     frames_BTCHW = torch.randn(1, 6, 3, 16, 16)
     with torch.no_grad():
-        states_BTS, _ = net.rnn(net.backbone(frames_BTCHW[0])[None])
+        states_BTS, _ = net.rnn(net.features(frames_BTCHW))
         expected = net.clip_head(torch.cat([states_BTS[0, 5, :6], states_BTS[0, 0, 6:]]))
         torch.testing.assert_close(net(frames_BTCHW)[0], expected)
 
@@ -199,6 +200,28 @@ def test_an_open_net_of_the_frames_is_chosen_by_their_size_and_recorded(name):
     with torch.device("meta"):
         small, large = (build_net(name, **SIZES | {"height": side, "width": 80}) for side in (64, 65))
     assert (small.settings["backbone"], large.settings["backbone"]) == ("smallresnet", "resnet18")
+
+
+@given(cells=st.integers(1, 5), height=st.integers(1, 9), width=st.integers(1, 9))
+@settings(max_examples=30, deadline=None)
+def test_cells_are_the_means_of_adaptive_pooling(cells, height, width):
+    map_NDhw = torch.randn(2, 3, height, width)
+    expected_NDGG = nn.functional.adaptive_avg_pool2d(map_NDhw, cells)
+    torch.testing.assert_close(Cells(cells, height, width)(map_NDhw), expected_NDGG.flatten(1))
+
+
+@pytest.mark.parametrize(("backbone", "side"), [("smallresnet", 16), ("test_vit", 64)])
+def test_a_frame_is_described_by_the_vector_of_its_net_and_the_cells_of_its_map(backbone, side):
+    net = build("gru", {"backbone": backbone}, height=side, width=side).module.eval()
+    frames_BTCHW = torch.randn(1, 2, 3, side, side)
+    with torch.no_grad():
+        described_TD = net.features(frames_BTCHW)[0]
+        last = net.backbone.features(frames_BTCHW[0])
+        vector_TD = net.backbone.classify(last)
+        cells_TDGG = nn.functional.adaptive_avg_pool2d(net.backbone.as_map(last), 2)
+        torch.testing.assert_close(described_TD, torch.cat([vector_TD, cells_TDGG.flatten(1)], dim=1))
+        alone = build("gru", {"backbone": backbone, "grid": 0}, height=side, width=side).module.eval()
+        assert alone.features(frames_BTCHW).shape == (1, 2, vector_TD.shape[1])
 
 
 def test_averaging_does_not_know_the_order_and_a_recurrent_net_does():

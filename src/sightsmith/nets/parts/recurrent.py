@@ -1,9 +1,13 @@
 """Nets that read a clip frame by frame: a picture net describes each frame, a recurrent net goes through them in order.
 
-    frame (C, H, W) → picture net without its classifier → D features → recurrent net → last step, or attention → K
+    frame (C, H, W) → picture net without its classifier, and means of its last map in a grid → D features
+                    → recurrent net → last step, or attention → K
 
 Paper: Donahue et al., "Long-term Recurrent Convolutional Networks for Visual Recognition and Description", CVPR 2015,
 arXiv:1411.4389.
+Their picture net ends in dense layers that know where things are. Most later ones end in a mean over all positions,
+which does not, so the means of a few parts of the last map are features too. Without them `smallresnet` told apart 76 %
+of digits that move to the left, right, up or down (`benchmarks/video.py`), with them all.
 Deviations: theirs answers at every frame and averages the answers; here the head sees the state after the last frame,
 or a mean of all states under weights that are learned (attention, after Lin et al., "A Structured Self-attentive
 Sentence Embedding", ICLR 2017, arXiv:1703.03130, with one linear score):
