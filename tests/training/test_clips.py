@@ -9,6 +9,7 @@ import pytest
 from sightsmith.bundle.store import Bundle
 from sightsmith.core.errors import SettingsError
 from sightsmith.core.machine import this_machine
+from sightsmith.data.augment import Augmentation
 from sightsmith.inputs import clip
 from sightsmith.inputs.parts.survey import Survey
 from sightsmith.training.fitted import beside
@@ -68,6 +69,19 @@ def test_the_frames_of_a_clip_are_chosen_by_the_sampling(given, chosen):
 def test_clips_are_smaller_and_fewer_in_a_batch_than_pictures_and_not_mirrored():
     plan = plan_of(CLIPS)
     assert (plan.size.value, plan.batch_size.value, plan.augment.value.flip) == (112, 8, "none")
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({}, ("uniform", Augmentation())),
+        ({"spacing": 0.5}, ("dense", Augmentation())),
+        ({"sampling": "segments", "jitter": 0.5}, ("segments", Augmentation(moments=True, jitter=0.5))),
+    ],
+)
+def test_under_a_frozen_backbone_clips_are_varied_only_if_that_is_asked_for(given, chosen):
+    plan = plan_of(CLIPS, freeze_epochs="all", **given)
+    assert (plan.sampling.value, plan.augment.value) == chosen
 
 
 def test_a_spacing_without_dense_sampling_is_refused():

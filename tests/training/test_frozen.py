@@ -13,7 +13,6 @@ from sightsmith.core.errors import DataError, SettingsError, TrainingError
 from sightsmith.training.train import train
 
 NAMES = ("left", "right")
-UNVARIED = {"sampling": "uniform", "augment": "none", "flip": "none"}
 ALONE = {"model": "lstm", "net": {"backbone": "smallresnet", "hidden": 8}, "baselines": False}
 
 
@@ -63,7 +62,7 @@ def curve(bundle):
 
 def test_kept_features_give_the_net_that_is_trained_without_them(bars, weights, tmp_path):
     """Of `lstm` and of `frames`, which is fitted beside it; only the head has learned."""
-    with_cache, without = (run(bars, tmp_path / cache, weights, cache=cache, **UNVARIED) for cache in ("auto", "off"))
+    with_cache, without = (run(bars, tmp_path / cache, weights, cache=cache) for cache in ("auto", "off"))
     value, why = cache_of(with_cache)
     assert value == "ram"
     assert why.startswith("features of the frozen backbone, computed once: 0.")
@@ -84,17 +83,18 @@ def test_kept_features_give_the_net_that_is_trained_without_them(bars, weights, 
 
 
 def test_epochs_show_views_of_varied_clips_in_turn_also_after_a_stop(bars, weights, tmp_path):
-    whole = run(bars, tmp_path / "whole", weights, epochs=20, **ALONE)
+    varied = {**ALONE, "sampling": "segments", "jitter": 0.5}
+    whole = run(bars, tmp_path / "whole", weights, epochs=20, **varied)
     assert "computed once, 4 views of each: 0." in cache_of(whole)[1]
     stop_after_first_checkpoint(tmp_path / "stopped")
     with pytest.raises(TrainingError, match="stopped by SIGTERM"):
-        run(bars, tmp_path / "stopped", weights, epochs=20, **ALONE)
-    resumed = run(bars, tmp_path / "stopped", weights, epochs=20, resume=True, **ALONE)
+        run(bars, tmp_path / "stopped", weights, epochs=20, **varied)
+    resumed = run(bars, tmp_path / "stopped", weights, epochs=20, resume=True, **varied)
     assert curve(resumed) == curve(whole)
     first, second = whole.weights("net"), resumed.weights("net")
     assert all(np.array_equal(first[name], second[name]) for name in first)
     same = {"epochs": 5, "lr": 1e-30, "warmup_epochs": 0.0, "schedule": "constant", "batch_size": 4, "ema": 0.0}
-    still = run(bars, tmp_path / "still", weights, **ALONE, **same)
+    still = run(bars, tmp_path / "still", weights, **varied, **same)
     assert still.manifest.data["counts"]["train"] == 12, "each epoch shows each clip once"
     losses = [float(loss) for loss, _, _ in curve(still)]
     assert losses[4] == pytest.approx(losses[0], rel=1e-5), "the fifth epoch does not show the first view"
@@ -102,13 +102,13 @@ def test_epochs_show_views_of_varied_clips_in_turn_also_after_a_stop(bars, weigh
 
 
 def test_minutes_are_filled_at_the_pace_of_the_head(bars, weights, tmp_path):
-    bundle = run(bars, tmp_path / "m", weights, epochs=None, minutes=0.02, **ALONE, **UNVARIED)
+    bundle = run(bars, tmp_path / "m", weights, epochs=None, minutes=0.02, **ALONE)
     assert bundle.manifest.training["plan"]["epochs"]["value"] > 1
     assert cache_of(bundle)[0] == "ram"
 
 
 def test_pictures_are_classified_likewise(digit_files, weights, tmp_path):
-    how = {"model": "smallresnet", "net": {}, "augment": "none", "epochs": 1}
+    how = {"model": "smallresnet", "net": {}, "epochs": 1}
     with_cache, without = (run(digit_files, tmp_path / cache, weights, cache=cache, **how) for cache in ("auto", "off"))
     assert close(with_cache, without)
     assert cache_of(with_cache)[0] == "ram"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sightsmith.core.errors import SettingsError
@@ -45,14 +46,19 @@ def choose_augmentation(settings: TrainSettings, survey: Survey, *, grey: bool, 
         name = asked[0]
         raise SettingsError(f"train: {name} {_OF_COLOUR[name]} pictures, and the input is grey. Leave it out.")
     _refuse_by_places(settings, placed=survey.placed)
+    unvaried = settings.frozen and settings.augment == "auto"
+    settings = replace(settings, augment="none") if unvaried else settings
     few = settings.augment == "auto" and small and survey.count < FEW and not survey.placed
     still = grey or survey.moving or _off(settings)
     flip = settings.flip if settings.flip != "auto" else ("none" if still else "horizontal")
     chosen = _of_things(settings, grey=grey) if survey.placed else _of_wholes(settings, survey, grey, small, few)
     given = {name: value for name in (*chosen, "erase") if (value := getattr(settings, name)) is not None}
     policy: Any = settings.augment if settings.augment in {"trivial", "rand"} else "none"
-    moments = survey.moving and settings.sampling != "uniform"
+    fixed = ("auto", "uniform") if settings.frozen else ("uniform",)
+    moments = survey.moving and settings.sampling not in fixed
     plan = Augmentation(policy=policy, flip=flip, moments=moments, **(chosen | given))
+    if unvaried:
+        return Choice(plan, "the backbone is frozen: not varied unless asked for")
     return Choice(plan, "; ".join(_reasons(settings, survey, grey=grey, small=small, few=few)))
 
 

@@ -269,8 +269,10 @@ def _moments(settings: TrainSettings, survey: Survey) -> dict[str, Choice]:
         if asked := [name for name in MOMENTS if not is_open(getattr(settings, name))]:
             raise SettingsError(f"train: {asked[0]} is for clips, and the data is of pictures. Leave it out.")
         return dict.fromkeys(MOMENTS, Choice(None, ""))
-    usual = Choice("segments", "random moments in training") if settings.spacing is None else Choice("dense", "")
-    sampling = given(settings.sampling) or usual
+    usual = Choice("segments", "random moments in training")
+    if settings.frozen:
+        usual = Choice("uniform", "the backbone is frozen: the same frames in each epoch")
+    sampling = given(settings.sampling) or (usual if settings.spacing is None else Choice("dense", ""))
     spaced = given(settings.spacing) or Choice(_SPACING, "seconds between frames")
     return {
         "frames": given(settings.frames) or Choice(_FRAMES, ""),

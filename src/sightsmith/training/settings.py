@@ -157,7 +157,8 @@ class TrainSettings(SourceOptions, CardSettings):
     """Batches for each optimiser step, 1…10,000."""
     freeze_epochs: int | Literal["all"] = 0
     """Epochs that train only the head, the backbone in evaluation mode, before the whole net is trained, ≥ 0. all: the
-    head alone in every epoch, on trained weights; the features that it is given are then computed once (see cache)."""
+    head alone in every epoch, on trained weights; the features that it is given are then computed once (see cache), and
+    augment auto is none, sampling auto uniform."""
     patience: int = 0
     """Stop after this many epochs without a better validation score; 0 turns it off."""
     seed: int = 0
