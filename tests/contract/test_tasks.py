@@ -13,7 +13,7 @@ from sightsmith.kinds import KINDS
 from sightsmith.kinds.parts.answer import Aspect
 from sightsmith.runtime.programs import PROGRAMS
 from sightsmith.tasks import TASKS
-from sightsmith.tasks.parts.learner import Calibration
+from sightsmith.tasks.parts.learner import FEATURES, Calibration
 
 every_task = pytest.mark.parametrize("name", TASKS.names())
 every_explained = pytest.mark.parametrize("name", [one for one in TASKS.names() if hasattr(TASKS.module(one), "score")])
@@ -66,6 +66,19 @@ def measured(name, example):
 
 def weights_of(net):
     return [parameter.detach().clone() for parameter in net.parameters()]
+
+
+@every_task
+def test_kept_features_take_the_place_of_the_inputs(name):
+    example = example_of(name)
+    learner, (feeds, targets) = learner_of(name, example).eval(), example.batch
+    if not learner.keeps_features:
+        assert TASKS.module(name).NETS.get("net") not in ("classifier", "clip_classifier")
+        return
+    with torch.inference_mode():
+        kept = {FEATURES: learner.features(feeds)}
+        torch.testing.assert_close(learner.measured((kept, targets)), learner.measured(example.batch))
+        torch.testing.assert_close(learner.loss((kept, targets), "net"), learner.loss(example.batch, "net"))
 
 
 @every_task
