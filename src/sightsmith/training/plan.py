@@ -18,7 +18,6 @@ from sightsmith.core.errors import BundleError, DataError, SettingsError
 from sightsmith.core.machine import Machine
 from sightsmith.core.names import did_you_mean
 from sightsmith.core.preprocessing import Preprocessing
-from sightsmith.inputs.clip import Settings as ClipSettings
 from sightsmith.inputs.parts.survey import Survey, Wanted
 from sightsmith.nets.build import describe_net, fetch_weights, published_net, usual_picture_net
 from sightsmith.nets.parts.records import NativeInput, NetInfo
@@ -313,8 +312,7 @@ def _fed_with(weights: str, info: NetInfo, published: NetInfo) -> Preprocessing 
         with suppress(BundleError, UnicodeDecodeError):  # another program's manifest
             manifest = Manifest.from_text(beside.read_text(encoding="utf-8"))
             settings = manifest.definition.input_settings
-            if isinstance(settings, ClipSettings):
-                settings = settings.picture
+            settings = getattr(settings, "picture", settings)  # of each frame, if the bundle is of clips
             files = {one.file for one in manifest.nets.values()}
             if Path(weights).name in files and isinstance(settings, Preprocessing):
                 return settings
