@@ -109,8 +109,8 @@ def test_parts_of_videos_are_drawn_along_them_the_worst_video_first(along) -> No
     assert told[0] == "0.frames: 3 of 4 clips right"
     assert len(told) == 8
     assert section.count('class="wrong"') == 2, "the mistake, and the words that name its colour"
-    assert re.search(r"0:00 to 0:00.2: red [\d.]+%, is green", section)
-    assert ">0:00.6</text>" in section, "the end of the last part is that of the video"
+    assert re.search(r"0 to 0.16 s: red [\d.]+%, is green", section)
+    assert ">0.6 s</text>" in section, "the end of the last part is that of the video"
 
 
 @pytest.mark.browser

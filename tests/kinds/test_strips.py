@@ -2,10 +2,8 @@
 
 import re
 
-import pytest
-
 from sightsmith.core.drawing import colour_of
-from sightsmith.kinds.parts.strips import Stretch, clock, draw_strips, key
+from sightsmith.kinds.parts.strips import Stretch, draw_strips, key
 
 NAMES = ("run", "rest", "fall")
 
@@ -20,24 +18,14 @@ def _rects(drawing: str, mark: str) -> list[tuple[float, float]]:
     return sorted((float(left), float(width)) for left, width in found)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "coarse", "exact"),
-    [(0, "0:00", "0:00"), (5.26, "0:05", "0:05.3"), (759.96, "12:40", "12:40"), (3723, "1:02:03", "1:02:03")],
-)
-def test_a_moment_is_told_in_minutes_and_seconds(seconds: float, coarse: str, exact: str) -> None:
-    assert (clock(seconds), clock(seconds, exact=True)) == (coarse, exact)
-
-
 def test_parts_are_drawn_at_their_times_and_the_wrong_ones_marked() -> None:
     parts = [_stretch(5, 10, "rest", "run"), _stretch(0, 5, "run", "run", score=0.6), _stretch(10, 20, "rest", "rest")]
     drawing = draw_strips(parts, NAMES, "a video")
     assert _rects(drawing, f'fill="{colour_of(0)}"') == [(0, 25), (0, 50)]  # answered for 5 s, right for 10 s
     assert _rects(drawing, f'fill="{colour_of(1)}"') == [(25, 75), (50, 50)]
     assert _rects(drawing, 'class="wrong"') == [(25, 25)]
-    assert "0:05 to 0:10: rest 90.0%, is run" in drawing
-    assert [
-        text for text in ("Truth</", "Answer</", "Certainty<", "0:00</", "0:20</") if f">{text}" not in drawing
-    ] == []
+    assert "5 s to 10 s: rest 90.0%, is run" in drawing
+    assert [text for text in ("Truth</", "Answer</", "Certainty<", "0</", "20 s</") if f">{text}" not in drawing] == []
 
 
 def test_without_a_truth_there_are_only_answers() -> None:

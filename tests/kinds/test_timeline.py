@@ -5,7 +5,8 @@ import pytest
 
 from sightsmith.kinds.labels import timeline
 from sightsmith.kinds.labels.value import Labels
-from sightsmith.kinds.parts.timeline import Ranges, clock, draw_track, marks, totals
+from sightsmith.kinds.parts.time_axis import clock
+from sightsmith.kinds.parts.timeline import Ranges, draw_track, marks, totals
 
 NAMES = tuple("abcdefgh")
 

@@ -6,7 +6,8 @@ from sightsmith.core.counts import many
 from sightsmith.core.progress import duration
 from sightsmith.evaluation.report import page
 from sightsmith.kinds import part_of
-from sightsmith.kinds.parts.timeline import clock, draw_track, marks, totals
+from sightsmith.kinds.parts.time_axis import clock
+from sightsmith.kinds.parts.timeline import draw_track, marks, totals
 from sightsmith.runtime.predictor import Predictor
 from sightsmith.runtime.stream_output import Ended
 

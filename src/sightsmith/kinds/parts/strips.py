@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from sightsmith.core.drawing import colour_of, letters_on
 from sightsmith.kinds.parts.charts import LETTER, shorten, tag
+from sightsmith.kinds.parts.time_axis import clock, round_moments
 
 _NARROW, _WIDE = 320, 900  # Widths in pixels for which names and times are sized: a phone's, and a desktop's
 _MOST = 600  # Parts drawn; more would be narrower than two pixels
-_TICKS = 5
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # Seconds between ticks
+_TICKS = 5  # round moments on the axis, about
 _STRIP, _BARS, _CAPTION = 18, 34, 17  # Heights in pixels
 _NAMED = 12  # Names in a key
 _SAME = 1e-3  # Seconds within which two moments are one
@@ -36,11 +36,10 @@ class Stretch:
     def wrong(self) -> bool:
         return self.truth not in ("", self.name)
 
-    @property
-    def told(self) -> str:
-        """The part in words."""
+    def told(self, whole: float) -> str:
+        """Return the part in words, of a video that ends at `whole` seconds."""
         right = f", is {self.truth}" if self.wrong else ""
-        return f"{clock(self.start, exact=True)} to {clock(self.end, exact=True)}: {self.name} {self.score:.1%}{right}"
+        return f"{clock(self.start, whole)} to {clock(self.end, whole)}: {self.name} {self.score:.1%}{right}"
 
 
 def draw_strips(stretches: Sequence[Stretch], names: Sequence[str], title: str) -> Markup:
@@ -84,15 +83,6 @@ def key(names: Sequence[str], used: Sequence[str]) -> Markup:
     return Markup(" &nbsp; ").join([*marks, *(["…"] if len(shown) > _NAMED else [])])
 
 
-def clock(seconds: float, *, exact: bool = False) -> str:
-    """Return a moment as `0:05`, `12:40` or `1:02:03`; one that is exact with tenths, if it has any."""
-    tenths = round(seconds * 10)
-    whole, rest = divmod(tenths, 10) if exact else (round(seconds), 0)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    told = f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-    return f"{told}.{rest}" if rest else told
-
-
 class _Axis:
     """The span of time that a drawing shows."""
 
@@ -102,13 +92,6 @@ class _Axis:
     def across(self, seconds: float) -> float:
         """Return a moment's place, as a share of the width."""
         return (seconds - self.start) / (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        """Return round moments on the axis, some five."""
-        wanted = (self.end - self.start) / _TICKS
-        step = next((step for step in _STEPS if step >= wanted), math.ceil(wanted / 3600) * 3600)
-        first = math.ceil(self.start / step - 1e-6)
-        return [number * step for number in range(first, math.floor(self.end / step + 1e-6) + 1)]
 
 
 def _apart(stretches: Sequence[Stretch]) -> list[Stretch]:
@@ -139,7 +122,7 @@ def _strip(axis: _Axis, named: Sequence[tuple[Stretch, str]], names: Sequence[st
     yield _field(axis, axis.start, axis.end, top, _STRIP, class_="field")
     for start, end, name in _runs(named):
         colour = colour_of(names.index(name))
-        told = f"{clock(start, exact=True)} to {clock(end, exact=True)}: {name}"
+        told = f"{clock(start, axis.end)} to {clock(end, axis.end)}: {name}"
         yield _field(axis, start, end, top, _STRIP, told, fill=colour)
         share, shown = axis.across(end) - axis.across(start), shorten(name)
         wide = len(shown) * LETTER + 8
@@ -167,7 +150,7 @@ def _bars(axis: _Axis, drawn: Sequence[Stretch], top: int) -> Iterator[Markup]:
     for one in drawn:
         high = max(1.0, one.score * _BARS)
         css = "wrong" if one.wrong else "count"
-        yield _field(axis, one.start, one.end, top + _BARS - high, high, one.told, class_=css)
+        yield _field(axis, one.start, one.end, top + _BARS - high, high, one.told(axis.end), class_=css)
 
 
 def _field(axis: _Axis, start: float, end: float, top: float, high: float, told: str = "", **attributes: str) -> Markup:
@@ -182,11 +165,11 @@ def _caption(words: str, top: int, *further: Markup) -> Markup:
 
 
 def _ticks(axis: _Axis, top: int) -> Iterator[Markup]:
-    for moment in axis.ticks():
+    for moment in round_moments(axis.start, axis.end, _TICKS):
         across = axis.across(moment)
         anchor = "start" if across < 0.06 else "end" if across > 0.94 else "middle"
         yield tag("line", x1=_percent(across), y1=top, x2=_percent(across), y2=top + 4, class_="axis")
-        yield tag("text", clock(moment, exact=True), x=_percent(across), y=top + 16, text_anchor=anchor)
+        yield tag("text", clock(moment, axis.end), x=_percent(across), y=top + 16, text_anchor=anchor)
 
 
 def _percent(share: float) -> str:

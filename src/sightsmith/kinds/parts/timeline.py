@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from sightsmith.core.drawing import colour_of
 from sightsmith.kinds.parts.charts import tag
+from sightsmith.kinds.parts.time_axis import clock, round_moments
 
 _WIDE, _HIGH = 1000, 44  # Units of a drawing, which is stretched to the width of the page
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 _THIN = 2.0  # Least width of a bar, so that a short answer is seen
 _MOST_MARKS = 6  # On the axis: more would overlap on a phone
 
@@ -105,22 +105,7 @@ def _mark_line(time: float, seconds: float) -> Markup:
 
 def marks(seconds: float) -> list[float]:
     """Return round times from 0 on, before the end, for the axis."""
-    step = next((step for step in _STEPS if seconds / step <= _MOST_MARKS), 86_400.0)
-    while seconds / step > _MOST_MARKS:
-        step *= 2
-    return [round(number * step, 3) for number in range(int(seconds / step) + 1) if number * step < seconds * 0.95]
-
-
-def clock(seconds: float, whole: float) -> str:
-    """Return a time in a video of `whole` seconds: `0`, `7.5 s`, `12:05.3` minutes, or `3:00:00` hours."""
-    if seconds == 0:
-        return "0"
-    if whole < 60:
-        return f"{seconds:.3g} s"
-    if whole >= 3600:
-        return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02}:{int(seconds) % 60:02}"
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{minutes:.0f}:{rest:02.0f}" if rest == int(rest) else f"{minutes:.0f}:{rest:04.1f}"
+    return [moment for moment in round_moments(0, seconds, _MOST_MARKS) if moment < seconds * 0.95]
 
 
 def stretches(ranges: Ranges, names_R: Sequence[str], levels_R: NDArray[np.float64]) -> list[Stretch]:
