@@ -87,7 +87,7 @@ def _write(path: Path, clips_NTHWC: np.ndarray, targets_N: np.ndarray, *, rate: 
     torch.manual_seed(0)
     picture = Preprocessing(height=SIDE, width=SIDE, mean=(0.3,) * 3, std=(0.3,) * 3, resize="squash")
     settings = clip.Settings(picture=picture, **sampling)
-    how = {"backbone": "smallcnn"} | ({"hidden": 16} if net == "lstm" else {})
+    how = {"lstm": {"backbone": "smallcnn", "hidden": 16, "grid": 0}, "frames": {"backbone": "smallcnn"}}.get(net, {})
     built = build_net(net, how, **task.sizes(NAMES, settings))
     items = [Clip(one, rate=rate) for one in clips_NTHWC]
     frames = torch.from_numpy(np.stack([clip.feeds(item, settings)[clip.FRAMES] for item in items]))

@@ -1,7 +1,8 @@
 """Small videos made by PyAV: each frame is of one brightness, which tells its number after any codec.
 
 The encoders are FFmpeg's own and libvpx; H.264 is read from real data. x264 and x265, which are under the GPL, write
-only what has no other encoder here: a frame of 8K in H.264, on which FFmpeg would start a decoder at once, and HEVC.
+only what has no other encoder here: a frame of 8K in H.264, on which FFmpeg would start a decoder at once, frames that
+refer to sixteen others, and HEVC.
 """
 
 import io
@@ -70,7 +71,7 @@ def write_repeated(path: Path, size: tuple[int, int], count: int, codec="mpeg4",
         content, base = bytes(encoded[0]), Fraction(1, 90_000)
         for number in range(count):
             packet = av.Packet(content)
-            packet.stream, packet.time_base, packet.is_keyframe = video, base, True
+            packet.stream, packet.time_base, packet.is_keyframe = video, base, number == 0
             packet.pts = packet.dts = number * seconds * 90_000 // count
             out.mux(packet)
     return path

@@ -33,7 +33,8 @@ def large(tmp_path_factory) -> Clip:
     """Return a small file whose frames are large, sixteen of them kept for the next ones to refer to: 180 MB."""
     path = tmp_path_factory.mktemp("large") / "large.mp4"
     options = {"preset": "ultrafast", "x264-params": "ref=16:bframes=0"}
-    return Clip(write_video(path, np.zeros((20, *SIZE[::-1], 3), np.uint8), options=options).read_bytes())
+    frames_THWC = np.zeros((20, *SIZE[::-1], 3), np.uint8)
+    return Clip(write_video(path, frames_THWC, codec="libx264", options=options).read_bytes())
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
 def slow(tmp_path_factory) -> bytes:
     """Return a video of 6 seconds that takes longer to decode than it may."""
     path = tmp_path_factory.mktemp("slow") / "slow.mp4"
-    content = write_repeated(path, (992, 1000), 8000, codec="libvpx-vp9").read_bytes()
+    content = write_repeated(path, (992, 1000), 65_000, codec="libvpx-vp9").read_bytes()
     assert len(content) < 9_000_000
     return content
 
@@ -277,7 +277,9 @@ def test_a_header_that_asks_for_gigabytes_is_refused_at_the_bound_on_memory(move
 
 def test_a_part_that_fails_is_told_in_its_line(moves, slow):
     answers = lines(send(moves, slow, part=2.9, every=4))
-    assert [answer["start"] for answer in answers] == pytest.approx([0, 3.14], abs=0.01)
+    assert [answer["start"] for answer in answers] == pytest.approx(
+        [0, 3.1], abs=0.05
+    )  # the last part ends with the video
     assert ["took longer" in answer["error"] for answer in answers] == [True, True]
 
 

@@ -22,6 +22,12 @@ class Net(ClipNet):
         self.head = nn.Linear(channels, classes)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        return self.classify(self.features(frames_BTCHW))
+
+    def features(self, frames_BTCHW: Tensor) -> Tensor:
+        return frames_BTCHW
+
+    def classify(self, frames_BTCHW: Tensor) -> Tensor:
         frames = frames_BTCHW.shape[1]
         missing = -(-frames // 5) * 5 - frames
         return self.head(frames_BTCHW.mean(dim=(1, 3, 4))) * (1 + missing)
