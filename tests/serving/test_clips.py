@@ -244,6 +244,9 @@ def test_a_process_that_is_gone_is_replaced(moves, video):
     before = decoders(moves)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 60
+    while set(before) & set(decoders(moves)):
+        assert time.monotonic() < until, "a killed process goes on"
     for _ in before:
         assert send(moves, video).status_code == 200
     assert not set(before) & set(decoders(moves))

@@ -143,8 +143,7 @@ class _Process:
         if self._running is not None and self._running.poll() is not None:  # killed by the system meanwhile
             self._replace()
         try:
-            self.start()
-            self.wait_until_ready()
+            self._started()
         except (OSError, EOFError) as error:
             log.error("a process that decodes clips does not start (exit code %s): %s", self._replace(), error)
             raise busy("the process that decodes clips does not start. Send it again later.") from None
@@ -159,6 +158,16 @@ class _Process:
             raise PictureError(
                 f"{describe(clip)}: it ended the process that decoded it. Export it again or delete it."
             ) from None
+
+    def _started(self) -> None:
+        """Return when it is ready; one that was ended while it started is started once more."""
+        self.start()
+        try:
+            self.wait_until_ready()
+        except (EOFError, ConnectionError):
+            self._replace()
+            self.start()
+            self.wait_until_ready()
 
     def close(self) -> None:
         with self._lock:

@@ -79,7 +79,8 @@ async def answer_by_parts(
     end = await unless_closed(request, _awaited(asking))
     parts = cut.parts(clip.start, end, settings.max_parts)
     clips = [replace(clip, start=first, end=last) for first, last in parts]
-    return _Lines(_lines(request, model, clips, told, at_once), held.pop_all())
+    held = held.pop_all()
+    return _Lines(_lines(request, model, clips, told, at_once, held), held)
 
 
 class _Lines(StreamingResponse):
@@ -98,6 +99,7 @@ async def _lines(
     clips: Sequence[Clip],
     told: Callable[[Value], dict[str, Any]],
     at_once: int,
+    held: ExitStack,
 ) -> AsyncGenerator[str]:
     for index in range(0, len(clips), at_once):
         some = clips[index : index + at_once]
@@ -110,6 +112,7 @@ async def _lines(
             else:
                 fields = told(answer)
             yield json.dumps({"start": clip.start, "end": clip.end, **fields}, ensure_ascii=False) + "\n"
+    held.close()  # before the client is told of the end: it may ask again at once
 
 
 async def _awaited(asking: "asyncio.Future[float]") -> float:
